@@ -1,0 +1,26 @@
+//! The custom resources of ecs-operator: Amazon ECS objects as Kubernetes types.
+//!
+//! This crate knows Kubernetes schemas and nothing else: no AWS SDK, no client, no runtime. The members of a `spec` are
+//! those of the ECS API input of the same object, with the same names and nesting, so that its JSON *is* the request.
+
+pub mod condition;
+pub mod v1beta1;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt;
+
+/// The API group of every kind of this crate.
+pub const GROUP: &str = "ecs-operator.dev";
+
+/// The finalizer that holds an object back until what it made in AWS is gone.
+pub const FINALIZER: &str = "ecs-operator.dev/finalizer";
+
+/// All custom resource definitions, in the order in which a reader meets them.
+#[must_use]
+pub fn all() -> Vec<CustomResourceDefinition> {
+    vec![
+        v1beta1::EcsCluster::crd(),
+        v1beta1::EcsTaskDefinition::crd(),
+        v1beta1::EcsService::crd(),
+    ]
+}

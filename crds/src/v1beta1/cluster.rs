@@ -1,0 +1,168 @@
+//! EcsCluster: an ECS cluster. The spec is the input of `CreateCluster`.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
+
+use super::shared::{AdoptionPolicy, CapacityProviderStrategyItem, DeletionPolicy, Tag, status};
+
+/// An ECS cluster: the group of services and tasks, and the capacity they run on.
+#[skip_serializing_none]
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[kube(
+    group = "ecs-operator.dev",
+    version = "v1beta1",
+    kind = "EcsCluster",
+    plural = "ecsclusters",
+    shortname = "ecsc",
+    category = "ecs",
+    namespaced,
+    status = "EcsClusterStatus",
+    derive = "PartialEq",
+    selectable = ".spec.clusterName",
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason"),
+    printcolumn(name = "Services", type_ = "integer", json_path = ".status.activeServicesCount"),
+    printcolumn(name = "Tasks", type_ = "integer", json_path = ".status.runningTasksCount"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "ARN", type_ = "string", json_path = ".status.clusterArn", priority = 1),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].message",
+        priority = 1
+    )
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.clusterName) == has(oldSelf.clusterName) && (!has(self.clusterName) || self.clusterName == oldSelf.clusterName)")
+        .message("clusterName cannot change, ECS cannot rename a cluster: create a new EcsCluster and move the services to it")
+)]
+pub struct EcsClusterSpec {
+    /// Name of the cluster in ECS, up to 255 letters, digits, hyphens and underscores; default: `metadata.name`. Cannot change.
+    #[schemars(length(min = 1, max = 255), regex(pattern = "^[a-zA-Z0-9_-]+$"))]
+    pub cluster_name: Option<String>,
+    /// Tags of the cluster, at most 50 with the operator's own.
+    #[schemars(length(max = 48), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["key"]))]
+    pub tags: Option<Vec<Tag>>,
+    /// Settings of the cluster; ECS knows `containerInsights`. Default: what the account setting says.
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub settings: Option<Vec<ClusterSetting>>,
+    /// ECS Exec and storage encryption.
+    pub configuration: Option<ClusterConfiguration>,
+    /// Capacity providers that services of the cluster may use: FARGATE, FARGATE_SPOT, or names of Auto Scaling group providers.
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
+    pub capacity_providers: Option<Vec<String>>,
+    /// Strategy of services and tasks that name neither a launch type nor a strategy of their own; at most 20 items.
+    #[schemars(length(max = 20), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["capacityProvider"]))]
+    pub default_capacity_provider_strategy: Option<Vec<CapacityProviderStrategyItem>>,
+    /// Default namespace of Service Connect.
+    pub service_connect_defaults: Option<ClusterServiceConnectDefaults>,
+
+    /// What to do when a cluster of this name exists already without an ownership tag: Refuse (default) or IfUnowned.
+    pub adoption_policy: Option<AdoptionPolicy>,
+    /// What happens to the cluster in ECS when this object is deleted: Delete (default) or Retain.
+    pub deletion_policy: Option<DeletionPolicy>,
+}
+
+/// A setting of a cluster.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterSetting {
+    /// Name of the setting: `containerInsights`.
+    pub name: String,
+    /// Value of the setting: `enhanced`, `enabled` or `disabled`.
+    pub value: String,
+}
+
+/// ECS Exec and storage encryption of a cluster.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterConfiguration {
+    /// Encryption and logging of ECS Exec sessions.
+    pub execute_command_configuration: Option<ExecuteCommandConfiguration>,
+    /// KMS keys of storage that ECS manages.
+    pub managed_storage_configuration: Option<ManagedStorageConfiguration>,
+}
+
+/// Encryption and logging of ECS Exec sessions.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ExecuteCommandConfiguration {
+    /// KMS key that encrypts the data between client and container.
+    pub kms_key_id: Option<String>,
+    /// Where session logs go: NONE, DEFAULT (awslogs of the task definition) or OVERRIDE (needs `logConfiguration`). AWS default DEFAULT.
+    pub logging: Option<String>,
+    /// Destination of session logs with `logging: OVERRIDE`.
+    pub log_configuration: Option<ExecuteCommandLogConfiguration>,
+}
+
+/// Destination of ECS Exec session logs.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ExecuteCommandLogConfiguration {
+    /// Existing CloudWatch log group that receives the logs.
+    pub cloud_watch_log_group_name: Option<String>,
+    /// Whether the log group is encrypted; off by default.
+    pub cloud_watch_encryption_enabled: Option<bool>,
+    /// Existing S3 bucket that receives the logs.
+    pub s3_bucket_name: Option<String>,
+    /// Whether the bucket is encrypted.
+    pub s3_encryption_enabled: Option<bool>,
+    /// Folder of the bucket in which logs are put.
+    pub s3_key_prefix: Option<String>,
+}
+
+/// KMS keys of storage that ECS manages.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ManagedStorageConfiguration {
+    /// KMS key for volumes that ECS manages.
+    pub kms_key_id: Option<String>,
+    /// KMS key for the ephemeral storage of Fargate tasks.
+    pub fargate_ephemeral_storage_kms_key_id: Option<String>,
+}
+
+/// Default namespace of Service Connect.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterServiceConnectDefaults {
+    /// Name or ARN of the Cloud Map namespace; a name that does not exist yet becomes a new HTTP namespace.
+    #[schemars(length(max = 1024))]
+    pub namespace: String,
+}
+
+/// What the operator knows of the cluster.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("default" = {"observedGeneration": -1}))]
+pub struct EcsClusterStatus {
+    /// Generation of the spec that this status speaks of; -1 before the first look.
+    pub observed_generation: Option<i64>,
+    /// Ready; Reconciling or Stalled while true (kstatus).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+    /// ARN of the cluster.
+    pub cluster_arn: Option<String>,
+    /// State of the cluster in ECS, such as ACTIVE or PROVISIONING.
+    pub status: Option<String>,
+    /// Number of services in state ACTIVE.
+    pub active_services_count: Option<i32>,
+    /// Number of running tasks.
+    pub running_tasks_count: Option<i32>,
+    /// Number of tasks on their way to running.
+    pub pending_tasks_count: Option<i32>,
+    /// Number of container instances.
+    pub registered_container_instances_count: Option<i32>,
+    /// Keys of the tags that the operator set because the spec lists them, to remove those that the spec drops.
+    pub managed_tags: Option<Vec<String>>,
+}
+status!(EcsClusterStatus);

@@ -1,0 +1,11 @@
+//! Version `v1beta1`: one file a kind, one file an AWS topic below it, and the shapes that kinds share.
+
+pub mod cluster;
+pub mod service;
+pub mod shared;
+pub mod task_definition;
+
+pub use cluster::{EcsCluster, EcsClusterSpec, EcsClusterStatus};
+pub use service::{EcsService, EcsServiceSpec, EcsServiceStatus};
+pub use shared::{AdoptionPolicy, DeletionPolicy, ObjectReference, Tag};
+pub use task_definition::{EcsTaskDefinition, EcsTaskDefinitionSpec, EcsTaskDefinitionStatus};

@@ -1,0 +1,227 @@
+//! EcsService: an ECS service. The spec is the input of `CreateService` less `clientToken`.
+
+mod connect;
+mod deployment;
+mod gateway;
+mod lattice;
+mod load_balancing;
+mod monitoring;
+mod networking;
+mod placement;
+mod volumes;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
+
+pub use connect::{
+    ServiceConnectAccessLogConfiguration, ServiceConnectClientAlias, ServiceConnectConfiguration, ServiceConnectContainerConfiguration,
+    ServiceConnectService, ServiceConnectTestTrafficHeader, ServiceConnectTestTrafficHeaderMatch, ServiceConnectTestTrafficRules,
+    ServiceConnectTlsCertificateAuthority, ServiceConnectTlsConfiguration, TimeoutConfiguration,
+};
+pub use deployment::{
+    CanaryConfiguration, DeploymentAlarms, DeploymentCircuitBreaker, DeploymentConfiguration, DeploymentController,
+    DeploymentLifecycleHook, EarlySuccessCriteria, HookTimeoutConfiguration, LinearConfiguration, ThresholdConfiguration,
+};
+pub use gateway::{GatewayConnector, GatewayConnectorFilters, GatewayDeregistrationDelay, GatewayHealthCheck, GatewayHealthCheckMatcher};
+pub use lattice::{VpcLatticeAdvancedConfiguration, VpcLatticeConfiguration};
+pub use load_balancing::{AdvancedConfiguration, LoadBalancer, ServiceRegistry};
+pub use monitoring::{MetricConfiguration, ServiceMonitoring};
+pub use networking::{AwsVpcConfiguration, NetworkConfiguration};
+pub use placement::PlacementStrategy;
+pub use volumes::{EbsTagSpecification, ServiceManagedEbsVolumeConfiguration, ServiceVolumeConfiguration};
+
+use super::shared::{
+    AdoptionPolicy, CapacityProviderStrategyItem, DeletionPolicy, ObjectReference, PlacementConstraint, Tag, status,
+};
+
+/// An ECS service: keeps a number of tasks of one task definition running and rolls them to new revisions.
+#[skip_serializing_none]
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[kube(
+    group = "ecs-operator.dev",
+    version = "v1beta1",
+    kind = "EcsService",
+    plural = "ecsservices",
+    shortname = "ecssvc",
+    category = "ecs",
+    namespaced,
+    status = "EcsServiceStatus",
+    derive = "PartialEq",
+    selectable = ".spec.cluster",
+    selectable = ".spec.clusterRef.name",
+    selectable = ".spec.taskDefinitionRef.name",
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason"),
+    printcolumn(name = "Revision", type_ = "string", json_path = ".status.revision"),
+    printcolumn(name = "Desired", type_ = "integer", json_path = ".status.desiredCount"),
+    printcolumn(name = "Running", type_ = "integer", json_path = ".status.runningCount"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "ARN", type_ = "string", json_path = ".status.serviceArn", priority = 1),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].message",
+        priority = 1
+    )
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.serviceName) == has(oldSelf.serviceName) && (!has(self.serviceName) || self.serviceName == oldSelf.serviceName)")
+        .message("serviceName cannot change, ECS cannot rename a service: create a new EcsService and delete this one"),
+    validation = Rule::new("!(has(self.cluster) && has(self.clusterRef))")
+        .message("cluster and clusterRef exclude each other: keep the one that names the cluster"),
+    validation = Rule::new("has(self.cluster) == has(oldSelf.cluster) && (!has(self.cluster) || self.cluster == oldSelf.cluster)")
+        .message("cluster cannot change, ECS cannot move a service: create a new EcsService in the other cluster"),
+    validation = Rule::new("has(self.clusterRef) == has(oldSelf.clusterRef) && (!has(self.clusterRef) || self.clusterRef.name == oldSelf.clusterRef.name)")
+        .message("clusterRef cannot change, ECS cannot move a service: create a new EcsService in the other cluster"),
+    validation = Rule::new("has(self.taskDefinition) != has(self.taskDefinitionRef)")
+        .message("exactly one of taskDefinitionRef (an EcsTaskDefinition in this namespace) and taskDefinition (family, family:revision or ARN) is needed"),
+    validation = Rule::new("!(has(self.launchType) && has(self.capacityProviderStrategy) && size(self.capacityProviderStrategy) > 0)")
+        .message("launchType and capacityProviderStrategy exclude each other: drop launchType to use capacity providers"),
+    validation = Rule::new("!(has(self.schedulingStrategy) && self.schedulingStrategy == 'DAEMON' && has(self.desiredCount))")
+        .message("desiredCount has no meaning with schedulingStrategy DAEMON, which runs one task on every instance: drop it")
+)]
+pub struct EcsServiceSpec {
+    /// Cluster of the service, as name or ARN; absent (and no `clusterRef`) means the cluster `default`. Cannot change.
+    #[schemars(length(min = 1, max = 2048))]
+    pub cluster: Option<String>,
+    /// EcsCluster in the same namespace that the service runs in. Cannot change.
+    pub cluster_ref: Option<ObjectReference>,
+    /// Name of the service in ECS, up to 255 letters, digits, hyphens and underscores; default: `metadata.name`. Cannot change.
+    #[schemars(length(min = 1, max = 255), regex(pattern = "^[a-zA-Z0-9_-]+$"))]
+    pub service_name: Option<String>,
+    /// Task definition to run, as `family` (its newest revision when the operator looks), `family:revision` or ARN.
+    #[schemars(length(min = 1, max = 2048))]
+    pub task_definition: Option<String>,
+    /// EcsTaskDefinition in the same namespace; the service runs exactly its current revision and rolls when it changes.
+    pub task_definition_ref: Option<ObjectReference>,
+    /// Whether tasks are spread evenly over Availability Zones: ENABLED or DISABLED. AWS default: enabled where possible.
+    pub availability_zone_rebalancing: Option<String>,
+    /// Target groups or Classic Load Balancers that send traffic to the tasks.
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub load_balancers: Option<Vec<LoadBalancer>>,
+    /// Cloud Map service in which tasks are registered; at most one.
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub service_registries: Option<Vec<ServiceRegistry>>,
+    /// Number of tasks to keep running. Absent: one at creation, and from then on whatever it is in ECS.
+    #[schemars(range(min = 0))]
+    pub desired_count: Option<i32>,
+    /// Kind of compute: FARGATE, EC2 or EXTERNAL. Exclusive with `capacityProviderStrategy`.
+    pub launch_type: Option<String>,
+    /// Capacity providers and their shares; absent means the default strategy of the cluster.
+    #[schemars(length(max = 20), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["capacityProvider"]))]
+    pub capacity_provider_strategy: Option<Vec<CapacityProviderStrategyItem>>,
+    /// Fargate platform version, such as `1.4.0`. AWS default LATEST.
+    pub platform_version: Option<String>,
+    /// IAM role for a Classic Load Balancer or a target group without awsvpc; absent means the service-linked role. Cannot change.
+    pub role: Option<String>,
+    /// How tasks are replaced when something changes.
+    pub deployment_configuration: Option<DeploymentConfiguration>,
+    /// Rules for the container instances, at most 10. Not for Fargate.
+    #[schemars(length(max = 10), extend("x-kubernetes-list-type" = "atomic"))]
+    pub placement_constraints: Option<Vec<PlacementConstraint>>,
+    /// How tasks are distributed over container instances, at most 5 rules in order. Not for Fargate.
+    #[schemars(length(max = 5), extend("x-kubernetes-list-type" = "atomic"))]
+    pub placement_strategy: Option<Vec<PlacementStrategy>>,
+    /// Subnets and security groups of the tasks; needed for network mode awsvpc, refused for others.
+    pub network_configuration: Option<NetworkConfiguration>,
+    /// Seconds after the start of a task in which failed load balancer and container health checks do not count. AWS default 0.
+    #[schemars(range(min = 0))]
+    pub health_check_grace_period_seconds: Option<i32>,
+    /// REPLICA keeps `desiredCount` tasks, DAEMON one on every instance. AWS default REPLICA. Cannot change.
+    pub scheduling_strategy: Option<String>,
+    /// Who carries out deployments: ECS (default), CODE_DEPLOY or EXTERNAL.
+    pub deployment_controller: Option<DeploymentController>,
+    /// Tags of the service, at most 50 with the operator's own.
+    #[schemars(length(max = 48), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["key"]))]
+    pub tags: Option<Vec<Tag>>,
+    /// Whether tasks get the tags `aws:ecs:serviceName` and `aws:ecs:clusterName`. AWS default false.
+    #[serde(rename = "enableECSManagedTags")]
+    pub enable_ecs_managed_tags: Option<bool>,
+    /// Whose tags tasks inherit: SERVICE, TASK_DEFINITION or NONE. AWS default NONE.
+    pub propagate_tags: Option<String>,
+    /// Whether ECS Exec may open sessions in the containers of new tasks. AWS default false.
+    pub enable_execute_command: Option<bool>,
+    /// Service Connect: how the service finds others by name and is found.
+    pub service_connect_configuration: Option<ServiceConnectConfiguration>,
+    /// EBS volumes for the volumes of the task definition that are configured at launch; at most one.
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub volume_configurations: Option<Vec<ServiceVolumeConfiguration>>,
+    /// VPC Lattice target groups of the service.
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub vpc_lattice_configurations: Option<Vec<VpcLatticeConfiguration>>,
+    /// Connection of the service to an ECS gateway; at most one.
+    #[schemars(length(max = 1), extend("x-kubernetes-list-type" = "atomic"))]
+    pub gateway_connectors: Option<Vec<GatewayConnector>>,
+    /// Resolution of the metrics that ECS publishes for the service.
+    pub monitoring: Option<ServiceMonitoring>,
+
+    /// What to do when a service of this name exists already without an ownership tag: Refuse (default) or IfUnowned.
+    pub adoption_policy: Option<AdoptionPolicy>,
+    /// What happens to the service in ECS when this object is deleted: Delete (default) or Retain.
+    pub deletion_policy: Option<DeletionPolicy>,
+}
+
+/// What the operator knows of the service.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("default" = {"observedGeneration": -1}))]
+pub struct EcsServiceStatus {
+    /// Generation of the spec that this status speaks of; -1 before the first look.
+    pub observed_generation: Option<i64>,
+    /// Ready; Reconciling or Stalled while true (kstatus).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+    /// ARN of the service.
+    pub service_arn: Option<String>,
+    /// ARN of the cluster that the service runs in.
+    pub cluster_arn: Option<String>,
+    /// State of the service in ECS: ACTIVE, DRAINING or INACTIVE.
+    pub status: Option<String>,
+    /// ARN of the task definition revision that the service is set to in ECS.
+    pub task_definition: Option<String>,
+    /// The same, short: `family:revision`.
+    pub revision: Option<String>,
+    /// Number of tasks that the service wants in ECS.
+    pub desired_count: Option<i32>,
+    /// Number of running tasks.
+    pub running_count: Option<i32>,
+    /// Number of tasks on their way to running.
+    pub pending_count: Option<i32>,
+    /// Deployments of the service, the newest (PRIMARY) first.
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub deployments: Option<Vec<DeploymentStatus>>,
+    /// Keys of the tags that the operator set because the spec lists them, to remove those that the spec drops.
+    pub managed_tags: Option<Vec<String>>,
+}
+status!(EcsServiceStatus);
+
+/// A deployment of a service.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DeploymentStatus {
+    /// ID of the deployment, `ecs-svc/…`.
+    pub id: Option<String>,
+    /// PRIMARY (the newest), ACTIVE (being replaced) or INACTIVE.
+    pub status: Option<String>,
+    /// Revision of the deployment: `family:revision`.
+    pub revision: Option<String>,
+    /// IN_PROGRESS, COMPLETED or FAILED.
+    pub rollout_state: Option<String>,
+    /// Why it is in that state, in AWS's words.
+    pub rollout_state_reason: Option<String>,
+    /// Tasks that the deployment wants.
+    pub desired_count: Option<i32>,
+    /// Tasks of the deployment that run.
+    pub running_count: Option<i32>,
+    /// Tasks of the deployment on their way to running.
+    pub pending_count: Option<i32>,
+    /// Tasks of the deployment that could not start or failed their checks.
+    pub failed_tasks: Option<i32>,
+}

@@ -1,0 +1,40 @@
+//! Shapes that several kinds share.
+
+mod capacity;
+mod log;
+mod placement;
+mod policy;
+mod reference;
+mod tag;
+
+pub use capacity::CapacityProviderStrategyItem;
+pub use log::{LogConfiguration, Secret};
+pub use placement::PlacementConstraint;
+pub use policy::{AdoptionPolicy, DeletionPolicy};
+pub use reference::ObjectReference;
+pub use tag::Tag;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+/// What the status of every kind has in common. The driver works on this and knows no kind.
+pub trait Status {
+    /// The generation of the spec that this status speaks of; `None` or -1 before the first look.
+    fn observed_generation(&self) -> Option<i64>;
+    /// Ready, and Reconciling or Stalled while true.
+    fn conditions(&self) -> &[Condition];
+}
+
+macro_rules! status {
+    ($type:ty) => {
+        impl crate::v1beta1::shared::Status for $type {
+            fn observed_generation(&self) -> Option<i64> {
+                self.observed_generation
+            }
+
+            fn conditions(&self) -> &[Condition] {
+                &self.conditions
+            }
+        }
+    };
+}
+pub(crate) use status;

@@ -1,0 +1,141 @@
+//! EcsTaskDefinition: a task definition family and its revisions. The spec is the input of `RegisterTaskDefinition`.
+
+mod container;
+mod health;
+mod linux;
+mod networking;
+mod resources;
+mod storage;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
+
+pub use container::{
+    ContainerDefinition, ContainerDependency, ContainerRestartPolicy, EnvironmentFile, FirelensConfiguration, KeyValuePair,
+    RepositoryCredentials,
+};
+pub use health::HealthCheck;
+pub use linux::{Device, KernelCapabilities, LinuxParameters, SystemControl, Tmpfs, Ulimit};
+pub use networking::{HostEntry, PortMapping, ProxyConfiguration};
+pub use resources::{
+    EphemeralStorage, InferenceAccelerator, NvidiaMps, ResourceRequirement, RuntimePlatform, SharingStrategy,
+    TrustedExecutionConfiguration,
+};
+pub use storage::{
+    DockerVolumeConfiguration, EfsAuthorizationConfig, EfsVolumeConfiguration, FsxWindowsFileServerAuthorizationConfig,
+    FsxWindowsFileServerVolumeConfiguration, HostVolumeProperties, MountPoint, S3FilesVolumeConfiguration, Volume, VolumeFrom,
+};
+
+use super::shared::{AdoptionPolicy, DeletionPolicy, PlacementConstraint, Tag, status};
+
+/// A task definition family: what runs together as one task. Every change registers a new revision.
+#[skip_serializing_none]
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[kube(
+    group = "ecs-operator.dev",
+    version = "v1beta1",
+    kind = "EcsTaskDefinition",
+    plural = "ecstaskdefinitions",
+    shortname = "ecstd",
+    category = "ecs",
+    namespaced,
+    status = "EcsTaskDefinitionStatus",
+    derive = "PartialEq",
+    selectable = ".spec.family",
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason"),
+    printcolumn(name = "Revision", type_ = "integer", json_path = ".status.revision"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "ARN", type_ = "string", json_path = ".status.taskDefinitionArn", priority = 1),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].message",
+        priority = 1
+    )
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("has(self.family) == has(oldSelf.family) && (!has(self.family) || self.family == oldSelf.family)")
+        .message("family cannot change, ECS cannot rename a family: create a new EcsTaskDefinition and point the services to it")
+)]
+pub struct EcsTaskDefinitionSpec {
+    /// Name of the family in ECS, up to 255 letters, digits, hyphens and underscores; default: `metadata.name`. Cannot change.
+    #[schemars(length(min = 1, max = 255), regex(pattern = "^[a-zA-Z0-9_-]+$"))]
+    pub family: Option<String>,
+    /// IAM role of the containers, as ARN or name: what the application itself may do in AWS.
+    pub task_role_arn: Option<String>,
+    /// IAM role with which ECS pulls images, reads secrets and writes logs. Fargate needs it for private images, secrets and awslogs.
+    pub execution_role_arn: Option<String>,
+    /// Network mode: awsvpc (the only one of Fargate), bridge, host or none. AWS default on Linux: bridge.
+    pub network_mode: Option<String>,
+    /// The containers of a task, 1 to 10.
+    #[schemars(length(min = 1, max = 10), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub container_definitions: Vec<ContainerDefinition>,
+    /// Volumes that containers mount by `mountPoints`.
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub volumes: Option<Vec<Volume>>,
+    /// Rules for the container instances that may run the task, at most 10. Not for Fargate.
+    #[schemars(length(max = 10), extend("x-kubernetes-list-type" = "atomic"))]
+    pub placement_constraints: Option<Vec<PlacementConstraint>>,
+    /// What the definition must be valid for: EC2, FARGATE, EXTERNAL, MANAGED_INSTANCES.
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
+    pub requires_compatibilities: Option<Vec<String>>,
+    /// CPU of the whole task, in CPU units ("1024" is one vCPU) or as text ("1 vCPU"). Fargate needs it, in a legal pair with `memory`.
+    #[schemars(length(min = 1, max = 64))]
+    pub cpu: Option<String>,
+    /// Memory of the whole task, in MiB ("2048") or as text ("2 GB"). Fargate needs it, in a legal pair with `cpu`.
+    #[schemars(length(min = 1, max = 64))]
+    pub memory: Option<String>,
+    /// Tags of every revision, at most 50 with the operator's own. A change tags the current revision in place and makes no new one.
+    #[schemars(length(max = 48), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["key"]))]
+    pub tags: Option<Vec<Tag>>,
+    /// Process namespace that containers share: host (EC2) or task.
+    pub pid_mode: Option<String>,
+    /// Inter-process communication that containers share: host, task or none. EC2 only.
+    pub ipc_mode: Option<String>,
+    /// Proxy of App Mesh (which AWS has ended for new users).
+    pub proxy_configuration: Option<ProxyConfiguration>,
+    /// Elastic Inference accelerators, which AWS has ended; use `resourceRequirements` of a container.
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub inference_accelerators: Option<Vec<InferenceAccelerator>>,
+    /// Disk that a Fargate task has for its life, beyond the 20 GiB that every task gets.
+    pub ephemeral_storage: Option<EphemeralStorage>,
+    /// Operating system and processor architecture. Fargate default: LINUX on X86_64.
+    pub runtime_platform: Option<RuntimePlatform>,
+    /// Whether fault injection experiments may reach the task. AWS default false.
+    pub enable_fault_injection: Option<bool>,
+    /// How strictly the task is isolated from others on the same hardware.
+    pub trusted_execution_configuration: Option<TrustedExecutionConfiguration>,
+
+    /// What to do when the family exists already and its revisions carry no ownership tag: Refuse (default) or IfUnowned.
+    pub adoption_policy: Option<AdoptionPolicy>,
+    /// What happens to our revisions when this object is deleted: Delete (they are deregistered, default) or Retain.
+    pub deletion_policy: Option<DeletionPolicy>,
+}
+
+/// What the operator knows of the family.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("default" = {"observedGeneration": -1}))]
+pub struct EcsTaskDefinitionStatus {
+    /// Generation of the spec that this status speaks of; -1 before the first look.
+    pub observed_generation: Option<i64>,
+    /// Ready; Reconciling or Stalled while true (kstatus).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+    /// ARN of the current revision.
+    pub task_definition_arn: Option<String>,
+    /// Number of the current revision.
+    pub revision: Option<i32>,
+    /// Hash of the request that made the current revision; also its tag `ecs-operator.dev/spec-hash`.
+    pub spec_hash: Option<String>,
+    /// Keys of the tags that the operator set because the spec lists them, to remove those that the spec drops.
+    pub managed_tags: Option<Vec<String>>,
+}
+status!(EcsTaskDefinitionStatus);

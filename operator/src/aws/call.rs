@@ -1,0 +1,142 @@
+//! JSON through the SDK: the request body is ours, everything around it (endpoint, credentials, signing, time-outs, typed
+//! errors) is the SDK's.
+//!
+//! The spec of a custom resource is the JSON of the API input, so no shape is mirrored in Rust, and members that are newer
+//! than the SDK pass both ways.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use aws_sdk_ecs::Client;
+use aws_sdk_ecs::config::retry::RetryConfig;
+use aws_sdk_ecs::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::context::{
+    AfterDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextMut,
+};
+use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::config_bag::ConfigBag;
+use aws_types::SdkConfig;
+use serde_json::Value;
+
+use super::{Fault, Operation};
+use crate::metrics::Metrics;
+
+/// Sends ECS operations as JSON and counts them.
+#[derive(Debug)]
+pub struct Calls {
+    reads: Client,
+    /// Without the SDK's retries: it repeats a call after a lost reply, and not every write may be repeated. The driver
+    /// looks again before it tries again.
+    writes: Client,
+    metrics: Arc<Metrics>,
+}
+
+impl Calls {
+    /// Calls with the credentials, Region and endpoint of `config`.
+    #[must_use]
+    pub fn new(config: &SdkConfig, metrics: Arc<Metrics>) -> Self {
+        let writes = aws_sdk_ecs::config::Builder::from(config).retry_config(RetryConfig::disabled()).build();
+        Self { reads: Client::new(config), writes: Client::from_conf(writes), metrics }
+    }
+
+    /// Sends `request` as the body of `operation` and answers the body of the reply.
+    ///
+    /// # Errors
+    /// Whatever AWS, the network or the credentials answer instead, classified. After a write, an error other than AWS's
+    /// own refusal leaves open whether the call was applied.
+    pub async fn send(&self, operation: Operation, request: &Value) -> Result<Value, Fault> {
+        let client = if operation.family().is_some() { &self.writes } else { &self.reads };
+        let started = Instant::now();
+        let result = dispatch(client, operation, request).await;
+        let label = result.as_ref().map_or_else(|fault| fault.class.as_str(), |_| "ok");
+        self.metrics.aws_call(operation.name(), label, started.elapsed());
+        if let Err(fault) = &result {
+            tracing::debug!(operation = operation.name(), code = fault.code, message = fault.message, "AWS call failed");
+        }
+        result
+    }
+}
+
+async fn dispatch(client: &Client, operation: Operation, request: &Value) -> Result<Value, Fault> {
+    macro_rules! send {
+        ($method:ident) => {
+            raw(operation, request, async |json| client.$method().customize().interceptor(json).send().await).await
+        };
+    }
+    match operation {
+        Operation::DescribeClusters => send!(describe_clusters),
+        Operation::DescribeServices => send!(describe_services),
+        Operation::DescribeTaskDefinition => send!(describe_task_definition),
+        Operation::ListServices => send!(list_services),
+        Operation::ListTasks => send!(list_tasks),
+        Operation::ListTaskDefinitions => send!(list_task_definitions),
+        Operation::CreateCluster => send!(create_cluster),
+        Operation::UpdateCluster => send!(update_cluster),
+        Operation::PutClusterCapacityProviders => send!(put_cluster_capacity_providers),
+        Operation::DeleteCluster => send!(delete_cluster),
+        Operation::RegisterTaskDefinition => send!(register_task_definition),
+        Operation::DeregisterTaskDefinition => send!(deregister_task_definition),
+        Operation::CreateService => send!(create_service),
+        Operation::UpdateService => send!(update_service),
+        Operation::DeleteService => send!(delete_service),
+        Operation::TagResource => send!(tag_resource),
+        Operation::UntagResource => send!(untag_resource),
+    }
+}
+
+async fn raw<O, E>(
+    operation: Operation,
+    request: &Value,
+    send: impl AsyncFnOnce(RawJson) -> Result<O, SdkError<E>>,
+) -> Result<Value, Fault>
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    let json = RawJson { request: request.to_string().into(), reply: Arc::default() };
+    send(json.clone()).await.map_err(|error| Fault::from_sdk(operation, &error))?;
+    let body = json.reply.get().map_or(&b"{}"[..], Vec::as_slice);
+    serde_json::from_slice(body).map_err(|error| Fault::unreadable(operation, &error))
+}
+
+/// Puts our body into the request and keeps the body of the reply.
+#[derive(Clone, Debug)]
+struct RawJson {
+    request: Arc<str>,
+    reply: Arc<OnceLock<Vec<u8>>>,
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for RawJson {
+    fn name(&self) -> &'static str {
+        "RawJson"
+    }
+
+    fn modify_before_signing(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let request = context.request_mut();
+        request.headers_mut().insert("content-length", self.request.len().to_string());
+        *request.body_mut() = SdkBody::from(self.request.as_bytes());
+        Ok(())
+    }
+
+    fn read_after_deserialization(
+        &self,
+        context: &AfterDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let response = context.response();
+        if let (true, Some(body)) = (response.status().is_success(), response.body().bytes()) {
+            // A second reply would be a retry after a success, which the SDK does not do.
+            self.reply.set(body.to_vec()).map_err(|_| "one call got two replies")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,176 @@
+//! AWS as a second API server: a cache of what ECS holds, fed by batched reads, that tells who changed.
+//!
+//! A reconcile asks for an [`Answer`] and says how fresh it must be. What the cache has is answered at once; the rest
+//! becomes demands that [`table`] reads together, up to the batch size of the API call. Everything that is watched is read
+//! again in the background, and an object whose answer changed is woken. An unchanged answer costs nothing.
+
+mod read;
+mod table;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ecs_operator_crds::v1beta1::{EcsCluster, EcsService, EcsTaskDefinition};
+use kube::runtime::reflector::ObjectRef;
+use serde_json::Value;
+
+use super::{Calls, Fault};
+pub use read::{Blockers, ClusterKey, ServiceKey, TaskDefinitionKey};
+pub(crate) use read::{family_of, task_definition, written};
+pub use table::Wake;
+use table::Table;
+
+/// What AWS says of one object. A failed read is an `Err`, and so is an object that the reply does not mention at all.
+#[derive(Clone, PartialEq)]
+pub enum Answer {
+    /// It exists; the members that the API describes.
+    Found(Arc<Value>),
+    /// It was deleted and is still described for a while. Its name is free.
+    Inactive,
+    /// It does not exist.
+    Missing,
+}
+
+/// The JSON of an answer can hold values of environment variables, so it is never printed.
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Found(_) => "Found",
+            Self::Inactive => "Inactive",
+            Self::Missing => "Missing",
+        })
+    }
+}
+
+/// An answer and when it was asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seen {
+    /// When the read began. What it says was true at some moment after that.
+    pub at: Instant,
+    /// The answer.
+    pub answer: Answer,
+}
+
+/// How fresh an answer must be.
+#[derive(Clone, Copy, Debug)]
+pub enum Freshness {
+    /// The cache will do.
+    Any,
+    /// Read after this moment.
+    Since(Instant),
+}
+
+/// How often something that is watched is read again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// A change is under way.
+    Active,
+    /// Nothing is expected to happen.
+    Steady,
+}
+
+/// How often the observer reads by itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Sweep {
+    /// While a deployment or deletion is under way.
+    pub active: Duration,
+    /// Clusters and services at rest.
+    pub steady: Duration,
+    /// Task definition revisions, which cannot change, only be deregistered.
+    pub task_definitions: Duration,
+}
+
+/// Where the observer sends what changed: one channel per kind.
+#[derive(Debug, Clone)]
+pub struct Wakes {
+    /// Clusters.
+    pub clusters: Wake<EcsCluster>,
+    /// Task definitions.
+    pub task_definitions: Wake<EcsTaskDefinition>,
+    /// Services.
+    pub services: Wake<EcsService>,
+}
+
+/// The side of one account and Region that reads.
+#[derive(Debug)]
+pub struct Observer {
+    calls: Arc<Calls>,
+    clusters: Table<ClusterKey>,
+    services: Table<ServiceKey>,
+    task_definitions: Table<TaskDefinitionKey>,
+}
+
+impl Observer {
+    /// Starts an observer; it ends when it is dropped.
+    #[must_use]
+    pub fn start(calls: &Arc<Calls>, sweep: Sweep, wakes: Wakes) -> Self {
+        let revisions = Sweep { steady: sweep.task_definitions, ..sweep };
+        Self {
+            calls: Arc::clone(calls),
+            clusters: Table::start(Arc::clone(calls), sweep, wakes.clusters),
+            services: Table::start(Arc::clone(calls), sweep, wakes.services),
+            task_definitions: Table::start(Arc::clone(calls), revisions, wakes.task_definitions),
+        }
+    }
+
+    /// Clusters, by name.
+    #[must_use]
+    pub fn clusters(&self) -> &Table<ClusterKey> {
+        &self.clusters
+    }
+
+    /// Services, by cluster and name.
+    #[must_use]
+    pub fn services(&self) -> &Table<ServiceKey> {
+        &self.services
+    }
+
+    /// Task definition revisions, by ARN.
+    #[must_use]
+    pub fn task_definitions(&self) -> &Table<TaskDefinitionKey> {
+        &self.task_definitions
+    }
+
+    /// What lives in a cluster and keeps it from being deleted. Read at every call.
+    ///
+    /// # Errors
+    /// When a read fails.
+    pub async fn blockers(&self, cluster: &str) -> Result<Blockers, Fault> {
+        read::blockers(&self.calls, cluster).await
+    }
+
+    /// ARNs of the newest ACTIVE revisions of a family, newest first, at most `limit` (100 at most). Read at every call.
+    ///
+    /// # Errors
+    /// When the read fails.
+    pub async fn newest_revisions(&self, family: &str, limit: usize) -> Result<Vec<String>, Fault> {
+        read::newest_revisions(&self.calls, family, limit).await
+    }
+
+    /// ARNs of all ACTIVE revisions of a family. Read at every call, page by page.
+    ///
+    /// # Errors
+    /// When a read fails.
+    pub async fn all_revisions(&self, family: &str) -> Result<Vec<String>, Fault> {
+        read::all_revisions(&self.calls, family).await
+    }
+}
+
+/// A key of the cache that belongs to a kind of custom resource.
+pub trait Key: Clone + fmt::Debug + fmt::Display + Eq + std::hash::Hash + Ord + Send + Sync + 'static {
+    /// The kind that is woken when the answer changes.
+    type Object: kube::runtime::reflector::Lookup<DynamicType = ()> + Clone + fmt::Debug + Send + Sync + 'static;
+
+    /// Most keys that one call can read.
+    const BATCH: usize;
+
+    /// Keys can share a call when this is equal.
+    fn group(&self) -> &str;
+
+    /// Reads `keys`, which are of one group and at most [`BATCH`](Self::BATCH). One answer per key, in the same order.
+    fn read(calls: &Calls, keys: &[Self]) -> impl Future<Output = Vec<Result<Answer, Fault>>> + Send;
+}
+
+/// Names the custom resource that is woken when an answer changes.
+pub type Watcher<K> = ObjectRef<<K as Key>::Object>;

@@ -1,0 +1,272 @@
+//! The read calls: which requests are sent, and what their replies mean.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use ecs_operator_crds::v1beta1::{EcsCluster, EcsService, EcsTaskDefinition};
+use serde_json::{Value, json};
+
+use super::{Answer, Key};
+use crate::aws::{Calls, Fault, FaultClass, Operation};
+
+/// Name of a cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ClusterKey(pub String);
+
+/// Cluster and name of a service.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ServiceKey {
+    /// Name of the cluster.
+    pub cluster: String,
+    /// Name of the service.
+    pub name: String,
+}
+
+/// ARN of a task definition revision.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TaskDefinitionKey(pub String);
+
+impl fmt::Display for ClusterKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cluster {}", self.0)
+    }
+}
+
+impl fmt::Display for ServiceKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "service {} in cluster {}", self.name, self.cluster)
+    }
+}
+
+impl fmt::Display for TaskDefinitionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "task definition {}", self.0)
+    }
+}
+
+impl Key for ClusterKey {
+    type Object = EcsCluster;
+    const BATCH: usize = 100;
+
+    fn group(&self) -> &'static str {
+        ""
+    }
+
+    async fn read(calls: &Calls, keys: &[Self]) -> Vec<Result<Answer, Fault>> {
+        let names: Vec<_> = keys.iter().map(|key| key.0.as_str()).collect();
+        let request = json!({"clusters": names, "include": ["CONFIGURATIONS", "SETTINGS", "TAGS"]});
+        let reply = calls.send(Operation::DescribeClusters, &request).await;
+        sort_out(Operation::DescribeClusters, reply, "clusters", "clusterName", &names)
+    }
+}
+
+impl Key for ServiceKey {
+    type Object = EcsService;
+    const BATCH: usize = 10;
+
+    fn group(&self) -> &str {
+        &self.cluster
+    }
+
+    async fn read(calls: &Calls, keys: &[Self]) -> Vec<Result<Answer, Fault>> {
+        let names: Vec<_> = keys.iter().map(|key| key.name.as_str()).collect();
+        let request = json!({"cluster": keys[0].cluster, "services": names, "include": ["TAGS"]});
+        match calls.send(Operation::DescribeServices, &request).await {
+            // Without its cluster a service does not exist.
+            Err(fault) if fault.code.as_deref() == Some("ClusterNotFoundException") => {
+                names.iter().map(|_| Ok(Answer::Missing)).collect()
+            }
+            reply => sort_out(Operation::DescribeServices, reply, "services", "serviceName", &names),
+        }
+    }
+}
+
+impl Key for TaskDefinitionKey {
+    type Object = EcsTaskDefinition;
+    const BATCH: usize = 1;
+
+    fn group(&self) -> &str {
+        &self.0
+    }
+
+    async fn read(calls: &Calls, keys: &[Self]) -> Vec<Result<Answer, Fault>> {
+        let request = json!({"taskDefinition": keys[0].0, "include": ["TAGS"]});
+        vec![match calls.send(Operation::DescribeTaskDefinition, &request).await {
+            Ok(reply) => Ok(task_definition(reply)),
+            Err(fault) if fault.class == FaultClass::Missing => Ok(Answer::Missing),
+            Err(fault) => Err(fault),
+        }]
+    }
+}
+
+/// The answer in a reply of DescribeTaskDefinition or RegisterTaskDefinition: the task definition with its tags, which the
+/// API puts beside it. Only what decisions need is kept: the definition itself never changes.
+pub(crate) fn task_definition(mut reply: Value) -> Answer {
+    let tags = reply["tags"].take();
+    let Value::Object(described) = reply["taskDefinition"].take() else { return Answer::Missing };
+    match described.get("status").and_then(Value::as_str) {
+        Some("INACTIVE" | "DELETE_IN_PROGRESS") => Answer::Inactive,
+        _ => {
+            let kept = ["taskDefinitionArn", "family", "revision", "status"];
+            let mut found: serde_json::Map<_, _> = described.into_iter().filter(|(key, _)| kept.contains(&key.as_str())).collect();
+            found.insert("tags".to_owned(), tags);
+            Answer::Found(Arc::new(found.into()))
+        }
+    }
+}
+
+/// The answer about one described cluster or service. Service events are left out: they are many, and decide nothing.
+pub(crate) fn described(mut object: Value) -> Answer {
+    if object["status"] == "INACTIVE" {
+        return Answer::Inactive;
+    }
+    if let Some(members) = object.as_object_mut() {
+        members.remove("events");
+    }
+    Answer::Found(Arc::new(object))
+}
+
+/// The answer in the reply to a write, which shows the object in `member` as the write left it. Tags are shown only where
+/// they were asked for; else those we know are `tags`. `None` when the reply has no such member.
+pub(crate) fn written(mut reply: Value, member: &str, tags: Value) -> Option<Answer> {
+    let mut object = reply[member].take();
+    let members = object.as_object_mut()?;
+    if members.get("tags").and_then(Value::as_array).is_none_or(Vec::is_empty) {
+        members.insert("tags".to_owned(), tags);
+    }
+    Some(described(object))
+}
+
+/// One answer for each name from a reply that lists what was found in any order, and what is missing in `failures`.
+fn sort_out(
+    operation: Operation,
+    reply: Result<Value, Fault>,
+    list: &str,
+    name_member: &str,
+    names: &[&str],
+) -> Vec<Result<Answer, Fault>> {
+    let mut reply = match reply {
+        Ok(reply) => reply,
+        Err(fault) => return names.iter().map(|_| Err(fault.clone())).collect(),
+    };
+    let mut answers = HashMap::new();
+    if let Value::Array(found) = reply[list].take() {
+        for object in found {
+            if let Some(name) = object[name_member].as_str().map(str::to_owned) {
+                answers.insert(name, Ok(described(object)));
+            }
+        }
+    }
+    for failure in reply["failures"].as_array().into_iter().flatten() {
+        let arn = failure["arn"].as_str().unwrap_or_default();
+        let reason = failure["reason"].as_str().unwrap_or("no reason given");
+        let answer = match reason {
+            "MISSING" => Ok(Answer::Missing),
+            _ => Err(Fault::new(operation, FaultClass::Server, format!("AWS could not describe {arn}: {reason}"))),
+        };
+        // The ARN of a failure ends in the name that was asked for.
+        answers.entry(arn.rsplit('/').next().unwrap_or(arn).to_owned()).or_insert(answer);
+    }
+    let absent = |name: &str| Fault::new(operation, FaultClass::Server, format!("the reply says nothing of {name}"));
+    names.iter().map(|name| answers.get(*name).cloned().unwrap_or_else(|| Err(absent(name)))).collect()
+}
+
+/// What lives in a cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Blockers {
+    /// Names of services, at most a page of 100.
+    pub services: Vec<String>,
+    /// IDs of tasks that no service started, or that still stop, at most a page of 100.
+    pub tasks: Vec<String>,
+}
+
+/// Services and tasks in a cluster: a page of each is enough to say what is in the way.
+pub(super) async fn blockers(calls: &Calls, cluster: &str) -> Result<Blockers, Fault> {
+    let names = |reply: &Value, member: &str| -> Vec<String> {
+        let arns = reply[member].as_array().into_iter().flatten().filter_map(Value::as_str);
+        arns.map(|arn| arn.rsplit('/').next().unwrap_or(arn).to_owned()).collect()
+    };
+    let request = json!({"cluster": cluster, "maxResults": 100});
+    let services = calls.send(Operation::ListServices, &request).await?;
+    let tasks = calls.send(Operation::ListTasks, &request).await?;
+    Ok(Blockers { services: names(&services, "serviceArns"), tasks: names(&tasks, "taskArns") })
+}
+
+pub(super) async fn newest_revisions(calls: &Calls, family: &str, limit: usize) -> Result<Vec<String>, Fault> {
+    let request = json!({"familyPrefix": family, "status": "ACTIVE", "sort": "DESC", "maxResults": limit});
+    let reply = calls.send(Operation::ListTaskDefinitions, &request).await?;
+    // The server may not keep to the limit.
+    Ok(revisions(&reply, family).take(limit).collect())
+}
+
+pub(super) async fn all_revisions(calls: &Calls, family: &str) -> Result<Vec<String>, Fault> {
+    let mut all = Vec::new();
+    let mut request = json!({"familyPrefix": family, "status": "ACTIVE", "maxResults": 100});
+    loop {
+        let mut reply = calls.send(Operation::ListTaskDefinitions, &request).await?;
+        all.extend(revisions(&reply, family));
+        match reply["nextToken"].take() {
+            Value::String(token) if !token.is_empty() => request["nextToken"] = token.into(),
+            _ => return Ok(all),
+        }
+    }
+}
+
+/// ARNs in a reply of ListTaskDefinitions. `familyPrefix` is the whole name by its documentation and a prefix by its name:
+/// others are left out.
+fn revisions<'a>(reply: &'a Value, family: &'a str) -> impl Iterator<Item = String> + 'a {
+    let arns = reply["taskDefinitionArns"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    arns.filter(move |arn| family_of(arn) == family).map(str::to_owned)
+}
+
+/// The family in `arn:…:task-definition/FAMILY:REVISION`, `FAMILY:REVISION` or `FAMILY`.
+#[must_use]
+pub(crate) fn family_of(task_definition: &str) -> &str {
+    let name = task_definition.rsplit('/').next().unwrap_or(task_definition);
+    name.split(':').next().unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn clusters(reply: Value, names: &[&str]) -> Vec<Result<Answer, Fault>> {
+        sort_out(Operation::DescribeClusters, Ok(reply), "clusters", "clusterName", names)
+    }
+
+    #[test]
+    fn found_inactive_missing_and_absent_are_four_answers() {
+        let reply = json!({
+            "clusters": [
+                {"clusterName": "old", "status": "INACTIVE"},
+                {"clusterName": "here", "status": "ACTIVE", "events": []},
+            ],
+            "failures": [
+                {"arn": "arn:aws:ecs:eu-central-1:111122223333:cluster/gone", "reason": "MISSING"},
+                {"arn": "arn:aws:ecs:eu-central-1:111122223333:cluster/odd", "reason": "ACCESS"},
+            ],
+        });
+        let answers = clusters(reply, &["here", "gone", "old", "odd", "forgotten"]);
+        let here = Arc::new(json!({"clusterName": "here", "status": "ACTIVE"}));
+        assert_eq!(answers[0], Ok(Answer::Found(here)));
+        assert_eq!(answers[1], Ok(Answer::Missing));
+        assert_eq!(answers[2], Ok(Answer::Inactive));
+        assert!(answers[3].as_ref().is_err_and(|fault| fault.message.contains("ACCESS")));
+        assert!(answers[4].as_ref().is_err_and(|fault| fault.message == "the reply says nothing of forgotten"));
+    }
+
+    #[test]
+    fn a_failed_read_fails_every_name() {
+        let fault = Fault::new(Operation::DescribeClusters, FaultClass::Throttle, "Rate exceeded");
+        let answers = sort_out(Operation::DescribeClusters, Err(fault.clone()), "clusters", "clusterName", &["a", "b"]);
+        assert_eq!(answers, [Err(fault.clone()), Err(fault)]);
+    }
+
+    #[test]
+    fn a_family_is_its_whole_name() {
+        let arn = |name: &str| format!("arn:aws:ecs:eu-central-1:111122223333:task-definition/{name}");
+        let reply = json!({"taskDefinitionArns": [arn("web:3"), arn("web-admin:1"), arn("web:1")]});
+        assert_eq!(revisions(&reply, "web").collect::<Vec<_>>(), [arn("web:3"), arn("web:1")]);
+    }
+}

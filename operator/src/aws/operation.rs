@@ -1,0 +1,101 @@
+//! The ECS operations that the operator uses, and the quota that each draws on.
+
+use std::fmt;
+
+/// An operation of the ECS API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the names are those of the ECS API")]
+pub enum Operation {
+    DescribeClusters,
+    DescribeServices,
+    DescribeTaskDefinition,
+    ListServices,
+    ListTasks,
+    ListTaskDefinitions,
+    CreateCluster,
+    UpdateCluster,
+    PutClusterCapacityProviders,
+    DeleteCluster,
+    RegisterTaskDefinition,
+    DeregisterTaskDefinition,
+    CreateService,
+    UpdateService,
+    DeleteService,
+    TagResource,
+    UntagResource,
+}
+
+/// A group of write operations that share one token bucket of the account and Region.
+///
+/// Source: "Request throttling for the Amazon ECS API", ECS API reference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the names are those of the AWS documentation")]
+pub enum ActionFamily {
+    ClusterModify,
+    TaskDefinitionModify,
+    ServiceModify,
+    TagModify,
+}
+
+impl Operation {
+    /// The name, as in the API reference, in IAM actions and in metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::DescribeClusters => "DescribeClusters",
+            Self::DescribeServices => "DescribeServices",
+            Self::DescribeTaskDefinition => "DescribeTaskDefinition",
+            Self::ListServices => "ListServices",
+            Self::ListTasks => "ListTasks",
+            Self::ListTaskDefinitions => "ListTaskDefinitions",
+            Self::CreateCluster => "CreateCluster",
+            Self::UpdateCluster => "UpdateCluster",
+            Self::PutClusterCapacityProviders => "PutClusterCapacityProviders",
+            Self::DeleteCluster => "DeleteCluster",
+            Self::RegisterTaskDefinition => "RegisterTaskDefinition",
+            Self::DeregisterTaskDefinition => "DeregisterTaskDefinition",
+            Self::CreateService => "CreateService",
+            Self::UpdateService => "UpdateService",
+            Self::DeleteService => "DeleteService",
+            Self::TagResource => "TagResource",
+            Self::UntagResource => "UntagResource",
+        }
+    }
+
+    /// The quota that a write draws on; `None` for a read.
+    #[must_use]
+    pub const fn family(self) -> Option<ActionFamily> {
+        match self {
+            Self::DescribeClusters
+            | Self::DescribeServices
+            | Self::DescribeTaskDefinition
+            | Self::ListServices
+            | Self::ListTasks
+            | Self::ListTaskDefinitions => None,
+            Self::CreateCluster | Self::UpdateCluster | Self::PutClusterCapacityProviders | Self::DeleteCluster => {
+                Some(ActionFamily::ClusterModify)
+            }
+            Self::RegisterTaskDefinition | Self::DeregisterTaskDefinition => Some(ActionFamily::TaskDefinitionModify),
+            Self::CreateService | Self::UpdateService | Self::DeleteService => Some(ActionFamily::ServiceModify),
+            Self::TagResource | Self::UntagResource => Some(ActionFamily::TagModify),
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl ActionFamily {
+    /// The published token bucket: calls at once, and calls per second after that.
+    #[must_use]
+    pub const fn bucket(self) -> (f64, f64) {
+        match self {
+            Self::ClusterModify | Self::TaskDefinitionModify => (20.0, 1.0),
+            Self::ServiceModify => (50.0, 5.0),
+            Self::TagModify => (20.0, 10.0),
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Tags: whose an AWS object is, and which of its tags are ours to touch.
+
+use std::collections::BTreeMap;
+
+use ecs_operator_crds::v1beta1::Tag;
+use serde_json::{Value, json};
+
+/// Key of the tag that says which custom resource owns an AWS object.
+pub const OWNER: &str = "ecs-operator.dev/owner";
+
+/// Key of the tag on a task definition revision with the hash of the request that made it.
+pub const SPEC_HASH: &str = "ecs-operator.dev/spec-hash";
+
+/// Longest value of an AWS tag, in characters.
+const MAX_VALUE: usize = 256;
+
+/// The custom resource on whose behalf the operator acts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// Identity of the Kubernetes cluster.
+    pub cluster_id: String,
+    /// Namespace of the custom resource.
+    pub namespace: String,
+    /// Name of the custom resource.
+    pub name: String,
+    /// UID of the custom resource.
+    pub uid: String,
+}
+
+/// Whose an AWS object is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ownership {
+    /// It carries our tag.
+    Ours,
+    /// It carries no ownership tag.
+    Nobody,
+    /// It carries the tag of another custom resource; the value of that tag.
+    Other(String),
+}
+
+impl Owner {
+    /// The value of the ownership tag: `cluster/namespace/name/uid`. The UID stands last and is never cut off.
+    #[must_use]
+    pub fn tag(&self) -> String {
+        let Self { cluster_id, namespace, name, uid } = self;
+        let room = MAX_VALUE.saturating_sub(cluster_id.len() + namespace.len() + uid.len() + 3);
+        // Names of custom resources are DNS names, so every character is one byte.
+        let name = name.get(..room).unwrap_or(name);
+        format!("{cluster_id}/{namespace}/{name}/{uid}")
+    }
+
+    /// Whose an object with these tags is.
+    #[must_use]
+    pub fn of(&self, tags: &Tags) -> Ownership {
+        match tags.0.get(OWNER) {
+            None => Ownership::Nobody,
+            Some(tag) if *tag == self.tag() => Ownership::Ours,
+            Some(tag) => Ownership::Other(tag.clone()),
+        }
+    }
+
+    /// The tags an object of this owner shall carry: those of the spec, and ours.
+    #[must_use]
+    pub fn desired(&self, spec: Option<&[Tag]>) -> Tags {
+        let listed = spec.unwrap_or_default().iter().map(|tag| (tag.key.clone(), tag.value.clone().unwrap_or_default()));
+        Tags(listed.chain([(OWNER.to_owned(), self.tag())]).collect())
+    }
+}
+
+/// Tags by key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tags(pub BTreeMap<String, String>);
+
+impl Tags {
+    /// Reads the `tags` member of an answer; absent means none.
+    #[must_use]
+    pub fn read(tags: &Value) -> Self {
+        let pair = |tag: &Value| Some((tag["key"].as_str()?.to_owned(), tag["value"].as_str().unwrap_or_default().to_owned()));
+        Self(tags.as_array().into_iter().flatten().filter_map(pair).collect())
+    }
+
+    /// Writes them as the API wants them.
+    #[must_use]
+    pub fn write(&self) -> Value {
+        self.0.iter().map(|(key, value)| json!({"key": key, "value": value})).collect()
+    }
+
+    /// These that `present` lacks or has with another value: what TagResource must set.
+    #[must_use]
+    pub fn missing_from(&self, present: &Self) -> Self {
+        let missing = self.0.iter().filter(|(key, value)| present.0.get(*key) != Some(value));
+        Self(missing.map(|(key, value)| (key.clone(), value.clone())).collect())
+    }
+
+    /// Keys that we set because the spec listed them, that the spec lists no more, and that are still there.
+    #[must_use]
+    pub fn dropped(&self, managed: Option<&[String]>, present: &Self) -> Vec<String> {
+        let gone = managed.unwrap_or_default().iter();
+        gone.filter(|key| !self.0.contains_key(*key) && present.0.contains_key(*key)).cloned().collect()
+    }
+}
+
+/// Keys of the tags that the spec lists, for the status; `None` when there are none.
+#[must_use]
+pub fn managed(spec: Option<&[Tag]>) -> Option<Vec<String>> {
+    let mut keys: Vec<_> = spec?.iter().map(|tag| tag.key.clone()).collect();
+    keys.sort();
+    Some(keys).filter(|keys| !keys.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owner() -> Owner {
+        let [cluster_id, namespace, name, uid] = ["k8s", "shop", "web", "u-1"].map(str::to_owned);
+        Owner { cluster_id, namespace, name, uid }
+    }
+
+    #[test]
+    fn the_owner_tag_decides_whose_an_object_is() {
+        let tagged = |value: &str| Tags::read(&json!([{"key": OWNER, "value": value}]));
+        assert_eq!(owner().of(&tagged("k8s/shop/web/u-1")), Ownership::Ours);
+        assert_eq!(owner().of(&tagged("k8s/shop/web/u-2")), Ownership::Other("k8s/shop/web/u-2".into()));
+        assert_eq!(owner().of(&Tags::default()), Ownership::Nobody);
+    }
+
+    #[test]
+    fn a_long_name_is_cut_and_the_uid_stays() {
+        let long = Owner { name: "n".repeat(253), ..owner() };
+        assert_eq!(long.tag().len(), 256);
+        assert!(long.tag().ends_with("/u-1"));
+    }
+
+    #[test]
+    fn only_tags_of_the_spec_are_set_and_removed() {
+        let present = Tags::read(&json!([{"key": "team", "value": "a"}, {"key": "old", "value": "x"}, {"key": "foreign"}]));
+        let desired = Tags::read(&json!([{"key": "team", "value": "b"}]));
+        assert_eq!(desired.missing_from(&present).write(), json!([{"key": "team", "value": "b"}]));
+        let managed = ["old", "team", "gone"].map(str::to_owned);
+        assert_eq!(desired.dropped(Some(&managed), &present), ["old"]);
+    }
+}

@@ -1,0 +1,146 @@
+//! The command line. Every flag is an environment variable too.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A Kubernetes operator for Amazon ECS.
+#[derive(Debug, Parser)]
+#[command(name = "ecs-operator", version, about, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the operator
+    Run(RunArgs),
+    /// Print the custom resource definitions as YAML
+    Crd,
+}
+
+/// Flags of `ecs-operator run`.
+#[derive(Clone, Debug, Args)]
+pub struct RunArgs {
+    /// Region of the ECS objects; default: what the AWS SDK finds, such as AWS_REGION
+    #[arg(long, env = "ECS_OPERATOR_AWS_REGION", help_heading = "AWS")]
+    pub aws_region: Option<String>,
+
+    /// Share of the published ECS write quotas that the operator may use, in percent (1 to 100), or `off` for no limit
+    #[arg(long, env = "ECS_OPERATOR_AWS_QUOTA_SHARE", default_value = "50", value_parser = quota_share, help_heading = "AWS")]
+    pub aws_quota_share: QuotaShare,
+
+    /// How often a service is looked at while a deployment or deletion runs
+    #[arg(long, env = "ECS_OPERATOR_SWEEP_ACTIVE", default_value = "10s", value_parser = interval, help_heading = "AWS")]
+    pub sweep_active: Duration,
+
+    /// How often clusters and services at rest are looked at
+    #[arg(long, env = "ECS_OPERATOR_SWEEP_STEADY", default_value = "60s", value_parser = interval, help_heading = "AWS")]
+    pub sweep_steady: Duration,
+
+    /// How often task definition revisions, which cannot change, are looked at
+    #[arg(long, env = "ECS_OPERATOR_SWEEP_TASK_DEFINITIONS", default_value = "1h", value_parser = interval, help_heading = "AWS")]
+    pub sweep_task_definitions: Duration,
+
+    /// Look at this namespace only
+    #[arg(long, env = "ECS_OPERATOR_WATCH_NAMESPACE", help_heading = "Kubernetes")]
+    pub watch_namespace: Option<String>,
+
+    /// Look at objects with these labels only, as in `kubectl get -l`
+    #[arg(long, env = "ECS_OPERATOR_WATCH_LABEL_SELECTOR", help_heading = "Kubernetes")]
+    pub watch_label_selector: Option<String>,
+
+    /// Identity of this Kubernetes cluster in the ownership tags; default: UID of namespace kube-system
+    #[arg(long, env = "ECS_OPERATOR_CLUSTER_ID", value_parser = cluster_id, help_heading = "Kubernetes")]
+    pub cluster_id: Option<String>,
+
+    /// Objects of one kind that are worked on side by side
+    #[arg(long, env = "ECS_OPERATOR_CONCURRENCY", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..), help_heading = "Kubernetes")]
+    pub concurrency: u16,
+
+    /// Address of metrics and probes
+    #[arg(long, env = "ECS_OPERATOR_HTTP_ADDRESS", default_value = "0.0.0.0:8080", help_heading = "Observability")]
+    pub http_address: SocketAddr,
+
+    /// Form of the log lines
+    #[arg(long, env = "ECS_OPERATOR_LOG_FORMAT", default_value = "json", help_heading = "Observability")]
+    pub log_format: LogFormat,
+
+    /// What is logged, such as `info` or `info,ecs_operator=debug`
+    #[arg(long, env = "ECS_OPERATOR_LOG_FILTER", default_value = "info", help_heading = "Observability")]
+    pub log_filter: String,
+}
+
+/// Form of the log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object a line
+    Json,
+    /// For people
+    Pretty,
+}
+
+/// Share of the published quotas; `None` means no limit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct QuotaShare(pub Option<f64>);
+
+fn quota_share(text: &str) -> Result<QuotaShare, String> {
+    if text == "off" {
+        return Ok(QuotaShare(None));
+    }
+    match text.parse::<u8>() {
+        Ok(percent @ 1..=100) => Ok(QuotaShare(Some(f64::from(percent) / 100.0))),
+        _ => Err("give a number from 1 to 100, or `off`".to_owned()),
+    }
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let interval = humantime::parse_duration(text).map_err(|error| format!("{error}; give a time such as 30s or 5m"))?;
+    if interval < Duration::from_millis(100) {
+        return Err("give at least 100ms".to_owned());
+    }
+    Ok(interval)
+}
+
+/// The identity is part of a tag value of at most 256 characters.
+fn cluster_id(text: &str) -> Result<String, String> {
+    let allowed = |character: char| character.is_ascii_alphanumeric() || "._-".contains(character);
+    if text.is_empty() || text.len() > 64 || !text.chars().all(allowed) {
+        return Err("give 1 to 64 letters, digits, dots, hyphens or underscores".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_wrong_value_names_its_flag() {
+        let rows = [
+            ("--aws-quota-share=0", "from 1 to 100"),
+            ("--aws-quota-share=200", "from 1 to 100"),
+            ("--sweep-steady=soon", "such as 30s"),
+            ("--sweep-active=1ms", "at least 100ms"),
+            ("--http-address=here", "--http-address"),
+            ("--cluster-id=a b", "letters, digits"),
+            ("--concurrency=0", "--concurrency"),
+        ];
+        for (flag, words) in rows {
+            let error = Cli::try_parse_from(["ecs-operator", "run", flag]).expect_err(flag).to_string();
+            let name = flag.split('=').next().expect("a flag");
+            assert!(error.contains(name) && error.contains(words), "{error}");
+        }
+    }
+}

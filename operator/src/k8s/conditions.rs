@@ -1,0 +1,141 @@
+//! Conditions as kstatus and Flux read them.
+//!
+//! `Ready` is always there. `Reconciling` and `Stalled` are there only while true, never together and never beside
+//! `Ready=True`. Each carries the generation it speaks of. `lastTransitionTime` moves only when the status of a condition
+//! does.
+
+use ecs_operator_crds::condition::{ConditionType, Reason};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::jiff::Timestamp;
+
+/// Longest message of a condition, in bytes; the API allows 32768, a person reads less.
+const MAX_MESSAGE: usize = 4096;
+
+/// How an object is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Done, on the way, or stuck.
+    pub state: State,
+    /// Why.
+    pub reason: Reason,
+    /// The same in words, with the way out where there is one.
+    pub message: String,
+}
+
+/// The four states that the conditions can express.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// `Ready=True`.
+    Ready,
+    /// `Ready=Unknown`, `Reconciling=True`: a change is under way and nothing is wrong.
+    Progressing,
+    /// `Ready=False`, `Reconciling=True`: something is in the way; the operator goes on by itself.
+    Waiting,
+    /// `Ready=False`, `Stalled=True`: somebody has to change something.
+    Stalled,
+}
+
+impl Verdict {
+    /// A verdict.
+    #[must_use]
+    pub fn new(state: State, reason: Reason, message: impl Into<String>) -> Self {
+        Self { state, reason, message: cut(message.into(), MAX_MESSAGE) }
+    }
+}
+
+/// The conditions that express `verdict`, given those there were before.
+#[must_use]
+pub fn conditions(before: &[Condition], verdict: &Verdict, generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
+    let (ready, besides) = match verdict.state {
+        State::Ready => ("True", None),
+        State::Progressing => ("Unknown", Some(ConditionType::Reconciling)),
+        State::Waiting => ("False", Some(ConditionType::Reconciling)),
+        State::Stalled => ("False", Some(ConditionType::Stalled)),
+    };
+    let condition = |type_: ConditionType, status: &str| Condition {
+        type_: type_.as_str().to_owned(),
+        status: status.to_owned(),
+        reason: verdict.reason.as_str().to_owned(),
+        message: verdict.message.clone(),
+        observed_generation: generation,
+        last_transition_time: before
+            .iter()
+            .find(|old| old.type_ == type_.as_str() && old.status == status)
+            .map_or_else(|| whole_seconds(now), |old| old.last_transition_time.clone()),
+    };
+    let besides = besides.map(|type_| condition(type_, "True"));
+    std::iter::once(condition(ConditionType::Ready, ready)).chain(besides).collect()
+}
+
+/// The `Ready` condition among `conditions`.
+#[must_use]
+pub fn ready(conditions: &[Condition]) -> Option<&Condition> {
+    conditions.iter().find(|condition| condition.type_ == ConditionType::Ready.as_str())
+}
+
+/// Whether `conditions` say `Ready=True`.
+#[must_use]
+pub fn is_ready(conditions: &[Condition]) -> bool {
+    ready(conditions).is_some_and(|condition| condition.status == "True")
+}
+
+/// The API server keeps whole seconds; what we compare must be what comes back.
+fn whole_seconds(now: Timestamp) -> Time {
+    Time(Timestamp::from_second(now.as_second()).unwrap_or(now))
+}
+
+/// Cuts `text` to at most `limit` bytes, at a character boundary, and shows that it was cut.
+#[must_use]
+pub fn cut(mut text: String, limit: usize) -> String {
+    if text.len() > limit {
+        let end = text.floor_char_boundary(limit.saturating_sub('…'.len_utf8()));
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("a valid time")
+    }
+
+    fn shape(conditions: &[Condition]) -> Vec<(&str, &str)> {
+        conditions.iter().map(|condition| (condition.type_.as_str(), condition.status.as_str())).collect()
+    }
+
+    #[test]
+    fn each_state_has_the_conditions_that_kstatus_reads() {
+        let rows: [(State, &[(&str, &str)]); 4] = [
+            (State::Ready, &[("Ready", "True")]),
+            (State::Progressing, &[("Ready", "Unknown"), ("Reconciling", "True")]),
+            (State::Waiting, &[("Ready", "False"), ("Reconciling", "True")]),
+            (State::Stalled, &[("Ready", "False"), ("Stalled", "True")]),
+        ];
+        for (state, expected) in rows {
+            let conditions = conditions(&[], &Verdict::new(state, Reason::Progressing, "…"), Some(3), at(1));
+            assert_eq!(shape(&conditions), expected);
+            assert!(conditions.iter().all(|condition| condition.observed_generation == Some(3)));
+        }
+    }
+
+    #[test]
+    fn the_transition_time_moves_only_with_the_status() {
+        let waiting = Verdict::new(State::Waiting, Reason::DependencyNotReady, "a");
+        let first = conditions(&[], &waiting, Some(1), at(10));
+        let other_words = Verdict::new(State::Waiting, Reason::Throttled, "b");
+        let second = conditions(&first, &other_words, Some(2), at(20));
+        assert_eq!(second[0].last_transition_time, Time(at(10)));
+        let third = conditions(&second, &Verdict::new(State::Ready, Reason::Succeeded, "c"), Some(2), at(30));
+        assert_eq!(third[0].last_transition_time, Time(at(30)));
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        assert_eq!(cut("short".into(), 10), "short");
+        assert_eq!(cut("äöüäöü".into(), 8), "äö…");
+    }
+}

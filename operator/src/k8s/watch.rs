@@ -1,0 +1,143 @@
+//! The watches: one per kind, shared by everybody. What they see goes into a store and wakes whom it concerns.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use futures::StreamExt;
+use kube::api::ListParams;
+use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::WatchStreamExt;
+use kube::{Api, ResourceExt};
+
+use super::finalizer;
+use crate::http::Readiness;
+use crate::reconcile::Kind;
+use ecs_operator_crds::v1beta1::shared::Status;
+
+/// How often the operator asks again whether a kind is installed and readable.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// An annotation with a copy of the whole manifest, of no use to us.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// Which objects the operator looks at.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// One namespace; `None` means all.
+    pub namespace: Option<String>,
+    /// Label selector, as in `kubectl get -l`; `None` means all.
+    pub labels: Option<String>,
+}
+
+impl Selection {
+    /// The API of a kind in the selected namespaces.
+    #[must_use]
+    pub fn api<K: Kind>(&self, client: kube::Client) -> Api<K> {
+        match &self.namespace {
+            Some(namespace) => Api::namespaced(client, namespace),
+            None => Api::all(client),
+        }
+    }
+}
+
+/// Waits until the kind is installed and we may read it; says meanwhile what is in the way.
+pub async fn available<K: Kind>(api: &Api<K>, readiness: &Readiness) {
+    let plural = K::plural(&());
+    loop {
+        let problem = match super::request(api.list(&ListParams::default().limit(1))).await {
+            Ok(_) => {
+                readiness.set(&plural, Err("its objects are being read".to_owned()));
+                return;
+            }
+            Err(super::RequestError::Kube(kube::Error::Api(status))) if status.is_not_found() => {
+                format!("the custom resource definition is not installed: apply the output of `ecs-operator crd` ({plural})")
+            }
+            Err(super::RequestError::Kube(kube::Error::Api(status))) if status.is_forbidden() => {
+                format!("RBAC does not let the operator list {plural}: {}", status.message)
+            }
+            Err(error) => format!("the API server does not list {plural}: {error}"),
+        };
+        if readiness.set(&plural, Err(problem.clone())) {
+            tracing::warn!(kind = %K::kind(&()), "waiting: {problem}");
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+/// A change that a watch saw.
+#[derive(Debug)]
+pub enum Change<'a, K> {
+    /// The object was created or changed, or the watch began.
+    Applied {
+        /// The object as it is now.
+        object: &'a K,
+        /// Whether the object itself needs a look, and not only those that refer to it.
+        own: bool,
+    },
+    /// The object is gone.
+    Deleted(&'a K),
+}
+
+/// Watches a kind for ever, keeps `writer`'s store current and tells `wake` of each change.
+pub async fn watch<K: Kind>(
+    api: Api<K>,
+    selection: Selection,
+    writer: Writer<K>,
+    readiness: &Readiness,
+    wake: impl Fn(Change<'_, K>),
+) {
+    let store = writer.as_reader();
+    let mut config = watcher::Config::default().streaming_lists();
+    config.label_selector = selection.labels;
+    let mut triggers = HashMap::new();
+    let events = watcher(api, config).default_backoff().modify(prune).reflect(writer);
+    let mut events = std::pin::pin!(events);
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(Event::Apply(object)) => applied(&object, &mut triggers, &wake),
+            Ok(Event::Delete(object)) => {
+                triggers.remove(&ObjectRef::from_obj(&object));
+                wake(Change::Deleted(&object));
+            }
+            Ok(Event::InitDone) => {
+                readiness.set(&K::plural(&()), Ok(()));
+                begin(&store, &mut triggers, &wake);
+            }
+            Ok(Event::Init | Event::InitApply(_)) => {}
+            Err(error) => tracing::warn!(kind = %K::kind(&()), %error, "the watch was interrupted"),
+        }
+    }
+}
+
+/// What of an object calls for a look: its spec, its deletion, our finalizer.
+type Trigger = (Option<i64>, bool, bool);
+
+fn applied<K: Kind>(object: &K, triggers: &mut HashMap<ObjectRef<K>, (String, Trigger)>, wake: &impl Fn(Change<'_, K>)) {
+    let trigger = (object.meta().generation, object.meta().deletion_timestamp.is_some(), finalizer::is_set(object));
+    let identity = (object.uid().unwrap_or_default(), trigger);
+    let before = triggers.insert(ObjectRef::from_obj(object), identity.clone());
+    // A status that does not speak of the present spec was wiped or never written.
+    let observed = object.status().and_then(Status::observed_generation) == object.meta().generation;
+    let own = before != Some(identity) || !observed;
+    wake(Change::Applied { object, own });
+}
+
+/// After a (re)list: everything is looked at once, and what has gone meanwhile is forgotten.
+fn begin<K: Kind>(
+    store: &Store<K>,
+    triggers: &mut HashMap<ObjectRef<K>, (String, Trigger)>,
+    wake: &impl Fn(Change<'_, K>),
+) {
+    triggers.retain(|object, _| store.get(object).is_some());
+    triggers.values_mut().for_each(|(uid, _)| uid.clear());
+    for object in store.state() {
+        applied(object.as_ref(), triggers, wake);
+    }
+}
+
+/// Drops what no decision needs before an object enters the store.
+fn prune<K: ResourceExt>(object: &mut K) {
+    object.managed_fields_mut().clear();
+    object.annotations_mut().remove(LAST_APPLIED);
+}

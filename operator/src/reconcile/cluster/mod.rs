@@ -1,0 +1,79 @@
+//! EcsCluster.
+
+mod apply;
+mod observe;
+mod plan;
+mod status;
+
+use std::time::Instant;
+
+use ecs_operator_crds::v1beta1::{AdoptionPolicy, DeletionPolicy, EcsCluster, EcsClusterStatus};
+use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt;
+use kube::runtime::reflector::ObjectRef;
+
+use super::plan::{Outcome, Plan, Write};
+use super::{Context, Kind};
+use crate::aws::observer::{ClusterKey, Pace};
+use crate::aws::tags::Owner;
+use crate::aws::{Fault, Freshness, Permit};
+pub use observe::{Cluster, ObservedCluster};
+
+/// Members of the spec that are ours and not the API's.
+const OWN_MEMBERS: &[&str] = &["adoptionPolicy", "deletionPolicy"];
+
+/// Names that only EcsCluster has.
+pub trait ClusterExt {
+    /// Name of the cluster in ECS.
+    fn cluster_name(&self) -> String;
+}
+
+impl ClusterExt for EcsCluster {
+    fn cluster_name(&self) -> String {
+        self.spec.cluster_name.clone().unwrap_or_else(|| self.name_any())
+    }
+}
+
+impl Kind for EcsCluster {
+    type Observed = ObservedCluster;
+
+    async fn observe(&self, context: &Context, freshness: Freshness) -> Result<ObservedCluster, Fault> {
+        observe::observe(self, context, freshness).await
+    }
+
+    fn observed_at(observed: &ObservedCluster) -> Option<Instant> {
+        Some(observed.at)
+    }
+
+    fn plan(&self, observed: &ObservedCluster, owner: &Owner) -> Plan {
+        plan::plan(self, observed, owner)
+    }
+
+    async fn apply(&self, context: &Context, observed: &ObservedCluster, write: &Write, permit: Permit) -> Result<ObservedCluster, Fault> {
+        apply::apply(self, context, observed, write, permit).await
+    }
+
+    fn status_after(&self, observed: Option<&ObservedCluster>, outcome: &Outcome, now: Timestamp) -> EcsClusterStatus {
+        status::status(self, observed, outcome, now)
+    }
+
+    fn watch(&self, context: &Context, _: Option<&ObservedCluster>, pace: Option<Pace>) {
+        let (key, watcher) = (ClusterKey(self.cluster_name()), ObjectRef::from_obj(self));
+        match pace {
+            Some(pace) => context.aws.observer.clusters().watch(key, watcher, pace),
+            None => context.aws.observer.clusters().unwatch(&key, &watcher),
+        }
+    }
+
+    fn invalidate(&self, context: &Context, _: &ObservedCluster) {
+        context.aws.observer.clusters().invalidate(&ClusterKey(self.cluster_name()));
+    }
+
+    fn adoption_policy(&self) -> AdoptionPolicy {
+        self.spec.adoption_policy.unwrap_or_default()
+    }
+
+    fn deletion_policy(&self) -> DeletionPolicy {
+        self.spec.deletion_policy.unwrap_or_default()
+    }
+}

@@ -1,0 +1,80 @@
+//! First door of EcsCluster: the cluster as ECS describes it, and at the end also what lives in it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use ecs_operator_crds::v1beta1::EcsCluster;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{ClusterExt, Kind};
+use crate::aws::observer::{Answer, Blockers, ClusterKey, Seen};
+use crate::aws::tags::Tags;
+use crate::aws::{Fault, FaultClass, Freshness, Operation};
+use crate::reconcile::{Context, references};
+
+/// What is known of a cluster.
+#[derive(Clone, Debug)]
+pub struct ObservedCluster {
+    /// When ECS was asked.
+    pub at: Instant,
+    /// The cluster; `None` when there is none of that name.
+    pub cluster: Option<Cluster>,
+    /// What keeps it from being deleted; empty unless it is being deleted.
+    pub blockers: Blockers,
+    /// Names of EcsServices that refer to it; empty unless it is being deleted.
+    pub dependants: String,
+}
+
+/// A cluster in ECS: what decisions need.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Cluster {
+    /// ARN.
+    pub cluster_arn: String,
+    /// ACTIVE, PROVISIONING, DEPROVISIONING or FAILED.
+    pub status: String,
+    /// Services in state ACTIVE.
+    pub active_services_count: Option<i32>,
+    /// Running tasks.
+    pub running_tasks_count: Option<i32>,
+    /// Tasks on their way to running.
+    pub pending_tasks_count: Option<i32>,
+    /// Container instances.
+    pub registered_container_instances_count: Option<i32>,
+    /// All of it, for the comparison.
+    #[serde(skip)]
+    pub json: Arc<Value>,
+}
+
+impl Cluster {
+    /// Tags of the cluster.
+    pub(super) fn tags(&self) -> Tags {
+        Tags::read(&self.json["tags"])
+    }
+}
+
+pub(super) async fn observe(object: &EcsCluster, context: &Context, freshness: Freshness) -> Result<ObservedCluster, Fault> {
+    let name = object.cluster_name();
+    let seen = context.aws.observer.clusters().get(ClusterKey(name.clone()), freshness).await?;
+    let mut observed = read(seen)?;
+    if object.is_deleting() && observed.cluster.is_some() {
+        observed.blockers = context.aws.observer.blockers(&name).await?;
+        observed.dependants = references::names(&references::services_of_cluster(object, &context.stores.services));
+    }
+    Ok(observed)
+}
+
+/// What an answer says of the cluster alone.
+pub(super) fn read(Seen { at, answer }: Seen) -> Result<ObservedCluster, Fault> {
+    let cluster = match answer {
+        Answer::Missing | Answer::Inactive => None,
+        Answer::Found(json) => {
+            let cluster = Cluster::deserialize(&*json).map_err(|error| {
+                Fault::new(Operation::DescribeClusters, FaultClass::Server, format!("the answer cannot be read: {error}"))
+            })?;
+            Some(Cluster { json, ..cluster })
+        }
+    };
+    Ok(ObservedCluster { at, cluster, blockers: Blockers::default(), dependants: String::new() })
+}

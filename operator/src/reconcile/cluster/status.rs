@@ -1,0 +1,57 @@
+//! Fourth door of EcsCluster: the status after a pass. Pure.
+
+use ecs_operator_crds::condition::Reason;
+use ecs_operator_crds::v1beta1::{EcsCluster, EcsClusterStatus};
+use k8s_openapi::jiff::Timestamp;
+
+use super::{Cluster, ClusterExt, ObservedCluster};
+use crate::aws::tags;
+use crate::k8s::conditions::{State, Verdict, conditions};
+use crate::reconcile::plan::Outcome;
+
+pub(super) fn status(object: &EcsCluster, observed: Option<&ObservedCluster>, outcome: &Outcome, now: Timestamp) -> EcsClusterStatus {
+    let mut status = object.status.clone().unwrap_or_default();
+    let cluster = observed.map(|observed| observed.cluster.as_ref());
+    if let Some(cluster) = cluster {
+        show(&mut status, cluster);
+    }
+    if *outcome == Outcome::InSync {
+        status.managed_tags = tags::managed(object.spec.tags.as_deref());
+    }
+    let verdict = outcome.verdict().unwrap_or_else(|| running(object, cluster.flatten()));
+    status.conditions = conditions(&status.conditions, &verdict, object.metadata.generation, now);
+    status.observed_generation = object.metadata.generation;
+    status
+}
+
+fn show(status: &mut EcsClusterStatus, cluster: Option<&Cluster>) {
+    let Cluster {
+        cluster_arn,
+        status: state,
+        active_services_count,
+        running_tasks_count,
+        pending_tasks_count,
+        registered_container_instances_count,
+        json: _,
+    } = cluster.cloned().unwrap_or_default();
+    status.cluster_arn = cluster.map(|_| cluster_arn);
+    status.status = cluster.map(|_| state);
+    status.active_services_count = active_services_count;
+    status.running_tasks_count = running_tasks_count;
+    status.pending_tasks_count = pending_tasks_count;
+    status.registered_container_instances_count = registered_container_instances_count;
+}
+
+/// ECS holds what the spec asks for; is the cluster usable?
+fn running(object: &EcsCluster, cluster: Option<&Cluster>) -> Verdict {
+    let name = object.cluster_name();
+    match cluster.map(|cluster| cluster.status.as_str()) {
+        Some("ACTIVE") => Verdict::new(State::Ready, Reason::Succeeded, format!("Cluster {name} is ACTIVE")),
+        Some("FAILED") => Verdict::new(
+            State::Waiting,
+            Reason::AwsUnavailable,
+            format!("Cluster {name} is FAILED: ECS could not make the resources of its capacity providers"),
+        ),
+        other => Verdict::new(State::Progressing, Reason::Progressing, format!("Cluster {name} is {}", other.unwrap_or("missing"))),
+    }
+}

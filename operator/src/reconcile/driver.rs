@@ -1,0 +1,250 @@
+//! One pass over one object.
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ecs_operator_crds::v1beta1::shared::Status;
+use futures::FutureExt;
+use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt;
+use kube::runtime::controller::Action;
+
+use super::plan::{Outcome, Plan, Write};
+use super::{Context, Kind};
+use crate::aws::observer::Pace;
+use crate::aws::{Fault, Freshness};
+use crate::k8s::events::{self, Notice};
+use crate::k8s::{RequestError, conditions, finalizer, status};
+
+/// Longest time that a pass may take.
+const PASS_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// First and longest wait for something that a watch or the observer should tell us of: a safety net.
+const WAIT: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(300));
+
+/// First and longest wait after trouble with the API server.
+const KUBERNETES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
+/// First and longest wait before the next of several steps.
+const STEP: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(30));
+
+/// Wait for the watch to show us what we wrote ourselves.
+const CATCH_UP: Duration = Duration::from_millis(50);
+
+/// First and longest wait after a write that AWS did not heed, or after a fault of our own.
+const UNHEEDED: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(900));
+
+/// Looks at one object and brings AWS closer to its spec. Never fails: whatever happens is told in the status and decides
+/// when the next pass comes.
+///
+/// # Errors
+/// None.
+pub async fn reconcile<K: Kind>(object: Arc<K>, context: Arc<Context>) -> Result<Action, Infallible> {
+    let started = Instant::now();
+    // A panic in one pass must not end the controller of its kind.
+    let pass = AssertUnwindSafe(pass(&*object, &context)).catch_unwind();
+    let (outcome, action) = match tokio::time::timeout(PASS_TIMEOUT, pass).await {
+        Ok(Ok((outcome, action))) => (outcome, action),
+        broken => {
+            let what = if broken.is_err() { "took too long" } else { "panicked" };
+            tracing::error!(kind = %K::kind(&()), namespace = object.namespace(), name = object.name_any(), "a pass {what}");
+            let outcome = Outcome::Broken(format!("A pass over this object {what}; please report it"));
+            let action = conclude(&*object, &context, None, &outcome, &[]).await;
+            (outcome, action)
+        }
+    };
+    context.metrics.reconciled(&K::kind(&()), outcome.as_str(), started.elapsed());
+    Ok(action)
+}
+
+async fn pass<K: Kind>(object: &K, context: &Context) -> (Outcome, Action) {
+    let uid = object.uid().unwrap_or_default();
+    if object.is_deleting() && !finalizer::is_set(object) {
+        // Only the finalizers of others hold it.
+        object.watch(context, None, None);
+        context.memories.forget(&uid);
+        return (Outcome::Gone, Action::await_change());
+    }
+    if context.memories.with(&uid, |memory| memory.is_outdated(object.resource_version().as_deref())) {
+        return (Outcome::Unfinished, Action::requeue(CATCH_UP));
+    }
+    let object = match guarded(object, context).await {
+        Ok(object) => object,
+        Err(error) => return (Outcome::Unfinished, trouble(object, context, &error)),
+    };
+    let mut sent = Vec::new();
+    let (observed, outcome) = act(&object, context, &mut sent).await;
+    let action = conclude(&object, context, observed.as_ref(), &outcome, &sent).await;
+    (outcome, action)
+}
+
+/// The object with our finalizer, which must be on it before the first write to AWS.
+async fn guarded<K: Kind>(object: &K, context: &Context) -> Result<K, RequestError> {
+    if object.is_deleting() {
+        return Ok(object.clone());
+    }
+    let object = finalizer::ensure(&context.client, object).await?;
+    remember(&object, context);
+    Ok(object)
+}
+
+fn remember<K: Kind>(written: &K, context: &Context) {
+    let uid = written.uid().unwrap_or_default();
+    context.memories.with(&uid, |memory| memory.wrote(written.resource_version().as_deref()));
+}
+
+/// Observes, plans and applies. What was written ends up in `sent`, also when a later write failed.
+async fn act<K: Kind>(object: &K, context: &Context, sent: &mut Vec<Write>) -> (Option<K::Observed>, Outcome) {
+    let began = Instant::now();
+    let owner = context.owner(object);
+    let uid = owner.uid.as_str();
+    let mut observed = match object.observe(context, Freshness::Any).await {
+        Ok(observed) => observed,
+        Err(fault) => return (None, Outcome::Failed(fault)),
+    };
+    let mut plan = object.plan(&observed, &owner);
+    if matches!(plan, Plan::Write(_)) && K::observed_at(&observed).is_none_or(|at| at < began) {
+        // The cache is good enough to do nothing, not to change something.
+        observed = match object.observe(context, Freshness::Since(began)).await {
+            Ok(observed) => observed,
+            Err(fault) => return (Some(observed), Outcome::Failed(fault)),
+        };
+        plan = object.plan(&observed, &owner);
+    }
+    let writes = match plan {
+        Plan::Write(writes) => writes,
+        decided => return (Some(observed), decided.into()),
+    };
+    for write in &writes {
+        let permit = match context.aws.writer.permit(write.operation, uid) {
+            Ok(permit) => permit,
+            Err(turn) => return (Some(observed), Outcome::Queued(turn)),
+        };
+        match object.apply(context, &observed, write, permit).await {
+            Ok(next) => observed = next,
+            Err(fault) => {
+                object.invalidate(context, &observed);
+                return (Some(observed), Outcome::Failed(fault));
+            }
+        }
+        sent.push(write.clone());
+    }
+    let mut rest = object.plan(&observed, &owner);
+    if matches!(rest, Plan::Write(_)) {
+        // A reply may show less than a read does.
+        observed = match object.observe(context, Freshness::Since(Instant::now())).await {
+            Ok(observed) => observed,
+            Err(fault) => return (Some(observed), Outcome::Failed(fault)),
+        };
+        rest = object.plan(&observed, &owner);
+    }
+    let outcome = match rest {
+        Plan::Write(rest) if rest == writes => Outcome::Unheeded(rest),
+        decided => decided.into(),
+    };
+    (Some(observed), outcome)
+}
+
+/// Tells what came of a pass, in events and in the status, and says when the next one comes.
+async fn conclude<K: Kind>(
+    object: &K,
+    context: &Context,
+    observed: Option<&K::Observed>,
+    outcome: &Outcome,
+    sent: &[Write],
+) -> Action {
+    let about = object.object_ref(&());
+    for write in sent {
+        tracing::info!(kind = %K::kind(&()), namespace = about.namespace, name = about.name, operation = %write.operation, "{}", write.note);
+        events::publish(&context.client, &about, written(write)).await;
+    }
+    if *outcome == Outcome::Gone {
+        return release(object, context).await;
+    }
+    let before = object.status().cloned().unwrap_or_default();
+    let after = match outcome {
+        // Waiting for one's turn is no news.
+        Outcome::Queued(_) if sent.is_empty() => before.clone(),
+        _ => object.status_after(observed, outcome, Timestamp::now()),
+    };
+    let ready = conditions::is_ready(after.conditions());
+    let stalled = outcome.verdict().is_some_and(|verdict| verdict.state == conditions::State::Stalled);
+    object.watch(context, observed, Some(if ready || stalled { Pace::Steady } else { Pace::Active }));
+    if after != before {
+        match status::write(&context.client, object, &after).await {
+            Ok(written) => remember(&written, context),
+            Err(error) => return trouble(object, context, &error),
+        }
+        if let Some(notice) = news(&before, &after) {
+            tracing::warn!(kind = %K::kind(&()), namespace = about.namespace, name = about.name, reason = notice.reason, "{}", notice.note);
+            events::publish(&context.client, &about, notice).await;
+        }
+    }
+    next(object, context, outcome)
+}
+
+/// Takes the finalizer off: nothing of the object is left in AWS, or it shall stay there.
+async fn release<K: Kind>(object: &K, context: &Context) -> Action {
+    if let Err(error) = finalizer::remove(&context.client, object).await {
+        return trouble(object, context, &error);
+    }
+    object.watch(context, None, None);
+    context.memories.forget(&object.uid().unwrap_or_default());
+    Action::await_change()
+}
+
+/// When the next pass comes, if nothing wakes the object before.
+fn next<K: Kind>(object: &K, context: &Context, outcome: &Outcome) -> Action {
+    let uid = object.uid().unwrap_or_default();
+    context.memories.with(&uid, |memory| match outcome {
+        Outcome::InSync | Outcome::Gone => {
+            memory.forgive();
+            Action::await_change()
+        }
+        Outcome::Unfinished => Action::requeue(memory.backoff(STEP)),
+        Outcome::Queued(turn) => Action::requeue(turn.saturating_duration_since(Instant::now())),
+        Outcome::Waiting(_) | Outcome::Stalled(_) => Action::requeue(memory.backoff(WAIT)),
+        Outcome::Failed(fault) => Action::requeue(memory.backoff(fault.class.backoff())),
+        Outcome::Unheeded(_) | Outcome::Broken(_) => Action::requeue(memory.backoff(UNHEEDED)),
+    })
+}
+
+/// The API server did not take a write. If the object is gone or has moved on, the watch tells us.
+fn trouble<K: Kind>(object: &K, context: &Context, error: &RequestError) -> Action {
+    if error.is_outdated() {
+        tracing::debug!(kind = %K::kind(&()), name = object.name_any(), %error, "the object has moved on");
+    } else {
+        tracing::warn!(kind = %K::kind(&()), namespace = object.namespace(), name = object.name_any(), %error, "the API server did not take a write");
+    }
+    let uid = object.uid().unwrap_or_default();
+    Action::requeue(context.memories.with(&uid, |memory| memory.backoff(KUBERNETES)))
+}
+
+fn written(write: &Write) -> Notice {
+    Notice {
+        warning: false,
+        reason: write.operation.name().to_owned(),
+        action: write.operation.name().to_owned(),
+        note: write.note.clone(),
+    }
+}
+
+/// An event for trouble that the status did not tell of before.
+fn news(before: &impl Status, after: &impl Status) -> Option<Notice> {
+    let is = conditions::ready(after.conditions()).filter(|ready| ready.status == "False")?;
+    let was = conditions::ready(before.conditions());
+    let told = was.is_some_and(|was| was.status == is.status && was.reason == is.reason && was.message == is.message);
+    (!told).then(|| Notice {
+        warning: true,
+        reason: is.reason.clone(),
+        action: "Reconcile".to_owned(),
+        note: is.message.clone(),
+    })
+}
+
+/// A fault that no call caused: a reply that lacks what it must have.
+pub(super) fn incomplete(operation: crate::aws::Operation, member: &str) -> Fault {
+    Fault::new(operation, crate::aws::FaultClass::Server, format!("the reply has no {member}"))
+}

@@ -1,0 +1,89 @@
+//! What is remembered of an object between two passes. Losing it costs nothing but patience.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Memories of all objects, by UID.
+#[derive(Debug, Default)]
+pub struct Memories(Mutex<HashMap<String, Memory>>);
+
+/// What is remembered of one object.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// Passes in a row that ended in trouble.
+    failures: u32,
+    /// Resource version that our last write to the API server made, and when.
+    written: Option<(u64, Instant)>,
+}
+
+/// How long a watch may lag behind our own writes before we stop waiting for it.
+const WATCH_LAG: Duration = Duration::from_secs(5);
+
+impl Memory {
+    /// The wait before the next try: twice as long each time, between `first` and `longest`, and random by a quarter so
+    /// that objects that failed together do not all come back together.
+    pub(super) fn backoff(&mut self, (first, longest): (Duration, Duration)) -> Duration {
+        let wait = first.saturating_mul(1 << self.failures.min(16)).min(longest);
+        self.failures += 1;
+        wait.mul_f64(0.75 + 0.25 * fastrand::f64())
+    }
+
+    /// A pass went well.
+    pub(super) fn forgive(&mut self) {
+        self.failures = 0;
+    }
+
+    /// We wrote the object, and the API server answered with this resource version.
+    pub(super) fn wrote(&mut self, resource_version: Option<&str>) {
+        self.written = resource_version.and_then(|version| version.parse().ok()).map(|version| (version, Instant::now()));
+    }
+
+    /// Whether an object of this resource version is older than our own last write to it. Resource versions of one kind
+    /// can be compared since Kubernetes 1.35, and always could where etcd is behind them.
+    pub(super) fn is_outdated(&self, resource_version: Option<&str>) -> bool {
+        let seen = resource_version.and_then(|version| version.parse::<u64>().ok());
+        self.written.zip(seen).is_some_and(|((ours, at), seen)| seen < ours && at.elapsed() < WATCH_LAG)
+    }
+}
+
+impl Memories {
+    /// Works with the memory of one object.
+    pub(super) fn with<T>(&self, uid: &str, work: impl FnOnce(&mut Memory) -> T) -> T {
+        let mut memories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        work(memories.entry(uid.to_owned()).or_default())
+    }
+
+    /// Forgets an object that is gone.
+    pub(super) fn forget(&self, uid: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backoff_doubles_up_to_its_limit_and_starts_again_after_success() {
+        let mut memory = Memory::default();
+        let limits = (Duration::from_secs(1), Duration::from_secs(60));
+        for expected in [1, 2, 4, 8, 16, 32, 60, 60] {
+            let wait = memory.backoff(limits).as_secs_f64();
+            assert!((f64::from(expected) * 0.75..=f64::from(expected)).contains(&wait), "{wait} for {expected}");
+        }
+        memory.forgive();
+        assert!(memory.backoff(limits) <= Duration::from_secs(1));
+    }
+
+    #[test]
+    fn an_object_older_than_our_own_write_is_outdated() {
+        let mut memory = Memory::default();
+        assert!(!memory.is_outdated(Some("7")));
+        memory.wrote(Some("10"));
+        assert!(memory.is_outdated(Some("9")));
+        assert!(!memory.is_outdated(Some("10")));
+        assert!(!memory.is_outdated(Some("11")));
+        assert!(!memory.is_outdated(None));
+    }
+}

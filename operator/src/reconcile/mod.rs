@@ -1,0 +1,139 @@
+//! The one generic driver: observe → plan → apply → status, for every kind.
+//!
+//! A kind has five doors. `observe` and `apply` talk to AWS, `plan` and `status` are pure functions, `mod` joins them to
+//! [`Kind`]. The driver does all the rest: finalizer, timing, backoff, events, the one status write.
+
+pub mod cluster;
+mod driver;
+mod memory;
+pub mod plan;
+pub mod references;
+pub mod service;
+pub mod task_definition;
+
+use std::fmt::Debug;
+use std::time::Instant;
+
+use ecs_operator_crds::v1beta1::shared::Status;
+use ecs_operator_crds::v1beta1::{AdoptionPolicy, DeletionPolicy, EcsCluster, EcsService, EcsTaskDefinition};
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::jiff::Timestamp;
+use kube::core::object::HasStatus;
+use kube::runtime::reflector::Store;
+use kube::{Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::aws::observer::Pace;
+use crate::aws::tags::Owner;
+use crate::aws::{Aws, Fault, Freshness, Permit};
+use crate::metrics::Metrics;
+pub use driver::reconcile;
+use memory::Memories;
+use plan::{Outcome, Plan, Write};
+
+/// What every reconcile needs.
+pub struct Context {
+    /// Client of the API server.
+    pub client: kube::Client,
+    /// Identity of the Kubernetes cluster, part of every ownership tag.
+    pub cluster_id: String,
+    /// What the watches see.
+    pub stores: Stores,
+    /// The account and Region that objects live in.
+    pub aws: Aws,
+    /// Counters.
+    pub metrics: std::sync::Arc<Metrics>,
+    /// What is remembered of each object between two passes.
+    pub memories: Memories,
+}
+
+/// The objects that the watches see, pruned.
+#[derive(Clone, Debug)]
+pub struct Stores {
+    /// EcsClusters.
+    pub clusters: Store<EcsCluster>,
+    /// EcsTaskDefinitions.
+    pub task_definitions: Store<EcsTaskDefinition>,
+    /// EcsServices.
+    pub services: Store<EcsService>,
+}
+
+impl Stores {
+    /// Waits until every watch has seen all there is.
+    pub async fn loaded(&self) {
+        // An error means that a watch has ended, and then so does the operator.
+        let _ = tokio::join!(
+            self.clusters.wait_until_ready(),
+            self.task_definitions.wait_until_ready(),
+            self.services.wait_until_ready()
+        );
+    }
+}
+
+impl Context {
+    /// The owner that AWS objects of `object` carry in their tag.
+    #[must_use]
+    pub fn owner<K: Kind>(&self, object: &K) -> Owner {
+        Owner {
+            cluster_id: self.cluster_id.clone(),
+            namespace: object.namespace().unwrap_or_default(),
+            name: object.name_any(),
+            uid: object.uid().unwrap_or_default(),
+        }
+    }
+}
+
+/// A kind of custom resource, as the driver sees it.
+pub trait Kind:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + HasStatus<Status: Status + Clone + Debug + Default + PartialEq + Serialize + Send + Sync>
+    + Clone
+    + Debug
+    + Serialize
+    + DeserializeOwned
+    + Send
+    + Sync
+    + 'static
+{
+    /// What the first door finds: everything the middle two decide from.
+    type Observed: Send + Sync;
+
+    /// First door: looks at AWS and at what the object refers to.
+    fn observe(&self, context: &Context, freshness: Freshness) -> impl Future<Output = Result<Self::Observed, Fault>> + Send;
+
+    /// When AWS was looked at; `None` where no look was needed.
+    fn observed_at(observed: &Self::Observed) -> Option<Instant>;
+
+    /// Second door: what has to be done. Pure and total.
+    fn plan(&self, observed: &Self::Observed, owner: &Owner) -> Plan;
+
+    /// Third door: sends one write and answers what is known after it.
+    fn apply(
+        &self,
+        context: &Context,
+        observed: &Self::Observed,
+        write: &Write,
+        permit: Permit,
+    ) -> impl Future<Output = Result<Self::Observed, Fault>> + Send;
+
+    /// Fourth door: the status after a pass. Pure.
+    fn status_after(&self, observed: Option<&Self::Observed>, outcome: &Outcome, now: Timestamp) -> Self::Status;
+
+    /// Has the observer look after the AWS object at this pace, or with `None` forget it.
+    fn watch(&self, context: &Context, observed: Option<&Self::Observed>, pace: Option<Pace>);
+
+    /// Forgets what the cache says of the AWS object, after a write whose outcome is not known.
+    fn invalidate(&self, context: &Context, observed: &Self::Observed);
+
+    /// What to do with an AWS object that exists already.
+    fn adoption_policy(&self) -> AdoptionPolicy;
+
+    /// What to do with the AWS object at the end.
+    fn deletion_policy(&self) -> DeletionPolicy;
+
+    /// Whether the object is being deleted.
+    fn is_deleting(&self) -> bool {
+        self.meta().deletion_timestamp.is_some()
+    }
+}

@@ -1,0 +1,221 @@
+//! Decisions as data: what a pass means to do, and what came of it.
+
+use std::fmt::{self, Write as _};
+use std::time::Instant;
+
+use ecs_operator_crds::condition::Reason;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::aws::drift::normalised;
+use crate::aws::tags::{Owner, Ownership, Tags};
+use crate::aws::{Fault, Operation};
+use crate::k8s::conditions::{State, Verdict};
+
+/// What `plan` decides.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Plan {
+    /// AWS holds what the spec asks for.
+    InSync,
+    /// These writes bring AWS to it, in this order.
+    Write(Vec<Write>),
+    /// Nothing can be done now; it goes on by itself when the world changes.
+    Wait(Obstacle),
+    /// Nothing can be done until somebody changes something.
+    Stall(Obstacle),
+    /// The object is being deleted and nothing of it is left in AWS.
+    Gone,
+}
+
+impl Plan {
+    /// [`Plan::Wait`] with a reason and words.
+    #[must_use]
+    pub fn wait(reason: Reason, message: impl Into<String>) -> Self {
+        Self::Wait(Obstacle { reason, message: message.into() })
+    }
+
+    /// [`Plan::Stall`] with a reason and words.
+    #[must_use]
+    pub fn stall(reason: Reason, message: impl Into<String>) -> Self {
+        Self::Stall(Obstacle { reason, message: message.into() })
+    }
+
+    /// The writes, or in sync when there are none.
+    #[must_use]
+    pub fn writes(writes: Vec<Write>) -> Self {
+        if writes.is_empty() { Self::InSync } else { Self::Write(writes) }
+    }
+}
+
+/// One call that changes AWS.
+#[derive(Clone, PartialEq)]
+pub struct Write {
+    /// The operation.
+    pub operation: Operation,
+    /// Its request, as JSON of the ECS API.
+    pub request: Value,
+    /// What it does, for the event: "Created service web in cluster main".
+    pub note: String,
+}
+
+/// The request can hold values of environment variables, so it is never printed.
+impl fmt::Debug for Write {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}({})", self.operation, self.note)
+    }
+}
+
+/// What is in the way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Obstacle {
+    /// Its class.
+    pub reason: Reason,
+    /// The same in words, with the way out.
+    pub message: String,
+}
+
+/// What came of a pass.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// AWS holds what the spec asks for; whether it also runs is for the kind to say.
+    InSync,
+    /// Writes were sent and more are needed.
+    Unfinished,
+    /// The budget is used up; this is the moment of the object's turn.
+    Queued(Instant),
+    /// As [`Plan::Wait`].
+    Waiting(Obstacle),
+    /// As [`Plan::Stall`].
+    Stalled(Obstacle),
+    /// A call failed.
+    Failed(Fault),
+    /// AWS accepted these writes and still needs them.
+    Unheeded(Vec<Write>),
+    /// The operator itself failed.
+    Broken(String),
+    /// Nothing is left in AWS.
+    Gone,
+}
+
+impl Outcome {
+    /// The outcome as a metric label.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::InSync => "in_sync",
+            Self::Unfinished => "unfinished",
+            Self::Queued(_) => "queued",
+            Self::Waiting(_) => "waiting",
+            Self::Stalled(_) => "stalled",
+            Self::Failed(_) => "failed",
+            Self::Unheeded(_) => "unheeded",
+            Self::Broken(_) => "broken",
+            Self::Gone => "gone",
+        }
+    }
+
+    /// What the conditions say of it; `None` where AWS is in sync and the kind must look at what runs.
+    #[must_use]
+    pub fn verdict(&self) -> Option<Verdict> {
+        let (state, reason, message) = match self {
+            Self::InSync => return None,
+            Self::Unfinished | Self::Queued(_) => {
+                (State::Progressing, Reason::Progressing, "AWS is being brought to the spec".to_owned())
+            }
+            Self::Waiting(Obstacle { reason, message }) => (State::Waiting, *reason, message.clone()),
+            Self::Stalled(Obstacle { reason, message }) => (State::Stalled, *reason, message.clone()),
+            Self::Failed(fault) => {
+                let state = if fault.class.stalls() { State::Stalled } else { State::Waiting };
+                (state, fault.class.reason(), fault.to_string())
+            }
+            Self::Unheeded(writes) => {
+                let notes: Vec<_> = writes.iter().map(|write| write.note.as_str()).collect();
+                let message = format!("AWS accepted this change and still shows the old value: {}", notes.join("; "));
+                (State::Waiting, Reason::DriftPersists, message)
+            }
+            Self::Broken(message) => (State::Waiting, Reason::InternalError, message.clone()),
+            Self::Gone => (State::Progressing, Reason::Deleting, "Nothing is left in AWS".to_owned()),
+        };
+        Some(Verdict::new(state, reason, message))
+    }
+}
+
+impl From<Plan> for Outcome {
+    fn from(plan: Plan) -> Self {
+        match plan {
+            Plan::InSync => Self::InSync,
+            Plan::Write(_) => Self::Unfinished,
+            Plan::Wait(obstacle) => Self::Waiting(obstacle),
+            Plan::Stall(obstacle) => Self::Stalled(obstacle),
+            Plan::Gone => Self::Gone,
+        }
+    }
+}
+
+/// The write that puts our tags on an object that is nobody's, or the reason to leave it alone; `None` when it is ours.
+#[must_use]
+pub fn claim(what: &str, arn: &str, tags: &Tags, owner: &Owner, adopt: bool) -> Option<Plan> {
+    match owner.of(tags) {
+        Ownership::Ours => None,
+        Ownership::Nobody if adopt => {
+            let mine = owner.desired(None);
+            Some(Plan::Write(vec![tag_resource(arn, &mine, format!("Adopted the existing {what}"))]))
+        }
+        Ownership::Nobody => Some(Plan::stall(
+            Reason::NotOwned,
+            format!("{what} exists already and was not made by this operator; set spec.adoptionPolicy to IfUnowned to take it over, or choose another name"),
+        )),
+        Ownership::Other(other) => Some(Plan::stall(
+            Reason::Conflict,
+            format!("{what} belongs to another custom resource ({other}); delete that one first, or choose another name"),
+        )),
+    }
+}
+
+/// The writes that bring the tags of an object to `desired`, and take away those that we set and the spec lists no more.
+#[must_use]
+pub fn tag_writes(what: &str, arn: &str, desired: &Tags, present: &Tags, managed: Option<&[String]>) -> Vec<Write> {
+    let missing = desired.missing_from(present);
+    let dropped = desired.dropped(managed, present);
+    let mut writes = Vec::new();
+    if !missing.0.is_empty() {
+        let keys: Vec<_> = missing.0.keys().map(String::as_str).collect();
+        writes.push(tag_resource(arn, &missing, format!("Tagged {what}: {}", keys.join(", "))));
+    }
+    if !dropped.is_empty() {
+        writes.push(Write {
+            operation: Operation::UntagResource,
+            note: format!("Removed tags from {what}: {}", dropped.join(", ")),
+            request: serde_json::json!({"resourceArn": arn, "tagKeys": dropped}),
+        });
+    }
+    writes
+}
+
+fn tag_resource(arn: &str, tags: &Tags, note: String) -> Write {
+    Write { operation: Operation::TagResource, request: serde_json::json!({"resourceArn": arn, "tags": tags.write()}), note }
+}
+
+/// The members of `spec` that are members of the API input: all but `own`.
+///
+/// # Panics
+/// Never: a spec is a struct with string keys, which always serializes to an object.
+#[must_use]
+pub fn request(spec: &impl serde::Serialize, own: &[&str]) -> serde_json::Map<String, Value> {
+    let Ok(Value::Object(mut members)) = serde_json::to_value(spec) else {
+        unreachable!("a spec serializes to an object");
+    };
+    members.retain(|name, _| !own.contains(&name.as_str()));
+    members
+}
+
+/// Hash of a request, the same for requests that mean the same.
+#[must_use]
+pub fn hash(request: &Value) -> String {
+    let digest = Sha256::digest(normalised(request).to_string());
+    digest.iter().take(16).fold(String::new(), |mut hex, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}

@@ -1,0 +1,141 @@
+//! References between custom resources: what they resolve to, and who depends on whom.
+//!
+//! They resolve in the same namespace, from the stores of the watches, without any request. Changes of a target wake its
+//! dependants at once.
+
+use std::sync::Arc;
+
+use ecs_operator_crds::v1beta1::{EcsCluster, EcsService, EcsTaskDefinition, ObjectReference};
+use kube::ResourceExt;
+use kube::runtime::reflector::{self, ObjectRef, Store};
+
+use super::cluster::ClusterExt;
+use super::{Kind, Stores};
+use crate::k8s::conditions;
+use ecs_operator_crds::v1beta1::shared::Status;
+
+/// What a reference resolves to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resolved {
+    /// What the target is in AWS.
+    To(String),
+    /// Not yet, and why, in words.
+    NotYet(String),
+}
+
+/// The name of the ECS cluster of a service, and whether services may be created in it now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterOfService {
+    /// Name of the cluster in ECS, known even while the reference does not resolve.
+    pub name: String,
+    /// Why the service must wait for the cluster.
+    pub obstacle: Option<String>,
+}
+
+/// The cluster that `service` names, by reference or literally.
+#[must_use]
+pub fn cluster_of(service: &EcsService, stores: &Stores) -> ClusterOfService {
+    let spec = &service.spec;
+    let Some(reference) = &spec.cluster_ref else {
+        let literal = spec.cluster.as_deref().unwrap_or("default");
+        let name = literal.rsplit('/').next().unwrap_or(literal).to_owned();
+        return ClusterOfService { name, obstacle: None };
+    };
+    let target = stores.clusters.get(&same_namespace(service, reference));
+    let name = target.as_ref().map_or_else(
+        // The object is gone; what it named is known from what we saw last, or by the default.
+        || cluster_name_from(service.status.as_ref().and_then(|status| status.cluster_arn.as_deref()), &reference.name),
+        |cluster| cluster.cluster_name(),
+    );
+    ClusterOfService { name, obstacle: obstacle("EcsCluster", "spec.clusterRef", reference, target.as_deref()) }
+}
+
+fn cluster_name_from(arn: Option<&str>, default: &str) -> String {
+    arn.and_then(|arn| arn.rsplit('/').next()).unwrap_or(default).to_owned()
+}
+
+/// The task definition that `service` names: for a reference the ARN of the exact revision, else the literal.
+#[must_use]
+pub fn task_definition_of(service: &EcsService, stores: &Stores) -> Resolved {
+    let Some(reference) = &service.spec.task_definition_ref else {
+        return match &service.spec.task_definition {
+            Some(literal) => Resolved::To(literal.clone()),
+            None => Resolved::NotYet("spec.taskDefinitionRef or spec.taskDefinition is needed".to_owned()),
+        };
+    };
+    let target = stores.task_definitions.get(&same_namespace(service, reference));
+    if let Some(obstacle) = obstacle("EcsTaskDefinition", "spec.taskDefinitionRef", reference, target.as_deref()) {
+        return Resolved::NotYet(obstacle);
+    }
+    let arn = target.and_then(|target| target.status.as_ref()?.task_definition_arn.clone());
+    arn.map_or_else(|| Resolved::NotYet(format!("EcsTaskDefinition {} has no revision yet", reference.name)), Resolved::To)
+}
+
+/// Why a reference does not resolve; `None` when its target is ready for what its spec says now.
+fn obstacle<K: Kind>(kind: &str, field: &str, reference: &ObjectReference, target: Option<&K>) -> Option<String> {
+    let name = &reference.name;
+    let Some(target) = target else {
+        return Some(format!("{kind} {name}, which {field} names, does not exist in this namespace"));
+    };
+    if target.is_deleting() {
+        return Some(format!("{kind} {name}, which {field} names, is being deleted"));
+    }
+    let status = target.status();
+    let conditions = status.map(Status::conditions).unwrap_or_default();
+    if status.and_then(Status::observed_generation) != target.meta().generation {
+        return Some(format!("{kind} {name} has not been looked at since it changed"));
+    }
+    if conditions::is_ready(conditions) {
+        return None;
+    }
+    let why = conditions::ready(conditions).map_or_else(|| "no condition yet".to_owned(), |ready| format!("{}: {}", ready.reason, ready.message));
+    Some(format!("{kind} {name} is not ready ({why})"))
+}
+
+fn same_namespace<K>(service: &EcsService, reference: &ObjectReference) -> ObjectRef<K>
+where
+    K: reflector::Lookup<DynamicType = ()>,
+{
+    ObjectRef::new(&reference.name).within(&service.namespace().unwrap_or_default())
+}
+
+/// EcsServices that name this cluster by reference.
+#[must_use]
+pub fn services_of_cluster(cluster: &EcsCluster, services: &Store<EcsService>) -> Vec<Arc<EcsService>> {
+    dependants(cluster, services, |service| service.spec.cluster_ref.as_ref())
+}
+
+/// EcsServices that name this task definition by reference.
+#[must_use]
+pub fn services_of_task_definition(task_definition: &EcsTaskDefinition, services: &Store<EcsService>) -> Vec<Arc<EcsService>> {
+    dependants(task_definition, services, |service| service.spec.task_definition_ref.as_ref())
+}
+
+fn dependants<K: ResourceExt>(
+    target: &K,
+    services: &Store<EcsService>,
+    reference: impl Fn(&EcsService) -> Option<&ObjectReference>,
+) -> Vec<Arc<EcsService>> {
+    let (namespace, name) = (target.namespace(), target.name_any());
+    let refers = |service: &EcsService| {
+        service.namespace() == namespace && reference(service).is_some_and(|reference| reference.name == name)
+    };
+    services.state().into_iter().filter(|service| refers(service)).collect()
+}
+
+/// The names of `services`, for a message.
+#[must_use]
+pub fn names(services: &[Arc<EcsService>]) -> String {
+    let mut names: Vec<_> = services.iter().map(|service| service.name_any()).collect();
+    names.sort();
+    names.join(", ")
+}
+
+/// The cluster and the task definition that `service` refers to, where they wait for it to go.
+#[must_use]
+pub fn deleting_targets(service: &EcsService, stores: &Stores) -> (Option<Arc<EcsCluster>>, Option<Arc<EcsTaskDefinition>>) {
+    let cluster = service.spec.cluster_ref.as_ref().and_then(|reference| stores.clusters.get(&same_namespace(service, reference)));
+    let task_definition =
+        service.spec.task_definition_ref.as_ref().and_then(|reference| stores.task_definitions.get(&same_namespace(service, reference)));
+    (cluster.filter(|cluster| cluster.is_deleting()), task_definition.filter(|definition| definition.is_deleting()))
+}

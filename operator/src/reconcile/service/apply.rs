@@ -1,0 +1,35 @@
+//! Third door of EcsService: sends one write, and enters its reply into the observer.
+
+use std::time::Instant;
+
+use super::{ObservedService, observe};
+use crate::aws::observer::{Answer, written};
+use crate::aws::{Fault, Freshness, Operation, Permit};
+use crate::reconcile::Context;
+use crate::reconcile::driver::incomplete;
+use crate::reconcile::plan::Write;
+
+pub(super) async fn apply(context: &Context, observed: &ObservedService, write: &Write, permit: Permit) -> Result<ObservedService, Fault> {
+    let services = context.aws.observer.services();
+    let key = observed.key.clone();
+    let seen = match (write.operation, context.aws.writer.send(permit, &write.request).await) {
+        // Somebody was faster.
+        (Operation::DeleteService, Err(fault)) if is_gone(&fault) => services.enter(key, Answer::Missing),
+        (_, Err(fault)) => return Err(fault),
+        // Replies to tag calls are empty.
+        (Operation::TagResource | Operation::UntagResource, Ok(_)) => services.get(key, Freshness::Since(Instant::now())).await?,
+        (_, Ok(reply)) => {
+            let tags = match &observed.service {
+                Some(service) => service.json["tags"].clone(),
+                None => write.request["tags"].clone(),
+            };
+            let answer = written(reply, "service", tags).ok_or_else(|| incomplete(write.operation, "service"))?;
+            services.enter(key, answer)
+        }
+    };
+    Ok(ObservedService { at: seen.at, service: observe::read(&seen)?, ..observed.clone() })
+}
+
+fn is_gone(fault: &Fault) -> bool {
+    matches!(fault.code.as_deref(), Some("ServiceNotFoundException" | "ServiceNotActiveException" | "ClusterNotFoundException"))
+}

@@ -1,0 +1,84 @@
+//! EcsService.
+
+mod apply;
+mod observe;
+mod plan;
+mod status;
+
+use std::time::Instant;
+
+use ecs_operator_crds::v1beta1::{AdoptionPolicy, DeletionPolicy, EcsService, EcsServiceStatus};
+use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt;
+use kube::runtime::reflector::ObjectRef;
+
+use super::plan::{Outcome, Plan, Write};
+use super::{Context, Kind, references};
+use crate::aws::observer::{Pace, ServiceKey};
+use crate::aws::tags::Owner;
+use crate::aws::{Fault, Freshness, Permit};
+pub use observe::{Deployment, ObservedService, Service};
+
+/// Members of the spec that are ours and not the API's.
+const OWN_MEMBERS: &[&str] = &["adoptionPolicy", "clusterRef", "deletionPolicy", "taskDefinitionRef"];
+
+/// Names that only EcsService has.
+pub trait ServiceExt {
+    /// Name of the service in ECS.
+    fn service_name(&self) -> String;
+}
+
+impl ServiceExt for EcsService {
+    fn service_name(&self) -> String {
+        self.spec.service_name.clone().unwrap_or_else(|| self.name_any())
+    }
+}
+
+impl Kind for EcsService {
+    type Observed = ObservedService;
+
+    async fn observe(&self, context: &Context, freshness: Freshness) -> Result<ObservedService, Fault> {
+        observe::observe(self, context, freshness).await
+    }
+
+    fn observed_at(observed: &ObservedService) -> Option<Instant> {
+        Some(observed.at)
+    }
+
+    fn plan(&self, observed: &ObservedService, owner: &Owner) -> Plan {
+        plan::plan(self, observed, owner)
+    }
+
+    async fn apply(&self, context: &Context, observed: &ObservedService, write: &Write, permit: Permit) -> Result<ObservedService, Fault> {
+        apply::apply(context, observed, write, permit).await
+    }
+
+    fn status_after(&self, observed: Option<&ObservedService>, outcome: &Outcome, now: Timestamp) -> EcsServiceStatus {
+        status::status(self, observed, outcome, now)
+    }
+
+    fn watch(&self, context: &Context, observed: Option<&ObservedService>, pace: Option<Pace>) {
+        let services = context.aws.observer.services();
+        let key = observed.map_or_else(
+            || ServiceKey { cluster: references::cluster_of(self, &context.stores).name, name: self.service_name() },
+            |observed| observed.key.clone(),
+        );
+        let watcher = ObjectRef::from_obj(self);
+        match pace {
+            Some(pace) => services.watch(key, watcher, pace),
+            None => services.unwatch(&key, &watcher),
+        }
+    }
+
+    fn invalidate(&self, context: &Context, observed: &ObservedService) {
+        context.aws.observer.services().invalidate(&observed.key);
+    }
+
+    fn adoption_policy(&self) -> AdoptionPolicy {
+        self.spec.adoption_policy.unwrap_or_default()
+    }
+
+    fn deletion_policy(&self) -> DeletionPolicy {
+        self.spec.deletion_policy.unwrap_or_default()
+    }
+}

@@ -1,0 +1,164 @@
+//! Second door of EcsService: what has to be done. Pure.
+
+use ecs_operator_crds::condition::Reason;
+use ecs_operator_crds::v1beta1::{AdoptionPolicy, DeletionPolicy, EcsService};
+use serde_json::{Map, Value, json};
+
+use super::{Kind, OWN_MEMBERS, ObservedService, Service};
+use crate::aws::Operation;
+use crate::aws::drift::drift;
+use crate::aws::observer::{ServiceKey, family_of};
+use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
+use crate::k8s::conditions;
+use crate::reconcile::plan::{Plan, Write, claim, hash, request, tag_writes};
+use crate::reconcile::references::Resolved;
+
+/// Members that UpdateService does not take, or that have a call of their own.
+const NOT_UPDATABLE: &[&str] = &["cluster", "serviceName", "launchType", "role", "schedulingStrategy", "tags", "taskDefinition"];
+
+/// Members that DescribeServices does not show with the service. They are sent when the spec changes them, which a hash
+/// in a tag of the service tells.
+const UNSEEN: &[&str] =
+    &["gatewayConnectors", "monitoring", "serviceConnectConfiguration", "volumeConfigurations", "vpcLatticeConfigurations"];
+
+pub(super) fn plan(object: &EcsService, observed: &ObservedService, owner: &Owner) -> Plan {
+    if object.is_deleting() {
+        return delete(object, observed, owner);
+    }
+    let ObservedService { key, service, .. } = observed;
+    let Some(service) = service else {
+        return match target(observed) {
+            Ok(task_definition) => Plan::Write(vec![create(object, key, task_definition, owner)]),
+            Err(obstacle) => Plan::wait(Reason::DependencyNotReady, obstacle),
+        };
+    };
+    if service.status != "ACTIVE" {
+        return Plan::wait(Reason::Busy, format!("{key} is {}; its name is free when its tasks have stopped", service.status));
+    }
+    let adopt = object.adoption_policy() == AdoptionPolicy::IfUnowned;
+    if let Some(plan) = claim(&key.to_string(), &service.service_arn, &service.tags(), owner, adopt) {
+        return plan;
+    }
+    let spec = request(&object.spec, OWN_MEMBERS);
+    if let Some(message) = immutable(key, &spec, service) {
+        return Plan::stall(Reason::InvalidSpec, message);
+    }
+    match target(observed) {
+        Ok(task_definition) => Plan::writes(writes(object, key, &spec, task_definition, service, owner)),
+        Err(obstacle) => Plan::wait(Reason::DependencyNotReady, obstacle),
+    }
+}
+
+/// The task definition to run, once cluster and task definition are ready; else what to wait for.
+fn target(observed: &ObservedService) -> Result<&str, String> {
+    match (&observed.cluster_obstacle, &observed.task_definition) {
+        (Some(obstacle), _) | (None, Resolved::NotYet(obstacle)) => Err(obstacle.clone()),
+        (None, Resolved::To(task_definition)) => Ok(task_definition),
+    }
+}
+
+fn create(object: &EcsService, key: &ServiceKey, task_definition: &str, owner: &Owner) -> Write {
+    let mut request = request(&object.spec, OWN_MEMBERS);
+    let tags = tags(object, &request, owner);
+    let daemon = request.get("schedulingStrategy").is_some_and(|strategy| strategy == "DAEMON");
+    if !daemon {
+        // ECS wants a number from a new service; from then on an absent one is left alone.
+        request.entry("desiredCount").or_insert_with(|| 1.into());
+    }
+    request.insert("cluster".to_owned(), key.cluster.clone().into());
+    request.insert("serviceName".to_owned(), key.name.clone().into());
+    request.insert("taskDefinition".to_owned(), task_definition.into());
+    request.insert("clientToken".to_owned(), client_token(object, key, owner).into());
+    request.insert("tags".to_owned(), tags.write());
+    Write { operation: Operation::CreateService, request: request.into(), note: format!("Created {key}") }
+}
+
+/// The token by which ECS recognises a repeated CreateService. It is the same until the service was seen Ready, and
+/// another one when a service that was Ready has to be created again.
+fn client_token(object: &EcsService, key: &ServiceKey, owner: &Owner) -> String {
+    let status = object.status.as_ref().filter(|status| status.service_arn.is_some());
+    let since = status.and_then(|status| conditions::ready(&status.conditions)).map(|ready| &ready.last_transition_time);
+    hash(&json!([owner.uid, key.cluster, key.name, since]))
+}
+
+/// The tags the service shall carry: those of the spec, the owner, and the hash of what DescribeServices does not show.
+fn tags(object: &EcsService, spec: &Map<String, Value>, owner: &Owner) -> Tags {
+    let mut tags = owner.desired(object.spec.tags.as_deref());
+    tags.0.insert(SPEC_HASH.to_owned(), hash(&unseen(spec).into()));
+    tags
+}
+
+fn unseen(spec: &Map<String, Value>) -> Map<String, Value> {
+    spec.iter().filter(|(name, _)| UNSEEN.contains(&name.as_str())).map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// What the spec wants to change and ECS cannot, in words.
+fn immutable(key: &ServiceKey, spec: &Map<String, Value>, service: &Service) -> Option<String> {
+    let fixed = ["launchType", "schedulingStrategy"];
+    let changed = fixed.into_iter().find(|member| {
+        let (wanted, shown) = (spec.get(*member), &service.json[*member]);
+        wanted.is_some_and(|wanted| !shown.is_null() && wanted != shown)
+    })?;
+    Some(format!(
+        "{changed} of {key} is {} and cannot change to {}: create a new EcsService, or set it back",
+        service.json[changed], spec[changed]
+    ))
+}
+
+fn writes(object: &EcsService, key: &ServiceKey, spec: &Map<String, Value>, task_definition: &str, service: &Service, owner: &Owner) -> Vec<Write> {
+    let desired = tags(object, spec, owner);
+    let managed = object.status.as_ref().and_then(|status| status.managed_tags.as_deref());
+    let present = service.tags();
+    let resend = present.0.get(SPEC_HASH) != desired.0.get(SPEC_HASH);
+    let update = update(key, spec, task_definition, service, resend);
+    update.into_iter().chain(tag_writes(&key.to_string(), &service.service_arn, &desired, &present, managed)).collect()
+}
+
+/// The UpdateService that brings the service to the spec, with the members that differ and no others.
+fn update(key: &ServiceKey, spec: &Map<String, Value>, task_definition: &str, service: &Service, resend: bool) -> Option<Write> {
+    let mut desired = spec.clone();
+    desired.retain(|name, _| !NOT_UPDATABLE.contains(&name.as_str()) && !UNSEEN.contains(&name.as_str()));
+    let mut paths = drift(&desired.clone().into(), &service.json);
+    desired.retain(|name, _| paths.iter().any(|path| path.split('.').next() == Some(name)));
+    if resend {
+        let unseen = unseen(spec);
+        paths.extend(unseen.keys().cloned());
+        desired.extend(unseen);
+    }
+    if !is_same_task_definition(task_definition, service.task_definition.as_deref()) {
+        paths.push("taskDefinition".to_owned());
+        desired.insert("taskDefinition".to_owned(), task_definition.into());
+    }
+    if desired.is_empty() {
+        return None;
+    }
+    if desired.contains_key("capacityProviderStrategy") {
+        // ECS refuses a new strategy without a new deployment.
+        desired.insert("forceNewDeployment".to_owned(), true.into());
+    }
+    desired.insert("cluster".to_owned(), key.cluster.clone().into());
+    desired.insert("service".to_owned(), key.name.clone().into());
+    let note = format!("Updated {key}: {}", paths.join(", "));
+    Some(Write { operation: Operation::UpdateService, request: desired.into(), note })
+}
+
+/// `wanted` is an ARN, `family:revision`, or `family`, which means any revision of it: ECS took the newest when it was set.
+fn is_same_task_definition(wanted: &str, shown: Option<&str>) -> bool {
+    let Some(shown) = shown else { return false };
+    let tail = |name: &str| name.rsplit('/').next().map(str::to_owned);
+    wanted == shown || tail(wanted) == tail(shown) || (!wanted.contains(':') && family_of(shown) == wanted)
+}
+
+fn delete(object: &EcsService, observed: &ObservedService, owner: &Owner) -> Plan {
+    let ObservedService { key, service, .. } = observed;
+    let Some(service) = service else { return Plan::Gone };
+    if object.deletion_policy() == DeletionPolicy::Retain || owner.of(&service.tags()) != Ownership::Ours {
+        return Plan::Gone;
+    }
+    if service.status == "DRAINING" {
+        let left = service.running_count + service.pending_count;
+        return Plan::wait(Reason::Deleting, format!("{key} is DRAINING, {left} tasks have to stop"));
+    }
+    let request = json!({"cluster": key.cluster, "service": key.name, "force": true});
+    Plan::Write(vec![Write { operation: Operation::DeleteService, request, note: format!("Deleted {key}") }])
+}

@@ -1,0 +1,238 @@
+//! Ties it all together: clients, watches, controllers, probes, shutdown.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ecs_operator_crds::v1beta1::{EcsCluster, EcsService, EcsTaskDefinition};
+use futures::channel::mpsc::{UnboundedReceiver, unbounded};
+use futures::{StreamExt, stream};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::runtime::Controller;
+use kube::runtime::controller::{Action, Config};
+use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::{Api, Client, ResourceExt};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::Error;
+use crate::aws::observer::{Observer, Wakes};
+use crate::aws::{Aws, Calls, Scope, Writer, client};
+use crate::http::{self, Endpoints, Readiness};
+use crate::k8s::watch::{self, Change};
+use crate::metrics::Metrics;
+use crate::reconcile::{Context, Kind, Stores, reconcile, references};
+use crate::settings::Settings;
+
+/// Longest time that running passes get to end after SIGTERM.
+const GRACE: Duration = Duration::from_secs(4);
+
+/// How often something that must be there at the start is tried again.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// Runs the operator until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When it cannot start.
+pub fn start(settings: Settings) -> Result<(), Error> {
+    rustls::crypto::aws_lc_rs::default_provider().install_default().map_err(|_| Error::Tls)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Error::Runtime)?;
+    let result = runtime.block_on(run(settings));
+    // Whatever still waits for AWS is safe to leave: the next start looks again.
+    runtime.shutdown_background();
+    result
+}
+
+async fn run(settings: Settings) -> Result<(), Error> {
+    let metrics = Arc::new(Metrics::default());
+    let readiness = Arc::new(Readiness::default());
+    let listener = http::bind(settings.http_address).await?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), http = %settings.http_address, "ecs-operator starts");
+    let probes = tokio::spawn(http::serve(listener, Endpoints { readiness: Arc::clone(&readiness), metrics: Arc::clone(&metrics) }));
+    let stop = CancellationToken::new();
+    let result = tokio::select! {
+        result = work(settings, metrics, readiness, stop.clone()) => result,
+        () = shutdown(&stop) => Ok(()),
+    };
+    probes.abort();
+    tracing::info!("ecs-operator ends");
+    result
+}
+
+/// Ends when SIGTERM or SIGINT has come and running passes have had their time.
+async fn shutdown(stop: &CancellationToken) {
+    let mut terminate = signal(SignalKind::terminate()).expect("a signal handler can be installed once");
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    tracing::info!("stopping");
+    stop.cancel();
+    tokio::time::sleep(GRACE).await;
+}
+
+async fn work(settings: Settings, metrics: Arc<Metrics>, readiness: Arc<Readiness>, stop: CancellationToken) -> Result<(), Error> {
+    for need in ["aws-credentials", "ecsclusters", "ecstaskdefinitions", "ecsservices"] {
+        readiness.set(need, Err("not looked at yet".to_owned()));
+    }
+    let config = client::load(settings.region.as_deref()).await;
+    let region = config.region().ok_or(Error::NoRegion)?.to_string();
+    let kube = Client::try_default().await.map_err(|error| Error::NoCluster(error.to_string()))?;
+    tokio::spawn(await_credentials(config.clone(), Arc::clone(&readiness)));
+    let cluster_id = match settings.cluster_id.clone() {
+        Some(cluster_id) => cluster_id,
+        None => cluster_id(&kube).await?,
+    };
+
+    let (clusters, cluster_writer) = reflector::store();
+    let (task_definitions, task_definition_writer) = reflector::store();
+    let (services, service_writer) = reflector::store();
+    let stores = Stores { clusters, task_definitions, services };
+    metrics.count_objects(stores.clone());
+
+    let (cluster_wake, cluster_wakes) = unbounded();
+    let (task_definition_wake, task_definition_wakes) = unbounded();
+    let (service_wake, service_wakes) = unbounded();
+    let wakes = Wakes { clusters: cluster_wake, task_definitions: task_definition_wake, services: service_wake };
+
+    let calls = Arc::new(Calls::new(&config, Arc::clone(&metrics)));
+    let aws = Aws {
+        scope: Scope { account: "default".into(), region: region.into() },
+        observer: Observer::start(&calls, settings.sweep, wakes.clone()),
+        writer: Writer::new(calls, settings.quota_share),
+    };
+    tracing::info!(aws = %aws.scope, cluster_id, "ready to look");
+    let context =
+        Arc::new(Context { client: kube.clone(), cluster_id, stores: stores.clone(), aws, metrics, memories: Default::default() });
+
+    let wiring = Wiring { settings, kube, readiness, context, stop };
+    tokio::join!(
+        wiring.control::<EcsCluster>(stores.clusters.clone(), cluster_writer, cluster_wakes, |change| cluster_changed(&change, &stores, &wakes)),
+        wiring.control::<EcsTaskDefinition>(stores.task_definitions.clone(), task_definition_writer, task_definition_wakes, |change| {
+            task_definition_changed(&change, &stores, &wakes);
+        }),
+        wiring.control::<EcsService>(stores.services.clone(), service_writer, service_wakes, |change| {
+            service_changed(&change, &stores, &wakes);
+        }),
+    );
+    Ok(())
+}
+
+/// Identity of the Kubernetes cluster: the UID of its namespace kube-system, which lives as long as the cluster.
+async fn cluster_id(kube: &Client) -> Result<String, Error> {
+    let namespaces = Api::<Namespace>::all(kube.clone());
+    loop {
+        match crate::k8s::request(namespaces.get("kube-system")).await {
+            Ok(namespace) => return Ok(namespace.uid().unwrap_or_default()),
+            Err(crate::k8s::RequestError::Kube(kube::Error::Api(status))) if status.is_forbidden() || status.is_not_found() => {
+                return Err(Error::ClusterId(status.message.clone()));
+            }
+            Err(error) => tracing::warn!(%error, "waiting for the API server"),
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+/// Looks for AWS credentials until there are some. Objects tell of them later, should they be lost.
+async fn await_credentials(config: aws_types::SdkConfig, readiness: Arc<Readiness>) {
+    loop {
+        let state = client::check_credentials(&config).await;
+        let found = state.is_ok();
+        if let Err(problem) = &state {
+            tracing::warn!("waiting: {problem}");
+        }
+        readiness.set("aws-credentials", state);
+        if found {
+            return;
+        }
+        tokio::time::sleep(RETRY * 5).await;
+    }
+}
+
+/// What the controllers of all kinds share.
+struct Wiring {
+    settings: Settings,
+    kube: Client,
+    readiness: Arc<Readiness>,
+    context: Arc<Context>,
+    stop: CancellationToken,
+}
+
+impl Wiring {
+    /// Watches a kind and works on its objects until the operator stops.
+    async fn control<K: Kind>(
+        &self,
+        store: Store<K>,
+        writer: reflector::store::Writer<K>,
+        wakes: UnboundedReceiver<ObjectRef<K>>,
+        wake: impl Fn(Change<'_, K>),
+    ) {
+        let selection = self.settings.selection.clone();
+        let api = selection.api::<K>(self.kube.clone());
+        watch::available(&api, &self.readiness).await;
+        let work = async {
+            // References are looked up in the stores of all kinds: an empty one would say that everything is missing.
+            self.context.stores.loaded().await;
+            Controller::for_shared_stream(stream::pending(), store)
+                .with_config(Config::default().concurrency(self.settings.concurrency))
+                .reconcile_on(wakes)
+                .graceful_shutdown_on(self.stop.clone().cancelled_owned())
+                .run(reconcile::<K>, never::<K>, Arc::clone(&self.context))
+                // The only error left is an object that is gone before its pass.
+                .for_each(|_| async {})
+                .await;
+        };
+        tokio::select! {
+            () = watch::watch(api, selection, writer, &self.readiness, wake) => {}
+            () = work => {}
+        }
+    }
+}
+
+/// The driver turns every failure into a status, so there is no error to have a policy for.
+fn never<K>(_: Arc<K>, error: &Infallible, _: Arc<Context>) -> Action {
+    match *error {}
+}
+
+fn cluster_changed(change: &Change<'_, EcsCluster>, stores: &Stores, wakes: &Wakes) {
+    let cluster = own(change, &wakes.clusters);
+    for service in references::services_of_cluster(cluster, &stores.services) {
+        send(&wakes.services, &*service);
+    }
+}
+
+fn task_definition_changed(change: &Change<'_, EcsTaskDefinition>, stores: &Stores, wakes: &Wakes) {
+    let task_definition = own(change, &wakes.task_definitions);
+    for service in references::services_of_task_definition(task_definition, &stores.services) {
+        send(&wakes.services, &*service);
+    }
+}
+
+fn service_changed(change: &Change<'_, EcsService>, stores: &Stores, wakes: &Wakes) {
+    let service = own(change, &wakes.services);
+    let (cluster, task_definition) = references::deleting_targets(service, stores);
+    if let Some(cluster) = cluster {
+        send(&wakes.clusters, &*cluster);
+    }
+    if let Some(task_definition) = task_definition {
+        send(&wakes.task_definitions, &*task_definition);
+    }
+}
+
+/// Wakes the changed object itself where it needs a look.
+fn own<'a, K: Kind>(change: &Change<'a, K>, wake: &crate::aws::observer::Wake<K>) -> &'a K {
+    match change {
+        Change::Applied { object, own } => {
+            if *own {
+                send(wake, *object);
+            }
+            object
+        }
+        Change::Deleted(object) => object,
+    }
+}
+
+fn send<K: Kind>(wake: &crate::aws::observer::Wake<K>, object: &K) {
+    // The receiver is gone only when the operator stops.
+    let _ = wake.unbounded_send(ObjectRef::from_obj(object));
+}

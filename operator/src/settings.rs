@@ -1,0 +1,60 @@
+//! Settings, resolved once from the command line. Only these travel on.
+
+use std::net::SocketAddr;
+
+use crate::aws::observer::Sweep;
+use crate::cli::{LogFormat, RunArgs};
+use crate::k8s::watch::Selection;
+
+/// Everything that can be set.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Region; `None` leaves it to the AWS SDK.
+    pub region: Option<String>,
+    /// Share of the published write quotas, above 0 and at most 1; `None` means no limit.
+    pub quota_share: Option<f64>,
+    /// How often the observer reads by itself.
+    pub sweep: Sweep,
+    /// Which objects are looked at.
+    pub selection: Selection,
+    /// Identity of the Kubernetes cluster; `None` means the UID of namespace kube-system.
+    pub cluster_id: Option<String>,
+    /// Objects of one kind that are worked on side by side.
+    pub concurrency: u16,
+    /// Address of metrics and probes.
+    pub http_address: SocketAddr,
+    /// Form of the log lines.
+    pub log_format: LogFormat,
+    /// What is logged.
+    pub log_filter: String,
+}
+
+impl From<RunArgs> for Settings {
+    fn from(arguments: RunArgs) -> Self {
+        let RunArgs {
+            aws_region,
+            aws_quota_share,
+            sweep_active,
+            sweep_steady,
+            sweep_task_definitions,
+            watch_namespace,
+            watch_label_selector,
+            cluster_id,
+            concurrency,
+            http_address,
+            log_format,
+            log_filter,
+        } = arguments;
+        Self {
+            region: aws_region,
+            quota_share: aws_quota_share.0,
+            sweep: Sweep { active: sweep_active, steady: sweep_steady, task_definitions: sweep_task_definitions },
+            selection: Selection { namespace: watch_namespace, labels: watch_label_selector },
+            cluster_id,
+            concurrency,
+            http_address,
+            log_format,
+            log_filter,
+        }
+    }
+}
