@@ -1,1 +1,53 @@
-fn main(){}
+//! The `e2e` command: builds and runs the test world.
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use e2e::ledger::Ledger;
+use e2e::{assets, demo, playground};
+
+#[derive(Debug, Parser)]
+#[command(name = "e2e", about = "The test world of ecs-operator")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Build and install what the test world needs, under target/
+    Setup,
+    /// Show the main job of the operator from apply to deletion
+    Demo,
+    /// Start a playground: control plane, AWS server, ledger and operator
+    Up,
+    /// End the playground
+    Down,
+    /// Run the ledger proxy alone
+    Ledger {
+        /// Address of the AWS server
+        #[arg(long)]
+        upstream: String,
+        /// Port for clients of AWS
+        #[arg(long)]
+        aws_port: u16,
+        /// Port of the ledger
+        #[arg(long)]
+        port: u16,
+    },
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    match Cli::parse().command {
+        Command::Setup => {
+            assets::kubernetes().await?;
+            assets::python_environment("ministack").await?;
+            assets::python_environment("moto").await?;
+            Ok(())
+        }
+        Command::Demo => demo::run().await,
+        Command::Up => playground::up().await,
+        Command::Down => playground::down().await,
+        Command::Ledger { upstream, aws_port, port } => Ledger::start(&upstream, aws_port, port).await?.serve().await,
+    }
+}

@@ -1,0 +1,114 @@
+//! AWS-compatible servers that we did not write: ministack, and moto as a second opinion.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Result;
+use aws_config::BehaviorVersion;
+use aws_credential_types::Credentials;
+use aws_types::region::Region;
+use tokio::process::Command;
+
+use crate::assets;
+use crate::process::{Process, free_ports};
+
+/// Region of all tests.
+pub const REGION: &str = "eu-central-1";
+
+/// How long a server may take to become ready.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Which server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// ministack: tasks run at once; the access key is the account.
+    Ministack,
+    /// moto: tasks never run.
+    Moto,
+}
+
+/// A running server.
+#[derive(Debug)]
+pub struct AwsServer {
+    /// Its address, as `AWS_ENDPOINT_URL`.
+    pub url: String,
+    process: Process,
+}
+
+impl AwsServer {
+    /// Starts one with its logs in `dir`.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub async fn start(kind: Kind, dir: &Path) -> Result<Self> {
+        let [port] = free_ports()?;
+        Self::start_at(kind, dir, port).await
+    }
+
+    /// Starts one on a port that is known already.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub async fn start_at(kind: Kind, dir: &Path, port: u16) -> Result<Self> {
+        std::fs::create_dir_all(dir)?;
+        let url = format!("http://127.0.0.1:{port}");
+        let (name, mut command, health) = match kind {
+            Kind::Ministack => {
+                let mut command = Command::new(assets::python_environment("ministack").await?.join("ministack"));
+                command.env("BIND_HOST", "127.0.0.1").env("GATEWAY_PORT", port.to_string()).env("LOG_LEVEL", "WARNING");
+                // It must not find an engine of the user's.
+                command.env_remove("DOCKER_HOST");
+                ("ministack", command, format!("{url}/_ministack/health"))
+            }
+            Kind::Moto => {
+                let mut command = Command::new(assets::python_environment("moto").await?.join("moto_server"));
+                command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
+                ("moto", command, format!("{url}/moto-api/data.json"))
+            }
+        };
+        let mut process = Process::start(name, dir, command.process_group(0))?;
+        process.until_ready(PATIENCE, async || Ok(reqwest::get(&health).await?.error_for_status().map(drop)?)).await?;
+        Ok(Self { url, process })
+    }
+
+    /// Stops it.
+    ///
+    /// # Errors
+    /// When it cannot be stopped.
+    pub async fn stop(&mut self) -> Result<()> {
+        self.process.stop().await.map(drop)
+    }
+
+    /// Its process.
+    #[must_use]
+    pub fn into_process(self) -> Process {
+        self.process
+    }
+}
+
+/// A client of an outsider: it speaks to the server directly, past the ledger.
+pub async fn outsider(url: &str, account: &str) -> aws_sdk_ecs::Client {
+    let config = aws_config::defaults(BehaviorVersion::latest())
+        .endpoint_url(url)
+        .region(Region::new(REGION))
+        .credentials_provider(Credentials::new(account, "test", None, None, "test"))
+        .load()
+        .await;
+    aws_sdk_ecs::Client::new(&config)
+}
+
+/// The environment with which a process reaches a server at `url` as `account`, and nothing of the user's own AWS.
+#[must_use]
+pub fn environment(url: &str, account: &str) -> Vec<(&'static str, String)> {
+    let fixed = [
+        ("AWS_REGION", REGION),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+        ("AWS_CONFIG_FILE", "/dev/null"),
+        ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+    ];
+    let mut environment: Vec<_> = fixed.into_iter().map(|(name, value)| (name, value.to_owned())).collect();
+    environment.push(("AWS_ENDPOINT_URL", url.to_owned()));
+    environment.push(("AWS_ACCESS_KEY_ID", account.to_owned()));
+    environment
+}

@@ -1,0 +1,3 @@
+//! Demo.
+/// x
+pub async fn run() -> anyhow::Result<()> { Ok(()) }

@@ -1,0 +1,69 @@
+//! kubectl, as users run it.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+/// kubectl with its kubeconfig.
+#[derive(Clone, Debug)]
+pub struct Kubectl {
+    /// The program.
+    pub program: PathBuf,
+    /// The kubeconfig.
+    pub kubeconfig: PathBuf,
+    /// The namespace of every command; `None` is the default one.
+    pub namespace: Option<String>,
+}
+
+impl Kubectl {
+    /// Runs it and answers what it printed.
+    ///
+    /// # Errors
+    /// With what it printed as error, when it fails.
+    pub fn run(&self, arguments: &[&str]) -> Result<String> {
+        self.pipe("", arguments)
+    }
+
+    /// Runs it with `input` on standard input and answers what it printed.
+    ///
+    /// # Errors
+    /// With what it printed as error, when it fails.
+    pub fn pipe(&self, input: &str, arguments: &[&str]) -> Result<String> {
+        let output = self.output(input, arguments)?;
+        if !output.status.success() {
+            bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
+        }
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// Applies manifests from the server's side.
+    ///
+    /// # Errors
+    /// With what kubectl says, when they are refused.
+    pub fn apply(&self, manifests: &str) -> Result<String> {
+        self.pipe(manifests, &["apply", "--server-side", "-f", "-"])
+    }
+
+    /// What kubectl says when it fails.
+    ///
+    /// # Errors
+    /// When it does not fail.
+    pub fn refused(&self, manifests: &str) -> Result<String> {
+        let output = self.output(manifests, &["apply", "--server-side", "-f", "-"])?;
+        anyhow::ensure!(!output.status.success(), "it was accepted: {}", String::from_utf8_lossy(&output.stdout));
+        Ok(String::from_utf8(output.stderr)?)
+    }
+
+    fn output(&self, input: &str, arguments: &[&str]) -> Result<Output> {
+        let mut command = Command::new(&self.program);
+        command.env("KUBECONFIG", &self.kubeconfig).args(arguments);
+        if let Some(namespace) = &self.namespace {
+            command.args(["--namespace", namespace]);
+        }
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().context("cannot start kubectl")?;
+        child.stdin.take().context("stdin was asked for")?.write_all(input.as_bytes())?;
+        Ok(child.wait_with_output()?)
+    }
+}

@@ -1,0 +1,267 @@
+//! A proxy between the operator and an AWS server that forwards everything and keeps the ledger of calls.
+//!
+//! `GET /` on its own address answers counts by operation, `GET /calls` the calls in order, `DELETE /` forgets them.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use axum::body::Bytes;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// Largest body that is forwarded; ECS allows 64 KiB for a task definition.
+const MAX_BODY: usize = 16 << 20;
+
+/// One call.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Call {
+    /// Name of the operation, such as `CreateService`.
+    pub operation: String,
+    /// When it came, in milliseconds since the ledger was opened.
+    pub at: u64,
+    /// How long the server took, in milliseconds.
+    pub took: u64,
+    /// HTTP status of the reply.
+    pub status: u16,
+    /// AWS's code, where the reply is an error.
+    pub error: Option<String>,
+    /// Body of the request.
+    pub request: Value,
+}
+
+/// Counts of one operation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Count {
+    /// All calls.
+    pub count: usize,
+    /// Those that ended in an error.
+    pub errors: usize,
+}
+
+/// Counts by operation.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Counts {
+    /// By name of the operation.
+    pub operations: BTreeMap<String, Count>,
+}
+
+impl Counts {
+    /// Number of calls that change AWS.
+    #[must_use]
+    pub fn writes(&self) -> usize {
+        self.operations.iter().filter(|(name, _)| is_write(name)).map(|(_, count)| count.count).sum()
+    }
+
+    /// Number of calls that only read.
+    #[must_use]
+    pub fn reads(&self) -> usize {
+        self.operations.iter().filter(|(name, _)| !is_write(name)).map(|(_, count)| count.count).sum()
+    }
+
+    /// Number of calls of one operation.
+    #[must_use]
+    pub fn of(&self, operation: &str) -> usize {
+        self.operations.get(operation).map_or(0, |count| count.count)
+    }
+}
+
+/// Whether an operation changes AWS.
+#[must_use]
+pub fn is_write(operation: &str) -> bool {
+    !["Describe", "List", "Get"].iter().any(|prefix| operation.starts_with(prefix))
+}
+
+/// A running proxy; stopped when dropped.
+#[derive(Debug)]
+pub struct Ledger {
+    /// Address for clients of AWS.
+    pub aws_url: String,
+    /// Address of the ledger itself.
+    pub url: String,
+    shared: Arc<Shared>,
+    servers: [JoinHandle<()>; 2],
+}
+
+#[derive(Debug)]
+struct Shared {
+    upstream: String,
+    client: reqwest::Client,
+    opened: Instant,
+    calls: Mutex<Vec<Call>>,
+    /// The operation whose replies are held back, if any.
+    held: watch::Sender<Option<String>>,
+}
+
+impl Ledger {
+    /// Starts a proxy in front of `upstream`, on the given ports, where 0 is any.
+    ///
+    /// # Errors
+    /// When a port is taken.
+    pub async fn start(upstream: &str, aws_port: u16, port: u16) -> Result<Self> {
+        let aws = TcpListener::bind((Ipv4Addr::LOCALHOST, aws_port)).await?;
+        let own = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+        let shared = Arc::new(Shared {
+            upstream: upstream.to_owned(),
+            client: reqwest::Client::new(),
+            opened: Instant::now(),
+            calls: Mutex::default(),
+            held: watch::Sender::new(None),
+        });
+        let (aws_url, url) = (format!("http://{}", aws.local_addr()?), format!("http://{}", own.local_addr()?));
+        let proxy = Router::new().fallback(forward).with_state(Arc::clone(&shared));
+        let ledger = Router::new()
+            .route("/", get(counts).delete(reset))
+            .route("/calls", get(calls))
+            .with_state(Arc::clone(&shared));
+        let servers = [(aws, proxy), (own, ledger)].map(|(listener, routes)| {
+            tokio::spawn(async move {
+                // It ends only when it is aborted.
+                let _ = axum::serve(listener, routes).await;
+            })
+        });
+        Ok(Self { aws_url, url, shared, servers })
+    }
+
+    /// All calls so far, in the order in which their replies came.
+    #[must_use]
+    pub fn calls(&self) -> Vec<Call> {
+        self.shared.calls().clone()
+    }
+
+    /// Counts of all calls so far.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.shared.counts()
+    }
+
+    /// Holds back the replies of an operation, which the server has carried out, until the answer is dropped.
+    #[must_use]
+    pub fn hold(&self, operation: &str) -> Hold {
+        self.shared.held.send_replace(Some(operation.to_owned()));
+        Hold(Arc::clone(&self.shared))
+    }
+
+    /// Serves for ever.
+    ///
+    /// # Errors
+    /// When a server ends.
+    pub async fn serve(mut self) -> Result<()> {
+        Ok((&mut self.servers[0]).await?)
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        self.servers.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// Holds back replies as long as it lives.
+#[derive(Debug)]
+pub struct Hold(Arc<Shared>);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.held.send_replace(None);
+    }
+}
+
+impl Shared {
+    fn calls(&self) -> MutexGuard<'_, Vec<Call>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for call in self.calls().iter() {
+            let count = counts.operations.entry(call.operation.clone()).or_default();
+            count.count += 1;
+            count.errors += usize::from(call.status >= 400);
+        }
+        counts
+    }
+}
+
+async fn counts(State(shared): State<Arc<Shared>>) -> Json<Counts> {
+    Json(shared.counts())
+}
+
+async fn calls(State(shared): State<Arc<Shared>>) -> Json<Vec<Call>> {
+    Json(shared.calls().clone())
+}
+
+async fn reset(State(shared): State<Arc<Shared>>) {
+    shared.calls().clear();
+}
+
+async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = axum::body::to_bytes(body, MAX_BODY).await else {
+        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+    };
+    let operation = operation(&parts.headers, parts.method.as_str(), parts.uri.path());
+    let started = Instant::now();
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    let call = shared
+        .client
+        .request(parts.method, format!("{}{path}", shared.upstream))
+        .headers(end_to_end(parts.headers))
+        .body(body.clone());
+    let reply = async {
+        let reply = call.send().await?;
+        Ok::<_, reqwest::Error>((reply.status(), reply.headers().clone(), reply.bytes().await?))
+    };
+    let Ok((status, headers, reply)) = reply.await else {
+        // The server is down: so is the connection of whoever asked, who must not take this for an answer of AWS.
+        shared.enter(operation, started, StatusCode::BAD_GATEWAY, &Bytes::new(), &body);
+        return StatusCode::BAD_GATEWAY.into_response();
+    };
+    shared.enter(operation.clone(), started, status, &reply, &body);
+    let mut held = shared.held.subscribe();
+    // The sender lives as long as we do.
+    let _ = held.wait_for(|held| held.as_ref() != Some(&operation)).await;
+    (status, end_to_end(headers), reply).into_response()
+}
+
+impl Shared {
+    fn enter(&self, operation: String, started: Instant, status: StatusCode, reply: &Bytes, request: &Bytes) {
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let error = status.is_client_error() || status.is_server_error();
+        let code = || serde_json::from_slice::<Value>(reply).ok()?["__type"].as_str().map(str::to_owned);
+        self.calls().push(Call {
+            operation,
+            at: millis(started.duration_since(self.opened)),
+            took: millis(started.elapsed()),
+            status: status.as_u16(),
+            error: error.then(code).flatten(),
+            request: serde_json::from_slice(request).unwrap_or_default(),
+        });
+    }
+}
+
+/// The operation: the end of `X-Amz-Target` of JSON services; of others method and path.
+fn operation(headers: &HeaderMap, method: &str, path: &str) -> String {
+    let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok());
+    target.and_then(|target| target.rsplit('.').next()).map_or_else(|| format!("{method} {path}"), str::to_owned)
+}
+
+/// Headers that are not about one connection.
+fn end_to_end(mut headers: HeaderMap) -> HeaderMap {
+    let hop: [HeaderName; 4] = [header::HOST, header::CONNECTION, header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
+    for name in hop {
+        headers.remove(name);
+    }
+    headers
+}

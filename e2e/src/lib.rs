@@ -1,0 +1,14 @@
+//! The test world of ecs-operator: a real control plane, AWS servers that we did not write, a proxy that keeps the ledger of
+//! AWS calls, and the operator as a process.
+
+pub mod assets;
+pub mod aws_server;
+pub mod control_plane;
+pub mod demo;
+pub mod kubectl;
+pub mod ledger;
+pub mod operator;
+pub mod playground;
+pub mod process;
+pub mod wait;
+pub mod world;
