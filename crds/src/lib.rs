@@ -3,6 +3,9 @@
 //! This crate knows Kubernetes schemas and nothing else: no AWS SDK, no client, no runtime. The members of a `spec` are
 //! those of the ECS API input of the same object, with the same names and nesting, so that its JSON *is* the request.
 
+#![allow(clippy::duplicated_attributes, reason = "kube's derive takes one attribute for each printer column")]
+#![allow(unreachable_pub, reason = "kube's derive makes every spec public again in a module of its own")]
+
 pub mod condition;
 pub mod v1beta1;
 
@@ -18,9 +21,5 @@ pub const FINALIZER: &str = "ecs-operator.dev/finalizer";
 /// All custom resource definitions, in the order in which a reader meets them.
 #[must_use]
 pub fn all() -> Vec<CustomResourceDefinition> {
-    vec![
-        v1beta1::EcsCluster::crd(),
-        v1beta1::EcsTaskDefinition::crd(),
-        v1beta1::EcsService::crd(),
-    ]
+    vec![v1beta1::EcsCluster::crd(), v1beta1::EcsTaskDefinition::crd(), v1beta1::EcsService::crd()]
 }

@@ -27,6 +27,9 @@ pub struct KubernetesAssets {
 }
 
 /// The root of the checkout.
+///
+/// # Panics
+/// Never: this crate lies in a folder of the workspace.
 #[must_use]
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("e2e lies in the workspace").to_owned()
@@ -111,10 +114,17 @@ pub async fn python_environment(name: &str) -> Result<PathBuf> {
     }
     eprintln!("installing {name} (once)");
     let path = venv.display().to_string();
-    run("make a Python environment (on Debian: apt-get install python3-venv)", "python3", &["-m", "venv", "--clear", &path], &dir, &[])
-        .await?;
+    run(
+        "make a Python environment (on Debian: apt-get install python3-venv)",
+        "python3",
+        &["-m", "venv", "--clear", &path],
+        &dir,
+        &[],
+    )
+    .await?;
     let requirements = requirements.display().to_string();
-    let arguments = ["install", "--quiet", "--disable-pip-version-check", "--require-hashes", "--only-binary", ":all:", "-r", &requirements];
+    let arguments =
+        ["install", "--quiet", "--disable-pip-version-check", "--require-hashes", "--only-binary", ":all:", "-r", &requirements];
     run(&format!("install {name}"), venv.join("bin/pip"), &arguments, &dir, &[]).await?;
     stamp.set()?;
     Ok(venv.join("bin"))

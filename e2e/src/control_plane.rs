@@ -87,7 +87,9 @@ impl ControlPlane {
         command.args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer]);
         command.args(["--initial-cluster", &format!("default={peer}")]);
         let process = self.keep(Process::start("etcd", dir, command.process_group(0))?);
-        process.until_ready(PATIENCE, async || Ok(reqwest::get(format!("{url}/health")).await?.error_for_status().map(drop)?)).await
+        process
+            .until_ready(PATIENCE, async || Ok(reqwest::get(format!("{url}/health")).await?.error_for_status().map(drop)?))
+            .await
     }
 
     async fn start_api_server(&mut self, assets: &KubernetesAssets, dir: &Path, etcd_port: u16, port: u16) -> Result<()> {

@@ -121,10 +121,8 @@ impl Ledger {
         });
         let (aws_url, url) = (format!("http://{}", aws.local_addr()?), format!("http://{}", own.local_addr()?));
         let proxy = Router::new().fallback(forward).with_state(Arc::clone(&shared));
-        let ledger = Router::new()
-            .route("/", get(counts).delete(reset))
-            .route("/calls", get(calls))
-            .with_state(Arc::clone(&shared));
+        let ledger =
+            Router::new().route("/", get(counts).delete(reset)).route("/calls", get(calls)).with_state(Arc::clone(&shared));
         let servers = [(aws, proxy), (own, ledger)].map(|(listener, routes)| {
             tokio::spawn(async move {
                 // It ends only when it is aborted.

@@ -45,7 +45,8 @@ pub async fn up() -> Result<()> {
     fs::create_dir_all(&dir)?;
     let with_operator = std::env::var("OPERATOR").as_deref() != Ok("none");
     let control_plane_dir = dir.join("control-plane");
-    let (control_plane, server) = tokio::try_join!(ControlPlane::start(&control_plane_dir), AwsServer::start(Kind::Ministack, &dir))?;
+    let (control_plane, server) =
+        tokio::try_join!(ControlPlane::start(&control_plane_dir), AwsServer::start(Kind::Ministack, &dir))?;
     let (kubeconfig, program, upstream) = (control_plane.kubeconfig.clone(), control_plane.kubectl.clone(), server.url.clone());
     let kubectl = Kubectl { program: program.clone(), kubeconfig: kubeconfig.clone(), namespace: None };
     kubectl.apply(&ecs_operator::crd::yaml()?)?;
@@ -88,14 +89,17 @@ pub async fn up() -> Result<()> {
     let members: Vec<_> =
         processes.into_iter().map(|process| Member { name: process.name().to_owned(), pid: process.detach() }).collect();
     fs::write(dir.join("processes.json"), serde_json::to_string_pretty(&members)?)?;
-    println!("The playground runs. Use it from this directory:
+    println!(
+        "The playground runs. Use it from this directory:
 
     . {}
     kubectl apply --server-side -f samples/
     kubectl get ecs
     curl -s $LEDGER_URL
 
-Logs are beside that file. `make down` ends it.", short(&dir.join("env")));
+Logs are beside that file. `make down` ends it.",
+        short(&dir.join("env"))
+    );
     Ok(())
 }
 

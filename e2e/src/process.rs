@@ -113,13 +113,11 @@ impl Process {
             return Ok(code);
         }
         signal(self.pid, Signal::SIGTERM);
-        match tokio::time::timeout(GRACE, self.wait()).await {
-            Ok(code) => code,
-            Err(_) => {
-                self.kill().await?;
-                Ok(-1)
-            }
+        if let Ok(code) = tokio::time::timeout(GRACE, self.wait()).await {
+            return code;
         }
+        self.kill().await?;
+        Ok(-1)
     }
 
     /// Lets it live on without us; it must have a process group of its own.
@@ -162,7 +160,8 @@ pub fn free_ports<const N: usize>() -> Result<[u16; N]> {
 /// # Errors
 /// When it cannot be started or fails.
 pub async fn run(what: &str, program: impl AsRef<OsStr>, arguments: &[&str], dir: &Path, env: &[(&str, &str)]) -> Result<()> {
-    let output = Command::new(program).args(arguments).current_dir(dir).envs(env.iter().copied()).stdin(Stdio::null()).output().await;
+    let output =
+        Command::new(program).args(arguments).current_dir(dir).envs(env.iter().copied()).stdin(Stdio::null()).output().await;
     let output = output.with_context(|| format!("cannot {what}"))?;
     if !output.status.success() {
         let text = [output.stdout, output.stderr].concat();

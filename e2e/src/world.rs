@@ -163,7 +163,11 @@ impl Scenario<'_> {
         if let Some(operator) = &self.operator {
             let log = operator.process.log();
             let lines: Vec<_> = log.lines().collect();
-            eprintln!("--- {}: end of the operator's log\n{}", self.namespace, lines[lines.len().saturating_sub(60)..].join("\n"));
+            eprintln!(
+                "--- {}: end of the operator's log\n{}",
+                self.namespace,
+                lines[lines.len().saturating_sub(60)..].join("\n")
+            );
         }
     }
 
@@ -245,7 +249,8 @@ impl Scenario<'_> {
     /// # Errors
     /// When they cannot be listed.
     pub async fn events(&self, name: &str) -> Result<Vec<(String, String)>> {
-        let events = Api::<Event>::namespaced(self.client.clone(), &self.namespace).list(&kube::api::ListParams::default()).await?;
+        let events =
+            Api::<Event>::namespaced(self.client.clone(), &self.namespace).list(&kube::api::ListParams::default()).await?;
         let about = events.items.into_iter().filter(|event| event.involved_object.name.as_deref() == Some(name));
         Ok(about.map(|event| (event.reason.unwrap_or_default(), event.message.unwrap_or_default())).collect())
     }

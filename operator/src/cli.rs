@@ -16,6 +16,7 @@ pub struct Cli {
 
 /// What to do.
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "it exists once")]
 pub enum Command {
     /// Run the operator
     Run(RunArgs),

@@ -12,7 +12,9 @@ pub enum Error {
     Bind { address: SocketAddr, source: std::io::Error },
     #[error("no Kubernetes API server is configured: set KUBECONFIG or run in a cluster ({0})")]
     NoCluster(String),
-    #[error("cannot read namespace kube-system, whose UID tells this cluster from others: {0}; grant `get` on it or set --cluster-id")]
+    #[error(
+        "cannot read namespace kube-system, whose UID tells this cluster from others: {0}; grant `get` on it or set --cluster-id"
+    )]
     ClusterId(String),
     #[error("cannot start the runtime: {0}")]
     Runtime(std::io::Error),

@@ -21,7 +21,7 @@ use crate::aws::{Aws, Calls, Scope, Writer, client};
 use crate::http::{self, Endpoints, Readiness};
 use crate::k8s::watch::{self, Change};
 use crate::metrics::Metrics;
-use crate::reconcile::{Context, Kind, Stores, reconcile, references};
+use crate::reconcile::{Context, Kind, Memories, Stores, reconcile, references};
 use crate::settings::Settings;
 
 /// Longest time that running passes get to end after SIGTERM.
@@ -48,7 +48,8 @@ async fn run(settings: Settings) -> Result<(), Error> {
     let readiness = Arc::new(Readiness::default());
     let listener = http::bind(settings.http_address).await?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), http = %settings.http_address, "ecs-operator starts");
-    let probes = tokio::spawn(http::serve(listener, Endpoints { readiness: Arc::clone(&readiness), metrics: Arc::clone(&metrics) }));
+    let probes =
+        tokio::spawn(http::serve(listener, Endpoints { readiness: Arc::clone(&readiness), metrics: Arc::clone(&metrics) }));
     let stop = CancellationToken::new();
     let result = tokio::select! {
         result = work(settings, metrics, readiness, stop.clone()) => result,
@@ -71,12 +72,17 @@ async fn shutdown(stop: &CancellationToken) {
     tokio::time::sleep(GRACE).await;
 }
 
-async fn work(settings: Settings, metrics: Arc<Metrics>, readiness: Arc<Readiness>, stop: CancellationToken) -> Result<(), Error> {
+async fn work(
+    settings: Settings,
+    metrics: Arc<Metrics>,
+    readiness: Arc<Readiness>,
+    stop: CancellationToken,
+) -> Result<(), Error> {
     for need in ["aws-credentials", "ecsclusters", "ecstaskdefinitions", "ecsservices"] {
         readiness.set(need, Err("not looked at yet".to_owned()));
     }
     let config = client::load(settings.region.as_deref()).await;
-    let region = config.region().ok_or(Error::NoRegion)?.to_string();
+    let region = config.region().map(ToString::to_string).filter(|region| !region.is_empty()).ok_or(Error::NoRegion)?;
     let kube = Client::try_default().await.map_err(|error| Error::NoCluster(error.to_string()))?;
     tokio::spawn(await_credentials(config.clone(), Arc::clone(&readiness)));
     let cluster_id = match settings.cluster_id.clone() {
@@ -102,15 +108,28 @@ async fn work(settings: Settings, metrics: Arc<Metrics>, readiness: Arc<Readines
         writer: Writer::new(calls, settings.quota_share),
     };
     tracing::info!(aws = %aws.scope, cluster_id, "ready to look");
-    let context =
-        Arc::new(Context { client: kube.clone(), cluster_id, stores: stores.clone(), aws, metrics, memories: Default::default() });
+    let context = Arc::new(Context {
+        client: kube.clone(),
+        cluster_id,
+        stores: stores.clone(),
+        aws,
+        metrics,
+        memories: Memories::default(),
+    });
 
     let wiring = Wiring { settings, kube, readiness, context, stop };
     tokio::join!(
-        wiring.control::<EcsCluster>(stores.clusters.clone(), cluster_writer, cluster_wakes, |change| cluster_changed(&change, &stores, &wakes)),
-        wiring.control::<EcsTaskDefinition>(stores.task_definitions.clone(), task_definition_writer, task_definition_wakes, |change| {
-            task_definition_changed(&change, &stores, &wakes);
-        }),
+        wiring.control::<EcsCluster>(stores.clusters.clone(), cluster_writer, cluster_wakes, |change| cluster_changed(
+            &change, &stores, &wakes
+        )),
+        wiring.control::<EcsTaskDefinition>(
+            stores.task_definitions.clone(),
+            task_definition_writer,
+            task_definition_wakes,
+            |change| {
+                task_definition_changed(&change, &stores, &wakes);
+            }
+        ),
         wiring.control::<EcsService>(stores.services.clone(), service_writer, service_wakes, |change| {
             service_changed(&change, &stores, &wakes);
         }),
@@ -190,6 +209,7 @@ impl Wiring {
 }
 
 /// The driver turns every failure into a status, so there is no error to have a policy for.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the controller passes a reference")]
 fn never<K>(_: Arc<K>, error: &Infallible, _: Arc<Context>) -> Action {
     match *error {}
 }

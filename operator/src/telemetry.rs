@@ -1,5 +1,7 @@
 //! Logs.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
 
@@ -16,7 +18,7 @@ pub fn init(settings: &Settings) -> Result<(), Error> {
     let logs = fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match settings.log_format {
         LogFormat::Json => logs.json().flatten_event(true).init(),
-        LogFormat::Pretty => logs.init(),
+        LogFormat::Pretty => logs.with_ansi(std::io::stderr().is_terminal()).init(),
     }
     Ok(())
 }

@@ -18,6 +18,7 @@ use super::shared::{AdoptionPolicy, CapacityProviderStrategyItem, DeletionPolicy
     plural = "ecsclusters",
     shortname = "ecsc",
     category = "ecs",
+    doc = "An ECS cluster, managed through the ECS API.",
     namespaced,
     status = "EcsClusterStatus",
     derive = "PartialEq",
@@ -28,12 +29,7 @@ use super::shared::{AdoptionPolicy, CapacityProviderStrategyItem, DeletionPolicy
     printcolumn(name = "Tasks", type_ = "integer", json_path = ".status.runningTasksCount"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "ARN", type_ = "string", json_path = ".status.clusterArn", priority = 1),
-    printcolumn(
-        name = "Message",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type=='Ready')].message",
-        priority = 1
-    )
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].message", priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(

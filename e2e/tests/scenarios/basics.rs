@@ -1,10 +1,12 @@
 //! The life of the three objects when all is well.
 
 use anyhow::{Context, Result, ensure};
-use e2e::world::{World, ready};
+use aws_sdk_ecs::types::{ServiceField, Tag};
+use e2e::wait;
+use e2e::world::{PATIENCE, World, ready};
 
 /// The three samples: a cluster, a task definition, a service.
-pub const SAMPLES: &str = concat!(
+pub(crate) const SAMPLES: &str = concat!(
     include_str!("../../../samples/cluster.yaml"),
     "---\n",
     include_str!("../../../samples/task-definition.yaml"),
@@ -13,9 +15,12 @@ pub const SAMPLES: &str = concat!(
 );
 
 /// Their names for kubectl.
-pub const OBJECTS: [&str; 3] = ["ecscluster/shop", "ecstaskdefinition/web", "ecsservice/web"];
+pub(crate) const OBJECTS: [&str; 3] = ["ecscluster/shop", "ecstaskdefinition/web", "ecsservice/web"];
 
-pub async fn three_objects_become_ready_and_stay_quiet(world: &World) -> Result<()> {
+/// The service among them.
+pub(crate) const SERVICE: &str = OBJECTS[2];
+
+pub(crate) async fn three_objects_become_ready_and_stay_quiet(world: &World) -> Result<()> {
     let scenario = world.scenario("create").await?;
     scenario.kubectl.apply(SAMPLES)?;
     scenario.wait_ready(&OBJECTS)?;
@@ -29,23 +34,123 @@ pub async fn three_objects_become_ready_and_stay_quiet(world: &World) -> Result<
     ensure!(service.task_definition().is_some_and(|arn| arn.ends_with("task-definition/web:1")), "{service:?}");
 
     scenario.is_quiet().await?;
-    let service = scenario.get(OBJECTS[2])?;
+    let service = scenario.get(SERVICE)?;
     ensure!(service["status"]["observedGeneration"] == service["metadata"]["generation"], "{service}");
     ensure!(service["status"]["revision"] == "web:1", "{service}");
     ensure!(ready(&service).is_some_and(|ready| ready["message"] == "2 of 2 tasks run web:1"), "{service}");
+    let reasons: Vec<_> = scenario.events("web").await?.into_iter().map(|(reason, _)| reason).collect();
+    ensure!(reasons.iter().filter(|reason| *reason == "CreateService").count() == 1, "{reasons:?}");
     scenario.end().await
 }
 
-pub async fn a_new_image_rolls_the_service_to_exactly_that_revision(world: &World) -> Result<()> {
+pub(crate) async fn a_new_image_rolls_the_service_to_exactly_that_revision(world: &World) -> Result<()> {
     let scenario = world.scenario("roll").await?;
     scenario.kubectl.apply(SAMPLES)?;
     scenario.wait_ready(&OBJECTS)?;
 
     scenario.kubectl.apply(&SAMPLES.replace("nginx:1.29", "nginx:1.30"))?;
-    scenario.until(OBJECTS[2], |service| service["status"]["revision"] == "web:2").await?;
+    scenario.until(SERVICE, |service| service["status"]["revision"] == "web:2").await?;
     scenario.wait_ready(&OBJECTS)?;
-    ensure!(scenario.ledger.counts().of("RegisterTaskDefinition") == 2);
-    ensure!(scenario.ledger.counts().of("UpdateService") == 1);
+    let counts = scenario.ledger.counts();
+    ensure!(counts.of("RegisterTaskDefinition") == 2 && counts.of("UpdateService") == 1, "{counts:?}");
+    let update = scenario.ledger.calls().into_iter().find(|call| call.operation == "UpdateService").context("it was sent")?;
+    ensure!(update.request["taskDefinition"].as_str().is_some_and(|arn| arn.ends_with(":2")), "{update:?}");
+    ensure!(update.request.get("desiredCount").is_none(), "only what differs is sent: {update:?}");
     scenario.is_quiet().await?;
+    scenario.end().await
+}
+
+pub(crate) async fn the_same_manifests_applied_again_change_nothing(world: &World) -> Result<()> {
+    let scenario = world.scenario("again").await?;
+    scenario.kubectl.apply(SAMPLES)?;
+    scenario.wait_ready(&OBJECTS)?;
+    let before = scenario.ledger.counts().writes();
+    scenario.kubectl.apply(SAMPLES)?;
+    // The same environment in another order means the same.
+    let reordered = SAMPLES.replace(
+        "      environment:\n        - name: LOG_LEVEL\n          value: info\n",
+        "      environment:\n        - name: LOG_LEVEL\n          value: info\n        - name: A\n          value: b\n",
+    );
+    ensure!(reordered != SAMPLES, "the sample still has the environment that this test changes");
+    scenario.kubectl.apply(&reordered)?;
+    scenario.until(OBJECTS[1], |definition| definition["status"]["revision"] == 2).await?;
+    let swapped = reordered.replace(
+        "        - name: LOG_LEVEL\n          value: info\n        - name: A\n          value: b\n",
+        "        - name: A\n          value: b\n        - name: LOG_LEVEL\n          value: info\n",
+    );
+    scenario.kubectl.apply(&swapped)?;
+    scenario.wait_ready(&OBJECTS)?;
+    scenario.is_quiet().await?;
+    let counts = scenario.ledger.counts();
+    ensure!(counts.of("RegisterTaskDefinition") == 2 && counts.writes() == before + 2, "{counts:?}");
+    scenario.end().await
+}
+
+pub(crate) async fn tags_follow_the_spec_and_foreign_tags_stay(world: &World) -> Result<()> {
+    let scenario = world.scenario("tags").await?;
+    scenario.kubectl.apply(SAMPLES)?;
+    scenario.wait_ready(&OBJECTS)?;
+    let service = scenario.get(SERVICE)?;
+    let arn = service["status"]["serviceArn"].as_str().context("the service has an ARN")?;
+    let foreign = Tag::builder().key("cost-center").value("42").build();
+    scenario.outsider.tag_resource().resource_arn(arn).tags(foreign).send().await?;
+
+    let renamed =
+        SAMPLES.replace("  tags:\n    - key: team\n      value: checkout\n", "  tags:\n    - key: squad\n      value: cart\n");
+    scenario.kubectl.apply(&renamed)?;
+    let keys = wait::until("tags", PATIENCE, async || {
+        let described =
+            scenario.outsider.describe_services().cluster("shop").services("web").include(ServiceField::Tags).send().await?;
+        let tags = described.services()[0].tags().to_vec();
+        let mut keys: Vec<_> = tags.iter().filter_map(|tag| tag.key().map(str::to_owned)).collect();
+        keys.sort();
+        ensure!(keys.contains(&"squad".to_owned()) && !keys.contains(&"team".to_owned()), "{keys:?}");
+        Ok(keys)
+    })
+    .await?;
+    ensure!(keys == ["cost-center", "ecs-operator.dev/owner", "ecs-operator.dev/spec-hash", "squad"], "{keys:?}");
+    scenario.wait_ready(&OBJECTS)?;
+    ensure!(scenario.ledger.counts().of("UpdateService") == 0, "tags have calls of their own");
+    scenario.is_quiet().await?;
+    scenario.end().await
+}
+
+pub(crate) async fn kubectl_explains_prints_and_waits(world: &World) -> Result<()> {
+    let scenario = world.scenario("kubectl").await?;
+    scenario.kubectl.apply(SAMPLES)?;
+    scenario.wait_ready(&OBJECTS)?;
+    let kubectl = &scenario.kubectl;
+
+    let all = kubectl.run(&["get", "ecs"])?;
+    for words in ["ecscluster.ecs-operator.dev/shop", "ecstaskdefinition.ecs-operator.dev/web", "ecsservice.ecs-operator.dev/web"]
+    {
+        ensure!(all.contains(words), "{words} is not in\n{all}");
+    }
+    let rows = [
+        ("ecsc", "NAME READY REASON SERVICES TASKS AGE ARN MESSAGE"),
+        ("ecstd", "NAME READY REASON REVISION AGE ARN MESSAGE"),
+        ("ecssvc", "NAME READY REASON REVISION DESIRED RUNNING AGE ARN MESSAGE"),
+    ];
+    for (kind, columns) in rows {
+        let wide = kubectl.run(&["get", kind, "-o", "wide"])?;
+        let head: Vec<_> = wide.lines().next().unwrap_or_default().split_whitespace().collect();
+        ensure!(head.join(" ") == columns, "{wide}");
+        ensure!(wide.contains("True") && wide.contains("Succeeded"), "{wide}");
+    }
+    let selected = kubectl.run(&["get", "ecssvc", "--field-selector", "spec.taskDefinitionRef.name=web", "-o", "name"])?;
+    ensure!(selected.trim() == "ecsservice.ecs-operator.dev/web", "{selected}");
+
+    let rows = [
+        ("ecscluster.spec.settings", "containerInsights"),
+        ("ecstaskdefinition.spec.containerDefinitions.healthCheck.interval", "Seconds between two checks, 5 to 300"),
+        ("ecsservice.spec.deploymentConfiguration.deploymentCircuitBreaker.rollback", "the last deployment that completed"),
+        ("ecsservice.spec.taskDefinitionRef", "rolls when it changes"),
+        ("ecsservice.status.conditions", "Reconciling or Stalled"),
+    ];
+    for (field, words) in rows {
+        // kubectl breaks lines where it likes.
+        let text = kubectl.run(&["explain", field])?.split_whitespace().collect::<Vec<_>>().join(" ");
+        ensure!(text.contains(words), "{words} is not in\n{text}");
+    }
     scenario.end().await
 }

@@ -4,6 +4,13 @@
 //! account, a ledger and an operator of its own, and they run side by side.
 
 mod basics;
+mod deletion;
+mod drift;
+mod installation;
+mod ownership;
+mod restart;
+mod second_server;
+mod trouble;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -14,13 +21,13 @@ use e2e::world::World;
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::runtime::Runtime;
 
-/// A list of scenarios by name.
+/// Trials from paths of async functions that take the world.
 macro_rules! scenarios {
     ($world:expr, $runtime:expr, $($module:ident::$name:ident),* $(,)?) => {
         vec![$({
             let (world, runtime) = (Arc::clone($world), $runtime.handle().clone());
-            Trial::test(stringify!($name), move || {
-                runtime.block_on($module::$name(&world)).map_err(|error| Failed::from(format!("{error:?}")))
+            Trial::test(concat!(stringify!($module), "::", stringify!($name)), move || {
+                runtime.block_on($module::$name(&world)).map_err(|error| Failed::from(format!("{error:#}")))
             })
         }),*]
     };
@@ -30,9 +37,6 @@ fn main() -> Result<ExitCode> {
     let mut arguments = Arguments::from_args();
     // Scenarios wait most of the time.
     arguments.test_threads.get_or_insert(8);
-    if arguments.list {
-        arguments.test_threads = Some(1);
-    }
     let runtime = Runtime::new()?;
     let dir = tempfile::Builder::new().prefix("ecs-operator-e2e-").tempdir()?;
     let world = Arc::new(runtime.block_on(World::start(Kind::Ministack, dir.path()))?);
@@ -41,6 +45,29 @@ fn main() -> Result<ExitCode> {
         &runtime,
         basics::three_objects_become_ready_and_stay_quiet,
         basics::a_new_image_rolls_the_service_to_exactly_that_revision,
+        basics::the_same_manifests_applied_again_change_nothing,
+        basics::tags_follow_the_spec_and_foreign_tags_stay,
+        basics::kubectl_explains_prints_and_waits,
+        deletion::objects_go_in_every_order,
+        deletion::a_cluster_waits_for_what_others_run_in_it,
+        deletion::what_is_retained_stays_in_aws,
+        deletion::what_is_gone_already_is_no_trouble,
+        drift::changes_behind_our_back_are_repaired,
+        drift::what_was_deleted_behind_our_back_comes_back,
+        installation::missing_definitions_and_rights_are_named,
+        installation::a_taken_port_and_a_wrong_flag_end_the_operator_with_words,
+        ownership::what_we_did_not_make_is_left_alone_until_adopted,
+        ownership::two_namespaces_may_use_the_same_names_for_different_things,
+        restart::a_lost_reply_and_a_kill_make_no_second_service,
+        restart::a_lost_reply_and_a_kill_make_no_second_revision,
+        restart::a_restarted_operator_changes_nothing,
+        restart::aws_may_be_down_at_the_start,
+        restart::missing_credentials_are_named_and_found_later,
+        restart::sigterm_ends_the_operator_in_time,
+        second_server::moto_holds_what_we_ask_for,
+        trouble::a_missing_reference_starts_the_service_when_it_appears,
+        trouble::the_schema_refuses_with_words,
+        trouble::a_refusal_of_aws_is_told_once_and_mended_by_a_new_spec,
     ];
     let conclusion = libtest_mimic::run(&arguments, trials);
     let mut world = Arc::into_inner(world).expect("no scenario runs any more");

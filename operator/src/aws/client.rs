@@ -16,6 +16,9 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Loads the configuration from where every AWS tool finds it: environment, profile, web identity, pod identity, instance.
+///
+/// # Panics
+/// Never: the name of the application is fixed.
 pub async fn load(region: Option<&str>) -> SdkConfig {
     let timeouts =
         TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).operation_timeout(OPERATION_TIMEOUT).build();

@@ -132,9 +132,7 @@ pub fn normalised(document: &Value) -> Value {
 
 fn sorted(path: &str, value: &Value) -> Value {
     match value {
-        Value::Object(members) => {
-            members.iter().map(|(name, value)| (name.clone(), sorted(&join(path, name), value))).collect()
-        }
+        Value::Object(members) => members.iter().map(|(name, value)| (name.clone(), sorted(&join(path, name), value))).collect(),
         Value::Array(list) => {
             let mut list: Vec<Value> = list.iter().map(|element| sorted(path, element)).collect();
             if let Some((_, key)) = UNORDERED.iter().find(|(listed, _)| *listed == path) {
@@ -161,7 +159,8 @@ mod tests {
 
     #[test]
     fn what_the_spec_leaves_out_is_no_drift() {
-        let observed = json!({"desiredCount": 2, "platformVersion": "LATEST", "deploymentConfiguration": {"maximumPercent": 200}});
+        let observed =
+            json!({"desiredCount": 2, "platformVersion": "LATEST", "deploymentConfiguration": {"maximumPercent": 200}});
         assert_eq!(drift(&json!({"desiredCount": 2}), &observed), [""; 0]);
         assert_eq!(drift(&json!({}), &observed), [""; 0]);
     }

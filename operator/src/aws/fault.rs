@@ -79,8 +79,7 @@ impl FaultClass {
     #[must_use]
     pub const fn backoff(self) -> (Duration, Duration) {
         let (first, longest) = match self {
-            Self::Missing | Self::AlreadyExists => (1, 60),
-            Self::Throttle | Self::Server => (1, 60),
+            Self::Missing | Self::AlreadyExists | Self::Throttle | Self::Server => (1, 60),
             Self::Busy => (5, 30),
             Self::Credentials | Self::DependencyNotReady => (5, 300),
             Self::AccessDenied => (60, 600),
@@ -124,7 +123,9 @@ impl Fault {
             let class = classify(code, text);
             let message = match class {
                 FaultClass::AccessDenied => {
-                    format!("ecs:{operation} is denied, the IAM policy of the operator lacks it or a permission that it needs: {text}")
+                    format!(
+                        "ecs:{operation} is denied, the IAM policy of the operator lacks it or a permission that it needs: {text}"
+                    )
                 }
                 _ => text.to_owned(),
             };
@@ -151,7 +152,7 @@ impl Fault {
 }
 
 fn has_source<T: StdError + 'static>(error: &(dyn StdError + 'static)) -> bool {
-    sources(error).any(|source| source.is::<T>())
+    sources(error).any(<dyn StdError>::is::<T>)
 }
 
 fn innermost<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {

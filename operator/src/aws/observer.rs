@@ -18,8 +18,8 @@ use serde_json::Value;
 use super::{Calls, Fault};
 pub use read::{Blockers, ClusterKey, ServiceKey, TaskDefinitionKey};
 pub(crate) use read::{family_of, task_definition, written};
-pub use table::Wake;
 use table::Table;
+pub use table::Wake;
 
 /// What AWS says of one object. A failed read is an `Err`, and so is an object that the reply does not mention at all.
 #[derive(Clone, PartialEq)]

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use kube::api::ListParams;
+use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
 use kube::runtime::watcher::{self, Event, watcher};
-use kube::runtime::WatchStreamExt;
 use kube::{Api, ResourceExt};
 
 use super::finalizer;
@@ -50,7 +50,8 @@ pub async fn available<K: Kind>(api: &Api<K>, readiness: &Readiness) {
                 readiness.set(&plural, Err("its objects are being read".to_owned()));
                 return;
             }
-            Err(super::RequestError::Kube(kube::Error::Api(status))) if status.is_not_found() => {
+            // Where no kind of the group is installed, the reply is no Kubernetes status; only its code tells.
+            Err(super::RequestError::Kube(kube::Error::Api(status))) if status.code == 404 => {
                 format!("the custom resource definition is not installed: apply the output of `ecs-operator crd` ({plural})")
             }
             Err(super::RequestError::Kube(kube::Error::Api(status))) if status.is_forbidden() => {
@@ -124,13 +125,11 @@ fn applied<K: Kind>(object: &K, triggers: &mut HashMap<ObjectRef<K>, (String, Tr
 }
 
 /// After a (re)list: everything is looked at once, and what has gone meanwhile is forgotten.
-fn begin<K: Kind>(
-    store: &Store<K>,
-    triggers: &mut HashMap<ObjectRef<K>, (String, Trigger)>,
-    wake: &impl Fn(Change<'_, K>),
-) {
+fn begin<K: Kind>(store: &Store<K>, triggers: &mut HashMap<ObjectRef<K>, (String, Trigger)>, wake: &impl Fn(Change<'_, K>)) {
     triggers.retain(|object, _| store.get(object).is_some());
-    triggers.values_mut().for_each(|(uid, _)| uid.clear());
+    for (uid, _) in triggers.values_mut() {
+        uid.clear();
+    }
     for object in store.state() {
         applied(object.as_ref(), triggers, wake);
     }

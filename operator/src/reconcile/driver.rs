@@ -14,6 +14,7 @@ use kube::runtime::controller::Action;
 use super::plan::{Outcome, Plan, Write};
 use super::{Context, Kind};
 use crate::aws::observer::Pace;
+use crate::aws::tags::Owner;
 use crate::aws::{Fault, Freshness};
 use crate::k8s::events::{self, Notice};
 use crate::k8s::{RequestError, conditions, finalizer, status};
@@ -51,8 +52,9 @@ pub async fn reconcile<K: Kind>(object: Arc<K>, context: Arc<Context>) -> Result
             let what = if broken.is_err() { "took too long" } else { "panicked" };
             tracing::error!(kind = %K::kind(&()), namespace = object.namespace(), name = object.name_any(), "a pass {what}");
             let outcome = Outcome::Broken(format!("A pass over this object {what}; please report it"));
-            let action = conclude(&*object, &context, None, &outcome, &[]).await;
-            (outcome, action)
+            let acted = Acted::new(None, outcome);
+            let action = conclude(&*object, &context, &acted).await;
+            (acted.outcome, action)
         }
     };
     context.metrics.reconciled(&K::kind(&()), outcome.as_str(), started.elapsed());
@@ -74,10 +76,27 @@ async fn pass<K: Kind>(object: &K, context: &Context) -> (Outcome, Action) {
         Ok(object) => object,
         Err(error) => return (Outcome::Unfinished, trouble(object, context, &error)),
     };
-    let mut sent = Vec::new();
-    let (observed, outcome) = act(&object, context, &mut sent).await;
-    let action = conclude(&object, context, observed.as_ref(), &outcome, &sent).await;
-    (outcome, action)
+    let acted = act(&object, context).await;
+    let action = conclude(&object, context, &acted).await;
+    (acted.outcome, action)
+}
+
+/// What a pass saw, did and came to.
+struct Acted<O> {
+    observed: Option<O>,
+    outcome: Outcome,
+    /// The writes that were needed.
+    planned: Vec<Write>,
+    /// Those of them that were sent and accepted.
+    sent: usize,
+    /// When they may be sent again, where an earlier pass tried in vain.
+    held_until: Option<Instant>,
+}
+
+impl<O> Acted<O> {
+    fn new(observed: Option<O>, outcome: Outcome) -> Self {
+        Self { observed, outcome, planned: Vec::new(), sent: 0, held_until: None }
+    }
 }
 
 /// The object with our finalizer, which must be on it before the first write to AWS.
@@ -95,66 +114,84 @@ fn remember<K: Kind>(written: &K, context: &Context) {
     context.memories.with(&uid, |memory| memory.wrote(written.resource_version().as_deref()));
 }
 
-/// Observes, plans and applies. What was written ends up in `sent`, also when a later write failed.
-async fn act<K: Kind>(object: &K, context: &Context, sent: &mut Vec<Write>) -> (Option<K::Observed>, Outcome) {
+/// Observes, plans and applies.
+async fn act<K: Kind>(object: &K, context: &Context) -> Acted<K::Observed> {
     let began = Instant::now();
     let owner = context.owner(object);
-    let uid = owner.uid.as_str();
     let mut observed = match object.observe(context, Freshness::Any).await {
         Ok(observed) => observed,
-        Err(fault) => return (None, Outcome::Failed(fault)),
+        Err(fault) => return Acted::new(None, Outcome::Failed(fault)),
     };
     let mut plan = object.plan(&observed, &owner);
     if matches!(plan, Plan::Write(_)) && K::observed_at(&observed).is_none_or(|at| at < began) {
         // The cache is good enough to do nothing, not to change something.
         observed = match object.observe(context, Freshness::Since(began)).await {
             Ok(observed) => observed,
-            Err(fault) => return (Some(observed), Outcome::Failed(fault)),
+            Err(fault) => return Acted::new(Some(observed), Outcome::Failed(fault)),
         };
         plan = object.plan(&observed, &owner);
     }
     let writes = match plan {
         Plan::Write(writes) => writes,
-        decided => return (Some(observed), decided.into()),
+        decided => return Acted::new(Some(observed), decided.into()),
     };
-    for write in &writes {
-        let permit = match context.aws.writer.permit(write.operation, uid) {
+    if let Some(refusal) = context.memories.with(&owner.uid, |memory| memory.refused(&writes)) {
+        return Acted { held_until: Some(refusal.until), ..Acted::new(Some(observed), refusal.outcome) };
+    }
+    let mut acted = Acted { planned: writes, ..Acted::new(Some(observed), Outcome::Unfinished) };
+    send(object, context, &owner, &mut acted).await;
+    acted
+}
+
+/// Sends the planned writes, one after the other, and looks whether that was enough.
+async fn send<K: Kind>(object: &K, context: &Context, owner: &Owner, acted: &mut Acted<K::Observed>) {
+    let Some(mut observed) = acted.observed.take() else { return };
+    for write in &acted.planned {
+        let permit = match context.aws.writer.permit(write.operation, &owner.uid) {
             Ok(permit) => permit,
-            Err(turn) => return (Some(observed), Outcome::Queued(turn)),
+            Err(turn) => {
+                acted.outcome = Outcome::Queued(turn);
+                acted.observed = Some(observed);
+                return;
+            }
         };
         match object.apply(context, &observed, write, permit).await {
             Ok(next) => observed = next,
             Err(fault) => {
                 object.invalidate(context, &observed);
-                return (Some(observed), Outcome::Failed(fault));
+                acted.outcome = Outcome::Failed(fault);
+                acted.observed = Some(observed);
+                return;
             }
         }
-        sent.push(write.clone());
+        acted.sent += 1;
     }
-    let mut rest = object.plan(&observed, &owner);
+    let mut rest = object.plan(&observed, owner);
     if matches!(rest, Plan::Write(_)) {
         // A reply may show less than a read does.
-        observed = match object.observe(context, Freshness::Since(Instant::now())).await {
-            Ok(observed) => observed,
-            Err(fault) => return (Some(observed), Outcome::Failed(fault)),
-        };
-        rest = object.plan(&observed, &owner);
+        match object.observe(context, Freshness::Since(Instant::now())).await {
+            Ok(seen) => {
+                rest = object.plan(&seen, owner);
+                observed = seen;
+            }
+            Err(fault) => {
+                acted.outcome = Outcome::Failed(fault);
+                acted.observed = Some(observed);
+                return;
+            }
+        }
     }
-    let outcome = match rest {
-        Plan::Write(rest) if rest == writes => Outcome::Unheeded(rest),
+    acted.outcome = match rest {
+        Plan::Write(rest) if rest == acted.planned => Outcome::Unheeded(rest),
         decided => decided.into(),
     };
-    (Some(observed), outcome)
+    acted.observed = Some(observed);
 }
 
 /// Tells what came of a pass, in events and in the status, and says when the next one comes.
-async fn conclude<K: Kind>(
-    object: &K,
-    context: &Context,
-    observed: Option<&K::Observed>,
-    outcome: &Outcome,
-    sent: &[Write],
-) -> Action {
+async fn conclude<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Observed>) -> Action {
+    let Acted { observed, outcome, planned, sent, .. } = acted;
+    let (observed, sent) = (observed.as_ref(), &planned[..*sent]);
     let about = object.object_ref(&());
     for write in sent {
         tracing::info!(kind = %K::kind(&()), namespace = about.namespace, name = about.name, operation = %write.operation, "{}", write.note);
@@ -182,7 +219,7 @@ async fn conclude<K: Kind>(
             events::publish(&context.client, &about, notice).await;
         }
     }
-    next(object, context, outcome)
+    next(object, context, acted)
 }
 
 /// Takes the finalizer off: nothing of the object is left in AWS, or it shall stay there.
@@ -196,18 +233,28 @@ async fn release<K: Kind>(object: &K, context: &Context) -> Action {
 }
 
 /// When the next pass comes, if nothing wakes the object before.
-fn next<K: Kind>(object: &K, context: &Context, outcome: &Outcome) -> Action {
+fn next<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Observed>) -> Action {
+    let until = |moment: Instant| Action::requeue(moment.saturating_duration_since(Instant::now()));
+    if let Some(moment) = acted.held_until {
+        return until(moment);
+    }
     let uid = object.uid().unwrap_or_default();
-    context.memories.with(&uid, |memory| match outcome {
-        Outcome::InSync | Outcome::Gone => {
-            memory.forgive();
-            Action::await_change()
+    context.memories.with(&uid, |memory| {
+        let wait = match &acted.outcome {
+            Outcome::InSync | Outcome::Gone => {
+                memory.forgive();
+                return Action::await_change();
+            }
+            Outcome::Queued(turn) => return until(*turn),
+            Outcome::Unfinished => memory.backoff(STEP),
+            Outcome::Waiting(_) | Outcome::Stalled(_) => memory.backoff(WAIT),
+            Outcome::Failed(fault) => memory.backoff(fault.class.backoff()),
+            Outcome::Unheeded(_) | Outcome::Broken(_) => memory.backoff(UNHEEDED),
+        };
+        if matches!(acted.outcome, Outcome::Failed(_) | Outcome::Unheeded(_)) && !acted.planned.is_empty() {
+            memory.refuse(acted.planned.clone(), acted.outcome.clone(), wait);
         }
-        Outcome::Unfinished => Action::requeue(memory.backoff(STEP)),
-        Outcome::Queued(turn) => Action::requeue(turn.saturating_duration_since(Instant::now())),
-        Outcome::Waiting(_) | Outcome::Stalled(_) => Action::requeue(memory.backoff(WAIT)),
-        Outcome::Failed(fault) => Action::requeue(memory.backoff(fault.class.backoff())),
-        Outcome::Unheeded(_) | Outcome::Broken(_) => Action::requeue(memory.backoff(UNHEEDED)),
+        Action::requeue(wait)
     })
 }
 
@@ -236,12 +283,7 @@ fn news(before: &impl Status, after: &impl Status) -> Option<Notice> {
     let is = conditions::ready(after.conditions()).filter(|ready| ready.status == "False")?;
     let was = conditions::ready(before.conditions());
     let told = was.is_some_and(|was| was.status == is.status && was.reason == is.reason && was.message == is.message);
-    (!told).then(|| Notice {
-        warning: true,
-        reason: is.reason.clone(),
-        action: "Reconcile".to_owned(),
-        note: is.message.clone(),
-    })
+    (!told).then(|| Notice { warning: true, reason: is.reason.clone(), action: "Reconcile".to_owned(), note: is.message.clone() })
 }
 
 /// A fault that no call caused: a reply that lacks what it must have.

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::plan::{Outcome, Write};
+
 /// Memories of all objects, by UID.
 #[derive(Debug, Default)]
 pub struct Memories(Mutex<HashMap<String, Memory>>);
@@ -15,6 +17,16 @@ pub(super) struct Memory {
     failures: u32,
     /// Resource version that our last write to the API server made, and when.
     written: Option<(u64, Instant)>,
+    /// What AWS refused or did not heed.
+    refusal: Option<Refusal>,
+}
+
+/// Writes that came to nothing. They are not sent again before their time, whatever wakes the object.
+#[derive(Clone, Debug)]
+pub(super) struct Refusal {
+    writes: Vec<Write>,
+    pub(super) outcome: Outcome,
+    pub(super) until: Instant,
 }
 
 /// How long a watch may lag behind our own writes before we stop waiting for it.
@@ -32,6 +44,17 @@ impl Memory {
     /// A pass went well.
     pub(super) fn forgive(&mut self) {
         self.failures = 0;
+        self.refusal = None;
+    }
+
+    /// `writes` came to nothing, and are worth another try after `wait`.
+    pub(super) fn refuse(&mut self, writes: Vec<Write>, outcome: Outcome, wait: Duration) {
+        self.refusal = Some(Refusal { writes, outcome, until: Instant::now() + wait });
+    }
+
+    /// Why not to send `writes` now. Other writes than those refused are a new attempt.
+    pub(super) fn refused(&self, writes: &[Write]) -> Option<Refusal> {
+        self.refusal.clone().filter(|refusal| refusal.writes == writes && refusal.until > Instant::now())
     }
 
     /// We wrote the object, and the API server answered with this resource version.

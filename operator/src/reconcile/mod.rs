@@ -29,7 +29,7 @@ use crate::aws::tags::Owner;
 use crate::aws::{Aws, Fault, Freshness, Permit};
 use crate::metrics::Metrics;
 pub use driver::reconcile;
-use memory::Memories;
+pub use memory::Memories;
 use plan::{Outcome, Plan, Write};
 
 /// What every reconcile needs.

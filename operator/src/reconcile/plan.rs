@@ -163,7 +163,9 @@ pub fn claim(what: &str, arn: &str, tags: &Tags, owner: &Owner, adopt: bool) -> 
         }
         Ownership::Nobody => Some(Plan::stall(
             Reason::NotOwned,
-            format!("{what} exists already and was not made by this operator; set spec.adoptionPolicy to IfUnowned to take it over, or choose another name"),
+            format!(
+                "{what} exists already and was not made by this operator; set spec.adoptionPolicy to IfUnowned to take it over, or choose another name"
+            ),
         )),
         Ownership::Other(other) => Some(Plan::stall(
             Reason::Conflict,

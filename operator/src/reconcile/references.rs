@@ -88,7 +88,8 @@ fn obstacle<K: Kind>(kind: &str, field: &str, reference: &ObjectReference, targe
     if conditions::is_ready(conditions) {
         return None;
     }
-    let why = conditions::ready(conditions).map_or_else(|| "no condition yet".to_owned(), |ready| format!("{}: {}", ready.reason, ready.message));
+    let why = conditions::ready(conditions)
+        .map_or_else(|| "no condition yet".to_owned(), |ready| format!("{}: {}", ready.reason, ready.message));
     Some(format!("{kind} {name} is not ready ({why})"))
 }
 
@@ -134,8 +135,12 @@ pub fn names(services: &[Arc<EcsService>]) -> String {
 /// The cluster and the task definition that `service` refers to, where they wait for it to go.
 #[must_use]
 pub fn deleting_targets(service: &EcsService, stores: &Stores) -> (Option<Arc<EcsCluster>>, Option<Arc<EcsTaskDefinition>>) {
-    let cluster = service.spec.cluster_ref.as_ref().and_then(|reference| stores.clusters.get(&same_namespace(service, reference)));
-    let task_definition =
-        service.spec.task_definition_ref.as_ref().and_then(|reference| stores.task_definitions.get(&same_namespace(service, reference)));
+    let cluster =
+        service.spec.cluster_ref.as_ref().and_then(|reference| stores.clusters.get(&same_namespace(service, reference)));
+    let task_definition = service
+        .spec
+        .task_definition_ref
+        .as_ref()
+        .and_then(|reference| stores.task_definitions.get(&same_namespace(service, reference)));
     (cluster.filter(|cluster| cluster.is_deleting()), task_definition.filter(|definition| definition.is_deleting()))
 }

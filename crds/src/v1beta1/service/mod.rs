@@ -17,15 +17,18 @@ use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
 pub use connect::{
-    ServiceConnectAccessLogConfiguration, ServiceConnectClientAlias, ServiceConnectConfiguration, ServiceConnectContainerConfiguration,
-    ServiceConnectService, ServiceConnectTestTrafficHeader, ServiceConnectTestTrafficHeaderMatch, ServiceConnectTestTrafficRules,
-    ServiceConnectTlsCertificateAuthority, ServiceConnectTlsConfiguration, TimeoutConfiguration,
+    ServiceConnectAccessLogConfiguration, ServiceConnectClientAlias, ServiceConnectConfiguration,
+    ServiceConnectContainerConfiguration, ServiceConnectService, ServiceConnectTestTrafficHeader,
+    ServiceConnectTestTrafficHeaderMatch, ServiceConnectTestTrafficRules, ServiceConnectTlsCertificateAuthority,
+    ServiceConnectTlsConfiguration, TimeoutConfiguration,
 };
 pub use deployment::{
     CanaryConfiguration, DeploymentAlarms, DeploymentCircuitBreaker, DeploymentConfiguration, DeploymentController,
     DeploymentLifecycleHook, EarlySuccessCriteria, HookTimeoutConfiguration, LinearConfiguration, ThresholdConfiguration,
 };
-pub use gateway::{GatewayConnector, GatewayConnectorFilters, GatewayDeregistrationDelay, GatewayHealthCheck, GatewayHealthCheckMatcher};
+pub use gateway::{
+    GatewayConnector, GatewayConnectorFilters, GatewayDeregistrationDelay, GatewayHealthCheck, GatewayHealthCheckMatcher,
+};
 pub use lattice::{VpcLatticeAdvancedConfiguration, VpcLatticeConfiguration};
 pub use load_balancing::{AdvancedConfiguration, LoadBalancer, ServiceRegistry};
 pub use monitoring::{MetricConfiguration, ServiceMonitoring};
@@ -47,6 +50,7 @@ use super::shared::{
     plural = "ecsservices",
     shortname = "ecssvc",
     category = "ecs",
+    doc = "An ECS service, managed through the ECS API.",
     namespaced,
     status = "EcsServiceStatus",
     derive = "PartialEq",
@@ -60,12 +64,7 @@ use super::shared::{
     printcolumn(name = "Running", type_ = "integer", json_path = ".status.runningCount"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "ARN", type_ = "string", json_path = ".status.serviceArn", priority = 1),
-    printcolumn(
-        name = "Message",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type=='Ready')].message",
-        priority = 1
-    )
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].message", priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(

@@ -41,6 +41,7 @@ use super::shared::{AdoptionPolicy, DeletionPolicy, PlacementConstraint, Tag, st
     plural = "ecstaskdefinitions",
     shortname = "ecstd",
     category = "ecs",
+    doc = "An ECS task definition family and its revisions, managed through the ECS API.",
     namespaced,
     status = "EcsTaskDefinitionStatus",
     derive = "PartialEq",
@@ -50,12 +51,7 @@ use super::shared::{AdoptionPolicy, DeletionPolicy, PlacementConstraint, Tag, st
     printcolumn(name = "Revision", type_ = "integer", json_path = ".status.revision"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "ARN", type_ = "string", json_path = ".status.taskDefinitionArn", priority = 1),
-    printcolumn(
-        name = "Message",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type=='Ready')].message",
-        priority = 1
-    )
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].message", priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(

@@ -105,15 +105,13 @@ impl Key for TaskDefinitionKey {
 pub(crate) fn task_definition(mut reply: Value) -> Answer {
     let tags = reply["tags"].take();
     let Value::Object(described) = reply["taskDefinition"].take() else { return Answer::Missing };
-    match described.get("status").and_then(Value::as_str) {
-        Some("INACTIVE" | "DELETE_IN_PROGRESS") => Answer::Inactive,
-        _ => {
-            let kept = ["taskDefinitionArn", "family", "revision", "status"];
-            let mut found: serde_json::Map<_, _> = described.into_iter().filter(|(key, _)| kept.contains(&key.as_str())).collect();
-            found.insert("tags".to_owned(), tags);
-            Answer::Found(Arc::new(found.into()))
-        }
+    if let Some("INACTIVE" | "DELETE_IN_PROGRESS") = described.get("status").and_then(Value::as_str) {
+        return Answer::Inactive;
     }
+    let kept = ["taskDefinitionArn", "family", "revision", "status"];
+    let mut found: serde_json::Map<_, _> = described.into_iter().filter(|(key, _)| kept.contains(&key.as_str())).collect();
+    found.insert("tags".to_owned(), tags);
+    Answer::Found(Arc::new(found.into()))
 }
 
 /// The answer about one described cluster or service. Service events are left out: they are many, and decide nothing.

@@ -106,17 +106,18 @@ impl<K: Key> Table<K> {
         let mut state = self.shared.state();
         let last = state.cache.get(&key).map(|seen| seen.at);
         let sweep = self.shared.sweep;
-        let watched = state.watched.entry(key).or_insert_with(|| {
+        let entry = state.watched.entry(key).or_insert_with(|| {
             // What was never read is trusted for now; random, so that a restart does not read everything at once.
-            let due = last.map_or_else(|| Instant::now() + interval(sweep, pace).mul_f64(fastrand::f64()), |at| at + interval(sweep, pace));
+            let due = last
+                .map_or_else(|| Instant::now() + interval(sweep, pace).mul_f64(fastrand::f64()), |at| at + interval(sweep, pace));
             Watched { watchers: Vec::new(), pace, due }
         });
-        if watched.pace != pace {
-            watched.pace = pace;
-            watched.due = Instant::now() + interval(sweep, pace);
+        if entry.pace != pace {
+            entry.pace = pace;
+            entry.due = Instant::now() + interval(sweep, pace);
         }
-        if !watched.watchers.contains(&watcher) {
-            watched.watchers.push(watcher);
+        if !entry.watchers.contains(&watcher) {
+            entry.watchers.push(watcher);
         }
     }
 

@@ -22,7 +22,9 @@ pub(super) async fn apply(
     let key = ClusterKey(object.cluster_name());
     let reply = match context.aws.writer.send(permit, &write.request).await {
         // Somebody was faster.
-        Err(fault) if write.operation == Operation::DeleteCluster && fault.code.as_deref() == Some("ClusterNotFoundException") => {
+        Err(fault)
+            if write.operation == Operation::DeleteCluster && fault.code.as_deref() == Some("ClusterNotFoundException") =>
+        {
             return observe::read(clusters.enter(key, Answer::Missing));
         }
         reply => reply?,

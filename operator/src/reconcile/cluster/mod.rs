@@ -4,6 +4,8 @@ mod apply;
 mod observe;
 mod plan;
 mod status;
+#[cfg(test)]
+mod tests;
 
 use std::time::Instant;
 
@@ -49,7 +51,13 @@ impl Kind for EcsCluster {
         plan::plan(self, observed, owner)
     }
 
-    async fn apply(&self, context: &Context, observed: &ObservedCluster, write: &Write, permit: Permit) -> Result<ObservedCluster, Fault> {
+    async fn apply(
+        &self,
+        context: &Context,
+        observed: &ObservedCluster,
+        write: &Write,
+        permit: Permit,
+    ) -> Result<ObservedCluster, Fault> {
         apply::apply(self, context, observed, write, permit).await
     }
 

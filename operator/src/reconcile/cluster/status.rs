@@ -9,7 +9,12 @@ use crate::aws::tags;
 use crate::k8s::conditions::{State, Verdict, conditions};
 use crate::reconcile::plan::Outcome;
 
-pub(super) fn status(object: &EcsCluster, observed: Option<&ObservedCluster>, outcome: &Outcome, now: Timestamp) -> EcsClusterStatus {
+pub(super) fn status(
+    object: &EcsCluster,
+    observed: Option<&ObservedCluster>,
+    outcome: &Outcome,
+    now: Timestamp,
+) -> EcsClusterStatus {
     let mut status = object.status.clone().unwrap_or_default();
     let cluster = observed.map(|observed| observed.cluster.as_ref());
     if let Some(cluster) = cluster {
@@ -52,6 +57,8 @@ fn running(object: &EcsCluster, cluster: Option<&Cluster>) -> Verdict {
             Reason::AwsUnavailable,
             format!("Cluster {name} is FAILED: ECS could not make the resources of its capacity providers"),
         ),
-        other => Verdict::new(State::Progressing, Reason::Progressing, format!("Cluster {name} is {}", other.unwrap_or("missing"))),
+        other => {
+            Verdict::new(State::Progressing, Reason::Progressing, format!("Cluster {name} is {}", other.unwrap_or("missing")))
+        }
     }
 }

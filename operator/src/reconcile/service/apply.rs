@@ -9,7 +9,12 @@ use crate::reconcile::Context;
 use crate::reconcile::driver::incomplete;
 use crate::reconcile::plan::Write;
 
-pub(super) async fn apply(context: &Context, observed: &ObservedService, write: &Write, permit: Permit) -> Result<ObservedService, Fault> {
+pub(super) async fn apply(
+    context: &Context,
+    observed: &ObservedService,
+    write: &Write,
+    permit: Permit,
+) -> Result<ObservedService, Fault> {
     let services = context.aws.observer.services();
     let key = observed.key.clone();
     let seen = match (write.operation, context.aws.writer.send(permit, &write.request).await) {

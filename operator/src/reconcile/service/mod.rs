@@ -4,6 +4,8 @@ mod apply;
 mod observe;
 mod plan;
 mod status;
+#[cfg(test)]
+mod tests;
 
 use std::time::Instant;
 
@@ -49,7 +51,13 @@ impl Kind for EcsService {
         plan::plan(self, observed, owner)
     }
 
-    async fn apply(&self, context: &Context, observed: &ObservedService, write: &Write, permit: Permit) -> Result<ObservedService, Fault> {
+    async fn apply(
+        &self,
+        context: &Context,
+        observed: &ObservedService,
+        write: &Write,
+        permit: Permit,
+    ) -> Result<ObservedService, Fault> {
         apply::apply(context, observed, write, permit).await
     }
 

@@ -105,7 +105,14 @@ fn immutable(key: &ServiceKey, spec: &Map<String, Value>, service: &Service) -> 
     ))
 }
 
-fn writes(object: &EcsService, key: &ServiceKey, spec: &Map<String, Value>, task_definition: &str, service: &Service, owner: &Owner) -> Vec<Write> {
+fn writes(
+    object: &EcsService,
+    key: &ServiceKey,
+    spec: &Map<String, Value>,
+    task_definition: &str,
+    service: &Service,
+    owner: &Owner,
+) -> Vec<Write> {
     let desired = tags(object, spec, owner);
     let managed = object.status.as_ref().and_then(|status| status.managed_tags.as_deref());
     let present = service.tags();

@@ -10,7 +10,12 @@ use crate::aws::tags;
 use crate::k8s::conditions::{State, Verdict, conditions};
 use crate::reconcile::plan::Outcome;
 
-pub(super) fn status(object: &EcsService, observed: Option<&ObservedService>, outcome: &Outcome, now: Timestamp) -> EcsServiceStatus {
+pub(super) fn status(
+    object: &EcsService,
+    observed: Option<&ObservedService>,
+    outcome: &Outcome,
+    now: Timestamp,
+) -> EcsServiceStatus {
     let mut status = object.status.clone().unwrap_or_default();
     if let Some(observed) = observed {
         show(&mut status, observed.service.as_ref());
@@ -87,7 +92,11 @@ fn running(service: &Service) -> Verdict {
     let counts = format!("{running_count} of {desired_count} tasks run, {pending_count} are starting");
     if rollout == Some("FAILED") {
         let why = primary.and_then(|primary| primary.rollout_state_reason.as_deref()).unwrap_or("ECS gives no reason");
-        return Verdict::new(State::Stalled, Reason::DeploymentFailed, format!("The deployment of {revision} failed: {why}; {counts}"));
+        return Verdict::new(
+            State::Stalled,
+            Reason::DeploymentFailed,
+            format!("The deployment of {revision} failed: {why}; {counts}"),
+        );
     }
     let settled = deployments.len() <= 1 && rollout.is_none_or(|state| state == "COMPLETED");
     if settled && running_count == desired_count && *pending_count == 0 {

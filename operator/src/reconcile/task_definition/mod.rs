@@ -4,6 +4,8 @@ mod apply;
 mod observe;
 mod plan;
 mod status;
+#[cfg(test)]
+mod tests;
 
 use std::time::Instant;
 
@@ -64,7 +66,12 @@ impl Kind for EcsTaskDefinition {
         apply::apply(context, observed, write, permit).await
     }
 
-    fn status_after(&self, observed: Option<&ObservedTaskDefinition>, outcome: &Outcome, now: Timestamp) -> EcsTaskDefinitionStatus {
+    fn status_after(
+        &self,
+        observed: Option<&ObservedTaskDefinition>,
+        outcome: &Outcome,
+        now: Timestamp,
+    ) -> EcsTaskDefinitionStatus {
         status::status(self, observed, outcome, now)
     }
 

@@ -60,7 +60,11 @@ impl Revision {
     }
 }
 
-pub(super) async fn observe(object: &EcsTaskDefinition, context: &Context, freshness: Freshness) -> Result<ObservedTaskDefinition, Fault> {
+pub(super) async fn observe(
+    object: &EcsTaskDefinition,
+    context: &Context,
+    freshness: Freshness,
+) -> Result<ObservedTaskDefinition, Fault> {
     if object.is_deleting() {
         return observe_end(object, context).await;
     }

@@ -25,7 +25,9 @@ pub(super) fn plan(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition
             let what = format!("task definition {family}:{}", current.revision);
             Plan::writes(present.map_or_else(Vec::new, |present| tag_writes(&what, &current.arn, &tags, present, managed)))
         }
-        (None, Some((foreign, ownership))) if object.adoption_policy() == AdoptionPolicy::Refuse || *ownership != Ownership::Nobody => {
+        (None, Some((foreign, ownership)))
+            if object.adoption_policy() == AdoptionPolicy::Refuse || *ownership != Ownership::Nobody =>
+        {
             refuse(&family, foreign.revision, ownership)
         }
         _ => Plan::Write(vec![register(&family, definition, &tags)]),
@@ -53,7 +55,9 @@ fn refuse(family: &str, revision: i32, ownership: &Ownership) -> Plan {
     match ownership {
         Ownership::Other(other) => Plan::stall(
             Reason::Conflict,
-            format!("task definition family {family} belongs to another custom resource ({other}); delete that one first, or choose another family"),
+            format!(
+                "task definition family {family} belongs to another custom resource ({other}); delete that one first, or choose another family"
+            ),
         ),
         _ => Plan::stall(
             Reason::NotOwned,
@@ -70,7 +74,8 @@ fn delete(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition) -> Plan
         return Plan::Gone;
     }
     if !observed.dependants.is_empty() {
-        let message = format!("task definition {} waits until no EcsService refers to it: {}", object.family(), observed.dependants);
+        let message =
+            format!("task definition {} waits until no EcsService refers to it: {}", object.family(), observed.dependants);
         return Plan::wait(Reason::DeletionBlocked, message);
     }
     if observed.ours.is_empty() {

@@ -1,0 +1,51 @@
+# `make demo` shows the main job, `make test` is everything that gates. Both install what they need under target/.
+
+CARGO ?= cargo
+BIN := $(or $(CARGO_TARGET_DIR),target)/debug
+export RUST_BACKTRACE ?= 0
+
+.PHONY: help build setup demo up down test lint unit scenarios crds audit release clean
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1: /p' $(MAKEFILE_LIST)
+
+build: ## Build the operator and the test world (always the whole workspace: -p would rebuild half of it)
+	$(CARGO) build --workspace --locked
+
+setup: build ## Build the control plane and install the AWS servers
+	$(BIN)/e2e setup
+
+demo: build ## Show the main job, from apply to deletion
+	$(BIN)/e2e demo
+
+up: build ## Start a playground (OPERATOR=none: without the operator)
+	$(BIN)/e2e up
+
+down: build ## End the playground
+	$(BIN)/e2e down
+
+test: lint unit scenarios ## Run everything that gates
+	@echo "make test: PASSED"
+
+lint: ## Formatting and clippy
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+unit: ## Unit tests, schema tests and the driver against mock servers
+	$(CARGO) test --workspace --locked --lib --bins --test schema --test generated --test driver
+
+scenarios: build ## End-to-end scenarios on a real API server
+	$(CARGO) test --workspace --locked --test scenarios
+
+crds: build ## Regenerate what is generated from the code
+	$(BIN)/ecs-operator crd > charts/ecs-operator/crds/crds.yaml
+
+audit: ## Licences, bans and sources of the dependencies, where cargo-deny is installed
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny check licenses bans sources; else echo "cargo-deny is not installed: skipped"; fi
+
+release: ## The operator as it ships
+	$(CARGO) build --workspace --release --locked --bin ecs-operator
+	@ls -l $(or $(CARGO_TARGET_DIR),target)/release/ecs-operator
+
+clean: ## Remove everything that was built
+	$(CARGO) clean

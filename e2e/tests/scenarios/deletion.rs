@@ -1,0 +1,93 @@
+//! The end of objects.
+
+use anyhow::{Context, Result, ensure};
+use e2e::wait;
+use e2e::world::{PATIENCE, Scenario, World, condition};
+
+use crate::basics::{OBJECTS, SAMPLES, SERVICE};
+
+pub(crate) async fn objects_go_in_every_order(world: &World) -> Result<()> {
+    let scenario = world.scenario("orders").await?;
+    for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        scenario.kubectl.apply(SAMPLES)?;
+        scenario.wait_ready(&OBJECTS).with_context(|| format!("before order {order:?}"))?;
+        for object in order {
+            scenario.kubectl.run(&["delete", OBJECTS[object], "--wait=false"])?;
+        }
+        scenario.until_empty().await.with_context(|| format!("order {order:?}"))?;
+        aws_is_empty(&scenario).await.with_context(|| format!("order {order:?}"))?;
+    }
+    scenario.end().await
+}
+
+async fn aws_is_empty(scenario: &Scenario<'_>) -> Result<()> {
+    let clusters = scenario.outsider.list_clusters().send().await?;
+    ensure!(clusters.cluster_arns().is_empty(), "{clusters:?}");
+    let services = scenario.outsider.describe_services().cluster("shop").services("web").send().await;
+    let active = services.is_ok_and(|found| found.services().iter().any(|service| service.status() == Some("ACTIVE")));
+    ensure!(!active, "the service is still there");
+    let revisions = scenario.outsider.list_task_definitions().family_prefix("web").send().await?;
+    ensure!(revisions.task_definition_arns().is_empty(), "{revisions:?}");
+    Ok(())
+}
+
+pub(crate) async fn a_cluster_waits_for_what_others_run_in_it(world: &World) -> Result<()> {
+    let scenario = world.scenario("blocked").await?;
+    scenario.kubectl.apply(SAMPLES)?;
+    scenario.wait_ready(&OBJECTS)?;
+    let outsider = &scenario.outsider;
+    outsider.create_service().cluster("shop").service_name("legacy").task_definition("web").desired_count(1).send().await?;
+
+    scenario.kubectl.run(&["delete", OBJECTS[0], "--wait=false"])?;
+    let message = scenario.until_ready_is(OBJECTS[0], "False", "DeletionBlocked").await?;
+    ensure!(message.contains("EcsService web") && message.contains("legacy"), "{message}");
+    ensure!(scenario.events("shop").await?.iter().any(|(reason, note)| reason == "DeletionBlocked" && note.contains("legacy")));
+    scenario.kubectl.run(&["delete", SERVICE])?;
+    scenario
+        .until(OBJECTS[0], |cluster| {
+            let ready = condition(cluster, "Ready").and_then(|ready| ready["message"].as_str()).unwrap_or_default();
+            ready.contains("legacy") && !ready.contains("EcsService")
+        })
+        .await?;
+    ensure!(scenario.ledger.counts().of("DeleteCluster") == 0, "nothing is deleted with others in it");
+
+    outsider.delete_service().cluster("shop").service("legacy").force(true).send().await?;
+    scenario.kubectl.run(&["delete", OBJECTS[1]])?;
+    scenario.until_empty().await?;
+    aws_is_empty(&scenario).await?;
+    scenario.end().await
+}
+
+pub(crate) async fn what_is_retained_stays_in_aws(world: &World) -> Result<()> {
+    let scenario = world.scenario("retain").await?;
+    scenario.kubectl.apply(&SAMPLES.replace("\nspec:\n", "\nspec:\n  deletionPolicy: Retain\n"))?;
+    scenario.wait_ready(&OBJECTS)?;
+    let writes = scenario.ledger.counts().writes();
+    scenario.kubectl.run(&["delete", "ecs", "--all"])?;
+    scenario.until_empty().await?;
+    ensure!(scenario.ledger.counts().writes() == writes, "nothing was deleted");
+    let described = scenario.outsider.describe_services().cluster("shop").services("web").send().await?;
+    ensure!(described.services()[0].running_count() == 2, "{described:?}");
+    scenario.end().await
+}
+
+pub(crate) async fn what_is_gone_already_is_no_trouble(world: &World) -> Result<()> {
+    let scenario = world.scenario("gone").await?;
+    scenario.kubectl.apply(SAMPLES)?;
+    scenario.wait_ready(&OBJECTS)?;
+    let mut scenario = scenario;
+    scenario.operator()?.process.kill().await?;
+    // ministack lets a cluster go with services in it.
+    scenario.outsider.delete_service().cluster("shop").service("web").force(true).send().await?;
+    scenario.outsider.delete_cluster().cluster("shop").send().await?;
+    scenario.outsider.deregister_task_definition().task_definition("web:1").send().await?;
+    scenario.kubectl.run(&["delete", "ecs", "--all", "--wait=false"])?;
+    scenario.start_operator()?;
+    wait::until("deletion", PATIENCE, async || {
+        let left = scenario.kubectl.run(&["get", "ecs", "-o", "name"])?;
+        ensure!(left.trim().is_empty(), left);
+        Ok(())
+    })
+    .await?;
+    scenario.end().await
+}

@@ -1,0 +1,86 @@
+//! Whose an AWS object is.
+
+use anyhow::{Context, Result, ensure};
+use aws_sdk_ecs::types::{ContainerDefinition, ServiceField, Tag};
+use e2e::world::{World, ready};
+
+use crate::basics::{OBJECTS, SAMPLES, SERVICE};
+
+pub(crate) async fn what_we_did_not_make_is_left_alone_until_adopted(world: &World) -> Result<()> {
+    let scenario = world.scenario("adopt").await?;
+    let outsider = &scenario.outsider;
+    outsider.create_cluster().cluster_name("shop").send().await?;
+    let container = ContainerDefinition::builder().name("old").image("old:1").build();
+    outsider.register_task_definition().family("web").container_definitions(container).send().await?;
+
+    scenario.kubectl.apply(SAMPLES)?;
+    for object in &OBJECTS[..2] {
+        let message = scenario.until_ready_is(object, "False", "NotOwned").await?;
+        ensure!(message.contains("spec.adoptionPolicy to IfUnowned"), "{message}");
+        ensure!(e2e::world::condition(&scenario.get(object)?, "Stalled").is_some(), "{object} is stalled");
+    }
+    let message = scenario.until_ready_is(SERVICE, "False", "DependencyNotReady").await?;
+    ensure!(message.contains("NotOwned"), "{message}");
+    ensure!(scenario.ledger.counts().writes() == 0, "{:?}", scenario.ledger.counts());
+    ensure!(scenario.events("shop").await?.iter().filter(|(reason, _)| reason == "NotOwned").count() == 1);
+
+    scenario.kubectl.apply(&SAMPLES.replace("\nspec:\n", "\nspec:\n  adoptionPolicy: IfUnowned\n"))?;
+    scenario.wait_ready(&OBJECTS)?;
+    ensure!(scenario.get(OBJECTS[1])?["status"]["revision"] == 2, "the adopted family goes on with its next revision");
+    ensure!(scenario.ledger.counts().of("CreateCluster") == 0, "{:?}", scenario.ledger.counts());
+    scenario.is_quiet().await?;
+
+    // A tag of another owner cannot be adopted away.
+    let arn = scenario.get(SERVICE)?["status"]["serviceArn"].as_str().context("an ARN")?.to_owned();
+    let theirs = Tag::builder().key("ecs-operator.dev/owner").value("other/shop/web/1").build();
+    outsider.tag_resource().resource_arn(&arn).tags(theirs).send().await?;
+    let message = scenario.until_ready_is(SERVICE, "False", "Conflict").await?;
+    ensure!(message.contains("other/shop/web/1"), "{message}");
+    scenario.kubectl.run(&["delete", SERVICE])?;
+    let described = outsider.describe_services().cluster("shop").services("web").include(ServiceField::Tags).send().await?;
+    ensure!(described.services()[0].status() == Some("ACTIVE"), "what is not ours is not deleted");
+    scenario.end().await
+}
+
+pub(crate) async fn two_namespaces_may_use_the_same_names_for_different_things(world: &World) -> Result<()> {
+    let mut scenario = world.scenario_without_operator("tenants").await?;
+    let other = world.namespace("tenants").await?;
+    let second = world.kubectl(Some(&other));
+    let label = format!("scenario={}", scenario.namespace);
+    scenario.options.flags.retain(|flag| !flag.starts_with("--watch-namespace"));
+    scenario.options.flags.push(format!("--watch-label-selector={label}"));
+    scenario.start_operator()?;
+    scenario.operator()?.ready().await?;
+    let labelled = SAMPLES.replace("\nmetadata:\n", &format!("\nmetadata:\n  labels: {{scenario: {}}}\n", scenario.namespace));
+
+    scenario.kubectl.apply(&labelled)?;
+    scenario.wait_ready(&OBJECTS)?;
+    let writes = scenario.ledger.counts().writes();
+    // The same names in ECS: the second comes too late.
+    second.apply(&labelled)?;
+    for object in &OBJECTS[..2] {
+        e2e::wait::until(object, e2e::world::PATIENCE, async || {
+            let found: serde_json::Value = serde_json::from_str(&second.run(&["get", object, "-o", "json"])?)?;
+            ensure!(ready(&found).is_some_and(|ready| ready["reason"] == "Conflict"), "{}", found["status"]);
+            Ok(())
+        })
+        .await?;
+    }
+    ensure!(scenario.ledger.counts().writes() == writes, "no tug of war: {:?}", scenario.ledger.counts());
+    second.run(&["delete", "ecs", "--all"])?;
+    scenario.wait_ready(&OBJECTS)?;
+    ensure!(scenario.ledger.counts().writes() == writes, "the end of the second touches nothing of the first");
+
+    // The same names in Kubernetes for different things in ECS are no conflict.
+    let apart = labelled.replacen("\nspec:\n", "\nspec:\n  clusterName: shop-two\n", 1).replacen(
+        "\nspec:\n  requires",
+        "\nspec:\n  family: web-two\n  requires",
+        1,
+    );
+    second.apply(&apart)?;
+    second.run(&["wait", "--for=condition=Ready", "--timeout=60s", OBJECTS[0], OBJECTS[1], OBJECTS[2]])?;
+    let described = scenario.outsider.describe_services().cluster("shop-two").services("web").send().await?;
+    ensure!(described.services()[0].task_definition().is_some_and(|arn| arn.ends_with("web-two:1")), "{described:?}");
+    scenario.is_quiet().await?;
+    scenario.end().await
+}

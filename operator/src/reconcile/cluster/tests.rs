@@ -1,0 +1,142 @@
+//! Tables for the two pure doors.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use ecs_operator_crds::condition::Reason;
+use ecs_operator_crds::v1beta1::EcsCluster;
+use k8s_openapi::jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::observe::read;
+use super::{ObservedCluster, plan, status};
+use crate::aws::Operation;
+use crate::aws::observer::{Answer, Seen};
+use crate::aws::tags::{OWNER, Owner};
+use crate::reconcile::plan::{Outcome, Plan, Write};
+
+const ARN: &str = "arn:aws:ecs:eu-central-1:111122223333:cluster/shop";
+
+fn owner() -> Owner {
+    let [cluster_id, namespace, name, uid] = ["k8s", "default", "shop", "u-1"].map(str::to_owned);
+    Owner { cluster_id, namespace, name, uid }
+}
+
+fn object(spec: &Value, deleting: bool) -> EcsCluster {
+    let mut metadata = json!({"name": "shop", "namespace": "default", "uid": "u-1", "generation": 1});
+    if deleting {
+        metadata["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+    }
+    let object = json!({"apiVersion": "ecs-operator.dev/v1beta1", "kind": "EcsCluster", "metadata": metadata, "spec": spec});
+    serde_json::from_value(object).expect("a valid object")
+}
+
+fn observed(changes: &Value) -> ObservedCluster {
+    let mut cluster = json!({
+        "clusterArn": ARN,
+        "clusterName": "shop",
+        "status": "ACTIVE",
+        "capacityProviders": [],
+        "defaultCapacityProviderStrategy": [],
+        "settings": [{"name": "containerInsights", "value": "disabled"}],
+        "tags": [{"key": OWNER, "value": owner().tag()}],
+    });
+    for (name, value) in changes.as_object().into_iter().flatten() {
+        cluster[name] = value.clone();
+    }
+    read(Seen { at: Instant::now(), answer: Answer::Found(Arc::new(cluster)) }).expect("a valid answer")
+}
+
+fn missing() -> ObservedCluster {
+    read(Seen { at: Instant::now(), answer: Answer::Inactive }).expect("a valid answer")
+}
+
+fn writes(plan: Plan) -> Vec<Write> {
+    match plan {
+        Plan::Write(writes) => writes,
+        other => panic!("{other:?} is no write"),
+    }
+}
+
+#[test]
+fn a_missing_or_inactive_cluster_is_created() {
+    let spec = json!({"settings": [{"name": "containerInsights", "value": "enabled"}], "deletionPolicy": "Retain"});
+    let writes = writes(plan::plan(&object(&spec, false), &missing(), &owner()));
+    assert_eq!(writes[0].operation, Operation::CreateCluster);
+    let expected = json!({
+        "clusterName": "shop",
+        "settings": [{"name": "containerInsights", "value": "enabled"}],
+        "tags": [{"key": OWNER, "value": owner().tag()}],
+    });
+    assert_eq!(writes[0].request, expected);
+}
+
+#[test]
+fn each_member_goes_through_its_call() {
+    let rows = [
+        (json!({}), vec![]),
+        (
+            json!({"settings": [{"name": "containerInsights", "value": "enhanced"}]}),
+            vec![(
+                Operation::UpdateCluster,
+                json!({"cluster": "shop", "settings": [{"name": "containerInsights", "value": "enhanced"}]}),
+            )],
+        ),
+        (
+            json!({"capacityProviders": ["FARGATE"]}),
+            vec![(
+                Operation::PutClusterCapacityProviders,
+                json!({"cluster": "shop", "capacityProviders": ["FARGATE"], "defaultCapacityProviderStrategy": []}),
+            )],
+        ),
+        (
+            json!({"tags": [{"key": "team", "value": "a"}]}),
+            vec![(Operation::TagResource, json!({"resourceArn": ARN, "tags": [{"key": "team", "value": "a"}]}))],
+        ),
+    ];
+    for (spec, expected) in rows {
+        let plan = plan::plan(&object(&spec, false), &observed(&json!({})), &owner());
+        let found: Vec<_> = match plan {
+            Plan::InSync => Vec::new(),
+            plan => writes(plan).into_iter().map(|write| (write.operation, write.request)).collect(),
+        };
+        assert_eq!(found, expected, "{spec}");
+    }
+}
+
+#[test]
+fn a_namespace_by_name_is_in_sync_with_any_arn() {
+    let spec = json!({"serviceConnectDefaults": {"namespace": "shop"}});
+    let shown = json!({"serviceConnectDefaults": {"namespace": "arn:aws:servicediscovery:eu-central-1:1:namespace/ns-1"}});
+    assert_eq!(plan::plan(&object(&spec, false), &observed(&shown), &owner()), Plan::InSync);
+    assert_eq!(writes(plan::plan(&object(&spec, false), &observed(&json!({})), &owner())).len(), 1);
+}
+
+#[test]
+fn a_cluster_is_deleted_only_when_it_is_empty_and_ours() {
+    let deleting = object(&json!({}), true);
+    let plan = |observed: &ObservedCluster| plan::plan(&deleting, observed, &owner());
+    assert_eq!(writes(plan(&observed(&json!({}))))[0].request, json!({"cluster": "shop"}));
+    assert_eq!(plan(&missing()), Plan::Gone);
+    assert_eq!(plan(&observed(&json!({"tags": []}))), Plan::Gone);
+
+    let mut full = observed(&json!({"registeredContainerInstancesCount": 2}));
+    full.dependants = "api, web".into();
+    full.blockers.services = vec!["legacy".into()];
+    full.blockers.tasks = vec!["0123".into()];
+    let Plan::Wait(obstacle) = plan(&full) else { panic!("it has to wait") };
+    assert_eq!(obstacle.reason, Reason::DeletionBlocked);
+    for words in ["EcsService api, web", "service in ECS legacy", "task in ECS 0123", "container instances in ECS 2"] {
+        assert!(obstacle.message.contains(words), "{}", obstacle.message);
+    }
+}
+
+#[test]
+fn ready_is_an_active_cluster() {
+    for (state, ready) in [("ACTIVE", "True"), ("PROVISIONING", "Unknown"), ("FAILED", "False")] {
+        let seen = observed(&json!({"status": state, "runningTasksCount": 4}));
+        let status = status::status(&object(&json!({}), false), Some(&seen), &Outcome::InSync, Timestamp::UNIX_EPOCH);
+        assert_eq!(status.conditions[0].status, ready, "{state}");
+        assert_eq!(status.running_tasks_count, Some(4));
+    }
+}

@@ -1,0 +1,289 @@
+//! Tables for the two pure doors.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use ecs_operator_crds::condition::Reason;
+use ecs_operator_crds::v1beta1::EcsService;
+use k8s_openapi::jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::observe::read;
+use super::{ObservedService, plan, status};
+use crate::aws::Operation;
+use crate::aws::observer::{Answer, Seen, ServiceKey};
+use crate::aws::tags::{OWNER, Owner, SPEC_HASH};
+use crate::reconcile::plan::{Outcome, Plan, Write, hash};
+use crate::reconcile::references::Resolved;
+
+const ARN: &str = "arn:aws:ecs:eu-central-1:111122223333:service/shop/web";
+const REVISION: &str = "arn:aws:ecs:eu-central-1:111122223333:task-definition/web:3";
+
+fn owner() -> Owner {
+    let [cluster_id, namespace, name, uid] = ["k8s", "default", "web", "u-1"].map(str::to_owned);
+    Owner { cluster_id, namespace, name, uid }
+}
+
+fn spec() -> Value {
+    json!({
+        "clusterRef": {"name": "shop"},
+        "taskDefinitionRef": {"name": "web"},
+        "launchType": "FARGATE",
+        "desiredCount": 2,
+        "networkConfiguration": {"awsvpcConfiguration": {"subnets": ["subnet-a", "subnet-b"]}},
+    })
+}
+
+fn object(spec: &Value, more: &Value) -> EcsService {
+    let mut object = json!({
+        "apiVersion": "ecs-operator.dev/v1beta1",
+        "kind": "EcsService",
+        "metadata": {"name": "web", "namespace": "default", "uid": "u-1", "generation": 3},
+        "spec": spec,
+    });
+    for (name, value) in more.as_object().into_iter().flatten() {
+        for (member, value) in value.as_object().into_iter().flatten() {
+            object[name][member] = value.clone();
+        }
+    }
+    serde_json::from_value(object).expect("a valid object")
+}
+
+/// The service as ECS describes it when all is well.
+fn described() -> Value {
+    json!({
+        "serviceArn": ARN,
+        "serviceName": "web",
+        "clusterArn": "arn:aws:ecs:eu-central-1:111122223333:cluster/shop",
+        "status": "ACTIVE",
+        "launchType": "FARGATE",
+        "schedulingStrategy": "REPLICA",
+        "platformVersion": "LATEST",
+        "taskDefinition": REVISION,
+        "desiredCount": 2,
+        "runningCount": 2,
+        "pendingCount": 0,
+        "networkConfiguration": {"awsvpcConfiguration": {
+            "subnets": ["subnet-b", "subnet-a"], "securityGroups": [], "assignPublicIp": "DISABLED"}},
+        "deploymentConfiguration": {"maximumPercent": 200, "minimumHealthyPercent": 100},
+        "deployments": [{
+            "id": "ecs-svc/1", "status": "PRIMARY", "taskDefinition": REVISION, "rolloutState": "COMPLETED",
+            "desiredCount": 2, "runningCount": 2, "pendingCount": 0, "failedTasks": 0}],
+        "tags": [{"key": OWNER, "value": owner().tag()}, {"key": SPEC_HASH, "value": hash(&json!({}))}],
+    })
+}
+
+/// `described()` with some members replaced.
+fn with(changes: &Value) -> Value {
+    let mut service = described();
+    for (name, value) in changes.as_object().into_iter().flatten() {
+        service[name] = value.clone();
+    }
+    service
+}
+
+fn observed(service: Option<Value>) -> ObservedService {
+    let answer = service.map_or(Answer::Missing, |service| Answer::Found(Arc::new(service)));
+    let at = Instant::now();
+    ObservedService {
+        at,
+        key: ServiceKey { cluster: "shop".into(), name: "web".into() },
+        cluster_obstacle: None,
+        task_definition: Resolved::To(REVISION.into()),
+        service: read(&Seen { at, answer }).expect("a valid answer"),
+    }
+}
+
+fn planned(spec: &Value, service: Option<Value>) -> Plan {
+    plan::plan(&object(spec, &json!({})), &observed(service), &owner())
+}
+
+fn writes(plan: Plan) -> Vec<Write> {
+    match plan {
+        Plan::Write(writes) => writes,
+        other => panic!("{other:?} is no write"),
+    }
+}
+
+#[test]
+fn a_missing_service_is_created_with_the_spec_and_nothing_else() {
+    let write = writes(planned(&spec(), None)).remove(0);
+    assert_eq!(write.operation, Operation::CreateService);
+    let mut request = write.request;
+    let token = request.as_object_mut().and_then(|members| members.remove("clientToken")).expect("a token");
+    assert!(token.as_str().is_some_and(|token| token.len() <= 36), "{token}");
+    let expected = json!({
+        "cluster": "shop",
+        "serviceName": "web",
+        "taskDefinition": REVISION,
+        "launchType": "FARGATE",
+        "desiredCount": 2,
+        "networkConfiguration": {"awsvpcConfiguration": {"subnets": ["subnet-a", "subnet-b"]}},
+        "tags": [{"key": OWNER, "value": owner().tag()}, {"key": SPEC_HASH, "value": hash(&json!({}))}],
+    });
+    assert_eq!(request, expected);
+}
+
+#[test]
+fn a_repeated_creation_has_the_same_token_and_one_after_a_loss_another() {
+    let token = |status: &Value| {
+        let plan = plan::plan(&object(&spec(), &json!({"status": status})), &observed(None), &owner());
+        writes(plan)[0].request["clientToken"].clone()
+    };
+    let ready = |time: &str| {
+        json!({"serviceArn": ARN, "conditions": [
+            {"type": "Ready", "status": "True", "reason": "Succeeded", "message": "", "lastTransitionTime": time}]})
+    };
+    assert_eq!(token(&json!({})), token(&json!({"observedGeneration": 2})));
+    assert_ne!(token(&json!({})), token(&ready("2026-01-01T00:00:00Z")));
+    assert_ne!(token(&ready("2026-01-02T00:00:00Z")), token(&ready("2026-01-01T00:00:00Z")));
+}
+
+#[test]
+fn an_absent_desired_count_is_one_at_creation_and_never_again() {
+    let mut spec = spec();
+    spec.as_object_mut().unwrap().remove("desiredCount");
+    assert_eq!(writes(planned(&spec, None))[0].request["desiredCount"], 1);
+    assert_eq!(planned(&spec, Some(with(&json!({"desiredCount": 9, "runningCount": 9})))), Plan::InSync);
+    spec["schedulingStrategy"] = json!("DAEMON");
+    assert_eq!(writes(planned(&spec, None))[0].request.get("desiredCount"), None);
+}
+
+#[test]
+fn what_aws_fills_in_and_reorders_is_in_sync() {
+    assert_eq!(planned(&spec(), Some(described())), Plan::InSync);
+}
+
+#[test]
+fn each_change_sends_its_member_and_no_other() {
+    let rows = [
+        (json!({"desiredCount": 5}), json!({"desiredCount": 2})),
+        (json!({"taskDefinition": REVISION.replace(":3", ":2")}), json!({"taskDefinition": REVISION})),
+        (
+            json!({"networkConfiguration": {"awsvpcConfiguration": {"subnets": ["subnet-a"]}}}),
+            json!({"networkConfiguration": {"awsvpcConfiguration": {"subnets": ["subnet-a", "subnet-b"]}}}),
+        ),
+    ];
+    for (change, sent) in rows {
+        let writes = writes(planned(&spec(), Some(with(&change))));
+        assert_eq!(writes.len(), 1);
+        assert_eq!(writes[0].operation, Operation::UpdateService);
+        let mut expected = sent.clone();
+        expected["cluster"] = json!("shop");
+        expected["service"] = json!("web");
+        assert_eq!(writes[0].request, expected);
+        let member = sent.as_object().unwrap().keys().next().unwrap();
+        assert!(writes[0].note.contains(member.as_str()), "{}", writes[0].note);
+    }
+}
+
+#[test]
+fn members_that_ecs_does_not_show_are_sent_once_when_they_change() {
+    let mut spec = spec();
+    spec["serviceConnectConfiguration"] = json!({"enabled": true, "namespace": "shop"});
+    let first = writes(planned(&spec, Some(described())));
+    assert_eq!(first[0].operation, Operation::UpdateService);
+    assert_eq!(first[0].request["serviceConnectConfiguration"]["namespace"], "shop");
+    assert_eq!(first[1].operation, Operation::TagResource);
+    let mut tagged = described();
+    tagged["tags"][1]["value"] = first[1].request["tags"][0]["value"].clone();
+    assert_eq!(planned(&spec, Some(tagged)), Plan::InSync);
+}
+
+#[test]
+fn a_literal_family_runs_whatever_revision_ecs_took() {
+    let rows = [("web", true), ("web:3", true), (REVISION, true), ("web:4", false), ("webs", false)];
+    for (literal, in_sync) in rows {
+        let mut observed = observed(Some(described()));
+        observed.task_definition = Resolved::To(literal.into());
+        let plan = plan::plan(&object(&spec(), &json!({})), &observed, &owner());
+        assert_eq!(plan == Plan::InSync, in_sync, "{literal}");
+    }
+}
+
+#[test]
+fn obstacles_are_told_and_nothing_is_written() {
+    let foreign = |value: &str| with(&json!({"tags": [{"key": OWNER, "value": value}]}));
+    let mut ec2 = spec();
+    ec2["launchType"] = json!("EC2");
+    let rows = [
+        (spec(), with(&json!({"tags": []})), Reason::NotOwned, "adoptionPolicy"),
+        (spec(), foreign("k8s/default/other/u-9"), Reason::Conflict, "k8s/default/other/u-9"),
+        (spec(), with(&json!({"status": "DRAINING"})), Reason::Busy, "DRAINING"),
+        (ec2, described(), Reason::InvalidSpec, "launchType"),
+    ];
+    for (spec, service, reason, words) in rows {
+        match planned(&spec, Some(service)) {
+            Plan::Wait(obstacle) | Plan::Stall(obstacle) => {
+                assert_eq!(obstacle.reason, reason);
+                assert!(obstacle.message.contains(words), "{}", obstacle.message);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let mut waiting = observed(None);
+    waiting.task_definition = Resolved::NotYet("EcsTaskDefinition web is not ready".into());
+    let plan = plan::plan(&object(&spec(), &json!({})), &waiting, &owner());
+    assert_eq!(plan, Plan::wait(Reason::DependencyNotReady, "EcsTaskDefinition web is not ready"));
+}
+
+#[test]
+fn an_unowned_service_is_adopted_by_a_tag_alone() {
+    let mut spec = spec();
+    spec["adoptionPolicy"] = json!("IfUnowned");
+    let writes = writes(planned(&spec, Some(with(&json!({"tags": []})))));
+    assert_eq!(writes.len(), 1);
+    assert_eq!(writes[0].request, json!({"resourceArn": ARN, "tags": [{"key": OWNER, "value": owner().tag()}]}));
+}
+
+#[test]
+fn deletion_forces_waits_and_leaves_what_is_not_ours() {
+    let deleting = |spec: &Value| object(spec, &json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}));
+    let plan = |spec: &Value, service| plan::plan(&deleting(spec), &observed(service), &owner());
+    let writes = writes(plan(&spec(), Some(described())));
+    assert_eq!(writes[0].operation, Operation::DeleteService);
+    assert_eq!(writes[0].request, json!({"cluster": "shop", "service": "web", "force": true}));
+    assert!(matches!(plan(&spec(), Some(with(&json!({"status": "DRAINING"})))), Plan::Wait(obstacle) if obstacle.reason == Reason::Deleting));
+    assert_eq!(plan(&spec(), None), Plan::Gone);
+    assert_eq!(plan(&spec(), Some(with(&json!({"tags": []})))), Plan::Gone);
+    let mut retained = spec();
+    retained["deletionPolicy"] = json!("Retain");
+    assert_eq!(plan(&retained, Some(described())), Plan::Gone);
+}
+
+#[test]
+fn ready_needs_one_completed_deployment_and_the_counts() {
+    let deployment = |state: &str, rollout: &str| {
+        json!({"status": state, "rolloutState": rollout, "rolloutStateReason": "tasks failed to start", "taskDefinition": REVISION})
+    };
+    let rows = [
+        (json!({}), "True", "Succeeded"),
+        (json!({"runningCount": 0}), "Unknown", "Progressing"),
+        (json!({"pendingCount": 1}), "Unknown", "Progressing"),
+        (json!({"deployments": [deployment("PRIMARY", "IN_PROGRESS")]}), "Unknown", "Progressing"),
+        (json!({"deployments": [deployment("ACTIVE", "COMPLETED"), deployment("PRIMARY", "COMPLETED")]}), "Unknown", "Progressing"),
+        (json!({"deployments": [deployment("PRIMARY", "FAILED")]}), "False", "DeploymentFailed"),
+        (json!({"desiredCount": 0, "runningCount": 0}), "True", "Succeeded"),
+    ];
+    for (change, ready, reason) in rows {
+        let status = status::status(&object(&spec(), &json!({})), Some(&observed(Some(with(&change)))), &Outcome::InSync, Timestamp::UNIX_EPOCH);
+        assert_eq!((status.conditions[0].status.as_str(), status.conditions[0].reason.as_str()), (ready, reason), "{change}");
+        assert_eq!(status.observed_generation, Some(3));
+    }
+}
+
+#[test]
+fn the_status_shows_what_runs_and_is_the_same_for_the_same_inputs() {
+    let shown = |at| status::status(&object(&spec(), &json!({})), Some(&observed(Some(described()))), &Outcome::InSync, at);
+    let status = shown(Timestamp::UNIX_EPOCH);
+    assert_eq!(status, shown(Timestamp::UNIX_EPOCH));
+    assert_eq!(status.revision.as_deref(), Some("web:3"));
+    assert_eq!(status.service_arn.as_deref(), Some(ARN));
+    assert_eq!((status.desired_count, status.running_count, status.pending_count), (Some(2), Some(2), Some(0)));
+    // Without a look at AWS, what is known stays.
+    let fault = crate::aws::Fault::new(Operation::DescribeServices, crate::aws::FaultClass::Throttle, "Rate exceeded");
+    let known = object(&spec(), &json!({"status": serde_json::to_value(&status).unwrap()}));
+    let after = status::status(&known, None, &Outcome::Failed(fault), Timestamp::UNIX_EPOCH);
+    assert_eq!(after.service_arn.as_deref(), Some(ARN));
+    assert_eq!(after.conditions[0].reason, "Throttled");
+}
