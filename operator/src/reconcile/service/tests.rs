@@ -243,7 +243,9 @@ fn deletion_forces_waits_and_leaves_what_is_not_ours() {
     let writes = writes(plan(&spec(), Some(described())));
     assert_eq!(writes[0].operation, Operation::DeleteService);
     assert_eq!(writes[0].request, json!({"cluster": "shop", "service": "web", "force": true}));
-    assert!(matches!(plan(&spec(), Some(with(&json!({"status": "DRAINING"})))), Plan::Wait(obstacle) if obstacle.reason == Reason::Deleting));
+    assert!(
+        matches!(plan(&spec(), Some(with(&json!({"status": "DRAINING"})))), Plan::Wait(obstacle) if obstacle.reason == Reason::Deleting)
+    );
     assert_eq!(plan(&spec(), None), Plan::Gone);
     assert_eq!(plan(&spec(), Some(with(&json!({"tags": []})))), Plan::Gone);
     let mut retained = spec();
@@ -253,20 +255,27 @@ fn deletion_forces_waits_and_leaves_what_is_not_ours() {
 
 #[test]
 fn ready_needs_one_completed_deployment_and_the_counts() {
-    let deployment = |state: &str, rollout: &str| {
-        json!({"status": state, "rolloutState": rollout, "rolloutStateReason": "tasks failed to start", "taskDefinition": REVISION})
-    };
+    let deployment = |state: &str, rollout: &str| json!({"status": state, "rolloutState": rollout, "rolloutStateReason": "tasks failed to start", "taskDefinition": REVISION});
     let rows = [
         (json!({}), "True", "Succeeded"),
         (json!({"runningCount": 0}), "Unknown", "Progressing"),
         (json!({"pendingCount": 1}), "Unknown", "Progressing"),
         (json!({"deployments": [deployment("PRIMARY", "IN_PROGRESS")]}), "Unknown", "Progressing"),
-        (json!({"deployments": [deployment("ACTIVE", "COMPLETED"), deployment("PRIMARY", "COMPLETED")]}), "Unknown", "Progressing"),
+        (
+            json!({"deployments": [deployment("ACTIVE", "COMPLETED"), deployment("PRIMARY", "COMPLETED")]}),
+            "Unknown",
+            "Progressing",
+        ),
         (json!({"deployments": [deployment("PRIMARY", "FAILED")]}), "False", "DeploymentFailed"),
         (json!({"desiredCount": 0, "runningCount": 0}), "True", "Succeeded"),
     ];
     for (change, ready, reason) in rows {
-        let status = status::status(&object(&spec(), &json!({})), Some(&observed(Some(with(&change)))), &Outcome::InSync, Timestamp::UNIX_EPOCH);
+        let status = status::status(
+            &object(&spec(), &json!({})),
+            Some(&observed(Some(with(&change)))),
+            &Outcome::InSync,
+            Timestamp::UNIX_EPOCH,
+        );
         assert_eq!((status.conditions[0].status.as_str(), status.conditions[0].reason.as_str()), (ready, reason), "{change}");
         assert_eq!(status.observed_generation, Some(3));
     }

@@ -1,0 +1,175 @@
+//! The driver against doubles at the transport: what it writes, in which order, and what it tells of faults.
+
+#[allow(clippy::unwrap_used, reason = "a poisoned lock fails the test, as it should")]
+mod support;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use ecs_operator_crds::v1beta1::EcsCluster;
+use serde_json::{Value, json};
+use support::{Reply, World, refusal, success};
+
+fn cluster(spec: &Value) -> Value {
+    json!({
+        "apiVersion": "ecs-operator.dev/v1beta1",
+        "kind": "EcsCluster",
+        "metadata": {"name": "shop", "namespace": "default", "uid": "u-1", "generation": 1, "resourceVersion": "1"},
+        "spec": spec,
+    })
+}
+
+fn missing() -> Reply {
+    success(&json!({"clusters": [], "failures": [{"arn": "arn:aws:ecs:eu-central-1:1:cluster/shop", "reason": "MISSING"}]}))
+}
+
+/// The cluster in an answer, with the tags it was created with.
+fn described(tags: &Value, more: &Value) -> Value {
+    let mut cluster =
+        json!({"clusterArn": "arn:aws:ecs:eu-central-1:1:cluster/shop", "clusterName": "shop", "status": "ACTIVE", "tags": tags});
+    for (name, value) in more.as_object().into_iter().flatten() {
+        cluster[name] = value.clone();
+    }
+    cluster
+}
+
+/// An ECS that creates and describes one cluster.
+fn working() -> impl Fn(&str, &Value) -> Reply + Clone {
+    let tags = Arc::new(Mutex::new(None::<Value>));
+    move |operation, request| {
+        let mut tags = tags.lock().expect("no test panics with it");
+        match operation {
+            "CreateCluster" => {
+                *tags = Some(request["tags"].clone());
+                success(&json!({"cluster": described(&request["tags"], &json!({}))}))
+            }
+            "DeleteCluster" => {
+                *tags = None;
+                success(&json!({"cluster": described(&json!([]), &json!({"status": "INACTIVE"}))}))
+            }
+            "DescribeClusters" => {
+                tags.as_ref().map_or_else(missing, |tags| success(&json!({"clusters": [described(tags, &json!({}))]})))
+            }
+            "ListServices" => success(&json!({"serviceArns": []})),
+            "ListTasks" => success(&json!({"taskArns": []})),
+            other => refusal("InvalidAction", other),
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_finalizer_comes_before_the_first_write_and_the_status_once() {
+    let world = World::new(cluster(&json!({})), working()).await;
+    world.pass::<EcsCluster>().await;
+    assert_eq!(world.new_writes(), ["metadata", "CreateCluster", "event CreateCluster", "status"]);
+    assert_eq!(world.conditions().0, ["Ready True Succeeded"]);
+
+    world.pass::<EcsCluster>().await;
+    assert_eq!(world.new_writes(), [""; 0], "nothing changed, so nothing is written");
+}
+
+#[tokio::test]
+async fn the_last_write_of_a_deletion_takes_the_finalizer_off() {
+    let world = World::new(cluster(&json!({})), working()).await;
+    world.pass::<EcsCluster>().await;
+    let mut deleting = world.object();
+    deleting["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+    world.set_object(deleting);
+    world.new_writes();
+    world.pass::<EcsCluster>().await;
+    assert_eq!(world.new_writes(), ["DeleteCluster", "event DeleteCluster", "metadata"]);
+    assert_eq!(world.object()["metadata"]["finalizers"], json!([]));
+}
+
+#[tokio::test]
+async fn faults_are_told_once_in_the_words_of_their_class() {
+    let html = || (500, "<html>oops</html>".to_owned());
+    let rows: [(&str, Reply, [&str; 2], &str); 6] = [
+        (
+            "CreateCluster",
+            refusal("AccessDeniedException", "User: u is not authorized to perform: ecs:CreateCluster"),
+            ["Ready False AccessDenied", "Stalled True AccessDenied"],
+            "ecs:CreateCluster is denied",
+        ),
+        (
+            "CreateCluster",
+            refusal("InvalidParameterException", "Long arn format must be enabled"),
+            ["Ready False InvalidSpec", "Stalled True InvalidSpec"],
+            "CreateCluster: Long arn format must be enabled",
+        ),
+        (
+            "CreateCluster",
+            refusal("LimitExceededException", "too many clusters"),
+            ["Ready False QuotaExceeded", "Stalled True QuotaExceeded"],
+            "too many clusters",
+        ),
+        (
+            "DescribeClusters",
+            refusal("ThrottlingException", "Rate exceeded"),
+            ["Ready False Throttled", "Reconciling True Throttled"],
+            "Rate exceeded",
+        ),
+        (
+            "DescribeClusters",
+            refusal("ExpiredTokenException", "The security token included in the request is expired"),
+            ["Ready False CredentialsUnavailable", "Reconciling True CredentialsUnavailable"],
+            "expired",
+        ),
+        ("DescribeClusters", html(), ["Ready False AwsUnavailable", "Reconciling True AwsUnavailable"], "no ECS reply"),
+    ];
+    for (failing, reply, conditions, words) in rows {
+        let ecs = working();
+        let failing = failing.to_owned();
+        let ecs =
+            move |operation: &str, request: &Value| if operation == failing { reply.clone() } else { ecs(operation, request) };
+        let world = World::new(cluster(&json!({})), ecs).await;
+        world.pass::<EcsCluster>().await;
+        let (shapes, message) = world.conditions();
+        assert_eq!(shapes, conditions);
+        assert!(message.contains(words), "{message}");
+        let first = world.new_writes();
+        assert_eq!(first.iter().filter(|write| write.starts_with("event")).count(), 1, "{first:?}");
+        assert_eq!(first.iter().filter(|write| *write == "status").count(), 1, "{first:?}");
+
+        world.pass::<EcsCluster>().await;
+        assert_eq!(world.new_writes(), [""; 0], "not tried again before its time, and not told again");
+    }
+}
+
+#[tokio::test]
+async fn a_change_that_aws_does_not_keep_is_told_and_not_repeated() {
+    let settings = json!({"settings": [{"name": "containerInsights", "value": "enabled"}]});
+    let ecs = working();
+    let ecs = move |operation: &str, request: &Value| match operation {
+        // It says yes and keeps the old value.
+        "UpdateCluster" => success(&json!({"cluster": described(&json!([]), &json!({"settings": []}))})),
+        _ => ecs(operation, request),
+    };
+    let world = World::new(cluster(&settings), ecs).await;
+    world.pass::<EcsCluster>().await;
+    // The reply to CreateCluster lacks the settings, so the cluster is updated next.
+    world.pass::<EcsCluster>().await;
+    let (shapes, message) = world.conditions();
+    assert_eq!(shapes, ["Ready False DriftPersists", "Reconciling True DriftPersists"]);
+    assert!(message.contains("settings"), "{message}");
+    world.new_writes();
+    world.pass::<EcsCluster>().await;
+    assert_eq!(world.new_writes(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_lost_reply_to_a_creation_is_found_by_the_next_look() {
+    let ecs = working();
+    let lost = Arc::new(AtomicBool::new(false));
+    let ecs = move |operation: &str, request: &Value| {
+        let reply = ecs(operation, request);
+        if operation == "CreateCluster" && !lost.swap(true, Ordering::Relaxed) { (500, String::new()) } else { reply }
+    };
+    let world = World::new(cluster(&json!({})), ecs).await;
+    world.pass::<EcsCluster>().await;
+    assert_eq!(world.conditions().0[0], "Ready False AwsUnavailable");
+    world.pass::<EcsCluster>().await;
+    assert_eq!(world.conditions().0, ["Ready True Succeeded"]);
+    let creations = world.new_writes().into_iter().filter(|write| write == "CreateCluster").count();
+    assert_eq!(creations, 1);
+}

@@ -1,0 +1,157 @@
+//! Doubles at the transport: an API server with one object, and an ECS that answers what a test scripts.
+
+use std::convert::Infallible;
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::{HeaderMap, StatusCode};
+use ecs_operator::aws::observer::{Observer, Sweep, Wakes};
+use ecs_operator::aws::{Aws, Calls, Scope, Writer};
+use ecs_operator::metrics::Metrics;
+use ecs_operator::reconcile::{Context, Kind, Memories, Stores, reconcile};
+use futures::channel::mpsc::unbounded;
+use kube::Client;
+use kube::client::Body;
+use kube::runtime::controller::Action;
+use kube::runtime::reflector;
+use serde_json::{Value, json};
+
+/// What ECS answers to one operation: status and body.
+pub(crate) type Reply = (u16, String);
+
+/// An error as ECS sends it.
+pub(crate) fn refusal(code: &str, message: &str) -> Reply {
+    (400, json!({"__type": code, "message": message}).to_string())
+}
+
+/// A success.
+pub(crate) fn success(body: &Value) -> Reply {
+    (200, body.to_string())
+}
+
+/// A world of one object.
+pub(crate) struct World {
+    pub(crate) context: Arc<Context>,
+    object: Arc<Mutex<Value>>,
+    /// Every write that reached the API server or AWS, in order.
+    pub(crate) writes: Arc<Mutex<Vec<String>>>,
+}
+
+impl World {
+    /// A world with `object` in it and an ECS that answers as `ecs` says.
+    pub(crate) async fn new(object: Value, ecs: impl Fn(&str, &Value) -> Reply + Clone + Send + Sync + 'static) -> Self {
+        let (object, writes) = (Arc::new(Mutex::new(object)), Arc::new(Mutex::new(Vec::new())));
+        let metrics = Arc::new(Metrics::default());
+        let config = aws_config::defaults(aws_config::BehaviorVersion::latest())
+            .endpoint_url(serve_ecs(Arc::clone(&writes), ecs).await)
+            .region("eu-central-1")
+            .retry_config(aws_config::retry::RetryConfig::disabled())
+            .credentials_provider(Credentials::new("111122223333", "test", None, None, "test"))
+            .load()
+            .await;
+        let calls = Arc::new(Calls::new(&config, Arc::clone(&metrics)));
+        let day = Duration::from_secs(86400);
+        let wakes = Wakes { clusters: unbounded().0, task_definitions: unbounded().0, services: unbounded().0 };
+        let context = Context {
+            client: api_server(Arc::clone(&object), Arc::clone(&writes)),
+            cluster_id: "k8s".to_owned(),
+            stores: Stores {
+                clusters: reflector::store().0,
+                task_definitions: reflector::store().0,
+                services: reflector::store().0,
+            },
+            aws: Aws {
+                scope: Scope { account: "default".into(), region: "eu-central-1".into() },
+                observer: Observer::start(&calls, Sweep { active: day, steady: day, task_definitions: day }, wakes),
+                writer: Writer::new(calls, None),
+            },
+            metrics,
+            memories: Memories::default(),
+        };
+        Self { context: Arc::new(context), object, writes }
+    }
+
+    /// One pass over the object as the API server has it.
+    pub(crate) async fn pass<K: Kind>(&self) -> Action {
+        let object: K = serde_json::from_value(self.object()).expect("a valid object");
+        reconcile(Arc::new(object), Arc::clone(&self.context)).await.expect("a pass never fails")
+    }
+
+    pub(crate) fn object(&self) -> Value {
+        self.object.lock().unwrap().clone()
+    }
+
+    pub(crate) fn set_object(&self, object: Value) {
+        *self.object.lock().unwrap() = object;
+    }
+
+    /// Type and status of the conditions, and the message of the first.
+    pub(crate) fn conditions(&self) -> (Vec<String>, String) {
+        let conditions = self.object()["status"]["conditions"].clone();
+        let of = |condition: &Value| {
+            ["type", "status", "reason"].map(|member| condition[member].as_str().unwrap_or_default().to_owned()).join(" ")
+        };
+        let shapes = conditions.as_array().into_iter().flatten().map(of).collect();
+        (shapes, conditions[0]["message"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// The writes since the last call.
+    pub(crate) fn new_writes(&self) -> Vec<String> {
+        std::mem::take(&mut *self.writes.lock().unwrap())
+    }
+}
+
+async fn serve_ecs(
+    writes: Arc<Mutex<Vec<String>>>,
+    answer: impl Fn(&str, &Value) -> Reply + Clone + Send + Sync + 'static,
+) -> String {
+    let handler = move |headers: HeaderMap, body: Bytes| {
+        let target = headers["x-amz-target"].to_str().unwrap_or_default().to_owned();
+        let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
+        let request = serde_json::from_slice(&body).unwrap_or_default();
+        if !operation.starts_with("Describe") && !operation.starts_with("List") {
+            writes.lock().unwrap().push(operation.clone());
+        }
+        let (status, body) = answer(&operation, &request);
+        std::future::ready((StatusCode::from_u16(status).expect("a status"), body))
+    };
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move { axum::serve(listener, Router::new().fallback(handler)).await });
+    format!("http://{address}")
+}
+
+/// An API server that knows merge patches of metadata, applied statuses and events.
+fn api_server(object: Arc<Mutex<Value>>, writes: Arc<Mutex<Vec<String>>>) -> Client {
+    let service = tower::service_fn(move |request: http::Request<Body>| {
+        let (object, writes) = (Arc::clone(&object), Arc::clone(&writes));
+        async move {
+            let (parts, body) = request.into_parts();
+            let body = body.collect_bytes().await.expect("a body");
+            let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+            let path = parts.uri.path();
+            let reply = if path.ends_with("/events") {
+                writes.lock().unwrap().push(format!("event {}", body["reason"].as_str().unwrap_or_default()));
+                body
+            } else {
+                let mut object = object.lock().unwrap();
+                if path.ends_with("/status") {
+                    writes.lock().unwrap().push("status".to_owned());
+                    object["status"] = body["status"].clone();
+                } else {
+                    writes.lock().unwrap().push("metadata".to_owned());
+                    object["metadata"]["finalizers"] = body["metadata"]["finalizers"].clone();
+                }
+                let version = object["metadata"]["resourceVersion"].as_str().and_then(|version| version.parse::<u64>().ok());
+                object["metadata"]["resourceVersion"] = (version.unwrap_or_default() + 1).to_string().into();
+                object.clone()
+            };
+            Ok::<_, Infallible>(http::Response::new(Body::from(reply.to_string().into_bytes())))
+        }
+    });
+    Client::new(service, "default")
+}
