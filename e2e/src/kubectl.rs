@@ -3,8 +3,17 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use nix::sys::signal::Signal;
+
+use crate::process::signal;
+
+/// How long one command may take.
+const LIMIT: Duration = Duration::from_secs(90);
 
 /// kubectl with its kubeconfig.
 #[derive(Clone, Debug)]
@@ -69,6 +78,14 @@ impl Kubectl {
             .spawn()
             .context("cannot start kubectl")?;
         child.stdin.take().context("stdin was asked for")?.write_all(input.as_bytes())?;
-        Ok(child.wait_with_output()?)
+        let pid = i32::try_from(child.id())?;
+        let (sender, done) = mpsc::channel();
+        // It ends with the process, which is killed when it takes too long.
+        thread::spawn(move || sender.send(child.wait_with_output()));
+        let Ok(output) = done.recv_timeout(LIMIT) else {
+            signal(pid, Signal::SIGKILL);
+            bail!("kubectl {} took more than {} s", arguments.join(" "), LIMIT.as_secs())
+        };
+        Ok(output?)
     }
 }

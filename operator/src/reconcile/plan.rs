@@ -28,16 +28,22 @@ pub enum Plan {
 }
 
 impl Plan {
-    /// [`Plan::Wait`] with a reason and words.
+    /// [`Plan::Wait`] for something that passes by itself.
+    #[must_use]
+    pub fn pause(reason: Reason, message: impl Into<String>) -> Self {
+        Self::Wait(Obstacle { reason, message: message.into(), passing: true })
+    }
+
+    /// [`Plan::Wait`] for something that somebody may have to see to.
     #[must_use]
     pub fn wait(reason: Reason, message: impl Into<String>) -> Self {
-        Self::Wait(Obstacle { reason, message: message.into() })
+        Self::Wait(Obstacle { reason, message: message.into(), passing: false })
     }
 
     /// [`Plan::Stall`] with a reason and words.
     #[must_use]
     pub fn stall(reason: Reason, message: impl Into<String>) -> Self {
-        Self::Stall(Obstacle { reason, message: message.into() })
+        Self::Stall(Obstacle { reason, message: message.into(), passing: false })
     }
 
     /// The writes, or in sync when there are none.
@@ -72,6 +78,8 @@ pub struct Obstacle {
     pub reason: Reason,
     /// The same in words, with the way out.
     pub message: String,
+    /// Whether it passes by itself in the course of things: shown in the status, and no reason for an event.
+    pub passing: bool,
 }
 
 /// What came of a pass.
@@ -122,8 +130,11 @@ impl Outcome {
             Self::Unfinished | Self::Queued(_) => {
                 (State::Progressing, Reason::Progressing, "AWS is being brought to the spec".to_owned())
             }
-            Self::Waiting(Obstacle { reason, message }) => (State::Waiting, *reason, message.clone()),
-            Self::Stalled(Obstacle { reason, message }) => (State::Stalled, *reason, message.clone()),
+            Self::Waiting(Obstacle { reason, message, passing }) => {
+                let state = if *passing { State::Progressing } else { State::Waiting };
+                (state, *reason, message.clone())
+            }
+            Self::Stalled(Obstacle { reason, message, passing: _ }) => (State::Stalled, *reason, message.clone()),
             Self::Failed(fault) => {
                 let state = if fault.class.stalls() { State::Stalled } else { State::Waiting };
                 (state, fault.class.reason(), fault.to_string())

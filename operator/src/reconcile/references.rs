@@ -5,11 +5,13 @@
 
 use std::sync::Arc;
 
+use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::{EcsCluster, EcsService, EcsTaskDefinition, ObjectReference};
 use kube::ResourceExt;
 use kube::runtime::reflector::{self, ObjectRef, Store};
 
 use super::cluster::ClusterExt;
+use super::plan::{Obstacle, Plan};
 use super::{Kind, Stores};
 use crate::k8s::conditions;
 use ecs_operator_crds::v1beta1::shared::Status;
@@ -19,8 +21,8 @@ use ecs_operator_crds::v1beta1::shared::Status;
 pub enum Resolved {
     /// What the target is in AWS.
     To(String),
-    /// Not yet, and why, in words.
-    NotYet(String),
+    /// Not yet, and why.
+    NotYet(Obstacle),
 }
 
 /// The name of the ECS cluster of a service, and whether services may be created in it now.
@@ -29,7 +31,7 @@ pub struct ClusterOfService {
     /// Name of the cluster in ECS, known even while the reference does not resolve.
     pub name: String,
     /// Why the service must wait for the cluster.
-    pub obstacle: Option<String>,
+    pub obstacle: Option<Obstacle>,
 }
 
 /// The cluster that `service` names, by reference or literally.
@@ -60,7 +62,7 @@ pub fn task_definition_of(service: &EcsService, stores: &Stores) -> Resolved {
     let Some(reference) = &service.spec.task_definition_ref else {
         return match &service.spec.task_definition {
             Some(literal) => Resolved::To(literal.clone()),
-            None => Resolved::NotYet("spec.taskDefinitionRef or spec.taskDefinition is needed".to_owned()),
+            None => Resolved::NotYet(not_ready("spec.taskDefinitionRef or spec.taskDefinition is needed".to_owned(), false)),
         };
     };
     let target = stores.task_definitions.get(&same_namespace(service, reference));
@@ -68,29 +70,35 @@ pub fn task_definition_of(service: &EcsService, stores: &Stores) -> Resolved {
         return Resolved::NotYet(obstacle);
     }
     let arn = target.and_then(|target| target.status.as_ref()?.task_definition_arn.clone());
-    arn.map_or_else(|| Resolved::NotYet(format!("EcsTaskDefinition {} has no revision yet", reference.name)), Resolved::To)
+    arn.map_or_else(
+        || Resolved::NotYet(not_ready(format!("EcsTaskDefinition {} has no revision yet", reference.name), true)),
+        Resolved::To,
+    )
 }
 
 /// Why a reference does not resolve; `None` when its target is ready for what its spec says now.
-fn obstacle<K: Kind>(kind: &str, field: &str, reference: &ObjectReference, target: Option<&K>) -> Option<String> {
+fn obstacle<K: Kind>(kind: &str, field: &str, reference: &ObjectReference, target: Option<&K>) -> Option<Obstacle> {
     let name = &reference.name;
     let Some(target) = target else {
-        return Some(format!("{kind} {name}, which {field} names, does not exist in this namespace"));
+        return Some(not_ready(format!("{kind} {name}, which {field} names, does not exist in this namespace"), false));
     };
     if target.is_deleting() {
-        return Some(format!("{kind} {name}, which {field} names, is being deleted"));
+        return Some(not_ready(format!("{kind} {name}, which {field} names, is being deleted"), false));
     }
     let status = target.status();
-    let conditions = status.map(Status::conditions).unwrap_or_default();
     if status.and_then(Status::observed_generation) != target.meta().generation {
-        return Some(format!("{kind} {name} has not been looked at since it changed"));
+        return Some(not_ready(format!("{kind} {name} is being worked on"), true));
     }
-    if conditions::is_ready(conditions) {
+    let conditions = status.map(Status::conditions).unwrap_or_default();
+    let ready = conditions::ready(conditions)?;
+    if ready.status == "True" {
         return None;
     }
-    let why = conditions::ready(conditions)
-        .map_or_else(|| "no condition yet".to_owned(), |ready| format!("{}: {}", ready.reason, ready.message));
-    Some(format!("{kind} {name} is not ready ({why})"))
+    Some(not_ready(format!("{kind} {name} is not ready ({}: {})", ready.reason, ready.message), ready.status == "Unknown"))
+}
+
+fn not_ready(message: String, passing: bool) -> Obstacle {
+    Obstacle { reason: Reason::DependencyNotReady, message, passing }
 }
 
 fn same_namespace<K>(service: &EcsService, reference: &ObjectReference) -> ObjectRef<K>
@@ -124,12 +132,29 @@ fn dependants<K: ResourceExt>(
     services.state().into_iter().filter(|service| refers(service)).collect()
 }
 
-/// The names of `services`, for a message.
-#[must_use]
-pub fn names(services: &[Arc<EcsService>]) -> String {
-    let mut names: Vec<_> = services.iter().map(|service| service.name_any()).collect();
-    names.sort();
-    names.join(", ")
+/// EcsServices that refer to an object which is being deleted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dependants {
+    /// Their names, for a message; empty when there are none.
+    pub names: String,
+    /// Whether all of them are being deleted too.
+    pub leaving: bool,
+}
+
+impl Dependants {
+    /// What there is to say of `services`.
+    #[must_use]
+    pub fn of(services: &[Arc<EcsService>]) -> Self {
+        let mut names: Vec<_> = services.iter().map(|service| service.name_any()).collect();
+        names.sort();
+        Self { names: names.join(", "), leaving: !services.is_empty() && services.iter().all(|service| service.is_deleting()) }
+    }
+
+    /// The deletion that has to wait. While they are leaving themselves, it is only a matter of time.
+    #[must_use]
+    pub fn block(&self, message: String) -> Plan {
+        Plan::Wait(Obstacle { reason: Reason::DeletionBlocked, message, passing: self.leaving })
+    }
 }
 
 /// The cluster and the task definition that `service` refers to, where they wait for it to go.

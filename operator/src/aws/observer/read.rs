@@ -181,14 +181,24 @@ pub struct Blockers {
 
 /// Services and tasks in a cluster: a page of each is enough to say what is in the way.
 pub(super) async fn blockers(calls: &Calls, cluster: &str) -> Result<Blockers, Fault> {
+    let request = json!({"cluster": cluster, "maxResults": 100});
     let names = |reply: &Value, member: &str| -> Vec<String> {
         let arns = reply[member].as_array().into_iter().flatten().filter_map(Value::as_str);
         arns.map(|arn| arn.rsplit('/').next().unwrap_or(arn).to_owned()).collect()
     };
-    let request = json!({"cluster": cluster, "maxResults": 100});
-    let services = calls.send(Operation::ListServices, &request).await?;
-    let tasks = calls.send(Operation::ListTasks, &request).await?;
-    Ok(Blockers { services: names(&services, "serviceArns"), tasks: names(&tasks, "taskArns") })
+    let listed = names(&calls.send(Operation::ListServices, &request).await?, "serviceArns");
+    let tasks = names(&calls.send(Operation::ListTasks, &request).await?, "taskArns");
+    let keys: Vec<_> = listed.into_iter().map(|name| ServiceKey { cluster: cluster.to_owned(), name }).collect();
+    let mut services = Vec::new();
+    for batch in keys.chunks(ServiceKey::BATCH) {
+        // A list may lag behind: what is described as gone is in nobody's way.
+        for (key, answer) in batch.iter().zip(ServiceKey::read(calls, batch).await) {
+            if matches!(answer?, Answer::Found(_)) {
+                services.push(key.name.clone());
+            }
+        }
+    }
+    Ok(Blockers { services, tasks })
 }
 
 pub(super) async fn newest_revisions(calls: &Calls, family: &str, limit: usize) -> Result<Vec<String>, Fault> {

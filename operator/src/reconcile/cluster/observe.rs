@@ -11,6 +11,7 @@ use super::{ClusterExt, Kind};
 use crate::aws::observer::{Answer, Blockers, ClusterKey, Seen};
 use crate::aws::tags::Tags;
 use crate::aws::{Fault, FaultClass, Freshness, Operation};
+use crate::reconcile::references::Dependants;
 use crate::reconcile::{Context, references};
 
 /// What is known of a cluster.
@@ -22,8 +23,8 @@ pub struct ObservedCluster {
     pub cluster: Option<Cluster>,
     /// What keeps it from being deleted; empty unless it is being deleted.
     pub blockers: Blockers,
-    /// Names of EcsServices that refer to it; empty unless it is being deleted.
-    pub dependants: String,
+    /// EcsServices that refer to it; none unless it is being deleted.
+    pub dependants: Dependants,
 }
 
 /// A cluster in ECS: what decisions need.
@@ -60,7 +61,7 @@ pub(super) async fn observe(object: &EcsCluster, context: &Context, freshness: F
     let mut observed = read(seen)?;
     if object.is_deleting() && observed.cluster.is_some() {
         observed.blockers = context.aws.observer.blockers(&name).await?;
-        observed.dependants = references::names(&references::services_of_cluster(object, &context.stores.services));
+        observed.dependants = Dependants::of(&references::services_of_cluster(object, &context.stores.services));
     }
     Ok(observed)
 }
@@ -76,5 +77,5 @@ pub(super) fn read(Seen { at, answer }: Seen) -> Result<ObservedCluster, Fault> 
             Some(Cluster { json, ..cluster })
         }
     };
-    Ok(ObservedCluster { at, cluster, blockers: Blockers::default(), dependants: String::new() })
+    Ok(ObservedCluster { at, cluster, blockers: Blockers::default(), dependants: Dependants::default() })
 }

@@ -30,7 +30,7 @@ pub(super) fn plan(object: &EcsCluster, observed: &ObservedCluster, owner: &Owne
         return plan;
     }
     if cluster.status != "ACTIVE" && cluster.status != "FAILED" {
-        return Plan::wait(Reason::Busy, format!("{what} is {}", cluster.status));
+        return Plan::pause(Reason::Busy, format!("{what} is {}", cluster.status));
     }
     let spec = request(&object.spec, OWN_MEMBERS);
     let mut writes: Vec<Write> = update(&name, &spec, cluster).into_iter().chain(put_capacity(&name, &spec, cluster)).collect();
@@ -94,12 +94,12 @@ fn delete(object: &EcsCluster, observed: &ObservedCluster, owner: &Owner) -> Pla
     }
     let name = object.cluster_name();
     if cluster.status == "DEPROVISIONING" {
-        return Plan::wait(Reason::Deleting, format!("cluster {name} is DEPROVISIONING"));
+        return Plan::pause(Reason::Deleting, format!("cluster {name} is DEPROVISIONING"));
     }
     let blockers = blockers(observed, cluster);
     if !blockers.is_empty() {
         let message = format!("cluster {name} is not empty and waits until these are gone: {}", blockers.join("; "));
-        return Plan::wait(Reason::DeletionBlocked, message);
+        return observed.dependants.block(message);
     }
     let note = format!("Deleted cluster {name}");
     Plan::Write(vec![Write { operation: Operation::DeleteCluster, request: json!({"cluster": name}), note }])
@@ -109,7 +109,7 @@ fn blockers(observed: &ObservedCluster, cluster: &Cluster) -> Vec<String> {
     let instances = cluster.registered_container_instances_count.unwrap_or_default();
     let instances = if instances > 0 { instances.to_string() } else { String::new() };
     let lists = [
-        ("EcsService", observed.dependants.clone()),
+        ("EcsService", observed.dependants.names.clone()),
         ("service in ECS", observed.blockers.services.join(", ")),
         ("task in ECS", observed.blockers.tasks.join(", ")),
         ("container instances in ECS", instances),

@@ -14,6 +14,7 @@ use crate::aws::Operation;
 use crate::aws::observer::{Answer, Seen};
 use crate::aws::tags::{OWNER, Owner};
 use crate::reconcile::plan::{Outcome, Plan, Write};
+use crate::reconcile::references::Dependants;
 
 const ARN: &str = "arn:aws:ecs:eu-central-1:111122223333:cluster/shop";
 
@@ -121,7 +122,7 @@ fn a_cluster_is_deleted_only_when_it_is_empty_and_ours() {
     assert_eq!(plan(&observed(&json!({"tags": []}))), Plan::Gone);
 
     let mut full = observed(&json!({"registeredContainerInstancesCount": 2}));
-    full.dependants = "api, web".into();
+    full.dependants = Dependants { names: "api, web".into(), leaving: false };
     full.blockers.services = vec!["legacy".into()];
     full.blockers.tasks = vec!["0123".into()];
     let Plan::Wait(obstacle) = plan(&full) else { panic!("it has to wait") };

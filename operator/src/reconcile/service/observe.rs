@@ -12,6 +12,7 @@ use crate::aws::observer::{Answer, Seen, ServiceKey};
 use crate::aws::tags::Tags;
 use crate::aws::{Fault, FaultClass, Freshness, Operation};
 use crate::reconcile::Context;
+use crate::reconcile::plan::Obstacle;
 use crate::reconcile::references::{self, Resolved};
 
 /// What is known of a service.
@@ -22,7 +23,7 @@ pub struct ObservedService {
     /// Cluster and name in ECS.
     pub key: ServiceKey,
     /// Why the service must wait for its cluster; `None` when the cluster is ready.
-    pub cluster_obstacle: Option<String>,
+    pub cluster_obstacle: Option<Obstacle>,
     /// The task definition that the service shall run.
     pub task_definition: Resolved,
     /// The service; `None` when there is none of that name.

@@ -10,7 +10,7 @@ use crate::aws::drift::drift;
 use crate::aws::observer::{ServiceKey, family_of};
 use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
 use crate::k8s::conditions;
-use crate::reconcile::plan::{Plan, Write, claim, hash, request, tag_writes};
+use crate::reconcile::plan::{Obstacle, Plan, Write, claim, hash, request, tag_writes};
 use crate::reconcile::references::Resolved;
 
 /// Members that UpdateService does not take, or that have a call of their own.
@@ -29,11 +29,11 @@ pub(super) fn plan(object: &EcsService, observed: &ObservedService, owner: &Owne
     let Some(service) = service else {
         return match target(observed) {
             Ok(task_definition) => Plan::Write(vec![create(object, key, task_definition, owner)]),
-            Err(obstacle) => Plan::wait(Reason::DependencyNotReady, obstacle),
+            Err(obstacle) => Plan::Wait(obstacle),
         };
     };
     if service.status != "ACTIVE" {
-        return Plan::wait(Reason::Busy, format!("{key} is {}; its name is free when its tasks have stopped", service.status));
+        return Plan::pause(Reason::Busy, format!("{key} is {}; its name is free when its tasks have stopped", service.status));
     }
     let adopt = object.adoption_policy() == AdoptionPolicy::IfUnowned;
     if let Some(plan) = claim(&key.to_string(), &service.service_arn, &service.tags(), owner, adopt) {
@@ -45,12 +45,12 @@ pub(super) fn plan(object: &EcsService, observed: &ObservedService, owner: &Owne
     }
     match target(observed) {
         Ok(task_definition) => Plan::writes(writes(object, key, &spec, task_definition, service, owner)),
-        Err(obstacle) => Plan::wait(Reason::DependencyNotReady, obstacle),
+        Err(obstacle) => Plan::Wait(obstacle),
     }
 }
 
 /// The task definition to run, once cluster and task definition are ready; else what to wait for.
-fn target(observed: &ObservedService) -> Result<&str, String> {
+fn target(observed: &ObservedService) -> Result<&str, Obstacle> {
     match (&observed.cluster_obstacle, &observed.task_definition) {
         (Some(obstacle), _) | (None, Resolved::NotYet(obstacle)) => Err(obstacle.clone()),
         (None, Resolved::To(task_definition)) => Ok(task_definition),
@@ -164,7 +164,7 @@ fn delete(object: &EcsService, observed: &ObservedService, owner: &Owner) -> Pla
     }
     if service.status == "DRAINING" {
         let left = service.running_count + service.pending_count;
-        return Plan::wait(Reason::Deleting, format!("{key} is DRAINING, {left} tasks have to stop"));
+        return Plan::pause(Reason::Deleting, format!("{key} is DRAINING, {left} tasks have to stop"));
     }
     let request = json!({"cluster": key.cluster, "service": key.name, "force": true});
     Plan::Write(vec![Write { operation: Operation::DeleteService, request, note: format!("Deleted {key}") }])

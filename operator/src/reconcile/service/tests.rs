@@ -13,7 +13,7 @@ use super::{ObservedService, plan, status};
 use crate::aws::Operation;
 use crate::aws::observer::{Answer, Seen, ServiceKey};
 use crate::aws::tags::{OWNER, Owner, SPEC_HASH};
-use crate::reconcile::plan::{Outcome, Plan, Write, hash};
+use crate::reconcile::plan::{Obstacle, Outcome, Plan, Write, hash};
 use crate::reconcile::references::Resolved;
 
 const ARN: &str = "arn:aws:ecs:eu-central-1:111122223333:service/shop/web";
@@ -222,9 +222,9 @@ fn obstacles_are_told_and_nothing_is_written() {
         }
     }
     let mut waiting = observed(None);
-    waiting.task_definition = Resolved::NotYet("EcsTaskDefinition web is not ready".into());
-    let plan = plan::plan(&object(&spec(), &json!({})), &waiting, &owner());
-    assert_eq!(plan, Plan::wait(Reason::DependencyNotReady, "EcsTaskDefinition web is not ready"));
+    let obstacle = Obstacle { reason: Reason::DependencyNotReady, message: "not ready".into(), passing: true };
+    waiting.task_definition = Resolved::NotYet(obstacle.clone());
+    assert_eq!(plan::plan(&object(&spec(), &json!({})), &waiting, &owner()), Plan::Wait(obstacle));
 }
 
 #[test]

@@ -14,6 +14,7 @@ use crate::aws::observer::{Answer, Seen, TaskDefinitionKey};
 use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
 use crate::aws::{Fault, Freshness};
 use crate::k8s::conditions;
+use crate::reconcile::references::Dependants;
 use crate::reconcile::{Context, references};
 
 /// How far back the family is searched for a revision of ours.
@@ -30,8 +31,8 @@ pub struct ObservedTaskDefinition {
     pub foreign: Option<(Revision, Ownership)>,
     /// ARNs of all our ACTIVE revisions; empty unless the object is being deleted.
     pub ours: Vec<String>,
-    /// Names of EcsServices that refer to it; empty unless it is being deleted.
-    pub dependants: String,
+    /// EcsServices that refer to it; none unless it is being deleted.
+    pub dependants: Dependants,
 }
 
 /// One revision.
@@ -112,9 +113,9 @@ async fn search(object: &EcsTaskDefinition, context: &Context) -> Result<Observe
 
 /// At the end: all our revisions, whatever the status remembers.
 async fn observe_end(object: &EcsTaskDefinition, context: &Context) -> Result<ObservedTaskDefinition, Fault> {
-    let dependants = references::names(&references::services_of_task_definition(object, &context.stores.services));
+    let dependants = Dependants::of(&references::services_of_task_definition(object, &context.stores.services));
     let mut observed = ObservedTaskDefinition { at: Some(Instant::now()), dependants, ..Default::default() };
-    if object.deletion_policy() == DeletionPolicy::Retain || !observed.dependants.is_empty() {
+    if object.deletion_policy() == DeletionPolicy::Retain || !observed.dependants.names.is_empty() {
         return Ok(observed);
     }
     let owner = context.owner(object);

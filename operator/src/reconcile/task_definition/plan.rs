@@ -73,10 +73,10 @@ fn delete(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition) -> Plan
     if object.deletion_policy() == DeletionPolicy::Retain {
         return Plan::Gone;
     }
-    if !observed.dependants.is_empty() {
+    if !observed.dependants.names.is_empty() {
         let message =
-            format!("task definition {} waits until no EcsService refers to it: {}", object.family(), observed.dependants);
-        return Plan::wait(Reason::DeletionBlocked, message);
+            format!("task definition {} waits until no EcsService refers to it: {}", object.family(), observed.dependants.names);
+        return observed.dependants.block(message);
     }
     if observed.ours.is_empty() {
         return Plan::Gone;

@@ -122,7 +122,7 @@ fn deletion_deregisters_our_revisions_when_nobody_refers_to_them() {
     let mut observed = ObservedTaskDefinition { ours: vec![ARN.into()], ..Default::default() };
     let deregister = write(plan(&spec(), &observed));
     assert_eq!((deregister.operation, deregister.request), (Operation::DeregisterTaskDefinition, json!({"taskDefinition": ARN})));
-    observed.dependants = "web".into();
+    observed.dependants.names = "web".into();
     assert!(matches!(plan(&spec(), &observed), Plan::Wait(obstacle) if obstacle.reason == Reason::DeletionBlocked));
     assert_eq!(plan(&spec(), &ObservedTaskDefinition::default()), Plan::Gone);
     let mut retained = spec();
