@@ -195,10 +195,24 @@ pub struct EcsServiceStatus {
     /// Deployments of the service, the newest (PRIMARY) first.
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub deployments: Option<Vec<DeploymentStatus>>,
+    /// The revision whose deployment ECS gave up; it is not tried again until the spec or the revision changes.
+    pub failed_deployment: Option<FailedDeployment>,
     /// Keys of the tags that the operator set because the spec lists them, to remove those that the spec drops.
     pub managed_tags: Option<Vec<String>>,
 }
 status!(EcsServiceStatus);
+
+/// A deployment that ECS gave up.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FailedDeployment {
+    /// The task definition that was to run, as it was sent to ECS.
+    pub task_definition: String,
+    /// Generation of the spec that asked for it.
+    pub generation: i64,
+    /// What ECS said.
+    pub message: String,
+}
 
 /// A deployment of a service.
 #[skip_serializing_none]

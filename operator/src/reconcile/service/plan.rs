@@ -44,6 +44,9 @@ pub(super) fn plan(object: &EcsService, observed: &ObservedService, owner: &Owne
         return Plan::stall(Reason::InvalidSpec, message);
     }
     match target(observed) {
+        Ok(task_definition) if let Some(message) = given_up(object, service, task_definition) => {
+            Plan::stall(Reason::DeploymentFailed, message)
+        }
         Ok(task_definition) => Plan::writes(writes(object, key, &spec, task_definition, service, owner)),
         Err(obstacle) => Plan::Wait(obstacle),
     }
@@ -55,6 +58,40 @@ fn target(observed: &ObservedService) -> Result<&str, Obstacle> {
         (Some(obstacle), _) | (None, Resolved::NotYet(obstacle)) => Err(obstacle.clone()),
         (None, Resolved::To(task_definition)) => Ok(task_definition),
     }
+}
+
+/// Why this revision must not be tried again: ECS gave its deployment up and went back. Without this, ECS and the operator
+/// would fight for ever. It is tried again when spec or revision change.
+fn given_up(object: &EcsService, service: &Service, task_definition: &str) -> Option<String> {
+    let status = object.status.as_ref()?;
+    let runs = service.task_definition.as_deref();
+    if is_same_task_definition(task_definition, runs) {
+        return None;
+    }
+    let known = status.failed_deployment.as_ref();
+    if let Some(known) =
+        known.filter(|known| known.task_definition == task_definition && Some(known.generation) == object.metadata.generation)
+    {
+        return Some(known.message.clone());
+    }
+    if !is_same_task_definition(task_definition, status.task_definition.as_deref()) {
+        return None;
+    }
+    // We had set it, and now another one is set. Was it ECS?
+    let failed = service.deployments.iter().find(|deployment| {
+        is_same_task_definition(task_definition, deployment.task_definition.as_deref())
+            && deployment.rollout_state.as_deref() == Some("FAILED")
+    });
+    let going_back = |reason: &&str| reason.to_lowercase().contains("rolling back");
+    let reason = service.primary().and_then(|primary| primary.rollout_state_reason.as_deref()).filter(going_back);
+    let reason = reason.or_else(|| failed.and_then(|failed| failed.rollout_state_reason.as_deref()))?;
+    let name = |task_definition: &str| task_definition.rsplit('/').next().unwrap_or(task_definition).to_owned();
+    let reason = reason.trim_end_matches('.');
+    Some(format!(
+        "The deployment of {} failed, and ECS went back to {}: {reason}. Change the task definition or the service to try again",
+        name(task_definition),
+        runs.map(name).unwrap_or_default(),
+    ))
 }
 
 fn create(object: &EcsService, key: &ServiceKey, task_definition: &str, owner: &Owner) -> Write {

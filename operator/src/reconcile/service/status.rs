@@ -1,7 +1,7 @@
 //! Fourth door of EcsService: the status after a pass. Pure.
 
 use ecs_operator_crds::condition::Reason;
-use ecs_operator_crds::v1beta1::service::DeploymentStatus;
+use ecs_operator_crds::v1beta1::service::{DeploymentStatus, FailedDeployment};
 use ecs_operator_crds::v1beta1::{EcsService, EcsServiceStatus};
 use k8s_openapi::jiff::Timestamp;
 
@@ -9,6 +9,7 @@ use super::{Deployment, ObservedService, Service};
 use crate::aws::tags;
 use crate::k8s::conditions::{State, Verdict, conditions};
 use crate::reconcile::plan::Outcome;
+use crate::reconcile::references::Resolved;
 
 pub(super) fn status(
     object: &EcsService,
@@ -22,12 +23,26 @@ pub(super) fn status(
     }
     if *outcome == Outcome::InSync {
         status.managed_tags = tags::managed(object.spec.tags.as_deref());
+        status.failed_deployment = None;
+    }
+    if let Some(failed) = observed.and_then(|observed| failed(object, observed, outcome)) {
+        status.failed_deployment = Some(failed);
     }
     let service = observed.and_then(|observed| observed.service.as_ref());
     let verdict = outcome.verdict().unwrap_or_else(|| service.map_or_else(missing, running));
     status.conditions = conditions(&status.conditions, &verdict, object.metadata.generation, now);
     status.observed_generation = object.metadata.generation;
     status
+}
+
+/// The deployment that ECS gave up, where the plan says so.
+fn failed(object: &EcsService, observed: &ObservedService, outcome: &Outcome) -> Option<FailedDeployment> {
+    let (Outcome::Stalled(obstacle), Resolved::To(task_definition)) = (outcome, &observed.task_definition) else { return None };
+    (obstacle.reason == Reason::DeploymentFailed).then(|| FailedDeployment {
+        task_definition: task_definition.clone(),
+        generation: object.metadata.generation.unwrap_or_default(),
+        message: obstacle.message.clone(),
+    })
 }
 
 fn show(status: &mut EcsServiceStatus, service: Option<&Service>) {

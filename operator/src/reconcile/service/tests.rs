@@ -254,6 +254,46 @@ fn deletion_forces_waits_and_leaves_what_is_not_ours() {
 }
 
 #[test]
+fn what_ecs_rolled_back_is_not_tried_again_until_something_changes() {
+    let older = REVISION.replace(":3", ":2");
+    let reason = "ECS deployment circuit breaker: rolling back to deploymentId ecs-svc/2.";
+    let back = |state: &str, reason: &str| {
+        let primary = json!({"status": "PRIMARY", "rolloutState": state, "rolloutStateReason": reason, "taskDefinition": older});
+        observed(Some(with(&json!({"taskDefinition": older, "deployments": [primary]}))))
+    };
+    let pass = |object: &EcsService, observed: &ObservedService| {
+        let plan = plan::plan(object, observed, &owner());
+        let status = status::status(object, Some(observed), &plan.clone().into(), Timestamp::UNIX_EPOCH);
+        (plan, EcsService { status: Some(status), ..object.clone() })
+    };
+    // We set revision 3, the circuit breaker goes back to 2.
+    let rolling = object(&spec(), &json!({"status": {"taskDefinition": REVISION}}));
+    let (plan, rolled_back) = pass(&rolling, &back("IN_PROGRESS", reason));
+    assert!(
+        matches!(&plan, Plan::Stall(obstacle) if obstacle.reason == Reason::DeploymentFailed && obstacle.message.contains(reason.trim_end_matches('.'))),
+        "{plan:?}"
+    );
+    // The way back is done, and ECS says no more of what failed.
+    let (plan, rolled_back) = pass(&rolled_back, &back("COMPLETED", "ECS deployment ecs-svc/2 completed."));
+    assert!(
+        matches!(&plan, Plan::Stall(obstacle) if obstacle.message.contains("web:3 failed, and ECS went back to web:2")),
+        "{plan:?}"
+    );
+    // A new revision, or a new spec, is a new attempt.
+    let mut newer = back("COMPLETED", "");
+    newer.task_definition = Resolved::To(REVISION.replace(":3", ":4"));
+    assert!(matches!(pass(&rolled_back, &newer).0, Plan::Write(_)));
+    let mut edited = rolled_back.clone();
+    edited.metadata.generation = Some(4);
+    assert!(matches!(pass(&edited, &back("COMPLETED", "")).0, Plan::Write(_)));
+    // An outsider who sets another revision is drift.
+    let steady = object(&spec(), &json!({"status": {"taskDefinition": REVISION}}));
+    assert!(matches!(pass(&steady, &back("IN_PROGRESS", "ECS deployment ecs-svc/9 in progress.")).0, Plan::Write(_)));
+    // All is well again: nothing is remembered.
+    assert_eq!(pass(&rolled_back, &observed(Some(described()))).1.status.unwrap().failed_deployment, None);
+}
+
+#[test]
 fn ready_needs_one_completed_deployment_and_the_counts() {
     let deployment = |state: &str, rollout: &str| json!({"status": state, "rolloutState": rollout, "rolloutStateReason": "tasks failed to start", "taskDefinition": REVISION});
     let rows = [
