@@ -1,6 +1,7 @@
 //! The test world of ecs-operator: a real control plane, AWS servers that we did not write, a proxy that keeps the ledger of
 //! AWS calls, and the operator as a process.
 
+pub mod api_model;
 pub mod assets;
 pub mod aws_server;
 pub mod control_plane;

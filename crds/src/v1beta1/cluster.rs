@@ -1,16 +1,18 @@
 //! EcsCluster: an ECS cluster. The spec is the input of `CreateCluster`.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::{CustomResource, KubeSchema};
+use kube::CustomResource;
+use kube::core::cel::Rule;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
+use super::shared::rules::{immutable, one_base, rule, tags};
 use super::shared::{AdoptionPolicy, CapacityProviderStrategyItem, DeletionPolicy, Tag, status};
 
 /// An ECS cluster: the group of services and tasks, and the capacity they run on.
 #[skip_serializing_none]
-#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[derive(CustomResource, JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[kube(
     group = "ecs-operator.dev",
     version = "v1beta1",
@@ -32,10 +34,7 @@ use super::shared::{AdoptionPolicy, CapacityProviderStrategyItem, DeletionPolicy
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].message", priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = Rule::new("has(self.clusterName) == has(oldSelf.clusterName) && (!has(self.clusterName) || self.clusterName == oldSelf.clusterName)")
-        .message("clusterName cannot change, ECS cannot rename a cluster: create a new EcsCluster and move the services to it")
-)]
+#[schemars(extend("x-kubernetes-validations" = rules()))]
 pub struct EcsClusterSpec {
     /// Name of the cluster in ECS, up to 255 letters, digits, hyphens and underscores; default: `metadata.name`. Cannot change.
     #[schemars(length(min = 1, max = 255), regex(pattern = "^[a-zA-Z0-9_-]+$"))]
@@ -61,6 +60,22 @@ pub struct EcsClusterSpec {
     pub adoption_policy: Option<AdoptionPolicy>,
     /// What happens to the cluster in ECS when this object is deleted: Delete (default) or Retain.
     pub deletion_policy: Option<DeletionPolicy>,
+}
+
+/// What CreateCluster and UpdateCluster refuse across members. Source: the ECS API reference.
+fn rules() -> Vec<Rule> {
+    vec![
+        immutable(
+            "clusterName",
+            "clusterName cannot change, ECS cannot rename a cluster: create a new EcsCluster and move the services to it",
+        ),
+        tags(),
+        one_base("defaultCapacityProviderStrategy"),
+        rule(
+            "!has(self.configuration) || !has(self.configuration.executeCommandConfiguration) || ((has(self.configuration.executeCommandConfiguration.logging) && self.configuration.executeCommandConfiguration.logging == 'OVERRIDE') == has(self.configuration.executeCommandConfiguration.logConfiguration))",
+            "configuration.executeCommandConfiguration: logConfiguration and logging: OVERRIDE need each other",
+        ),
+    ]
 }
 
 /// A setting of a cluster.

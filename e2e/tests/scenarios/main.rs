@@ -9,7 +9,10 @@ mod drift;
 mod installation;
 mod ownership;
 mod restart;
+mod schema;
 mod second_server;
+#[path = "../../../crds/tests/table/mod.rs"]
+mod table;
 mod trouble;
 
 use std::process::ExitCode;
@@ -64,6 +67,8 @@ fn main() -> Result<ExitCode> {
         restart::aws_may_be_down_at_the_start,
         restart::missing_credentials_are_named_and_found_later,
         restart::sigterm_ends_the_operator_in_time,
+        schema::the_api_server_judges_every_rule_as_we_do,
+        schema::two_managers_share_lists_by_key,
         second_server::moto_holds_what_we_ask_for,
         trouble::a_missing_reference_starts_the_service_when_it_appears,
         trouble::the_schema_refuses_with_words,

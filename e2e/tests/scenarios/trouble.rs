@@ -35,7 +35,7 @@ pub(crate) async fn the_schema_refuses_with_words(world: &World) -> Result<()> {
         (SAMPLES.replace("desiredCount: 2", "desiredCont: 2"), ".spec.desiredCont: field not declared in schema"),
         (SAMPLES.replace("interval: 10", "interval: 1"), "spec.containerDefinitions[0].healthCheck.interval"),
         (SAMPLES.replace("  launchType", "  cluster: other\n  launchType"), "cluster and clusterRef exclude each other"),
-        (SAMPLES.replace("  taskDefinitionRef:\n    name: web\n", ""), "exactly one of taskDefinitionRef"),
+        (SAMPLES.replace("  taskDefinitionRef:\n    name: web\n", ""), "taskDefinitionRef (an EcsTaskDefinition"),
         (
             SAMPLES.replace(
                 "  launchType: FARGATE\n",

@@ -16,7 +16,7 @@ pub struct ServiceConnectConfiguration {
     /// Name or ARN of the Cloud Map namespace; absent means the cluster's default.
     pub namespace: Option<String>,
     /// Ports that others can reach by name; absent means client only.
-    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["portName"]))]
+    #[schemars(length(max = 100), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["portName"]))]
     pub services: Option<Vec<ServiceConnectService>>,
     /// Where the logs of the proxy go.
     pub log_configuration: Option<LogConfiguration>,

@@ -1,6 +1,8 @@
 //! How a service replaces its tasks.
 
-use schemars::JsonSchema;
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
@@ -85,19 +87,34 @@ pub struct DeploymentLifecycleHook {
     pub hook_target_arn: Option<String>,
     /// IAM role with which ECS calls the function.
     pub role_arn: Option<String>,
-    /// Stages at which the hook runs, such as POST_TEST_TRAFFIC_SHIFT; a pause cannot stand at a traffic shift.
-    #[schemars(extend("x-kubernetes-list-type" = "set"))]
+    /// Stages at which the hook runs: RECONCILE_SERVICE, PRE_SCALE_UP, POST_SCALE_UP, TEST_TRAFFIC_SHIFT,
+    /// POST_TEST_TRAFFIC_SHIFT, PRE_PRODUCTION_TRAFFIC_SHIFT, PRODUCTION_TRAFFIC_SHIFT, POST_PRODUCTION_TRAFFIC_SHIFT. A pause
+    /// cannot stand at a traffic shift itself.
+    #[schemars(length(max = 20), inner(length(max = 64)), extend("x-kubernetes-list-type" = "set"))]
     pub lifecycle_stages: Option<Vec<String>>,
     /// Free JSON that is handed to the function.
-    #[schemars(schema_with = "free_json")]
-    pub hook_details: Option<serde_json::Value>,
+    pub hook_details: Option<FreeJson>,
     /// How long the hook may take, and what happens then.
     pub timeout_configuration: Option<HookTimeoutConfiguration>,
 }
 
-/// `hookDetails` is a document type of the API: any JSON, which Kubernetes must not prune.
-fn free_json(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    schemars::json_schema!({ "x-kubernetes-preserve-unknown-fields": true })
+/// Any JSON: a document type of the API. Kubernetes must not prune it.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(transparent)]
+pub struct FreeJson(pub serde_json::Value);
+
+impl JsonSchema for FreeJson {
+    fn schema_name() -> Cow<'static, str> {
+        "FreeJson".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "x-kubernetes-preserve-unknown-fields": true })
+    }
 }
 
 /// How long a hook may take.

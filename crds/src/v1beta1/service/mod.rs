@@ -8,10 +8,11 @@ mod load_balancing;
 mod monitoring;
 mod networking;
 mod placement;
+mod rules;
 mod volumes;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::{CustomResource, KubeSchema};
+use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
@@ -24,7 +25,8 @@ pub use connect::{
 };
 pub use deployment::{
     CanaryConfiguration, DeploymentAlarms, DeploymentCircuitBreaker, DeploymentConfiguration, DeploymentController,
-    DeploymentLifecycleHook, EarlySuccessCriteria, HookTimeoutConfiguration, LinearConfiguration, ThresholdConfiguration,
+    DeploymentLifecycleHook, EarlySuccessCriteria, FreeJson, HookTimeoutConfiguration, LinearConfiguration,
+    ThresholdConfiguration,
 };
 pub use gateway::{
     GatewayConnector, GatewayConnectorFilters, GatewayDeregistrationDelay, GatewayHealthCheck, GatewayHealthCheckMatcher,
@@ -42,7 +44,7 @@ use super::shared::{
 
 /// An ECS service: keeps a number of tasks of one task definition running and rolls them to new revisions.
 #[skip_serializing_none]
-#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[derive(CustomResource, JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[kube(
     group = "ecs-operator.dev",
     version = "v1beta1",
@@ -67,22 +69,7 @@ use super::shared::{
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].message", priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = Rule::new("has(self.serviceName) == has(oldSelf.serviceName) && (!has(self.serviceName) || self.serviceName == oldSelf.serviceName)")
-        .message("serviceName cannot change, ECS cannot rename a service: create a new EcsService and delete this one"),
-    validation = Rule::new("!(has(self.cluster) && has(self.clusterRef))")
-        .message("cluster and clusterRef exclude each other: keep the one that names the cluster"),
-    validation = Rule::new("has(self.cluster) == has(oldSelf.cluster) && (!has(self.cluster) || self.cluster == oldSelf.cluster)")
-        .message("cluster cannot change, ECS cannot move a service: create a new EcsService in the other cluster"),
-    validation = Rule::new("has(self.clusterRef) == has(oldSelf.clusterRef) && (!has(self.clusterRef) || self.clusterRef.name == oldSelf.clusterRef.name)")
-        .message("clusterRef cannot change, ECS cannot move a service: create a new EcsService in the other cluster"),
-    validation = Rule::new("has(self.taskDefinition) != has(self.taskDefinitionRef)")
-        .message("exactly one of taskDefinitionRef (an EcsTaskDefinition in this namespace) and taskDefinition (family, family:revision or ARN) is needed"),
-    validation = Rule::new("!(has(self.launchType) && has(self.capacityProviderStrategy) && size(self.capacityProviderStrategy) > 0)")
-        .message("launchType and capacityProviderStrategy exclude each other: drop launchType to use capacity providers"),
-    validation = Rule::new("!(has(self.schedulingStrategy) && self.schedulingStrategy == 'DAEMON' && has(self.desiredCount))")
-        .message("desiredCount has no meaning with schedulingStrategy DAEMON, which runs one task on every instance: drop it")
-)]
+#[schemars(extend("x-kubernetes-validations" = rules::all()))]
 pub struct EcsServiceSpec {
     /// Cluster of the service, as name or ARN; absent (and no `clusterRef`) means the cluster `default`. Cannot change.
     #[schemars(length(min = 1, max = 2048))]
@@ -100,10 +87,10 @@ pub struct EcsServiceSpec {
     /// Whether tasks are spread evenly over Availability Zones: ENABLED or DISABLED. AWS default: enabled where possible.
     pub availability_zone_rebalancing: Option<String>,
     /// Target groups or Classic Load Balancers that send traffic to the tasks.
-    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    #[schemars(length(max = 5), extend("x-kubernetes-list-type" = "atomic"))]
     pub load_balancers: Option<Vec<LoadBalancer>>,
     /// Cloud Map service in which tasks are registered; at most one.
-    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    #[schemars(length(max = 1), extend("x-kubernetes-list-type" = "atomic"))]
     pub service_registries: Option<Vec<ServiceRegistry>>,
     /// Number of tasks to keep running. Absent: one at creation, and from then on whatever it is in ECS.
     #[schemars(range(min = 0))]
@@ -147,7 +134,7 @@ pub struct EcsServiceSpec {
     /// Service Connect: how the service finds others by name and is found.
     pub service_connect_configuration: Option<ServiceConnectConfiguration>,
     /// EBS volumes for the volumes of the task definition that are configured at launch; at most one.
-    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    #[schemars(length(max = 1), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub volume_configurations: Option<Vec<ServiceVolumeConfiguration>>,
     /// VPC Lattice target groups of the service.
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]

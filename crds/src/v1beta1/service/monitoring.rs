@@ -19,7 +19,7 @@ pub struct ServiceMonitoring {
 #[serde(rename_all = "camelCase")]
 pub struct MetricConfiguration {
     /// Names of the metrics, 1 to 5.
-    #[schemars(length(min = 1, max = 5), extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(length(min = 1, max = 5), inner(length(min = 1, max = 255)), extend("x-kubernetes-list-type" = "set"))]
     pub metric_names: Vec<String>,
     /// Seconds between two values: 20 or 60.
     #[schemars(range(min = 20, max = 60))]

@@ -5,6 +5,7 @@ mod log;
 mod placement;
 mod policy;
 mod reference;
+pub(crate) mod rules;
 mod tag;
 
 pub use capacity::CapacityProviderStrategyItem;

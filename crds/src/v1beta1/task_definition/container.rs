@@ -56,10 +56,10 @@ pub struct ContainerDefinition {
     #[schemars(length(max = 10), extend("x-kubernetes-list-type" = "atomic"))]
     pub environment_files: Option<Vec<EnvironmentFile>>,
     /// Volumes of the task that the container sees, and where.
-    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    #[schemars(length(max = 50), extend("x-kubernetes-list-type" = "atomic"))]
     pub mount_points: Option<Vec<MountPoint>>,
     /// Containers whose mounts this one takes over.
-    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    #[schemars(length(max = 10), extend("x-kubernetes-list-type" = "atomic"))]
     pub volumes_from: Option<Vec<VolumeFrom>>,
     /// Linux kernel options.
     pub linux_parameters: Option<LinuxParameters>,
@@ -67,7 +67,7 @@ pub struct ContainerDefinition {
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub secrets: Option<Vec<Secret>>,
     /// Containers that must be in a state before this one starts.
-    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["containerName"]))]
+    #[schemars(length(max = 10), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["containerName"]))]
     pub depends_on: Option<Vec<ContainerDependency>>,
     /// Seconds after which waiting for `dependsOn` is given up, 2 to 120 on Fargate. AWS default there: 180 (3 minutes).
     pub start_timeout: Option<i32>,
@@ -116,7 +116,7 @@ pub struct ContainerDefinition {
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub system_controls: Option<Vec<SystemControl>>,
     /// GPUs and other devices of the container.
-    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    #[schemars(length(max = 50), extend("x-kubernetes-list-type" = "atomic"))]
     pub resource_requirements: Option<Vec<ResourceRequirement>>,
     /// Makes this container the log router of the others (FireLens).
     pub firelens_configuration: Option<FirelensConfiguration>,
@@ -175,8 +175,10 @@ pub struct EnvironmentFile {
 #[serde(rename_all = "camelCase")]
 pub struct ContainerDependency {
     /// Name of the container to wait for.
+    #[schemars(length(max = 255))]
     pub container_name: String,
     /// State to wait for: START, COMPLETE, SUCCESS (exit code 0) or HEALTHY (needs a health check).
+    #[schemars(length(max = 64))]
     pub condition: String,
 }
 

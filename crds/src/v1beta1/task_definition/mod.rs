@@ -5,10 +5,11 @@ mod health;
 mod linux;
 mod networking;
 mod resources;
+mod rules;
 mod storage;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::{CustomResource, KubeSchema};
+use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
@@ -33,7 +34,7 @@ use super::shared::{AdoptionPolicy, DeletionPolicy, PlacementConstraint, Tag, st
 
 /// A task definition family: what runs together as one task. Every change registers a new revision.
 #[skip_serializing_none]
-#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[derive(CustomResource, JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[kube(
     group = "ecs-operator.dev",
     version = "v1beta1",
@@ -54,10 +55,7 @@ use super::shared::{AdoptionPolicy, DeletionPolicy, PlacementConstraint, Tag, st
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].message", priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(
-    validation = Rule::new("has(self.family) == has(oldSelf.family) && (!has(self.family) || self.family == oldSelf.family)")
-        .message("family cannot change, ECS cannot rename a family: create a new EcsTaskDefinition and point the services to it")
-)]
+#[schemars(extend("x-kubernetes-validations" = rules::all()))]
 pub struct EcsTaskDefinitionSpec {
     /// Name of the family in ECS, up to 255 letters, digits, hyphens and underscores; default: `metadata.name`. Cannot change.
     #[schemars(length(min = 1, max = 255), regex(pattern = "^[a-zA-Z0-9_-]+$"))]
@@ -67,18 +65,19 @@ pub struct EcsTaskDefinitionSpec {
     /// IAM role with which ECS pulls images, reads secrets and writes logs. Fargate needs it for private images, secrets and awslogs.
     pub execution_role_arn: Option<String>,
     /// Network mode: awsvpc (the only one of Fargate), bridge, host or none. AWS default on Linux: bridge.
+    #[schemars(length(max = 64))]
     pub network_mode: Option<String>,
     /// The containers of a task, 1 to 10.
     #[schemars(length(min = 1, max = 10), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub container_definitions: Vec<ContainerDefinition>,
     /// Volumes that containers mount by `mountPoints`.
-    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    #[schemars(length(max = 50), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub volumes: Option<Vec<Volume>>,
     /// Rules for the container instances that may run the task, at most 10. Not for Fargate.
     #[schemars(length(max = 10), extend("x-kubernetes-list-type" = "atomic"))]
     pub placement_constraints: Option<Vec<PlacementConstraint>>,
     /// What the definition must be valid for: EC2, FARGATE, EXTERNAL, MANAGED_INSTANCES.
-    #[schemars(extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(length(max = 10), inner(length(max = 64)), extend("x-kubernetes-list-type" = "set"))]
     pub requires_compatibilities: Option<Vec<String>>,
     /// CPU of the whole task, in CPU units ("1024" is one vCPU) or as text ("1 vCPU"). Fargate needs it, in a legal pair with `memory`.
     #[schemars(length(min = 1, max = 64))]

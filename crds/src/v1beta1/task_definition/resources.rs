@@ -13,6 +13,7 @@ pub struct ResourceRequirement {
     pub value: Option<String>,
     /// Kind of the device: GPU, NeuronDevice or InferenceAccelerator (ended by AWS).
     #[serde(rename = "type")]
+    #[schemars(length(max = 64))]
     pub type_: String,
     /// How one GPU is shared among containers.
     pub sharing_strategy: Option<SharingStrategy>,
@@ -57,7 +58,9 @@ pub struct EphemeralStorage {
 pub struct RuntimePlatform {
     /// Processor architecture: X86_64 or ARM64.
     pub cpu_architecture: Option<String>,
-    /// Operating system: LINUX or a Windows Server edition such as WINDOWS_SERVER_2022_CORE.
+    /// Operating system: LINUX, or WINDOWS_SERVER_2025_FULL, WINDOWS_SERVER_2025_CORE, WINDOWS_SERVER_2022_FULL,
+    /// WINDOWS_SERVER_2022_CORE, WINDOWS_SERVER_2019_FULL, WINDOWS_SERVER_2019_CORE; for EC2 also the older
+    /// WINDOWS_SERVER_20H2_CORE, WINDOWS_SERVER_2016_FULL, WINDOWS_SERVER_2004_CORE.
     pub operating_system_family: Option<String>,
 }
 

@@ -64,6 +64,7 @@ pub struct EfsVolumeConfiguration {
     /// Directory of the file system that is mounted; `/` or absent with an access point. AWS default `/`.
     pub root_directory: Option<String>,
     /// Encryption in transit: ENABLED or DISABLED. AWS default DISABLED; needed for IAM authorization.
+    #[schemars(length(max = 64))]
     pub transit_encryption: Option<String>,
     /// Port for encrypted traffic; absent means one that the mount helper picks.
     #[schemars(range(min = 0, max = 65535))]
@@ -80,6 +81,7 @@ pub struct EfsAuthorizationConfig {
     /// ID of the access point; needs encryption in transit.
     pub access_point_id: Option<String>,
     /// Whether the task role is used to mount: ENABLED or DISABLED. AWS default DISABLED.
+    #[schemars(length(max = 64))]
     pub iam: Option<String>,
 }
 
@@ -127,6 +129,7 @@ pub struct FsxWindowsFileServerAuthorizationConfig {
 #[serde(rename_all = "camelCase")]
 pub struct MountPoint {
     /// Name of the volume in `volumes`.
+    #[schemars(length(max = 255))]
     pub source_volume: Option<String>,
     /// Path in the container.
     pub container_path: Option<String>,
@@ -140,6 +143,7 @@ pub struct MountPoint {
 #[serde(rename_all = "camelCase")]
 pub struct VolumeFrom {
     /// Name of the other container.
+    #[schemars(length(max = 255))]
     pub source_container: Option<String>,
     /// Whether this container can only read. AWS default false.
     pub read_only: Option<bool>,

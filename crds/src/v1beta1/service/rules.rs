@@ -1,0 +1,144 @@
+//! What CreateService and UpdateService refuse across members, as rules of the schema.
+//!
+//! Sources: the ECS API reference of both calls, "Service definition parameters" in the Amazon ECS developer guide, and the
+//! messages that users report. Where AWS accepts, so do we; a value that we do not know is left to AWS.
+
+use kube::core::cel::Rule;
+
+use crate::v1beta1::shared::rules::{immutable, one_base, rule, tags};
+
+/// Every rule, as the spec carries them.
+pub(super) fn all() -> Vec<Rule> {
+    [identity(), placement(), deployment(), traffic()].concat()
+}
+
+/// What a service is and runs.
+fn identity() -> Vec<Rule> {
+    vec![
+        immutable(
+            "serviceName",
+            "serviceName cannot change, ECS cannot rename a service: create a new EcsService and delete this one",
+        ),
+        rule(
+            "!(has(self.cluster) && has(self.clusterRef))",
+            "cluster and clusterRef exclude each other: keep the one that names the cluster",
+        ),
+        immutable("cluster", "cluster cannot change, ECS cannot move a service: create a new EcsService in the other cluster"),
+        immutable(
+            "clusterRef",
+            "clusterRef cannot change, ECS cannot move a service: create a new EcsService in the other cluster",
+        ),
+        rule(
+            "!(has(self.taskDefinition) && has(self.taskDefinitionRef))",
+            "taskDefinition and taskDefinitionRef exclude each other: keep the one that names the task definition",
+        ),
+        rule(
+            "has(self.taskDefinition) || has(self.taskDefinitionRef) || (has(self.deploymentController) && self.deploymentController.type == 'EXTERNAL')",
+            "taskDefinitionRef (an EcsTaskDefinition in this namespace) or taskDefinition (family, family:revision or ARN) is needed",
+        ),
+        immutable("schedulingStrategy", "schedulingStrategy cannot change: create a new EcsService and delete this one"),
+        immutable("role", "role cannot change: create a new EcsService and delete this one"),
+        rule(
+            "!(has(self.schedulingStrategy) && self.schedulingStrategy == 'DAEMON' && has(self.desiredCount))",
+            "desiredCount has no meaning with schedulingStrategy DAEMON, which runs one task on every instance: drop it",
+        ),
+        tags(),
+    ]
+}
+
+/// Where its tasks run.
+fn placement() -> Vec<Rule> {
+    vec![
+        rule(
+            "!(has(self.launchType) && has(self.capacityProviderStrategy) && size(self.capacityProviderStrategy) > 0)",
+            "launchType and capacityProviderStrategy exclude each other: drop launchType to use capacity providers",
+        ),
+        rule(
+            "!has(self.launchType) || !has(oldSelf.launchType) || self.launchType == oldSelf.launchType",
+            "launchType cannot change to another one: create a new EcsService, or drop launchType and use capacityProviderStrategy",
+        ),
+        one_base("capacityProviderStrategy"),
+        rule(
+            "!(has(self.schedulingStrategy) && self.schedulingStrategy == 'DAEMON') || ((!has(self.placementStrategy) || size(self.placementStrategy) == 0) && !(has(self.launchType) && self.launchType == 'FARGATE'))",
+            "placementStrategy and launchType FARGATE are not possible with schedulingStrategy DAEMON, which runs one task on every instance",
+        ),
+        rule(
+            "!(has(self.launchType) && self.launchType == 'FARGATE') || ((!has(self.placementConstraints) || size(self.placementConstraints) == 0) && (!has(self.placementStrategy) || size(self.placementStrategy) == 0))",
+            "placementConstraints and placementStrategy are not possible with launchType FARGATE, which has no instances to choose from",
+        ),
+        rule(
+            "!(has(self.launchType) && self.launchType == 'FARGATE') || (has(self.networkConfiguration) && has(self.networkConfiguration.awsvpcConfiguration)) || (has(self.deploymentController) && self.deploymentController.type == 'EXTERNAL')",
+            "networkConfiguration.awsvpcConfiguration is needed with launchType FARGATE: name the subnets of the tasks",
+        ),
+        rule(
+            "!(has(self.availabilityZoneRebalancing) && self.availabilityZoneRebalancing == 'ENABLED') || (!(has(self.schedulingStrategy) && self.schedulingStrategy == 'DAEMON') && !(has(self.deploymentConfiguration) && has(self.deploymentConfiguration.maximumPercent) && self.deploymentConfiguration.maximumPercent <= 100))",
+            "availabilityZoneRebalancing: ENABLED needs schedulingStrategy REPLICA and deploymentConfiguration.maximumPercent above 100",
+        ),
+    ]
+}
+
+/// How its tasks are replaced.
+fn deployment() -> Vec<Rule> {
+    vec![
+        configuration(
+            "!has(self.deploymentConfiguration.maximumPercent) || self.deploymentConfiguration.maximumPercent >= 100",
+            "deploymentConfiguration.maximumPercent must be at least 100",
+        ),
+        configuration(
+            "!has(self.deploymentConfiguration.minimumHealthyPercent) || self.deploymentConfiguration.minimumHealthyPercent <= 100 || (has(self.deploymentConfiguration.maximumPercent) && self.deploymentConfiguration.minimumHealthyPercent <= self.deploymentConfiguration.maximumPercent)",
+            "deploymentConfiguration.minimumHealthyPercent cannot be above 100, or above maximumPercent",
+        ),
+        configuration(
+            "!(has(self.deploymentConfiguration.maximumPercent) && self.deploymentConfiguration.maximumPercent == 100 && has(self.deploymentConfiguration.minimumHealthyPercent) && self.deploymentConfiguration.minimumHealthyPercent == 100)",
+            "deploymentConfiguration: with maximumPercent and minimumHealthyPercent both 100 no task can ever be replaced: raise one or lower the other",
+        ),
+        configuration(
+            "!has(self.deploymentConfiguration.canaryConfiguration) || (has(self.deploymentConfiguration.strategy) && self.deploymentConfiguration.strategy == 'CANARY')",
+            "deploymentConfiguration.canaryConfiguration needs strategy: CANARY",
+        ),
+        configuration(
+            "!has(self.deploymentConfiguration.linearConfiguration) || (has(self.deploymentConfiguration.strategy) && self.deploymentConfiguration.strategy == 'LINEAR')",
+            "deploymentConfiguration.linearConfiguration needs strategy: LINEAR",
+        ),
+        configuration(
+            "!has(self.deploymentConfiguration.lifecycleHooks) || self.deploymentConfiguration.lifecycleHooks.all(h, has(h.targetType) && h.targetType == 'PAUSE' ? (!has(h.lifecycleStages) || h.lifecycleStages.all(s, !(s in ['TEST_TRAFFIC_SHIFT', 'PRODUCTION_TRAFFIC_SHIFT']))) : has(h.hookTargetArn))",
+            "deploymentConfiguration.lifecycleHooks[]: a Lambda hook needs hookTargetArn; a PAUSE cannot stand at TEST_TRAFFIC_SHIFT or PRODUCTION_TRAFFIC_SHIFT",
+        ),
+        foreign_controller(
+            "!(has(self.schedulingStrategy) && self.schedulingStrategy == 'DAEMON')",
+            "schedulingStrategy DAEMON needs deploymentController ECS",
+        ),
+        foreign_controller(
+            "!has(self.deploymentConfiguration) || ((!has(self.deploymentConfiguration.deploymentCircuitBreaker) || !self.deploymentConfiguration.deploymentCircuitBreaker.enable) && (!has(self.deploymentConfiguration.strategy) || self.deploymentConfiguration.strategy == 'ROLLING'))",
+            "deploymentConfiguration: deploymentCircuitBreaker and strategies other than ROLLING need deploymentController ECS",
+        ),
+        rule(
+            "!has(self.deploymentController) || self.deploymentController.type != 'CODE_DEPLOY' || (has(oldSelf.deploymentController) && oldSelf.deploymentController.type == 'CODE_DEPLOY')",
+            "deploymentController cannot change to CODE_DEPLOY: create a new EcsService",
+        ),
+    ]
+}
+
+/// Who reaches it.
+fn traffic() -> Vec<Rule> {
+    vec![
+        rule(
+            "!has(self.loadBalancers) || self.loadBalancers.all(l, has(l.targetGroupArn) != has(l.loadBalancerName) && has(l.containerName) && has(l.containerPort))",
+            "loadBalancers[] needs containerName, containerPort, and one of targetGroupArn (Application or Network) and loadBalancerName (Classic)",
+        ),
+        rule(
+            "!has(self.serviceConnectConfiguration) || !self.serviceConnectConfiguration.enabled || !has(self.serviceConnectConfiguration.services) || self.serviceConnectConfiguration.services.all(s, !has(s.clientAliases) || size(s.clientAliases) <= 1)",
+            "serviceConnectConfiguration.services[].clientAliases: ECS takes one",
+        ),
+    ]
+}
+
+/// A rule for services with a deployment configuration.
+fn configuration(condition: &str, message: &str) -> Rule {
+    rule(&format!("!has(self.deploymentConfiguration) || ({condition})"), message)
+}
+
+/// A rule for services whose deployments somebody else carries out.
+fn foreign_controller(condition: &str, message: &str) -> Rule {
+    rule(&format!("!has(self.deploymentController) || self.deploymentController.type == 'ECS' || ({condition})"), message)
+}

@@ -1,0 +1,32 @@
+//! Cross-field rules of the schemas, in the Common Expression Language.
+
+use kube::core::cel::Rule;
+
+/// A rule with the message that a user sees.
+pub(crate) fn rule(condition: &str, message: &str) -> Rule {
+    Rule::new(condition).message(message)
+}
+
+/// A member that ECS cannot change, also not from or to absent.
+pub(crate) fn immutable(member: &str, message: &str) -> Rule {
+    rule(
+        &format!("has(self.{member}) == has(oldSelf.{member}) && (!has(self.{member}) || self.{member} == oldSelf.{member})"),
+        message,
+    )
+}
+
+/// Tags must not have the prefix that AWS keeps to itself.
+pub(crate) fn tags() -> Rule {
+    rule(
+        "!has(self.tags) || self.tags.all(t, !t.key.lowerAscii().startsWith('aws:'))",
+        "tags[].key: the prefix aws: is reserved by AWS",
+    )
+}
+
+/// Of a capacity provider strategy, one item at most may have a base.
+pub(crate) fn one_base(member: &str) -> Rule {
+    rule(
+        &format!("!has(self.{member}) || self.{member}.filter(i, has(i.base) && i.base > 0).size() <= 1"),
+        &format!("{member}[].base: only one item may have a base above 0"),
+    )
+}

@@ -1,0 +1,134 @@
+//! AWS's own model of the ECS API, as botocore ships it: every member of every input, with type, bounds and values.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::assets;
+
+/// Prints the model. botocore is pinned with moto, and newer than the SDK.
+const PRINT: &str = "
+import botocore, gzip, os, sys
+path = os.path.join(os.path.dirname(botocore.__file__), 'data/ecs/2014-11-13/service-2.json.gz')
+sys.stdout.write(gzip.open(path, 'rt').read())
+";
+
+/// What is known of one member.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Member {
+    /// `string`, `integer`, `number`, `boolean`, `array`, `map`, `object`, or `any`.
+    pub kind: String,
+    /// Smallest value, length or number of elements.
+    pub min: Option<f64>,
+    /// Largest value, length or number of elements.
+    pub max: Option<f64>,
+    /// Values that a string may have; none where it is free.
+    pub values: Vec<String>,
+    /// Whether it must be there.
+    pub required: bool,
+}
+
+/// Members by path; `a[]` is an element of list `a`, `a{}` a value of map `a`.
+pub type Members = BTreeMap<String, Member>;
+
+/// Reads the model.
+///
+/// # Errors
+/// When the Python environment cannot be made or has no model.
+pub async fn load() -> Result<Value> {
+    let python = assets::python_environment("moto").await?.join("python");
+    let output = Command::new(python).args(["-c", PRINT]).output()?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+/// Members of the input of an operation.
+///
+/// # Errors
+/// When the model has no such operation.
+pub fn input(model: &Value, operation: &str) -> Result<Members> {
+    let shape = model["operations"][operation]["input"]["shape"].as_str().with_context(|| format!("no operation {operation}"))?;
+    let mut members = Members::new();
+    walk(model, shape, "", &mut members);
+    Ok(members)
+}
+
+fn walk(model: &Value, shape: &str, path: &str, members: &mut Members) {
+    let shape = &model["shapes"][shape];
+    let required: Vec<_> = shape["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    for (name, target) in shape["members"].as_object().into_iter().flatten() {
+        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        let target = target["shape"].as_str().unwrap_or_default();
+        enter(model, target, &path, required.contains(&name.as_str()), members);
+    }
+}
+
+fn enter(model: &Value, name: &str, path: &str, required: bool, members: &mut Members) {
+    let shape = &model["shapes"][name];
+    let strings = |list: &Value| list.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+    let kind = match shape["type"].as_str().unwrap_or_default() {
+        "structure" if shape["document"] == true => "any",
+        "structure" => "object",
+        "list" => "array",
+        "long" | "integer" => "integer",
+        "double" | "float" => "number",
+        other => other,
+    };
+    let member = Member {
+        kind: kind.to_owned(),
+        min: shape["min"].as_f64(),
+        max: shape["max"].as_f64(),
+        values: strings(&shape["enum"]),
+        required,
+    };
+    members.insert(path.to_owned(), member);
+    match kind {
+        "object" => walk(model, name, path, members),
+        "array" => enter(model, shape["member"]["shape"].as_str().unwrap_or_default(), &format!("{path}[]"), false, members),
+        "map" => enter(model, shape["value"]["shape"].as_str().unwrap_or_default(), &format!("{path}{{}}"), false, members),
+        _ => {}
+    }
+}
+
+/// Members of the spec of a custom resource, from its definition; the text that explains each stands in `values`.
+#[must_use]
+pub fn spec(crd: &Value) -> Members {
+    let mut members = Members::new();
+    let spec = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
+    walk_schema(spec, "", &mut members);
+    members
+}
+
+fn walk_schema(schema: &Value, path: &str, members: &mut Members) {
+    let required: Vec<_> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        enter_schema(property, &path, required.contains(&name.as_str()), members);
+    }
+}
+
+fn enter_schema(schema: &Value, path: &str, required: bool, members: &mut Members) {
+    let bound = |names: [&str; 3]| names.into_iter().find_map(|name| schema[name].as_f64());
+    let is_map = schema["additionalProperties"].is_object();
+    let kind = match schema["type"].as_str() {
+        Some("object") if is_map => "map",
+        Some(kind) => kind,
+        None => "any",
+    };
+    let member = Member {
+        kind: kind.to_owned(),
+        min: bound(["minimum", "minLength", "minItems"]),
+        max: bound(["maximum", "maxLength", "maxItems"]),
+        values: schema["description"].as_str().map(str::to_owned).into_iter().collect(),
+        required,
+    };
+    members.insert(path.to_owned(), member);
+    match kind {
+        "object" => walk_schema(schema, path, members),
+        "array" => enter_schema(&schema["items"], &format!("{path}[]"), false, members),
+        "map" => enter_schema(&schema["additionalProperties"], &format!("{path}{{}}"), false, members),
+        _ => {}
+    }
+}

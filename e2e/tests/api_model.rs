@@ -1,0 +1,118 @@
+//! The custom resources against AWS's own model of the ECS API: every member is there, with the same kind and bounds, and
+//! no other. A new member in a newer model makes this fail with its path.
+
+use e2e::api_model::{self, Member, Members};
+use serde_json::Value;
+
+/// Kind, operation whose input is its spec, and members of ours.
+const KINDS: [(&str, &str, &[&str]); 3] = [
+    ("EcsCluster", "CreateCluster", &["adoptionPolicy", "deletionPolicy"]),
+    ("EcsTaskDefinition", "RegisterTaskDefinition", &["adoptionPolicy", "deletionPolicy"]),
+    (
+        "EcsService",
+        "CreateService",
+        &["adoptionPolicy", "clusterRef", "clusterRef.name", "deletionPolicy", "taskDefinitionRef", "taskDefinitionRef.name"],
+    ),
+];
+
+/// Where a custom resource differs from the API on purpose: path, and why.
+const EXCEPTIONS: &[(&str, &str)] = &[
+    ("EcsService clientToken", "the operator makes the token, from the UID: a user's would not survive a crash"),
+    ("EcsTaskDefinition family required", "the default is metadata.name"),
+    ("EcsService serviceName required", "the default is metadata.name"),
+    ("EcsCluster tags max", "two of the 50 tags are the operator's"),
+    ("EcsTaskDefinition tags max", "two of the 50 tags are the operator's"),
+    ("EcsService tags max", "two of the 50 tags are the operator's"),
+    ("EcsService launchType value MANAGED_INSTANCES", "ECS shows it and does not take it: such services name a strategy"),
+];
+
+/// The API model leaves these optional, and ECS refuses documents without them; list keys need them besides.
+const REQUIRED_BY_US: &[&str] = &[
+    "EcsCluster settings[].name",
+    "EcsCluster settings[].value",
+    "EcsCluster tags[].key",
+    "EcsTaskDefinition containerDefinitions[].name",
+    "EcsTaskDefinition containerDefinitions[].image",
+    "EcsTaskDefinition containerDefinitions[].environment[].name",
+    "EcsTaskDefinition proxyConfiguration.properties[].name",
+    "EcsTaskDefinition volumes[].name",
+    "EcsTaskDefinition tags[].key",
+    "EcsService tags[].key",
+    "EcsService volumeConfigurations[].managedEBSVolume.tagSpecifications[].tags[].key",
+];
+
+fn exempt(what: &str) -> bool {
+    EXCEPTIONS.iter().any(|(exception, _)| *exception == what)
+}
+
+fn compare(kind: &str, api: &Members, spec: &Members, own: &[&str]) -> Vec<String> {
+    let mut differences = Vec::new();
+    for (path, member) in api {
+        match spec.get(path) {
+            None => differences.push(format!("{kind} {path}")),
+            Some(ours) => {
+                // The elements of a list are explained with the list.
+                let list = path.strip_suffix("[]").and_then(|list| spec.get(list));
+                let text = [ours].into_iter().chain(list).map(|member| member.values.join(" ")).collect::<String>();
+                differences.extend(details(&format!("{kind} {path}"), member, ours, &text));
+            }
+        }
+    }
+    let unknown = spec.keys().filter(|path| !api.contains_key(*path) && !own.contains(&path.as_str()));
+    differences.extend(unknown.map(|path| format!("{kind} {path} is not in the API")));
+    differences
+}
+
+fn details(path: &str, api: &Member, ours: &Member, text: &str) -> Vec<String> {
+    let mut differences = Vec::new();
+    if api.kind != ours.kind {
+        differences.push(format!("{path} kind: {} in the API, {} here", api.kind, ours.kind));
+    }
+    // An unbounded member may have bounds here, from the API's documentation; "at least 0" says nothing of a list or text.
+    let says_something = api.kind == "integer" || api.min > Some(0.0);
+    if api.min.is_some() && says_something && api.min != ours.min {
+        differences.push(format!("{path} min"));
+    }
+    if api.max.is_some_and(|max| max < f64::from(i32::MAX)) && api.max != ours.max {
+        differences.push(format!("{path} max"));
+    }
+    if api.required != ours.required && !REQUIRED_BY_US.contains(&path) {
+        differences.push(format!("{path} required"));
+    }
+    let unnamed = api.values.iter().filter(|value| !text.contains(value.as_str()));
+    differences.extend(unnamed.map(|value| format!("{path} value {value}")));
+    differences
+}
+
+async fn model() -> Value {
+    api_model::load().await.expect("botocore has the model")
+}
+
+#[tokio::test]
+async fn specs_are_the_inputs_of_the_api() {
+    let model = model().await;
+    let crds: Vec<_> =
+        ecs_operator_crds::all().into_iter().map(|crd| serde_json::to_value(crd).expect("it serializes")).collect();
+    let mut differences = Vec::new();
+    for (kind, operation, own) in KINDS {
+        let crd = crds.iter().find(|crd| crd["spec"]["names"]["kind"] == kind).expect("the kind is defined");
+        let (api, spec) = (api_model::input(&model, operation).expect("a known operation"), api_model::spec(crd));
+        println!("{kind}: {} members of {operation}", api.len());
+        differences.extend(compare(kind, &api, &spec, own));
+    }
+    let unexpected: Vec<_> = differences.iter().filter(|difference| !exempt(difference)).collect();
+    assert!(unexpected.is_empty(), "not as in the API, and no exception says why:\n{unexpected:#?}");
+    let stale: Vec<_> =
+        EXCEPTIONS.iter().filter(|(exception, _)| !differences.iter().any(|difference| difference == exception)).collect();
+    assert!(stale.is_empty(), "exceptions that are none any more: {stale:#?}");
+}
+
+#[tokio::test]
+async fn a_new_member_of_the_api_is_noticed_with_its_path() {
+    let mut model = model().await;
+    model["shapes"]["ContainerDefinition"]["members"]["favouriteColour"] = serde_json::json!({"shape": "String"});
+    let api = api_model::input(&model, "RegisterTaskDefinition").expect("a known operation");
+    let crd = serde_json::to_value(&ecs_operator_crds::all()[1]).expect("it serializes");
+    let differences = compare("EcsTaskDefinition", &api, &api_model::spec(&crd), KINDS[1].2);
+    assert!(differences.contains(&"EcsTaskDefinition containerDefinitions[].favouriteColour".to_owned()), "{differences:?}");
+}
