@@ -5,6 +5,7 @@ pub mod api_model;
 pub mod assets;
 pub mod aws_server;
 pub mod control_plane;
+pub mod corpus;
 pub mod demo;
 pub mod kubectl;
 pub mod ledger;

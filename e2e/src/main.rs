@@ -1,11 +1,14 @@
 //! The `e2e` command: builds and runs the test world.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
+use e2e::aws_server::Kind;
 use e2e::ledger::Ledger;
-use e2e::{assets, demo, playground};
+use e2e::world::World;
+use e2e::{assets, corpus, demo, playground};
 
 #[derive(Debug, Parser)]
 #[command(name = "e2e", about = "The test world of ecs-operator")]
@@ -24,6 +27,11 @@ enum Command {
     Up,
     /// End the playground
     Down,
+    /// Tell whether the operator can take a folder of `aws ecs` request documents
+    Corpus {
+        /// The folder, with clusters/, task-definitions/ and services/ of JSON files
+        dir: PathBuf,
+    },
     /// Run the ledger proxy alone
     Ledger {
         /// Address of the AWS server
@@ -60,6 +68,22 @@ async fn run(command: Command) -> Result<()> {
         Command::Demo => demo::run().await,
         Command::Up => playground::up().await,
         Command::Down => playground::down().await,
+        Command::Corpus { dir } => take(&dir).await,
         Command::Ledger { upstream, aws_port, port } => Ledger::start(&upstream, aws_port, port).await?.serve().await,
     }
+}
+
+async fn take(documents: &Path) -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let mut world = World::start(Kind::Ministack, dir.path()).await?;
+    let report = corpus::run(&world, documents).await;
+    world.stop().await?;
+    let report = report?;
+    for problem in &report.problems {
+        println!("{problem}");
+    }
+    println!("{} documents, {} problems", report.documents, report.problems.len());
+    ensure!(report.problems.is_empty(), "the operator cannot take all of them");
+    println!("the operator takes all of them, to the last member");
+    Ok(())
 }

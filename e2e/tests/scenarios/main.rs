@@ -4,6 +4,7 @@
 //! account, a ledger and an operator of its own, and they run side by side.
 
 mod basics;
+mod corpus;
 mod deletion;
 mod drift;
 mod installation;
@@ -51,6 +52,8 @@ fn main() -> Result<ExitCode> {
         basics::the_same_manifests_applied_again_change_nothing,
         basics::tags_follow_the_spec_and_foreign_tags_stay,
         basics::kubectl_explains_prints_and_waits,
+        corpus::real_documents_reach_aws_whole,
+        corpus::samples_are_admitted_and_reach_aws_whole,
         deletion::objects_go_in_every_order,
         deletion::a_cluster_waits_for_what_others_run_in_it,
         deletion::what_is_retained_stays_in_aws,

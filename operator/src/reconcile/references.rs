@@ -21,6 +21,8 @@ use ecs_operator_crds::v1beta1::shared::Status;
 pub enum Resolved {
     /// What the target is in AWS.
     To(String),
+    /// There is none, and none is needed.
+    Nothing,
     /// Not yet, and why.
     NotYet(Obstacle),
 }
@@ -62,6 +64,8 @@ pub fn task_definition_of(service: &EcsService, stores: &Stores) -> Resolved {
     let Some(reference) = &service.spec.task_definition_ref else {
         return match &service.spec.task_definition {
             Some(literal) => Resolved::To(literal.clone()),
+            // Task sets have task definitions then.
+            None if is_external(service) => Resolved::Nothing,
             None => Resolved::NotYet(not_ready("spec.taskDefinitionRef or spec.taskDefinition is needed".to_owned(), false)),
         };
     };
@@ -74,6 +78,11 @@ pub fn task_definition_of(service: &EcsService, stores: &Stores) -> Resolved {
         || Resolved::NotYet(not_ready(format!("EcsTaskDefinition {} has no revision yet", reference.name), true)),
         Resolved::To,
     )
+}
+
+/// Whether somebody else carries out the deployments of the service, by task sets.
+fn is_external(service: &EcsService) -> bool {
+    service.spec.deployment_controller.as_ref().is_some_and(|controller| controller.type_ == "EXTERNAL")
 }
 
 /// Why a reference does not resolve; `None` when its target is ready for what its spec says now.

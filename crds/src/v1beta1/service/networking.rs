@@ -19,10 +19,10 @@ pub struct NetworkConfiguration {
 #[serde(rename_all = "camelCase")]
 pub struct AwsVpcConfiguration {
     /// Subnets of one VPC, 1 to 16.
-    #[schemars(length(min = 1, max = 16), extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(length(min = 1, max = 16), extend("x-kubernetes-list-type" = "atomic"))]
     pub subnets: Vec<String>,
     /// Security groups, at most 5; absent means the default one of the VPC.
-    #[schemars(length(max = 5), extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(length(max = 5), extend("x-kubernetes-list-type" = "atomic"))]
     pub security_groups: Option<Vec<String>>,
     /// Whether tasks get a public address: ENABLED or DISABLED. AWS default DISABLED.
     pub assign_public_ip: Option<String>,

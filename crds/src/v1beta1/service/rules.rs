@@ -123,8 +123,8 @@ fn deployment() -> Vec<Rule> {
 fn traffic() -> Vec<Rule> {
     vec![
         rule(
-            "!has(self.loadBalancers) || self.loadBalancers.all(l, has(l.targetGroupArn) != has(l.loadBalancerName) && has(l.containerName) && has(l.containerPort))",
-            "loadBalancers[] needs containerName, containerPort, and one of targetGroupArn (Application or Network) and loadBalancerName (Classic)",
+            "!has(self.loadBalancers) || self.loadBalancers.all(l, (has(l.targetGroupArn) || has(l.loadBalancerName)) && has(l.containerName) && has(l.containerPort))",
+            "loadBalancers[] needs containerName, containerPort, and targetGroupArn (Application or Network) or loadBalancerName (Classic)",
         ),
         rule(
             "!has(self.serviceConnectConfiguration) || !self.serviceConnectConfiguration.enabled || !has(self.serviceConnectConfiguration.services) || self.serviceConnectConfiguration.services.all(s, !has(s.clientAliases) || size(s.clientAliases) <= 1)",

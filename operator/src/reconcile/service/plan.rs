@@ -44,7 +44,7 @@ pub(super) fn plan(object: &EcsService, observed: &ObservedService, owner: &Owne
         return Plan::stall(Reason::InvalidSpec, message);
     }
     match target(observed) {
-        Ok(task_definition) if let Some(message) = given_up(object, service, task_definition) => {
+        Ok(Some(task_definition)) if let Some(message) = given_up(object, service, task_definition) => {
             Plan::stall(Reason::DeploymentFailed, message)
         }
         Ok(task_definition) => Plan::writes(writes(object, key, &spec, task_definition, service, owner)),
@@ -52,11 +52,12 @@ pub(super) fn plan(object: &EcsService, observed: &ObservedService, owner: &Owne
     }
 }
 
-/// The task definition to run, once cluster and task definition are ready; else what to wait for.
-fn target(observed: &ObservedService) -> Result<&str, Obstacle> {
+/// The task definition to run, if any, once cluster and task definition are ready; else what to wait for.
+fn target(observed: &ObservedService) -> Result<Option<&str>, Obstacle> {
     match (&observed.cluster_obstacle, &observed.task_definition) {
         (Some(obstacle), _) | (None, Resolved::NotYet(obstacle)) => Err(obstacle.clone()),
-        (None, Resolved::To(task_definition)) => Ok(task_definition),
+        (None, Resolved::To(task_definition)) => Ok(Some(task_definition)),
+        (None, Resolved::Nothing) => Ok(None),
     }
 }
 
@@ -94,7 +95,7 @@ fn given_up(object: &EcsService, service: &Service, task_definition: &str) -> Op
     ))
 }
 
-fn create(object: &EcsService, key: &ServiceKey, task_definition: &str, owner: &Owner) -> Write {
+fn create(object: &EcsService, key: &ServiceKey, task_definition: Option<&str>, owner: &Owner) -> Write {
     let mut request = request(&object.spec, OWN_MEMBERS);
     let tags = tags(object, &request, owner);
     let daemon = request.get("schedulingStrategy").is_some_and(|strategy| strategy == "DAEMON");
@@ -104,7 +105,9 @@ fn create(object: &EcsService, key: &ServiceKey, task_definition: &str, owner: &
     }
     request.insert("cluster".to_owned(), key.cluster.clone().into());
     request.insert("serviceName".to_owned(), key.name.clone().into());
-    request.insert("taskDefinition".to_owned(), task_definition.into());
+    if let Some(task_definition) = task_definition {
+        request.insert("taskDefinition".to_owned(), task_definition.into());
+    }
     request.insert("clientToken".to_owned(), client_token(object, key, owner).into());
     request.insert("tags".to_owned(), tags.write());
     Write { operation: Operation::CreateService, request: request.into(), note: format!("Created {key}") }
@@ -146,7 +149,7 @@ fn writes(
     object: &EcsService,
     key: &ServiceKey,
     spec: &Map<String, Value>,
-    task_definition: &str,
+    task_definition: Option<&str>,
     service: &Service,
     owner: &Owner,
 ) -> Vec<Write> {
@@ -159,7 +162,13 @@ fn writes(
 }
 
 /// The UpdateService that brings the service to the spec, with the members that differ and no others.
-fn update(key: &ServiceKey, spec: &Map<String, Value>, task_definition: &str, service: &Service, resend: bool) -> Option<Write> {
+fn update(
+    key: &ServiceKey,
+    spec: &Map<String, Value>,
+    task_definition: Option<&str>,
+    service: &Service,
+    resend: bool,
+) -> Option<Write> {
     let mut desired = spec.clone();
     desired.retain(|name, _| !NOT_UPDATABLE.contains(&name.as_str()) && !UNSEEN.contains(&name.as_str()));
     let mut paths = drift(&desired.clone().into(), &service.json);
@@ -169,7 +178,8 @@ fn update(key: &ServiceKey, spec: &Map<String, Value>, task_definition: &str, se
         paths.extend(unseen.keys().cloned());
         desired.extend(unseen);
     }
-    if !is_same_task_definition(task_definition, service.task_definition.as_deref()) {
+    let runs = service.task_definition.as_deref();
+    if let Some(task_definition) = task_definition.filter(|wanted| !is_same_task_definition(wanted, runs)) {
         paths.push("taskDefinition".to_owned());
         desired.insert("taskDefinition".to_owned(), task_definition.into());
     }
