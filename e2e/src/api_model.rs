@@ -132,3 +132,78 @@ fn enter_schema(schema: &Value, path: &str, required: bool, members: &mut Member
         _ => {}
     }
 }
+
+/// Makes up documents that the model allows.
+#[derive(Debug)]
+pub struct Maker<'a> {
+    model: &'a Value,
+    random: fastrand::Rng,
+    /// How likely an optional member is there; 1.0 makes every member.
+    fullness: f64,
+}
+
+impl<'a> Maker<'a> {
+    /// A maker whose documents are the same for the same seed.
+    #[must_use]
+    pub fn new(model: &'a Value, seed: u64, fullness: f64) -> Self {
+        Self { model, random: fastrand::Rng::with_seed(seed), fullness }
+    }
+
+    /// An input of an operation.
+    pub fn input(&mut self, operation: &str) -> Value {
+        let shape = self.model["operations"][operation]["input"]["shape"].as_str().unwrap_or_default();
+        self.value(shape)
+    }
+
+    fn value(&mut self, name: &str) -> Value {
+        let shape = &self.model["shapes"][name];
+        let full = self.fullness >= 1.0;
+        match shape["type"].as_str().unwrap_or_default() {
+            "structure" if shape["document"] == true => serde_json::json!({"free": ["form", 1, {"deep": true}]}),
+            "structure" => self.structure(shape),
+            "list" => {
+                let (least, most) = (shape["min"].as_u64().unwrap_or(0), shape["max"].as_u64().unwrap_or(3).min(3));
+                let length = if full { most.clamp(1, 2) } else { self.random.u64(least..=most) };
+                let member = shape["member"]["shape"].as_str().unwrap_or_default();
+                let mut list: Vec<Value> = (0..length).map(|_| self.value(member)).collect();
+                list.dedup();
+                list.into()
+            }
+            "map" => {
+                let length = if full { 1 } else { self.random.u64(0..3) };
+                let value = shape["value"]["shape"].as_str().unwrap_or_default();
+                (0..length).map(|number| (format!("key-{number}"), self.value(value))).collect::<serde_json::Map<_, _>>().into()
+            }
+            "boolean" => self.random.bool().into(),
+            "integer" | "long" => {
+                let least = shape["min"].as_i64().unwrap_or(1);
+                self.random.i64(least..=shape["max"].as_i64().unwrap_or(100).min(i64::from(i32::MAX))).into()
+            }
+            "double" | "float" => f64::from(self.random.u32(1..1000)).into(),
+            _ => self.text(shape),
+        }
+    }
+
+    fn structure(&mut self, shape: &Value) -> Value {
+        let required: Vec<_> = shape["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let mut members = serde_json::Map::new();
+        for (name, target) in shape["members"].as_object().into_iter().flatten() {
+            if required.contains(&name.as_str()) || self.random.f64() < self.fullness {
+                members.insert(name.clone(), self.value(target["shape"].as_str().unwrap_or_default()));
+            }
+        }
+        members.into()
+    }
+
+    fn text(&mut self, shape: &Value) -> Value {
+        if let Some(value) = shape["enum"].as_array().and_then(|values| values.get(self.random.usize(..values.len().max(1)))) {
+            return value.clone();
+        }
+        // Empty where the model lets it be, and more than letters.
+        let least = usize::try_from(shape["min"].as_u64().unwrap_or(0)).unwrap_or(0);
+        if least == 0 && self.fullness < 1.0 && self.random.u8(..8) == 0 {
+            return "".into();
+        }
+        format!("x-{} ä \u{1f40b}\n", self.random.u32(..)).into()
+    }
+}

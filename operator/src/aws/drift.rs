@@ -110,38 +110,109 @@ fn lists_match(path: &str, desired: &[Value], observed: &[Value]) -> bool {
     if desired.len() != observed.len() {
         return false;
     }
-    if !is_unordered(path) {
+    let Some((_, key)) = unordered(path) else {
         return desired.iter().zip(observed).all(|(desired, observed)| matches(desired, observed));
-    }
+    };
+    let same_key = |a: &Value, b: &Value| key.is_some_and(|key| !a[key].is_null() && a[key] == b[key]);
     let mut left: Vec<&Value> = observed.iter().collect();
-    desired.iter().all(|desired| {
-        let partner = left.iter().position(|observed| matches(desired, observed));
-        partner.map(|index| left.swap_remove(index)).is_some()
+    // The more an element says, the fewer partners it has: it chooses first.
+    let mut desired: Vec<&Value> = desired.iter().collect();
+    desired.sort_by_key(|element| std::cmp::Reverse(element.as_object().map_or(0, serde_json::Map::len)));
+    desired.into_iter().all(|desired| {
+        let equal = left.iter().position(|observed| desired == *observed || same_key(desired, observed));
+        let partner = equal.or_else(|| left.iter().position(|observed| matches(desired, observed)));
+        partner.is_some_and(|index| matches(desired, left.swap_remove(index)))
     })
 }
 
-fn is_unordered(path: &str) -> bool {
-    UNORDERED.iter().any(|(listed, _)| *listed == path)
+fn unordered(path: &str) -> Option<&'static (&'static str, Option<&'static str>)> {
+    UNORDERED.iter().find(|(listed, _)| *listed == path)
 }
 
-/// The same document with every unordered list sorted, so that documents that mean the same are equal to the letter.
+/// Members of a task definition that mean the same as being absent, as JSON. A revision never changes, so all that matters
+/// is whether two requests make the same one.
+///
+/// Sources: the ECS API reference, and what DescribeTaskDefinition shows after RegisterTaskDefinition.
+const SAME_AS_ABSENT: &[(&str, &str)] = &[
+    ("containerDefinitions.cpu", "0"),
+    ("containerDefinitions.environment", "[]"),
+    ("containerDefinitions.essential", "true"),
+    ("containerDefinitions.healthCheck.interval", "30"),
+    ("containerDefinitions.healthCheck.retries", "3"),
+    ("containerDefinitions.healthCheck.timeout", "5"),
+    ("containerDefinitions.mountPoints", "[]"),
+    ("containerDefinitions.mountPoints.readOnly", "false"),
+    ("containerDefinitions.portMappings", "[]"),
+    ("containerDefinitions.portMappings.hostPort", "0"),
+    ("containerDefinitions.portMappings.protocol", r#""tcp""#),
+    ("containerDefinitions.systemControls", "[]"),
+    ("containerDefinitions.versionConsistency", r#""enabled""#),
+    ("containerDefinitions.volumesFrom", "[]"),
+    ("containerDefinitions.volumesFrom.readOnly", "false"),
+    ("enableFaultInjection", "false"),
+    ("placementConstraints", "[]"),
+    ("volumes", "[]"),
+    ("volumes.efsVolumeConfiguration.authorizationConfig.iam", r#""DISABLED""#),
+    ("volumes.efsVolumeConfiguration.rootDirectory", r#""/""#),
+    ("volumes.efsVolumeConfiguration.transitEncryption", r#""DISABLED""#),
+];
+
+/// The same request in one spelling: unordered lists sorted, members that mean the same as being absent left out, sizes in
+/// units. Requests that mean the same are equal to the letter.
 #[must_use]
 pub fn normalised(document: &Value) -> Value {
-    sorted("", document)
+    let mut document = sorted("", document);
+    for (member, suffix) in [("cpu", "vcpu"), ("memory", "gb")] {
+        if let Some(size) = document[member].as_str().and_then(|size| in_units(size, suffix)) {
+            document[member] = size.into();
+        }
+    }
+    if document["networkMode"] == "awsvpc" || document["networkMode"] == "host" {
+        for container in document["containerDefinitions"].as_array_mut().into_iter().flatten() {
+            for port in container["portMappings"].as_array_mut().into_iter().flatten() {
+                drop_same_host_port(port);
+            }
+        }
+    }
+    document
+}
+
+/// `1 vCPU` is 1024 units, `2 GB` are 2048 MiB.
+fn in_units(size: &str, suffix: &str) -> Option<String> {
+    let lower = size.to_lowercase();
+    let number: f64 = lower.strip_suffix(suffix)?.trim().parse().ok()?;
+    Some((number * 1024.0).round().to_string())
+}
+
+/// Without a network of its own in between, the host port can only be the container port.
+fn drop_same_host_port(port: &mut Value) {
+    if port["hostPort"] == port["containerPort"]
+        && let Some(members) = port.as_object_mut()
+    {
+        members.remove("hostPort");
+    }
 }
 
 fn sorted(path: &str, value: &Value) -> Value {
     match value {
-        Value::Object(members) => members.iter().map(|(name, value)| (name.clone(), sorted(&join(path, name), value))).collect(),
+        Value::Object(members) => {
+            let members = members.iter().map(|(name, value)| (join(path, name), name, value));
+            let meaningful = members.filter(|(path, _, value)| !value.is_null() && !is_same_as_absent(path, value));
+            meaningful.map(|(path, name, value)| (name.clone(), sorted(&path, value))).collect()
+        }
         Value::Array(list) => {
             let mut list: Vec<Value> = list.iter().map(|element| sorted(path, element)).collect();
-            if let Some((_, key)) = UNORDERED.iter().find(|(listed, _)| *listed == path) {
+            if let Some((_, key)) = unordered(path) {
                 list.sort_by_cached_key(|element| sort_key(element, *key).into_owned());
             }
             list.into()
         }
         other => other.clone(),
     }
+}
+
+fn is_same_as_absent(path: &str, value: &Value) -> bool {
+    SAME_AS_ABSENT.iter().any(|(listed, text)| *listed == path && value.to_string() == *text)
 }
 
 fn sort_key<'a>(element: &'a Value, key: Option<&str>) -> Cow<'a, str> {
@@ -224,5 +295,28 @@ mod tests {
         let other = json!({"containerDefinitions": [{"name": "a", "environment": [{"name": "Y"}, {"name": "X"}], "command": ["a", "b"]}]});
         assert_eq!(normalised(&one), normalised(&same));
         assert_ne!(normalised(&one), normalised(&other));
+    }
+
+    #[test]
+    fn what_aws_would_fill_in_normalises_to_nothing() {
+        let short = json!({
+            "networkMode": "awsvpc", "cpu": "1024", "memory": "2048",
+            "containerDefinitions": [{"name": "a", "portMappings": [{"containerPort": 80}], "healthCheck": {"command": ["x"]}}],
+        });
+        let long = json!({
+            "networkMode": "awsvpc", "cpu": "1 vCPU", "memory": "2 GB", "volumes": [], "enableFaultInjection": false,
+            "containerDefinitions": [{
+                "name": "a", "cpu": 0, "essential": true, "environment": [], "mountPoints": [], "versionConsistency": "enabled",
+                "portMappings": [{"containerPort": 80, "hostPort": 80, "protocol": "tcp"}],
+                "healthCheck": {"command": ["x"], "interval": 30, "timeout": 5, "retries": 3},
+            }],
+        });
+        assert_eq!(normalised(&short), normalised(&long));
+        for (member, value) in [("cpu", json!("2 vCPU")), ("networkMode", json!("bridge")), ("enableFaultInjection", json!(true))]
+        {
+            let mut other = long.clone();
+            other[member] = value;
+            assert_ne!(normalised(&short), normalised(&other), "{member}");
+        }
     }
 }

@@ -8,6 +8,7 @@ mod driver;
 mod memory;
 pub mod plan;
 pub mod references;
+pub mod reset;
 pub mod service;
 pub mod task_definition;
 

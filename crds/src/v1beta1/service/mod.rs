@@ -184,6 +184,8 @@ pub struct EcsServiceStatus {
     pub deployments: Option<Vec<DeploymentStatus>>,
     /// The revision whose deployment ECS gave up; it is not tried again until the spec or the revision changes.
     pub failed_deployment: Option<FailedDeployment>,
+    /// Members that the spec had when AWS was last in sync and that have to be set back when it drops them.
+    pub applied_members: Option<Vec<String>>,
     /// Keys of the tags that the operator set because the spec lists them, to remove those that the spec drops.
     pub managed_tags: Option<Vec<String>>,
 }

@@ -15,6 +15,7 @@ use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 
 use super::plan::{Outcome, Plan, Write};
+use super::reset::Reset;
 use super::{Context, Kind};
 use crate::aws::observer::{ClusterKey, Pace};
 use crate::aws::tags::Owner;
@@ -23,6 +24,15 @@ pub use observe::{Cluster, ObservedCluster};
 
 /// Members of the spec that are ours and not the API's.
 const OWN_MEMBERS: &[&str] = &["adoptionPolicy", "deletionPolicy"];
+
+/// How each member is taken back that ECS keeps when an update leaves it out. Settings go back to what the account says,
+/// which nobody knows here: they stay.
+const RESETS: &[Reset] = &[
+    ("capacityProviders", "[]"),
+    ("configuration.executeCommandConfiguration", r#"{"logging":"DEFAULT"}"#),
+    ("defaultCapacityProviderStrategy", "[]"),
+    ("serviceConnectDefaults", r#"{"namespace":""}"#),
+];
 
 /// Names that only EcsCluster has.
 pub trait ClusterExt {

@@ -4,11 +4,12 @@ use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::{AdoptionPolicy, DeletionPolicy, EcsCluster};
 use serde_json::{Map, Value, json};
 
-use super::{Cluster, ClusterExt, Kind, OWN_MEMBERS, ObservedCluster};
+use super::{Cluster, ClusterExt, Kind, OWN_MEMBERS, ObservedCluster, RESETS};
 use crate::aws::Operation;
 use crate::aws::drift::drift;
 use crate::aws::tags::{Owner, Ownership};
 use crate::reconcile::plan::{Plan, Write, claim, request, tag_writes};
+use crate::reconcile::reset::with_resets;
 
 /// Members that UpdateCluster changes.
 const UPDATABLE: [&str; 3] = ["settings", "configuration", "serviceConnectDefaults"];
@@ -32,7 +33,8 @@ pub(super) fn plan(object: &EcsCluster, observed: &ObservedCluster, owner: &Owne
     if cluster.status != "ACTIVE" && cluster.status != "FAILED" {
         return Plan::pause(Reason::Busy, format!("{what} is {}", cluster.status));
     }
-    let spec = request(&object.spec, OWN_MEMBERS);
+    let applied = object.status.as_ref().and_then(|status| status.applied_members.as_deref());
+    let spec = with_resets(&request(&object.spec, OWN_MEMBERS), applied, RESETS);
     let mut writes: Vec<Write> = update(&name, &spec, cluster).into_iter().chain(put_capacity(&name, &spec, cluster)).collect();
     let desired = owner.desired(object.spec.tags.as_deref());
     let managed = object.status.as_ref().and_then(|status| status.managed_tags.as_deref());
@@ -68,7 +70,7 @@ fn update(name: &str, spec: &Map<String, Value>, cluster: &Cluster) -> Option<Wr
 fn is_same_namespace(desired: &Map<String, Value>, cluster: &Cluster) -> bool {
     let wanted = desired.get("serviceConnectDefaults").and_then(|defaults| defaults["namespace"].as_str());
     let shown = cluster.json["serviceConnectDefaults"]["namespace"].as_str();
-    wanted.zip(shown).is_some_and(|(wanted, shown)| wanted == shown || !wanted.starts_with("arn:"))
+    wanted.zip(shown).is_some_and(|(wanted, shown)| wanted == shown || !(wanted.is_empty() || wanted.starts_with("arn:")))
 }
 
 fn put_capacity(name: &str, spec: &Map<String, Value>, cluster: &Cluster) -> Option<Write> {

@@ -4,10 +4,11 @@ use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::{EcsCluster, EcsClusterStatus};
 use k8s_openapi::jiff::Timestamp;
 
-use super::{Cluster, ClusterExt, ObservedCluster};
+use super::{Cluster, ClusterExt, OWN_MEMBERS, ObservedCluster, RESETS};
 use crate::aws::tags;
 use crate::k8s::conditions::{State, Verdict, conditions};
-use crate::reconcile::plan::Outcome;
+use crate::reconcile::plan::{Outcome, request};
+use crate::reconcile::reset::applied;
 
 pub(super) fn status(
     object: &EcsCluster,
@@ -22,6 +23,7 @@ pub(super) fn status(
     }
     if *outcome == Outcome::InSync {
         status.managed_tags = tags::managed(object.spec.tags.as_deref());
+        status.applied_members = applied(&request(&object.spec, OWN_MEMBERS), RESETS);
     }
     let verdict = outcome.verdict().unwrap_or_else(|| running(object, cluster.flatten()));
     status.conditions = conditions(&status.conditions, &verdict, object.metadata.generation, now);

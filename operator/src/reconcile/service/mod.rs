@@ -15,6 +15,7 @@ use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 
 use super::plan::{Outcome, Plan, Write};
+use super::reset::Reset;
 use super::{Context, Kind, references};
 use crate::aws::observer::{Pace, ServiceKey};
 use crate::aws::tags::Owner;
@@ -23,6 +24,29 @@ pub use observe::{Deployment, ObservedService, Service};
 
 /// Members of the spec that are ours and not the API's.
 const OWN_MEMBERS: &[&str] = &["adoptionPolicy", "clusterRef", "deletionPolicy", "taskDefinitionRef"];
+
+/// How each member is taken back that ECS keeps when an update leaves it out.
+const RESETS: &[Reset] = &[
+    ("capacityProviderStrategy", "[]"),
+    ("deploymentConfiguration.alarms", r#"{"alarmNames":[],"enable":false,"rollback":false}"#),
+    ("deploymentConfiguration.bakeTimeInMinutes", "0"),
+    ("deploymentConfiguration.deploymentCircuitBreaker", r#"{"enable":false,"rollback":false}"#),
+    ("deploymentConfiguration.lifecycleHooks", "[]"),
+    ("deploymentConfiguration.strategy", r#""ROLLING""#),
+    ("enableECSManagedTags", "false"),
+    ("enableExecuteCommand", "false"),
+    ("gatewayConnectors", "[]"),
+    ("healthCheckGracePeriodSeconds", "0"),
+    ("loadBalancers", "[]"),
+    ("placementConstraints", "[]"),
+    ("placementStrategy", "[]"),
+    ("platformVersion", r#""LATEST""#),
+    ("propagateTags", r#""NONE""#),
+    ("serviceConnectConfiguration", r#"{"enabled":false}"#),
+    ("serviceRegistries", "[]"),
+    ("volumeConfigurations", "[]"),
+    ("vpcLatticeConfigurations", "[]"),
+];
 
 /// Names that only EcsService has.
 pub trait ServiceExt {

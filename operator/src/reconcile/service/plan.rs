@@ -4,7 +4,7 @@ use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::{AdoptionPolicy, DeletionPolicy, EcsService};
 use serde_json::{Map, Value, json};
 
-use super::{Kind, OWN_MEMBERS, ObservedService, Service};
+use super::{Kind, OWN_MEMBERS, ObservedService, RESETS, Service};
 use crate::aws::Operation;
 use crate::aws::drift::drift;
 use crate::aws::observer::{ServiceKey, family_of};
@@ -12,6 +12,7 @@ use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
 use crate::k8s::conditions;
 use crate::reconcile::plan::{Obstacle, Plan, Write, claim, hash, request, tag_writes};
 use crate::reconcile::references::Resolved;
+use crate::reconcile::reset::with_resets;
 
 /// Members that UpdateService does not take, or that have a call of their own.
 const NOT_UPDATABLE: &[&str] = &["cluster", "serviceName", "launchType", "role", "schedulingStrategy", "tags", "taskDefinition"];
@@ -157,7 +158,8 @@ fn writes(
     let managed = object.status.as_ref().and_then(|status| status.managed_tags.as_deref());
     let present = service.tags();
     let resend = present.0.get(SPEC_HASH) != desired.0.get(SPEC_HASH);
-    let update = update(key, spec, task_definition, service, resend);
+    let applied = object.status.as_ref().and_then(|status| status.applied_members.as_deref());
+    let update = update(key, &with_resets(spec, applied, RESETS), task_definition, service, resend);
     update.into_iter().chain(tag_writes(&key.to_string(), &service.service_arn, &desired, &present, managed)).collect()
 }
 

@@ -5,11 +5,12 @@ use ecs_operator_crds::v1beta1::service::{DeploymentStatus, FailedDeployment};
 use ecs_operator_crds::v1beta1::{EcsService, EcsServiceStatus};
 use k8s_openapi::jiff::Timestamp;
 
-use super::{Deployment, ObservedService, Service};
+use super::{Deployment, OWN_MEMBERS, ObservedService, RESETS, Service};
 use crate::aws::tags;
 use crate::k8s::conditions::{State, Verdict, conditions};
-use crate::reconcile::plan::Outcome;
+use crate::reconcile::plan::{Outcome, request};
 use crate::reconcile::references::Resolved;
+use crate::reconcile::reset::applied;
 
 pub(super) fn status(
     object: &EcsService,
@@ -23,6 +24,7 @@ pub(super) fn status(
     }
     if *outcome == Outcome::InSync {
         status.managed_tags = tags::managed(object.spec.tags.as_deref());
+        status.applied_members = applied(&request(&object.spec, OWN_MEMBERS), RESETS);
         status.failed_deployment = None;
     }
     if let Some(failed) = observed.and_then(|observed| failed(object, observed, outcome)) {

@@ -191,6 +191,39 @@ fn members_that_ecs_does_not_show_are_sent_once_when_they_change() {
 }
 
 #[test]
+fn members_that_the_spec_drops_are_set_back_once() {
+    let rows = [
+        ("loadBalancers", json!([{"targetGroupArn": "t"}]), json!({"loadBalancers": []})),
+        ("serviceConnectConfiguration", json!({"enabled": true}), json!({"serviceConnectConfiguration": {"enabled": false}})),
+        (
+            "deploymentConfiguration",
+            json!({"deploymentCircuitBreaker": {"enable": true, "rollback": true}, "maximumPercent": 200}),
+            json!({"deploymentConfiguration": {"deploymentCircuitBreaker": {"enable": false, "rollback": false}}}),
+        ),
+    ];
+    for (member, value, reset) in rows {
+        let mut before = spec();
+        before[member] = value.clone();
+        let mut shown = with(&json!({member: value}));
+        let tags = writes(planned(&before, None))[0].request["tags"].clone();
+        shown["tags"] = tags;
+        let seen = observed(Some(shown.clone()));
+        let status = status::status(&object(&before, &json!({})), Some(&seen), &Outcome::InSync, Timestamp::UNIX_EPOCH);
+        let without = object(&spec(), &json!({"status": serde_json::to_value(&status).unwrap()}));
+        let update = writes(plan::plan(&without, &seen, &owner())).remove(0);
+        assert_eq!(update.operation, Operation::UpdateService, "{member}");
+        let (name, value) = reset.as_object().unwrap().iter().next().unwrap();
+        assert_eq!(update.request[name], *value);
+
+        // Once AWS shows it, nothing is left to do, and nothing is remembered.
+        let after = with(&reset);
+        assert_eq!(plan::plan(&without, &observed(Some(after.clone())), &owner()), Plan::InSync, "{member}");
+        let status = status::status(&without, Some(&observed(Some(after))), &Outcome::InSync, Timestamp::UNIX_EPOCH);
+        assert_eq!(status.applied_members, None, "{member}");
+    }
+}
+
+#[test]
 fn a_literal_family_runs_whatever_revision_ecs_took() {
     let rows = [("web", true), ("web:3", true), (REVISION, true), ("web:4", false), ("webs", false)];
     for (literal, in_sync) in rows {
