@@ -115,6 +115,28 @@ pub(crate) async fn tags_follow_the_spec_and_foreign_tags_stay(world: &World) ->
     scenario.end().await
 }
 
+pub(crate) async fn what_the_spec_drops_is_set_back(world: &World) -> Result<()> {
+    let scenario = world.scenario("drop").await?;
+    scenario.kubectl.apply(SAMPLES)?;
+    scenario.wait_ready(&OBJECTS)?;
+    let breaker = "    deploymentCircuitBreaker:\n      enable: true\n      rollback: true\n";
+    let without = SAMPLES.replace(breaker, "");
+    ensure!(without != SAMPLES, "the sample has the circuit breaker that this test drops");
+    scenario.kubectl.apply(&without)?;
+    wait::until("the circuit breaker", PATIENCE, async || {
+        let described = scenario.outsider.describe_services().cluster("shop").services("web").send().await?;
+        let configuration = described.services()[0].deployment_configuration().context("a configuration")?.clone();
+        let breaker = configuration.deployment_circuit_breaker();
+        ensure!(breaker.is_some_and(|breaker| !breaker.enable() && !breaker.rollback()), "{configuration:?}");
+        Ok(())
+    })
+    .await?;
+    scenario.wait_ready(&OBJECTS)?;
+    ensure!(scenario.ledger.counts().of("UpdateService") == 1, "{:?}", scenario.ledger.counts());
+    scenario.is_quiet().await?;
+    scenario.end().await
+}
+
 pub(crate) async fn kubectl_explains_prints_and_waits(world: &World) -> Result<()> {
     let scenario = world.scenario("kubectl").await?;
     scenario.kubectl.apply(SAMPLES)?;

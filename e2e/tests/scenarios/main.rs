@@ -53,6 +53,8 @@ fn main() -> Result<ExitCode> {
         basics::tags_follow_the_spec_and_foreign_tags_stay,
         basics::kubectl_explains_prints_and_waits,
         corpus::real_documents_reach_aws_whole,
+        corpus::samples_become_ready,
+        basics::what_the_spec_drops_is_set_back,
         corpus::samples_are_admitted_and_reach_aws_whole,
         deletion::objects_go_in_every_order,
         deletion::a_cluster_waits_for_what_others_run_in_it,
