@@ -77,6 +77,7 @@ fn main() -> Result<ExitCode> {
         second_server::moto_holds_what_we_ask_for,
         trouble::a_missing_reference_starts_the_service_when_it_appears,
         trouble::the_schema_refuses_with_words,
+        trouble::a_service_that_does_not_fit_its_task_definition_is_told_before_aws,
         trouble::a_refusal_of_aws_is_told_once_and_mended_by_a_new_spec,
     ];
     let conclusion = libtest_mimic::run(&arguments, trials);

@@ -5,9 +5,8 @@ use e2e::aws_server::{self, AwsServer, Kind};
 use e2e::ledger::Ledger;
 use e2e::world::World;
 
-use crate::basics::{OBJECTS, SAMPLES, SERVICE};
-
-/// moto keeps services, but starts no task of theirs: they are set to none.
+/// moto keeps services and starts no task of theirs, so they are set to none; it fails for networks that it does not know, so
+/// the service has none; nor does it know launch type EXTERNAL.
 pub(crate) async fn moto_holds_what_we_ask_for(world: &World) -> Result<()> {
     let mut scenario = world.scenario_without_operator("moto").await?;
     let mut server = AwsServer::start(Kind::Moto, &world.dir.join(&scenario.namespace)).await?;
@@ -15,12 +14,11 @@ pub(crate) async fn moto_holds_what_we_ask_for(world: &World) -> Result<()> {
     scenario.options.environment = aws_server::environment(&scenario.ledger.aws_url, &scenario.account);
     scenario.start_operator()?;
     scenario.operator()?.ready().await?;
-    // moto has no such subnets, and forgets deploymentConfiguration.
-    let (kept, _) = SAMPLES.split_once("  networkConfiguration:").expect("the sample has one");
-    let samples = kept.replace("desiredCount: 2", "desiredCount: 0");
-    scenario.kubectl.apply(&samples)?;
-    scenario.wait_ready(&OBJECTS[..2])?;
-    scenario.until(SERVICE, |service| service["status"]["revision"] == "web:1").await?;
+    let service = include_str!("../../../samples/cases/external.yaml");
+    let service = service.replace("desiredCount: 1", "desiredCount: 0").replace("EXTERNAL", "EC2");
+    scenario.kubectl.apply(&format!("{}---\n{service}", include_str!("../../../samples/cluster.yaml")))?;
+    scenario.wait_ready(&["ecscluster/shop", "ecstaskdefinition/edge"])?;
+    scenario.until("ecsservice/edge", |service| service["status"]["revision"] == "edge:1").await?;
     ensure!(scenario.ledger.counts().writes() == 3, "{:?}", scenario.ledger.counts());
     scenario.kubectl.run(&["delete", "ecs", "--all"])?;
     scenario.until_empty().await?;

@@ -62,6 +62,18 @@ pub(crate) async fn the_schema_refuses_with_words(world: &World) -> Result<()> {
     scenario.end().await
 }
 
+pub(crate) async fn a_service_that_does_not_fit_its_task_definition_is_told_before_aws(world: &World) -> Result<()> {
+    let scenario = world.scenario("misfit").await?;
+    let balancer = "  loadBalancers: [{targetGroupArn: t, containerName: wbe, containerPort: 80}]\n  launchType";
+    scenario.kubectl.apply(&SAMPLES.replace("  launchType", balancer))?;
+    let message = scenario.until_ready_is(SERVICE, "False", "InvalidSpec").await?;
+    ensure!(message.contains("containerName wbe is no container of the task definition: it has [web, metrics]"), "{message}");
+    ensure!(scenario.ledger.counts().of("CreateService") == 0, "{:?}", scenario.ledger.counts());
+    scenario.kubectl.apply(SAMPLES)?;
+    scenario.wait_ready(&OBJECTS)?;
+    scenario.end().await
+}
+
 pub(crate) async fn a_refusal_of_aws_is_told_once_and_mended_by_a_new_spec(world: &World) -> Result<()> {
     let scenario = world.scenario("refused").await?;
     let nothing = "  taskDefinition: arn:aws:ecs:eu-central-1:111122223333:task-definition/nothing:7\n";

@@ -212,7 +212,9 @@ fn sorted(path: &str, value: &Value) -> Value {
 }
 
 fn is_same_as_absent(path: &str, value: &Value) -> bool {
-    SAME_AS_ABSENT.iter().any(|(listed, text)| *listed == path && value.to_string() == *text)
+    SAME_AS_ABSENT
+        .iter()
+        .any(|(listed, text)| *listed == path && serde_json::from_str::<Value>(text).is_ok_and(|same| same == *value))
 }
 
 fn sort_key<'a>(element: &'a Value, key: Option<&str>) -> Cow<'a, str> {

@@ -80,6 +80,12 @@ pub fn task_definition_of(service: &EcsService, stores: &Stores) -> Resolved {
     )
 }
 
+/// The EcsTaskDefinition that `service` refers to, if it exists.
+#[must_use]
+pub fn task_definition_object(service: &EcsService, stores: &Stores) -> Option<Arc<EcsTaskDefinition>> {
+    stores.task_definitions.get(&same_namespace(service, service.spec.task_definition_ref.as_ref()?))
+}
+
 /// Whether somebody else carries out the deployments of the service, by task sets.
 fn is_external(service: &EcsService) -> bool {
     service.spec.deployment_controller.as_ref().is_some_and(|controller| controller.type_ == "EXTERNAL")

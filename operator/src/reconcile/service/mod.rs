@@ -1,6 +1,7 @@
 //! EcsService.
 
 mod apply;
+mod fit;
 mod observe;
 mod plan;
 mod status;

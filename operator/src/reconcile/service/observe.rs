@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::ServiceExt;
+use super::fit::misfit;
 use crate::aws::observer::{Answer, Seen, ServiceKey};
 use crate::aws::tags::Tags;
 use crate::aws::{Fault, FaultClass, Freshness, Operation};
@@ -26,6 +27,8 @@ pub struct ObservedService {
     pub cluster_obstacle: Option<Obstacle>,
     /// The task definition that the service shall run.
     pub task_definition: Resolved,
+    /// What the service says that its task definition does not bear out, in words; `None` when the two fit.
+    pub misfit: Option<String>,
     /// The service; `None` when there is none of that name.
     pub service: Option<Service>,
 }
@@ -104,6 +107,8 @@ pub(super) async fn observe(object: &EcsService, context: &Context, freshness: F
         key,
         cluster_obstacle: cluster.obstacle,
         task_definition: references::task_definition_of(object, &context.stores),
+        misfit: references::task_definition_object(object, &context.stores)
+            .and_then(|definition| misfit(&object.spec, &definition.spec)),
         service: read(&seen)?,
     })
 }

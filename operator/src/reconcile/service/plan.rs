@@ -27,6 +27,9 @@ pub(super) fn plan(object: &EcsService, observed: &ObservedService, owner: &Owne
         return delete(object, observed, owner);
     }
     let ObservedService { key, service, .. } = observed;
+    if let (Ok(_), Some(misfit)) = (target(observed), &observed.misfit) {
+        return Plan::stall(Reason::InvalidSpec, misfit.clone());
+    }
     let Some(service) = service else {
         return match target(observed) {
             Ok(task_definition) => Plan::Write(vec![create(object, key, task_definition, owner)]),
@@ -173,7 +176,7 @@ fn update(
 ) -> Option<Write> {
     let mut desired = spec.clone();
     desired.retain(|name, _| !NOT_UPDATABLE.contains(&name.as_str()) && !UNSEEN.contains(&name.as_str()));
-    let mut paths = drift(&desired.clone().into(), &service.json);
+    let mut paths = drift(&in_one_order(&desired.clone().into()), &in_one_order(&service.json));
     desired.retain(|name, _| paths.iter().any(|path| path.split('.').next() == Some(name)));
     if resend {
         let unseen = unseen(spec);
@@ -196,6 +199,23 @@ fn update(
     desired.insert("service".to_owned(), key.name.clone().into());
     let note = format!("Updated {key}: {}", paths.join(", "));
     Some(Write { operation: Operation::UpdateService, request: desired.into(), note })
+}
+
+/// The document with the two target groups of each load balancer in alphabetical order: with every deployment that shifts
+/// traffic ECS swaps them, and to swap them back would pin the service to one of them.
+fn in_one_order(document: &Value) -> Value {
+    let mut document = document.clone();
+    for balancer in document["loadBalancers"].as_array_mut().into_iter().flatten() {
+        let (one, other) =
+            (balancer["targetGroupArn"].clone(), balancer["advancedConfiguration"]["alternateTargetGroupArn"].clone());
+        if let (Some(first), Some(second)) = (one.as_str(), other.as_str())
+            && first > second
+        {
+            balancer["targetGroupArn"] = other;
+            balancer["advancedConfiguration"]["alternateTargetGroupArn"] = one;
+        }
+    }
+    document
 }
 
 /// `wanted` is an ARN, `family:revision`, or `family`, which means any revision of it: ECS took the newest when it was set.

@@ -90,6 +90,7 @@ fn observed(service: Option<Value>) -> ObservedService {
         key: ServiceKey { cluster: "shop".into(), name: "web".into() },
         cluster_obstacle: None,
         task_definition: Resolved::To(REVISION.into()),
+        misfit: None,
         service: read(&Seen { at, answer }).expect("a valid answer"),
     }
 }
@@ -221,6 +222,30 @@ fn members_that_the_spec_drops_are_set_back_once() {
         let status = status::status(&without, Some(&observed(Some(after))), &Outcome::InSync, Timestamp::UNIX_EPOCH);
         assert_eq!(status.applied_members, None, "{member}");
     }
+}
+
+#[test]
+fn swapped_target_groups_are_no_drift_and_other_ones_are() {
+    let balancer = |one: &str, other: &str| {
+        json!([{"targetGroupArn": one, "containerName": "web", "containerPort": 80,
+            "advancedConfiguration": {"alternateTargetGroupArn": other, "productionListenerRule": "r", "roleArn": "a"}}])
+    };
+    let mut spec = spec();
+    spec["loadBalancers"] = balancer("blue", "green");
+    for (shown, in_sync) in
+        [(balancer("blue", "green"), true), (balancer("green", "blue"), true), (balancer("blue", "red"), false)]
+    {
+        let plan = planned(&spec, Some(with(&json!({"loadBalancers": shown}))));
+        assert_eq!(plan == Plan::InSync, in_sync, "{shown}");
+    }
+}
+
+#[test]
+fn a_service_that_does_not_fit_its_task_definition_is_not_sent() {
+    let mut misfit = observed(None);
+    misfit.misfit = Some("loadBalancers[].containerName".into());
+    let plan = plan::plan(&object(&spec(), &json!({})), &misfit, &owner());
+    assert_eq!(plan, Plan::stall(Reason::InvalidSpec, "loadBalancers[].containerName"));
 }
 
 #[test]
