@@ -18,6 +18,17 @@ pub const GROUP: &str = "ecs-operator.dev";
 /// The finalizer that holds an object back until what it made in AWS is gone.
 pub const FINALIZER: &str = "ecs-operator.dev/finalizer";
 
+/// Annotation that asks for a look at AWS now: one for each new value, which the status then echoes in
+/// `lastHandledReconcileAt`. The value is free, a time is usual.
+pub const RECONCILE_AT: &str = "ecs-operator.dev/reconcileAt";
+
+/// The same, as Flux writes it (`flux reconcile`).
+pub const FLUX_REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
+
+/// Annotation on an EcsService that asks for new tasks of the same revision: one forced deployment for each new value, which
+/// the status then echoes in `lastHandledRestartAt`. The value is free, a time (RFC 3339) is usual.
+pub const RESTARTED_AT: &str = "ecs-operator.dev/restartedAt";
+
 /// All custom resource definitions, in the order in which a reader meets them.
 #[must_use]
 pub fn all() -> Vec<CustomResourceDefinition> {

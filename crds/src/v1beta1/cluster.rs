@@ -175,6 +175,8 @@ pub struct EcsClusterStatus {
     pub registered_container_instances_count: Option<i32>,
     /// Members that the spec had when AWS was last in sync and that have to be set back when it drops them.
     pub applied_members: Option<Vec<String>>,
+    /// Value of the annotation `ecs-operator.dev/reconcileAt` or `reconcile.fluxcd.io/requestedAt` that was answered last.
+    pub last_handled_reconcile_at: Option<String>,
     /// Keys of the tags that the operator set because the spec lists them, to remove those that the spec drops.
     pub managed_tags: Option<Vec<String>>,
 }

@@ -115,6 +115,41 @@ pub(crate) async fn tags_follow_the_spec_and_foreign_tags_stay(world: &World) ->
     scenario.end().await
 }
 
+pub(crate) async fn kubectl_scales_restarts_and_asks_for_a_look(world: &World) -> Result<()> {
+    let scenario = world.scenario("commands").await?;
+    scenario.kubectl.apply(SAMPLES)?;
+    scenario.wait_ready(&OBJECTS)?;
+    scenario.kubectl.run(&["scale", SERVICE, "--replicas=4"])?;
+    scenario.until(SERVICE, |service| service["status"]["runningCount"] == 4).await?;
+    scenario.wait_ready(&OBJECTS)?;
+    let scale = scenario.kubectl.run(&["get", SERVICE, "--subresource=scale", "-o", "json"])?;
+    let scale: serde_json::Value = serde_json::from_str(&scale)?;
+    ensure!(scale["spec"]["replicas"] == 4 && scale["status"]["replicas"] == 4, "{scale}");
+    ensure!(scale["status"]["selector"].as_str().is_some_and(|selector| selector.starts_with("ecs-operator.dev/")), "{scale}");
+    let refusal = scenario.kubectl.run(&["scale", SERVICE, "--replicas=-1"]).expect_err("a count below 0").to_string();
+    ensure!(refusal.contains("replicas"), "{refusal}");
+
+    scenario.is_quiet().await?;
+    let deployment = scenario.get(SERVICE)?["status"]["deployments"][0]["id"].clone();
+    scenario.kubectl.run(&["annotate", SERVICE, "ecs-operator.dev/restartedAt=2099-01-01T00:00:00Z"])?;
+    let restarted =
+        scenario.until(SERVICE, |service| service["status"]["lastHandledRestartAt"] == "2099-01-01T00:00:00Z").await?;
+    ensure!(restarted["status"]["deployments"][0]["id"] != deployment, "{restarted}");
+    scenario.wait_ready(&OBJECTS)?;
+    scenario.is_quiet().await?;
+    let forced = scenario.ledger.calls().into_iter().filter(|call| call.request["forceNewDeployment"] == true).count();
+    ensure!(forced == 1, "{forced} forced deployments");
+
+    let looks = scenario.ledger.counts().of("ListTaskDefinitions");
+    for (object, annotation) in [(OBJECTS[1], "ecs-operator.dev/reconcileAt"), (OBJECTS[0], "reconcile.fluxcd.io/requestedAt")] {
+        scenario.kubectl.run(&["annotate", object, &format!("{annotation}=now-1")])?;
+        scenario.until(object, |found| found["status"]["lastHandledReconcileAt"] == "now-1").await?;
+    }
+    ensure!(scenario.ledger.counts().of("ListTaskDefinitions") > looks, "{:?}", scenario.ledger.counts());
+    scenario.is_quiet().await?;
+    scenario.end().await
+}
+
 pub(crate) async fn what_the_spec_drops_is_set_back(world: &World) -> Result<()> {
     let scenario = world.scenario("drop").await?;
     scenario.kubectl.apply(SAMPLES)?;

@@ -54,6 +54,7 @@ fn main() -> Result<ExitCode> {
         basics::kubectl_explains_prints_and_waits,
         corpus::real_documents_reach_aws_whole,
         corpus::samples_become_ready,
+        basics::kubectl_scales_restarts_and_asks_for_a_look,
         basics::what_the_spec_drops_is_set_back,
         corpus::samples_are_admitted_and_reach_aws_whole,
         deletion::objects_go_in_every_order,

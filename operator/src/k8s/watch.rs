@@ -12,7 +12,8 @@ use kube::{Api, ResourceExt};
 
 use super::finalizer;
 use crate::http::Readiness;
-use crate::reconcile::Kind;
+use crate::reconcile::{Kind, requested};
+use ecs_operator_crds::RESTARTED_AT;
 use ecs_operator_crds::v1beta1::shared::Status;
 
 /// How often the operator asks again whether a kind is installed and readable.
@@ -111,11 +112,16 @@ pub async fn watch<K: Kind>(
     }
 }
 
-/// What of an object calls for a look: its spec, its deletion, our finalizer.
-type Trigger = (Option<i64>, bool, bool);
+/// What of an object calls for a look: its spec, its deletion, our finalizer, what its annotations ask for.
+type Trigger = (Option<i64>, bool, bool, [Option<String>; 2]);
 
 fn applied<K: Kind>(object: &K, triggers: &mut HashMap<ObjectRef<K>, (String, Trigger)>, wake: &impl Fn(Change<'_, K>)) {
-    let trigger = (object.meta().generation, object.meta().deletion_timestamp.is_some(), finalizer::is_set(object));
+    let trigger = (
+        object.meta().generation,
+        object.meta().deletion_timestamp.is_some(),
+        finalizer::is_set(object),
+        [requested(object), object.annotations().get(RESTARTED_AT).cloned()],
+    );
     let identity = (object.uid().unwrap_or_default(), trigger);
     let before = triggers.insert(ObjectRef::from_obj(object), identity.clone());
     // A status that does not speak of the present spec was wiped or never written.

@@ -11,8 +11,9 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
 
+use super::memory::Memory;
 use super::plan::{Outcome, Plan, Write};
-use super::{Context, Kind};
+use super::{Context, Kind, requested};
 use crate::aws::observer::Pace;
 use crate::aws::tags::Owner;
 use crate::aws::{Fault, Freshness};
@@ -118,7 +119,13 @@ fn remember<K: Kind>(written: &K, context: &Context) {
 async fn act<K: Kind>(object: &K, context: &Context) -> Acted<K::Observed> {
     let began = Instant::now();
     let owner = context.owner(object);
-    let mut observed = match object.observe(context, Freshness::Any).await {
+    let asked = is_asked(object);
+    if asked {
+        // Whoever asks for a look wants what was refused to be tried again too.
+        context.memories.with(&owner.uid, Memory::forgive);
+    }
+    let freshness = if asked { Freshness::Since(began) } else { Freshness::Any };
+    let mut observed = match object.observe(context, freshness).await {
         Ok(observed) => observed,
         Err(fault) => return Acted::new(None, Outcome::Failed(fault)),
     };
@@ -141,6 +148,12 @@ async fn act<K: Kind>(object: &K, context: &Context) -> Acted<K::Observed> {
     let mut acted = Acted { planned: writes, ..Acted::new(Some(observed), Outcome::Unfinished) };
     send(object, context, &owner, &mut acted).await;
     acted
+}
+
+/// Whether an annotation asks for a look that the status has not answered yet.
+fn is_asked<K: Kind>(object: &K) -> bool {
+    let mut status = object.status().cloned().unwrap_or_default();
+    requested(object).is_some_and(|request| status.last_handled_reconcile_at().as_ref() != Some(&request))
 }
 
 /// Sends the planned writes, one after the other, and looks whether that was enough.
@@ -204,7 +217,11 @@ async fn conclude<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Obser
     let after = match outcome {
         // Waiting for one's turn is no news.
         Outcome::Queued(_) if sent.is_empty() => before.clone(),
-        _ => object.status_after(observed, outcome, Timestamp::now()),
+        _ => {
+            let mut after = object.status_after(observed, outcome, Timestamp::now());
+            *after.last_handled_reconcile_at() = requested(object);
+            after
+        }
     };
     let ready = conditions::is_ready(after.conditions());
     let stalled = outcome.verdict().is_some_and(|verdict| verdict.state == conditions::State::Stalled);

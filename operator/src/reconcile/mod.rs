@@ -17,6 +17,7 @@ use std::time::Instant;
 
 use ecs_operator_crds::v1beta1::shared::Status;
 use ecs_operator_crds::v1beta1::{AdoptionPolicy, DeletionPolicy, EcsCluster, EcsService, EcsTaskDefinition};
+use ecs_operator_crds::{FLUX_REQUESTED_AT, RECONCILE_AT};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::jiff::Timestamp;
 use kube::core::object::HasStatus;
@@ -83,6 +84,12 @@ impl Context {
             uid: object.uid().unwrap_or_default(),
         }
     }
+}
+
+/// The look at AWS that somebody asks for by annotation.
+pub fn requested(object: &impl ResourceExt) -> Option<String> {
+    let annotations = object.annotations();
+    [RECONCILE_AT, FLUX_REQUESTED_AT].into_iter().find_map(|name| annotations.get(name)).cloned()
 }
 
 /// A kind of custom resource, as the driver sees it.

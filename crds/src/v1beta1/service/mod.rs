@@ -56,6 +56,11 @@ use super::shared::{
     namespaced,
     status = "EcsServiceStatus",
     derive = "PartialEq",
+    scale(
+        spec_replicas_path = ".spec.desiredCount",
+        status_replicas_path = ".status.runningCount",
+        label_selector_path = ".status.selector"
+    ),
     selectable = ".spec.cluster",
     selectable = ".spec.clusterRef.name",
     selectable = ".spec.taskDefinitionRef.name",
@@ -186,6 +191,12 @@ pub struct EcsServiceStatus {
     pub failed_deployment: Option<FailedDeployment>,
     /// Members that the spec had when AWS was last in sync and that have to be set back when it drops them.
     pub applied_members: Option<Vec<String>>,
+    /// Value of the annotation `ecs-operator.dev/reconcileAt` or `reconcile.fluxcd.io/requestedAt` that was answered last.
+    pub last_handled_reconcile_at: Option<String>,
+    /// Value of the annotation `ecs-operator.dev/restartedAt` that was answered last.
+    pub last_handled_restart_at: Option<String>,
+    /// Label selector of the scale subresource. Tasks are no Pods, so it matches nothing.
+    pub selector: Option<String>,
     /// Keys of the tags that the operator set because the spec lists them, to remove those that the spec drops.
     pub managed_tags: Option<Vec<String>>,
 }

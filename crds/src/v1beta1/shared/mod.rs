@@ -23,6 +23,8 @@ pub trait Status {
     fn observed_generation(&self) -> Option<i64>;
     /// Ready, and Reconciling or Stalled while true.
     fn conditions(&self) -> &[Condition];
+    /// The last request for a look at AWS that was answered.
+    fn last_handled_reconcile_at(&mut self) -> &mut Option<String>;
 }
 
 macro_rules! status {
@@ -34,6 +36,10 @@ macro_rules! status {
 
             fn conditions(&self) -> &[Condition] {
                 &self.conditions
+            }
+
+            fn last_handled_reconcile_at(&mut self) -> &mut Option<String> {
+                &mut self.last_handled_reconcile_at
             }
         }
     };

@@ -130,6 +130,8 @@ pub struct EcsTaskDefinitionStatus {
     pub revision: Option<i32>,
     /// Hash of the request that made the current revision; also its tag `ecs-operator.dev/spec-hash`.
     pub spec_hash: Option<String>,
+    /// Value of the annotation `ecs-operator.dev/reconcileAt` or `reconcile.fluxcd.io/requestedAt` that was answered last.
+    pub last_handled_reconcile_at: Option<String>,
     /// Keys of the tags that the operator set because the spec lists them, to remove those that the spec drops.
     pub managed_tags: Option<Vec<String>>,
 }

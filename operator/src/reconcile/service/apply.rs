@@ -2,6 +2,11 @@
 
 use std::time::Instant;
 
+use ecs_operator_crds::RESTARTED_AT;
+use ecs_operator_crds::v1beta1::EcsService;
+use kube::ResourceExt;
+
+use super::plan::is_restart;
 use super::{ObservedService, observe};
 use crate::aws::observer::{Answer, written};
 use crate::aws::{Fault, Freshness, Operation, Permit};
@@ -10,6 +15,7 @@ use crate::reconcile::driver::incomplete;
 use crate::reconcile::plan::Write;
 
 pub(super) async fn apply(
+    object: &EcsService,
     context: &Context,
     observed: &ObservedService,
     write: &Write,
@@ -32,7 +38,8 @@ pub(super) async fn apply(
             services.enter(key, answer)
         }
     };
-    Ok(ObservedService { at: seen.at, service: observe::read(&seen)?, ..observed.clone() })
+    let restarted = if is_restart(write) { object.annotations().get(RESTARTED_AT).cloned() } else { observed.restarted.clone() };
+    Ok(ObservedService { at: seen.at, service: observe::read(&seen)?, restarted, ..observed.clone() })
 }
 
 fn is_gone(fault: &Fault) -> bool {

@@ -83,7 +83,7 @@ impl Kind for EcsService {
         write: &Write,
         permit: Permit,
     ) -> Result<ObservedService, Fault> {
-        apply::apply(context, observed, write, permit).await
+        apply::apply(self, context, observed, write, permit).await
     }
 
     fn status_after(&self, observed: Option<&ObservedService>, outcome: &Outcome, now: Timestamp) -> EcsServiceStatus {

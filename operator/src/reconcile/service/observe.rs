@@ -29,6 +29,8 @@ pub struct ObservedService {
     pub task_definition: Resolved,
     /// What the service says that its task definition does not bear out, in words; `None` when the two fit.
     pub misfit: Option<String>,
+    /// The restart that was just carried out; value of the annotation.
+    pub restarted: Option<String>,
     /// The service; `None` when there is none of that name.
     pub service: Option<Service>,
 }
@@ -80,6 +82,8 @@ pub struct Deployment {
     pub pending_count: Option<i32>,
     /// Tasks that failed.
     pub failed_tasks: Option<i32>,
+    /// When it began, as ECS writes it: seconds since 1970.
+    pub created_at: Option<Value>,
     /// IN_PROGRESS, COMPLETED or FAILED.
     pub rollout_state: Option<String>,
     /// Why.
@@ -107,6 +111,7 @@ pub(super) async fn observe(object: &EcsService, context: &Context, freshness: F
         key,
         cluster_obstacle: cluster.obstacle,
         task_definition: references::task_definition_of(object, &context.stores),
+        restarted: None,
         misfit: references::task_definition_object(object, &context.stores)
             .and_then(|definition| misfit(&object.spec, &definition.spec)),
         service: read(&seen)?,

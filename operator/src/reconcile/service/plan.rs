@@ -1,7 +1,10 @@
 //! Second door of EcsService: what has to be done. Pure.
 
+use ecs_operator_crds::RESTARTED_AT;
 use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::{AdoptionPolicy, DeletionPolicy, EcsService};
+use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt;
 use serde_json::{Map, Value, json};
 
 use super::{Kind, OWN_MEMBERS, ObservedService, RESETS, Service};
@@ -51,7 +54,14 @@ pub(super) fn plan(object: &EcsService, observed: &ObservedService, owner: &Owne
         Ok(Some(task_definition)) if let Some(message) = given_up(object, service, task_definition) => {
             Plan::stall(Reason::DeploymentFailed, message)
         }
-        Ok(task_definition) => Plan::writes(writes(object, key, &spec, task_definition, service, owner)),
+        Ok(task_definition) => {
+            let mut writes = writes(object, key, &spec, task_definition, service, owner);
+            if writes.is_empty() {
+                // On its own, so that a pass that does more cannot do it twice.
+                writes.extend(restart(object, observed, service));
+            }
+            Plan::writes(writes)
+        }
         Err(obstacle) => Plan::Wait(obstacle),
     }
 }
@@ -199,6 +209,37 @@ fn update(
     desired.insert("service".to_owned(), key.name.clone().into());
     let note = format!("Updated {key}: {}", paths.join(", "));
     Some(Write { operation: Operation::UpdateService, request: desired.into(), note })
+}
+
+/// The forced deployment that the annotation asks for and that has not been yet.
+///
+/// It is remembered in the status. Should that get lost after the call, a deployment that began after the time in the
+/// annotation shows that it was done.
+fn restart(object: &EcsService, observed: &ObservedService, service: &Service) -> Option<Write> {
+    let value = object.annotations().get(RESTARTED_AT)?;
+    let known = object.status.as_ref().and_then(|status| status.last_handled_restart_at.as_ref());
+    if known == Some(value) || observed.restarted.as_ref() == Some(value) || has_begun_since(value, service) {
+        return None;
+    }
+    let key = &observed.key;
+    let request = json!({"cluster": key.cluster, "service": key.name, "forceNewDeployment": true});
+    let note = format!("Restarted {key}, as asked for at {value}");
+    Some(Write { operation: Operation::UpdateService, request, note })
+}
+
+/// Whether a write of this plan is a restart: a new strategy forces a deployment too, but changes something.
+pub(super) fn is_restart(write: &Write) -> bool {
+    write.request["forceNewDeployment"] == true && write.request["capacityProviderStrategy"].is_null()
+}
+
+fn has_begun_since(value: &str, service: &Service) -> bool {
+    let asked = value.parse::<Timestamp>().ok().map(Timestamp::as_second);
+    let began = service.primary().and_then(|primary| primary.created_at.as_ref()).and_then(Value::as_f64);
+    asked.zip(began).is_some_and(|(asked, began)| {
+        #[allow(clippy::cast_precision_loss, reason = "seconds since 1970 fit")]
+        let asked = asked as f64;
+        began >= asked
+    })
 }
 
 /// The document with the two target groups of each load balancer in alphabetical order: with every deployment that shifts

@@ -27,6 +27,10 @@ pub(super) fn status(
         status.applied_members = applied(&request(&object.spec, OWN_MEMBERS), RESETS);
         status.failed_deployment = None;
     }
+    if let Some(restarted) = observed.and_then(|observed| observed.restarted.clone()) {
+        status.last_handled_restart_at = Some(restarted);
+    }
+    status.selector = object.metadata.uid.as_ref().map(|uid| format!("ecs-operator.dev/service-uid={uid}"));
     if let Some(failed) = observed.and_then(|observed| failed(object, observed, outcome)) {
         status.failed_deployment = Some(failed);
     }
@@ -76,6 +80,7 @@ fn deployment(deployment: &Deployment) -> DeploymentStatus {
         failed_tasks,
         rollout_state,
         rollout_state_reason,
+        created_at: _,
     } = deployment.clone();
     DeploymentStatus {
         id,

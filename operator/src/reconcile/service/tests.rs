@@ -91,6 +91,7 @@ fn observed(service: Option<Value>) -> ObservedService {
         cluster_obstacle: None,
         task_definition: Resolved::To(REVISION.into()),
         misfit: None,
+        restarted: None,
         service: read(&Seen { at, answer }).expect("a valid answer"),
     }
 }
@@ -246,6 +247,35 @@ fn a_service_that_does_not_fit_its_task_definition_is_not_sent() {
     misfit.misfit = Some("loadBalancers[].containerName".into());
     let plan = plan::plan(&object(&spec(), &json!({})), &misfit, &owner());
     assert_eq!(plan, Plan::stall(Reason::InvalidSpec, "loadBalancers[].containerName"));
+}
+
+#[test]
+fn a_restart_is_one_forced_deployment_for_each_new_value() {
+    let asked = |value: &str, status: &Value| {
+        let metadata = json!({"annotations": {"ecs-operator.dev/restartedAt": value}});
+        object(&spec(), &json!({"metadata": metadata, "status": status}))
+    };
+    let plan = |object: &EcsService, observed: &ObservedService| plan::plan(object, observed, &owner());
+    let now = asked("2026-06-01T00:00:00Z", &json!({}));
+    let seen = observed(Some(described()));
+    let restart = writes(plan(&now, &seen)).remove(0);
+    assert_eq!(restart.request, json!({"cluster": "shop", "service": "web", "forceNewDeployment": true}));
+
+    // Carried out in this pass, remembered in the status, or visible in ECS: not again.
+    let done = ObservedService { restarted: Some("2026-06-01T00:00:00Z".into()), ..seen.clone() };
+    assert_eq!(plan(&now, &done), Plan::InSync);
+    let status = status::status(&now, Some(&done), &Outcome::InSync, Timestamp::UNIX_EPOCH);
+    let after = asked("2026-06-01T00:00:00Z", &serde_json::to_value(&status).unwrap());
+    assert_eq!(plan(&after, &seen), Plan::InSync);
+    let deployment =
+        |began: f64| json!({"deployments": [{"status": "PRIMARY", "rolloutState": "COMPLETED", "createdAt": began}]});
+    assert_eq!(plan(&now, &observed(Some(with(&deployment(1_780_272_000.5))))), Plan::InSync);
+    assert_ne!(plan(&now, &observed(Some(with(&deployment(1_780_271_999.0))))), Plan::InSync);
+    // A new value is a new restart; what else is to be changed goes first.
+    let again = asked("again", &serde_json::to_value(&status).unwrap());
+    assert_eq!(writes(plan(&again, &seen)).len(), 1);
+    let first = writes(plan(&again, &observed(Some(with(&json!({"desiredCount": 9}))))));
+    assert_eq!((first.len(), first[0].request.get("forceNewDeployment")), (1, None));
 }
 
 #[test]
