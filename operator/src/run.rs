@@ -117,21 +117,21 @@ async fn work(
         memories: Memories::default(),
     });
 
-    let wiring = Wiring { settings, kube, readiness, context, stop };
+    let wiring = Wiring { settings, kube, readiness, context: Arc::clone(&context), stop };
     tokio::join!(
-        wiring.control::<EcsCluster>(stores.clusters.clone(), cluster_writer, cluster_wakes, |change| cluster_changed(
-            &change, &stores, &wakes
-        )),
+        wiring.control::<EcsCluster>(stores.clusters.clone(), cluster_writer, cluster_wakes, |change| {
+            cluster_changed(&change, &context, &wakes);
+        }),
         wiring.control::<EcsTaskDefinition>(
             stores.task_definitions.clone(),
             task_definition_writer,
             task_definition_wakes,
             |change| {
-                task_definition_changed(&change, &stores, &wakes);
+                task_definition_changed(&change, &context, &wakes);
             }
         ),
         wiring.control::<EcsService>(stores.services.clone(), service_writer, service_wakes, |change| {
-            service_changed(&change, &stores, &wakes);
+            service_changed(&change, &context, &wakes);
         }),
     );
     Ok(())
@@ -152,7 +152,8 @@ async fn cluster_id(kube: &Client) -> Result<String, Error> {
     }
 }
 
-/// Looks for AWS credentials until there are some. Objects tell of them later, should they be lost.
+/// Looks for AWS credentials until there are some. Should they be lost later, the objects tell: the observer wakes them when
+/// its reads are refused.
 async fn await_credentials(config: aws_types::SdkConfig, readiness: Arc<Readiness>) {
     loop {
         let state = client::check_credentials(&config).await;
@@ -214,23 +215,23 @@ fn never<K>(_: Arc<K>, error: &Infallible, _: Arc<Context>) -> Action {
     match *error {}
 }
 
-fn cluster_changed(change: &Change<'_, EcsCluster>, stores: &Stores, wakes: &Wakes) {
-    let cluster = own(change, &wakes.clusters);
-    for service in references::services_of_cluster(cluster, &stores.services) {
+fn cluster_changed(change: &Change<'_, EcsCluster>, context: &Context, wakes: &Wakes) {
+    let cluster = own(change, context, &wakes.clusters);
+    for service in references::services_of_cluster(cluster, &context.stores.services) {
         send(&wakes.services, &*service);
     }
 }
 
-fn task_definition_changed(change: &Change<'_, EcsTaskDefinition>, stores: &Stores, wakes: &Wakes) {
-    let task_definition = own(change, &wakes.task_definitions);
-    for service in references::services_of_task_definition(task_definition, &stores.services) {
+fn task_definition_changed(change: &Change<'_, EcsTaskDefinition>, context: &Context, wakes: &Wakes) {
+    let task_definition = own(change, context, &wakes.task_definitions);
+    for service in references::services_of_task_definition(task_definition, &context.stores.services) {
         send(&wakes.services, &*service);
     }
 }
 
-fn service_changed(change: &Change<'_, EcsService>, stores: &Stores, wakes: &Wakes) {
-    let service = own(change, &wakes.services);
-    let (cluster, task_definition) = references::deleting_targets(service, stores);
+fn service_changed(change: &Change<'_, EcsService>, context: &Context, wakes: &Wakes) {
+    let service = own(change, context, &wakes.services);
+    let (cluster, task_definition) = references::deleting_targets(service, &context.stores);
     if let Some(cluster) = cluster {
         send(&wakes.clusters, &*cluster);
     }
@@ -239,8 +240,8 @@ fn service_changed(change: &Change<'_, EcsService>, stores: &Stores, wakes: &Wak
     }
 }
 
-/// Wakes the changed object itself where it needs a look.
-fn own<'a, K: Kind>(change: &Change<'a, K>, wake: &crate::aws::observer::Wake<K>) -> &'a K {
+/// Wakes the changed object itself where it needs a look; forgets it when it is gone, however that came about.
+fn own<'a, K: Kind>(change: &Change<'a, K>, context: &Context, wake: &crate::aws::observer::Wake<K>) -> &'a K {
     match change {
         Change::Applied { object, own } => {
             if *own {
@@ -248,7 +249,11 @@ fn own<'a, K: Kind>(change: &Change<'a, K>, wake: &crate::aws::observer::Wake<K>
             }
             object
         }
-        Change::Deleted(object) => object,
+        Change::Deleted(object) => {
+            object.watch(context, None, None);
+            context.memories.forget(&object.uid().unwrap_or_default());
+            object
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
-use super::shared::rules::{immutable, one_base, rule, tags};
+use super::shared::rules::{immutable, name_in_ecs, one_base, rule, tags};
 use super::shared::{AdoptionPolicy, CapacityProviderStrategyItem, DeletionPolicy, Tag, status};
 
 /// An ECS cluster: the group of services and tasks, and the capacity they run on.
@@ -22,6 +22,7 @@ use super::shared::{AdoptionPolicy, CapacityProviderStrategyItem, DeletionPolicy
     category = "ecs",
     doc = "An ECS cluster, managed through the ECS API.",
     namespaced,
+    validation = name_in_ecs("clusterName"),
     status = "EcsClusterStatus",
     derive = "PartialEq",
     selectable = ".spec.clusterName",

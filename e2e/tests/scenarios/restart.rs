@@ -45,6 +45,27 @@ pub(crate) async fn a_lost_reply_and_a_kill_make_no_second_revision(world: &Worl
     scenario.end().await
 }
 
+pub(crate) async fn a_lost_reply_to_an_update_makes_no_second_revision(world: &World) -> Result<()> {
+    let mut scenario = world.scenario("kill-update").await?;
+    scenario.kubectl.apply(SAMPLES)?;
+    scenario.wait_ready(&OBJECTS)?;
+    let hold = scenario.ledger.hold("RegisterTaskDefinition");
+    scenario.kubectl.apply(&SAMPLES.replace("nginx:1.29", "nginx:1.30"))?;
+    wait::until("the second revision", PATIENCE, async || {
+        ensure!(scenario.ledger.counts().of("RegisterTaskDefinition") == 2, "{:?}", scenario.ledger.counts());
+        Ok(())
+    })
+    .await?;
+    scenario.operator()?.process.kill().await?;
+    drop(hold);
+    scenario.start_operator()?;
+    scenario.until(SERVICE, |service| service["status"]["revision"] == "web:2").await?;
+    scenario.wait_ready(&OBJECTS)?;
+    scenario.is_quiet().await?;
+    ensure!(scenario.ledger.counts().of("RegisterTaskDefinition") == 2, "{:?}", scenario.ledger.counts());
+    scenario.end().await
+}
+
 pub(crate) async fn a_restarted_operator_changes_nothing(world: &World) -> Result<()> {
     let mut scenario = world.scenario("restart").await?;
     scenario.kubectl.apply(SAMPLES)?;

@@ -33,6 +33,7 @@ pub(crate) async fn the_schema_refuses_with_words(world: &World) -> Result<()> {
     let rows = [
         (SAMPLES.replace("desiredCount: 2", "desiredCount: -1"), "spec.desiredCount"),
         (SAMPLES.replace("desiredCount: 2", "desiredCont: 2"), ".spec.desiredCont: field not declared in schema"),
+        (SAMPLES.replace("  name: shop\nspec", "  name: shop.eu\nspec"), "set spec.clusterName"),
         (SAMPLES.replace("interval: 10", "interval: 1"), "spec.containerDefinitions[0].healthCheck.interval"),
         (SAMPLES.replace("  launchType", "  cluster: other\n  launchType"), "cluster and clusterRef exclude each other"),
         (SAMPLES.replace("  taskDefinitionRef:\n    name: web\n", ""), "taskDefinitionRef (an EcsTaskDefinition"),

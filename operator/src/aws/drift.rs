@@ -80,6 +80,9 @@ fn compare(path: &str, desired: &Value, observed: &Value, paths: &mut Vec<String
                 paths.push(path.to_owned());
             }
         }
+        // ECS writes `cpu` and `memory` in capitals here.
+        (Value::String(desired), Value::String(observed))
+            if path == "placementStrategy.field" && desired.eq_ignore_ascii_case(observed) => {}
         (Value::Number(desired), Value::Number(observed)) if desired.as_f64() == observed.as_f64() => {}
         (desired, observed) if desired == observed => {}
         _ => paths.push(path.to_owned()),
@@ -273,6 +276,10 @@ mod tests {
                 json!({"networkConfiguration": {"awsvpcConfiguration": {"subnets": ["b", "a"], "securityGroups": ["default"]}}}),
             ),
             (json!({"enableExecuteCommand": false, "loadBalancers": []}), json!({})),
+            (
+                json!({"placementStrategy": [{"type": "binpack", "field": "memory"}]}),
+                json!({"placementStrategy": [{"type": "binpack", "field": "MEMORY"}]}),
+            ),
             (
                 json!({"capacityProviderStrategy": [{"capacityProvider": "FARGATE"}, {"capacityProvider": "FARGATE_SPOT", "weight": 1}]}),
                 json!({"capacityProviderStrategy": [

@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::time::Duration;
 
 use aws_credential_types::provider::error::CredentialsError;
-use aws_sdk_ecs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_ecs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ecs::operation::RequestId;
 use ecs_operator_crds::condition::Reason;
 
@@ -133,7 +133,8 @@ impl Fault {
             return Self { operation, class, code: Some(code.to_owned()), message };
         }
         if has_source::<CredentialsError>(error) {
-            let message = format!("no AWS credentials: {}", DisplayErrorContext(innermost(error)));
+            // Not its Debug form: that has a request ID, and the message must be the same at each retry.
+            let message = format!("no AWS credentials: {}", innermost(error));
             return Self::new(operation, FaultClass::Credentials, message);
         }
         let message = match error {

@@ -159,15 +159,18 @@ fn is_asked<K: Kind>(object: &K) -> bool {
 /// Sends the planned writes, one after the other, and looks whether that was enough.
 async fn send<K: Kind>(object: &K, context: &Context, owner: &Owner, acted: &mut Acted<K::Observed>) {
     let Some(mut observed) = acted.observed.take() else { return };
-    for write in &acted.planned {
-        let permit = match context.aws.writer.permit(write.operation, &owner.uid) {
-            Ok(permit) => permit,
-            Err(turn) => {
-                acted.outcome = Outcome::Queued(turn);
-                acted.observed = Some(observed);
-                return;
-            }
-        };
+    // All permits before the first write: half of a plan must not wait in a queue for the other half.
+    let permits =
+        acted.planned.iter().map(|write| context.aws.writer.permit(write.operation, &owner.uid)).collect::<Result<Vec<_>, _>>();
+    let permits = match permits {
+        Ok(permits) => permits,
+        Err(turn) => {
+            acted.outcome = Outcome::Queued(turn);
+            acted.observed = Some(observed);
+            return;
+        }
+    };
+    for (write, permit) in acted.planned.iter().zip(permits) {
         match object.apply(context, &observed, write, permit).await {
             Ok(next) => observed = next,
             Err(fault) => {

@@ -13,11 +13,12 @@ use ecs_operator::aws::observer::{Observer, Sweep, Wakes};
 use ecs_operator::aws::{Aws, Calls, Scope, Writer};
 use ecs_operator::metrics::Metrics;
 use ecs_operator::reconcile::{Context, Kind, Memories, Stores, reconcile};
-use futures::channel::mpsc::unbounded;
+use ecs_operator_crds::v1beta1::EcsCluster;
+use futures::channel::mpsc::{UnboundedReceiver, unbounded};
 use kube::Client;
 use kube::client::Body;
 use kube::runtime::controller::Action;
-use kube::runtime::reflector;
+use kube::runtime::reflector::{self, ObjectRef};
 use serde_json::{Value, json};
 
 /// What ECS answers to one operation: status and body.
@@ -44,6 +45,15 @@ pub(crate) struct World {
 impl World {
     /// A world with `object` in it and an ECS that answers as `ecs` says.
     pub(crate) async fn new(object: Value, ecs: impl Fn(&str, &Value) -> Reply + Clone + Send + Sync + 'static) -> Self {
+        Self::swept(object, ecs, Duration::from_secs(86400)).await.0
+    }
+
+    /// The same, with an observer that looks by itself this often, and the clusters that it wakes.
+    pub(crate) async fn swept(
+        object: Value,
+        ecs: impl Fn(&str, &Value) -> Reply + Clone + Send + Sync + 'static,
+        every: Duration,
+    ) -> (Self, UnboundedReceiver<ObjectRef<EcsCluster>>) {
         let (object, writes) = (Arc::new(Mutex::new(object)), Arc::new(Mutex::new(Vec::new())));
         let metrics = Arc::new(Metrics::default());
         let config = aws_config::defaults(aws_config::BehaviorVersion::latest())
@@ -54,8 +64,8 @@ impl World {
             .load()
             .await;
         let calls = Arc::new(Calls::new(&config, Arc::clone(&metrics)));
-        let day = Duration::from_secs(86400);
-        let wakes = Wakes { clusters: unbounded().0, task_definitions: unbounded().0, services: unbounded().0 };
+        let (clusters, woken) = unbounded();
+        let wakes = Wakes { clusters, task_definitions: unbounded().0, services: unbounded().0 };
         let context = Context {
             client: api_server(Arc::clone(&object), Arc::clone(&writes)),
             cluster_id: "k8s".to_owned(),
@@ -66,13 +76,13 @@ impl World {
             },
             aws: Aws {
                 scope: Scope { account: "default".into(), region: "eu-central-1".into() },
-                observer: Observer::start(&calls, Sweep { active: day, steady: day, task_definitions: day }, wakes),
+                observer: Observer::start(&calls, Sweep { active: every, steady: every, task_definitions: every }, wakes),
                 writer: Writer::new(calls, None),
             },
             metrics,
             memories: Memories::default(),
         };
-        Self { context: Arc::new(context), object, writes }
+        (Self { context: Arc::new(context), object, writes }, woken)
     }
 
     /// One pass over the object as the API server has it.

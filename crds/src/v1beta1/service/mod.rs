@@ -38,6 +38,7 @@ pub use networking::{AwsVpcConfiguration, NetworkConfiguration};
 pub use placement::PlacementStrategy;
 pub use volumes::{EbsTagSpecification, ServiceManagedEbsVolumeConfiguration, ServiceVolumeConfiguration};
 
+use super::shared::rules::name_in_ecs;
 use super::shared::{
     AdoptionPolicy, CapacityProviderStrategyItem, DeletionPolicy, ObjectReference, PlacementConstraint, Tag, status,
 };
@@ -54,6 +55,7 @@ use super::shared::{
     category = "ecs",
     doc = "An ECS service, managed through the ECS API.",
     namespaced,
+    validation = name_in_ecs("serviceName"),
     status = "EcsServiceStatus",
     derive = "PartialEq",
     scale(

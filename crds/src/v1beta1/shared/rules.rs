@@ -15,6 +15,14 @@ pub(crate) fn immutable(member: &str, message: &str) -> Rule {
     )
 }
 
+/// The name of the object names the AWS object too, unless `member` does; ECS has no dots in names.
+pub(crate) fn name_in_ecs(member: &str) -> Rule {
+    rule(
+        &format!("has(self.spec.{member}) || !self.metadata.name.contains('.')"),
+        &format!("metadata.name has a dot, which names in ECS cannot have: set spec.{member}"),
+    )
+}
+
 /// Tags must not have the prefix that AWS keeps to itself.
 pub(crate) fn tags() -> Rule {
     rule(

@@ -30,6 +30,7 @@ pub use storage::{
     FsxWindowsFileServerVolumeConfiguration, HostVolumeProperties, MountPoint, S3FilesVolumeConfiguration, Volume, VolumeFrom,
 };
 
+use super::shared::rules::name_in_ecs;
 use super::shared::{AdoptionPolicy, DeletionPolicy, PlacementConstraint, Tag, status};
 
 /// A task definition family: what runs together as one task. Every change registers a new revision.
@@ -44,6 +45,7 @@ use super::shared::{AdoptionPolicy, DeletionPolicy, PlacementConstraint, Tag, st
     category = "ecs",
     doc = "An ECS task definition family and its revisions, managed through the ECS API.",
     namespaced,
+    validation = name_in_ecs("family"),
     status = "EcsTaskDefinitionStatus",
     derive = "PartialEq",
     selectable = ".spec.family",

@@ -21,6 +21,12 @@ const IDLE: Duration = Duration::from_millis(50);
 /// … and at the latest this long after its first demand.
 const LONGEST: Duration = Duration::from_millis(250);
 
+/// Reads in a row that AWS must refuse before an object that was fine is woken to tell of it.
+const REFUSALS: u32 = 3;
+
+/// How long an answer is kept that nobody watches.
+const UNWATCHED: Duration = Duration::from_secs(60);
+
 /// Answers about objects of one kind.
 #[derive(Debug)]
 pub struct Table<K: Key> {
@@ -46,6 +52,8 @@ struct Shared<K: Key> {
 struct State<K: Key> {
     cache: HashMap<K, Seen>,
     watched: HashMap<K, Watched<K>>,
+    /// What each watcher watches.
+    keys: HashMap<Watcher<K>, K>,
 }
 
 #[derive(Debug)]
@@ -54,11 +62,13 @@ struct Watched<K: Key> {
     watchers: Vec<Watcher<K>>,
     pace: Pace,
     due: Instant,
+    /// Reads in a row for which there were no credentials or no rights.
+    refused: u32,
 }
 
 impl<K: Key> Table<K> {
     pub(super) fn start(calls: Arc<Calls>, sweep: Sweep, wake: Wake<K::Object>) -> Self {
-        let state = Mutex::new(State { cache: HashMap::new(), watched: HashMap::new() });
+        let state = Mutex::new(State { cache: HashMap::new(), watched: HashMap::new(), keys: HashMap::new() });
         let shared = Arc::new(Shared { calls, sweep, wake, state });
         let (demands, incoming) = mpsc::unbounded_channel();
         tokio::spawn(run(Arc::clone(&shared), incoming));
@@ -101,36 +111,60 @@ impl<K: Key> Table<K> {
         self.shared.state().cache.remove(key);
     }
 
-    /// Reads `key` again at this pace from now on and wakes `watcher` when the answer changes.
+    /// Reads `key` again at this pace from now on and wakes `watcher` when the answer changes. Whatever `watcher` watched
+    /// before, it does no more.
     pub fn watch(&self, key: K, watcher: Watcher<K>, pace: Pace) {
         let mut state = self.shared.state();
+        if state.keys.get(&watcher).is_some_and(|former| *former != key) {
+            state.unwatch(&watcher);
+        }
         let last = state.cache.get(&key).map(|seen| seen.at);
         let sweep = self.shared.sweep;
-        let entry = state.watched.entry(key).or_insert_with(|| {
+        let entry = state.watched.entry(key.clone()).or_insert_with(|| {
             // What was never read is trusted for now; random, so that a restart does not read everything at once.
             let due = last
                 .map_or_else(|| Instant::now() + interval(sweep, pace).mul_f64(fastrand::f64()), |at| at + interval(sweep, pace));
-            Watched { watchers: Vec::new(), pace, due }
+            Watched { watchers: Vec::new(), pace, due, refused: 0 }
         });
         if entry.pace != pace {
             entry.pace = pace;
             entry.due = Instant::now() + interval(sweep, pace);
         }
         if !entry.watchers.contains(&watcher) {
-            entry.watchers.push(watcher);
+            entry.watchers.push(watcher.clone());
+            state.keys.insert(watcher, key);
         }
     }
 
     /// Ends the watch of `watcher`, and forgets what nobody watches.
-    pub fn unwatch(&self, key: &K, watcher: &Watcher<K>) {
-        let mut state = self.shared.state();
-        if let Some(watched) = state.watched.get_mut(key) {
+    pub fn unwatch(&self, watcher: &Watcher<K>) {
+        self.shared.state().unwatch(watcher);
+    }
+}
+
+impl<K: Key> State<K> {
+    fn unwatch(&mut self, watcher: &Watcher<K>) {
+        let Some(key) = self.keys.remove(watcher) else { return };
+        if let Some(watched) = self.watched.get_mut(&key) {
             watched.watchers.retain(|other| other != watcher);
             if watched.watchers.is_empty() {
-                state.watched.remove(key);
-                state.cache.remove(key);
+                self.watched.remove(&key);
+                self.cache.remove(&key);
             }
         }
+    }
+
+    /// Whether the read of `key` was refused so often that its watchers have to know: no credentials, or no right to read.
+    /// What the cache says is then worth nothing any more.
+    fn is_lost(&mut self, key: &K, result: &Result<Answer, Fault>) -> bool {
+        let refused = matches!(result, Err(fault) if matches!(fault.class, FaultClass::Credentials | FaultClass::AccessDenied));
+        let Some(watched) = self.watched.get_mut(key) else { return false };
+        watched.refused = if refused { watched.refused + 1 } else { 0 };
+        let lost = watched.refused == REFUSALS;
+        if lost {
+            self.cache.remove(key);
+        }
+        lost
     }
 }
 
@@ -162,19 +196,30 @@ impl<K: Key> Shared<K> {
         if let Some(watched) = state.watched.get_mut(key) {
             watched.due = at + interval(self.sweep, watched.pace);
         }
+        if state.is_lost(key, &result) {
+            self.wake(&state, key);
+        }
         let seen = Seen { at, answer: result? };
         match state.cache.get(key) {
             Some(newer) if newer.at > at => return Ok(newer.clone()),
             Some(older) if older.answer == seen.answer => {}
-            _ => {
-                for watcher in state.watched.get(key).into_iter().flat_map(|watched| &watched.watchers) {
-                    // The controller is gone only when the operator stops.
-                    let _ = self.wake.unbounded_send(watcher.clone());
-                }
-            }
+            _ => self.wake(&state, key),
         }
         state.cache.insert(key.clone(), seen.clone());
         Ok(seen)
+    }
+
+    fn wake(&self, state: &State<K>, key: &K) {
+        for watcher in state.watched.get(key).into_iter().flat_map(|watched| &watched.watchers) {
+            // The controller is gone only when the operator stops.
+            let _ = self.wake.unbounded_send(watcher.clone());
+        }
+    }
+
+    /// Forgets answers that nobody watches, such as of revisions that were only looked through.
+    fn forget(&self) {
+        let State { cache, watched, .. } = &mut *self.state();
+        cache.retain(|key, seen| watched.contains_key(key) || seen.at.elapsed() < UNWATCHED);
     }
 
     /// Reads `keys` in batches, side by side, and answers those who wait.
@@ -183,7 +228,7 @@ impl<K: Key> Shared<K> {
         let groups = keys.chunk_by(|a, b| a.group() == b.group());
         let batches = groups.flat_map(|group| group.chunks(K::BATCH)).map(|batch| async move {
             let at = Instant::now();
-            (at, batch, K::read(&self.calls, batch).await)
+            (at, batch, read_each(&self.calls, batch).await)
         });
         for (at, batch, answers) in join_all(batches).await {
             for (key, answer) in batch.iter().zip(answers) {
@@ -195,6 +240,19 @@ impl<K: Key> Shared<K> {
             }
         }
     }
+}
+
+/// Reads `keys` with one call, or, when AWS refuses that call for the sake of one of them, with one for each half.
+async fn read_each<K: Key>(calls: &Calls, keys: &[K]) -> Vec<Result<Answer, Fault>> {
+    let answers = K::read(calls, keys).await;
+    let refused = |answer: &Result<Answer, Fault>| matches!(answer, Err(fault) if matches!(fault.class, FaultClass::Terminal | FaultClass::AccessDenied));
+    if keys.len() < 2 || !answers.iter().all(refused) {
+        return answers;
+    }
+    let (first, second) = keys.split_at(keys.len() / 2);
+    let (mut answers, rest) = tokio::join!(Box::pin(read_each(calls, first)), Box::pin(read_each(calls, second)));
+    answers.extend(rest);
+    answers
 }
 
 /// Serves demands and sweeps until the table is dropped.
@@ -213,7 +271,7 @@ async fn run<K: Key>(shared: Arc<Shared<K>>, mut incoming: mpsc::UnboundedReceiv
                     collect(&mut incoming, &mut waiting).await;
                 }
             },
-            () = sleep_until(due.into()) => {}
+            () = sleep_until(due.into()) => shared.forget(),
         }
         for key in shared.due(Instant::now()) {
             waiting.entry(key).or_default();

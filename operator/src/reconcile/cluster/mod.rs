@@ -79,7 +79,7 @@ impl Kind for EcsCluster {
         let (key, watcher) = (ClusterKey(self.cluster_name()), ObjectRef::from_obj(self));
         match pace {
             Some(pace) => context.aws.observer.clusters().watch(key, watcher, pace),
-            None => context.aws.observer.clusters().unwatch(&key, &watcher),
+            None => context.aws.observer.clusters().unwatch(&watcher),
         }
     }
 

@@ -26,9 +26,9 @@ pub use observe::{Deployment, ObservedService, Service};
 /// Members of the spec that are ours and not the API's.
 const OWN_MEMBERS: &[&str] = &["adoptionPolicy", "clusterRef", "deletionPolicy", "taskDefinitionRef"];
 
-/// How each member is taken back that ECS keeps when an update leaves it out.
+/// How each member is taken back that ECS keeps when an update leaves it out. A dropped `capacityProviderStrategy` stays: an
+/// empty one means the cluster's, which ECS then shows as if it were the service's own.
 const RESETS: &[Reset] = &[
-    ("capacityProviderStrategy", "[]"),
     ("deploymentConfiguration.alarms", r#"{"alarmNames":[],"enable":false,"rollback":false}"#),
     ("deploymentConfiguration.bakeTimeInMinutes", "0"),
     ("deploymentConfiguration.deploymentCircuitBreaker", r#"{"enable":false,"rollback":false}"#),
@@ -99,7 +99,7 @@ impl Kind for EcsService {
         let watcher = ObjectRef::from_obj(self);
         match pace {
             Some(pace) => services.watch(key, watcher, pace),
-            None => services.unwatch(&key, &watcher),
+            None => services.unwatch(&watcher),
         }
     }
 

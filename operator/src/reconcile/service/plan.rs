@@ -51,14 +51,15 @@ pub(super) fn plan(object: &EcsService, observed: &ObservedService, owner: &Owne
         return Plan::stall(Reason::InvalidSpec, message);
     }
     match target(observed) {
-        Ok(Some(task_definition)) if let Some(message) = given_up(object, service, task_definition) => {
-            Plan::stall(Reason::DeploymentFailed, message)
-        }
         Ok(task_definition) => {
             let mut writes = writes(object, key, &spec, task_definition, service, owner);
+            let updates = writes.iter().any(|write| write.operation == Operation::UpdateService);
+            if let (true, Some(message)) = (updates, given_up(object, service, task_definition.unwrap_or_default())) {
+                return Plan::stall(Reason::DeploymentFailed, message);
+            }
             if writes.is_empty() {
                 // On its own, so that a pass that does more cannot do it twice.
-                writes.extend(restart(object, observed, service));
+                writes.extend(restart(object, observed));
             }
             Plan::writes(writes)
         }
@@ -75,37 +76,38 @@ fn target(observed: &ObservedService) -> Result<Option<&str>, Obstacle> {
     }
 }
 
-/// Why this revision must not be tried again: ECS gave its deployment up and went back. Without this, ECS and the operator
-/// would fight for ever. It is tried again when spec or revision change.
+/// Why what the service needs must not be sent again: ECS gave its deployment up and went back. Without this, ECS and the
+/// operator would fight for ever. It is tried again when spec or revision change.
 fn given_up(object: &EcsService, service: &Service, task_definition: &str) -> Option<String> {
     let status = object.status.as_ref()?;
-    let runs = service.task_definition.as_deref();
-    if is_same_task_definition(task_definition, runs) {
-        return None;
-    }
+    let generation = object.metadata.generation;
     let known = status.failed_deployment.as_ref();
-    if let Some(known) =
-        known.filter(|known| known.task_definition == task_definition && Some(known.generation) == object.metadata.generation)
-    {
+    if let Some(known) = known.filter(|known| known.task_definition == task_definition && Some(known.generation) == generation) {
         return Some(known.message.clone());
     }
-    if !is_same_task_definition(task_definition, status.task_definition.as_deref()) {
+    // Had all of it been sent, for this very spec and revision? Else it is new, whatever ECS is going back from.
+    let ready = conditions::ready(&status.conditions)?;
+    let sent = ready.observed_generation == generation
+        && [Reason::Succeeded.as_str(), Reason::Progressing.as_str()].contains(&ready.reason.as_str())
+        && is_same_task_definition(task_definition, status.task_definition.as_deref());
+    if !sent {
         return None;
     }
-    // We had set it, and now another one is set. Was it ECS?
+    let runs = service.task_definition.as_deref();
     let failed = service.deployments.iter().find(|deployment| {
-        is_same_task_definition(task_definition, deployment.task_definition.as_deref())
+        !is_same_task_definition(task_definition, runs)
+            && is_same_task_definition(task_definition, deployment.task_definition.as_deref())
             && deployment.rollout_state.as_deref() == Some("FAILED")
     });
     let going_back = |reason: &&str| reason.to_lowercase().contains("rolling back");
     let reason = service.primary().and_then(|primary| primary.rollout_state_reason.as_deref()).filter(going_back);
     let reason = reason.or_else(|| failed.and_then(|failed| failed.rollout_state_reason.as_deref()))?;
     let name = |task_definition: &str| task_definition.rsplit('/').next().unwrap_or(task_definition).to_owned();
-    let reason = reason.trim_end_matches('.');
     Some(format!(
-        "The deployment of {} failed, and ECS went back to {}: {reason}. Change the task definition or the service to try again",
+        "The deployment of {} failed, and ECS went back to {}: {}. Change the task definition or the service to try again",
         name(task_definition),
         runs.map(name).unwrap_or_default(),
+        reason.trim_end_matches('.'),
     ))
 }
 
@@ -176,6 +178,25 @@ fn writes(
     update.into_iter().chain(tag_writes(&key.to_string(), &service.service_arn, &desired, &present, managed)).collect()
 }
 
+/// Whether UpdateService takes a member of a service with this deployment controller. What it does not take belongs to
+/// CodeDeploy, or to the task sets. Source: UpdateService, ECS API reference.
+fn may_change(controller: Option<&str>, member: &str) -> bool {
+    const ALWAYS: &[&str] = &[
+        "desiredCount",
+        "deploymentController",
+        "enableECSManagedTags",
+        "healthCheckGracePeriodSeconds",
+        "placementConstraints",
+        "placementStrategy",
+        "propagateTags",
+    ];
+    match controller {
+        Some("CODE_DEPLOY") => ALWAYS.contains(&member) || member == "deploymentConfiguration",
+        Some("EXTERNAL") => ALWAYS.contains(&member),
+        _ => true,
+    }
+}
+
 /// The UpdateService that brings the service to the spec, with the members that differ and no others.
 fn update(
     key: &ServiceKey,
@@ -185,16 +206,20 @@ fn update(
     resend: bool,
 ) -> Option<Write> {
     let mut desired = spec.clone();
+    let controller = service.json["deploymentController"]["type"].as_str();
     desired.retain(|name, _| !NOT_UPDATABLE.contains(&name.as_str()) && !UNSEEN.contains(&name.as_str()));
+    desired.retain(|name, _| may_change(controller, name));
     let mut paths = drift(&in_one_order(&desired.clone().into()), &in_one_order(&service.json));
     desired.retain(|name, _| paths.iter().any(|path| path.split('.').next() == Some(name)));
-    if resend {
+    if resend && may_change(controller, "serviceConnectConfiguration") {
         let unseen = unseen(spec);
         paths.extend(unseen.keys().cloned());
         desired.extend(unseen);
     }
     let runs = service.task_definition.as_deref();
-    if let Some(task_definition) = task_definition.filter(|wanted| !is_same_task_definition(wanted, runs)) {
+    if let Some(task_definition) =
+        task_definition.filter(|wanted| may_change(controller, "taskDefinition") && !is_same_task_definition(wanted, runs))
+    {
         paths.push("taskDefinition".to_owned());
         desired.insert("taskDefinition".to_owned(), task_definition.into());
     }
@@ -215,16 +240,23 @@ fn update(
 ///
 /// It is remembered in the status. Should that get lost after the call, a deployment that began after the time in the
 /// annotation shows that it was done.
-fn restart(object: &EcsService, observed: &ObservedService, service: &Service) -> Option<Write> {
+fn restart(object: &EcsService, observed: &ObservedService) -> Option<Write> {
     let value = object.annotations().get(RESTARTED_AT)?;
     let known = object.status.as_ref().and_then(|status| status.last_handled_restart_at.as_ref());
-    if known == Some(value) || observed.restarted.as_ref() == Some(value) || has_begun_since(value, service) {
+    if known == Some(value) || restarted(object, observed) == Some(value) {
         return None;
     }
     let key = &observed.key;
     let request = json!({"cluster": key.cluster, "service": key.name, "forceNewDeployment": true});
     let note = format!("Restarted {key}, as asked for at {value}");
     Some(Write { operation: Operation::UpdateService, request, note })
+}
+
+/// The value of the annotation, where its restart has just been carried out or ECS shows that it was.
+pub(super) fn restarted<'a>(object: &'a EcsService, observed: &ObservedService) -> Option<&'a String> {
+    let value = object.annotations().get(RESTARTED_AT)?;
+    let begun = observed.service.as_ref().is_some_and(|service| has_begun_since(value, service));
+    (observed.restarted.as_ref() == Some(value) || begun).then_some(value)
 }
 
 /// Whether a write of this plan is a restart: a new strategy forces a deployment too, but changes something.

@@ -5,6 +5,7 @@ use ecs_operator_crds::v1beta1::service::{DeploymentStatus, FailedDeployment};
 use ecs_operator_crds::v1beta1::{EcsService, EcsServiceStatus};
 use k8s_openapi::jiff::Timestamp;
 
+use super::plan::restarted;
 use super::{Deployment, OWN_MEMBERS, ObservedService, RESETS, Service};
 use crate::aws::tags;
 use crate::k8s::conditions::{State, Verdict, conditions};
@@ -27,8 +28,8 @@ pub(super) fn status(
         status.applied_members = applied(&request(&object.spec, OWN_MEMBERS), RESETS);
         status.failed_deployment = None;
     }
-    if let Some(restarted) = observed.and_then(|observed| observed.restarted.clone()) {
-        status.last_handled_restart_at = Some(restarted);
+    if let Some(restarted) = observed.and_then(|observed| restarted(object, observed)) {
+        status.last_handled_restart_at = Some(restarted.clone());
     }
     status.selector = object.metadata.uid.as_ref().map(|uid| format!("ecs-operator.dev/service-uid={uid}"));
     if let Some(failed) = observed.and_then(|observed| failed(object, observed, outcome)) {
@@ -52,8 +53,11 @@ fn failed(object: &EcsService, observed: &ObservedService, outcome: &Outcome) ->
 }
 
 fn show(status: &mut EcsServiceStatus, service: Option<&Service>) {
-    status.service_arn = service.map(|service| service.service_arn.clone());
-    status.cluster_arn = service.and_then(|service| service.cluster_arn.clone());
+    if let Some(service) = service {
+        // Kept when the service is gone: that there was one decides the token of the next.
+        status.service_arn = Some(service.service_arn.clone());
+        status.cluster_arn.clone_from(&service.cluster_arn);
+    }
     status.status = service.map(|service| service.status.clone());
     status.task_definition = service.and_then(|service| service.task_definition.clone());
     status.revision = service.and_then(|service| short(service.task_definition.as_deref()));
@@ -104,6 +108,13 @@ fn missing() -> Verdict {
     Verdict::new(State::Progressing, Reason::Progressing, "The service does not exist yet")
 }
 
+/// Whether a deployment is only still listed: replaced, or failed and without tasks.
+fn is_over(deployment: &Deployment) -> bool {
+    let tasks = deployment.running_count.unwrap_or_default() + deployment.pending_count.unwrap_or_default();
+    deployment.status.as_deref() == Some("INACTIVE")
+        || (deployment.status.as_deref() == Some("ACTIVE") && deployment.rollout_state.as_deref() == Some("FAILED") && tasks == 0)
+}
+
 /// ECS holds what the spec asks for; does it also run? `rolloutState` alone is not trusted: what counts is that there is
 /// one deployment and that its tasks run.
 fn running(service: &Service) -> Verdict {
@@ -120,7 +131,8 @@ fn running(service: &Service) -> Verdict {
             format!("The deployment of {revision} failed: {why}; {counts}"),
         );
     }
-    let settled = deployments.len() <= 1 && rollout.is_none_or(|state| state == "COMPLETED");
+    let settled = deployments.iter().filter(|deployment| !is_over(deployment)).count() <= 1
+        && rollout.is_none_or(|state| state == "COMPLETED");
     if settled && running_count == desired_count && *pending_count == 0 {
         return Verdict::new(State::Ready, Reason::Succeeded, format!("{running_count} of {desired_count} tasks run {revision}"));
     }

@@ -269,13 +269,26 @@ fn a_restart_is_one_forced_deployment_for_each_new_value() {
     assert_eq!(plan(&after, &seen), Plan::InSync);
     let deployment =
         |began: f64| json!({"deployments": [{"status": "PRIMARY", "rolloutState": "COMPLETED", "createdAt": began}]});
-    assert_eq!(plan(&now, &observed(Some(with(&deployment(1_780_272_000.5))))), Plan::InSync);
+    let newer = observed(Some(with(&deployment(1_780_272_000.5))));
+    assert_eq!(plan(&now, &newer), Plan::InSync);
+    let answered = status::status(&now, Some(&newer), &Outcome::InSync, Timestamp::UNIX_EPOCH);
+    assert_eq!(answered.last_handled_restart_at.as_deref(), Some("2026-06-01T00:00:00Z"));
     assert_ne!(plan(&now, &observed(Some(with(&deployment(1_780_271_999.0))))), Plan::InSync);
     // A new value is a new restart; what else is to be changed goes first.
     let again = asked("again", &serde_json::to_value(&status).unwrap());
     assert_eq!(writes(plan(&again, &seen)).len(), 1);
     let first = writes(plan(&again, &observed(Some(with(&json!({"desiredCount": 9}))))));
     assert_eq!((first.len(), first[0].request.get("forceNewDeployment")), (1, None));
+}
+
+#[test]
+fn a_foreign_deployment_controller_keeps_what_is_its_own() {
+    let mut spec = spec();
+    spec["deploymentController"] = json!({"type": "CODE_DEPLOY"});
+    let shown = json!({"deploymentController": {"type": "CODE_DEPLOY"}, "taskDefinition": REVISION.replace(":3", ":9"), "desiredCount": 5,
+        "networkConfiguration": {"awsvpcConfiguration": {"subnets": ["other"]}}});
+    let update = writes(planned(&spec, Some(with(&shown)))).remove(0);
+    assert_eq!(update.request, json!({"cluster": "shop", "service": "web", "desiredCount": 2}));
 }
 
 #[test]
@@ -355,7 +368,12 @@ fn what_ecs_rolled_back_is_not_tried_again_until_something_changes() {
         (plan, EcsService { status: Some(status), ..object.clone() })
     };
     // We set revision 3, the circuit breaker goes back to 2.
-    let rolling = object(&spec(), &json!({"status": {"taskDefinition": REVISION}}));
+    let sent = |generation: i64| {
+        json!({"taskDefinition": REVISION, "conditions": [{
+            "type": "Ready", "status": "Unknown", "reason": "Progressing", "message": "", "observedGeneration": generation,
+            "lastTransitionTime": "2026-01-01T00:00:00Z"}]})
+    };
+    let rolling = object(&spec(), &json!({"status": sent(3)}));
     let (plan, rolled_back) = pass(&rolling, &back("IN_PROGRESS", reason));
     assert!(
         matches!(&plan, Plan::Stall(obstacle) if obstacle.reason == Reason::DeploymentFailed && obstacle.message.contains(reason.trim_end_matches('.'))),
@@ -375,8 +393,16 @@ fn what_ecs_rolled_back_is_not_tried_again_until_something_changes() {
     edited.metadata.generation = Some(4);
     assert!(matches!(pass(&edited, &back("COMPLETED", "")).0, Plan::Write(_)));
     // An outsider who sets another revision is drift.
-    let steady = object(&spec(), &json!({"status": {"taskDefinition": REVISION}}));
+    let steady = object(&spec(), &json!({"status": sent(3)}));
     assert!(matches!(pass(&steady, &back("IN_PROGRESS", "ECS deployment ecs-svc/9 in progress.")).0, Plan::Write(_)));
+    // A spec that was edited while ECS still goes back from the one before is a new attempt, too.
+    assert!(matches!(pass(&object(&spec(), &json!({"status": sent(2)})), &back("IN_PROGRESS", reason)).0, Plan::Write(_)));
+    // What failed need not be the revision: here it is the network.
+    let primary =
+        json!({"status": "PRIMARY", "rolloutState": "IN_PROGRESS", "rolloutStateReason": reason, "taskDefinition": REVISION});
+    let network = json!({"awsvpcConfiguration": {"subnets": ["subnet-old"]}});
+    let network_back = observed(Some(with(&json!({"networkConfiguration": network, "deployments": [primary]}))));
+    assert!(matches!(pass(&rolling, &network_back).0, Plan::Stall(obstacle) if obstacle.reason == Reason::DeploymentFailed));
     // All is well again: nothing is remembered.
     assert_eq!(pass(&rolled_back, &observed(Some(described()))).1.status.unwrap().failed_deployment, None);
 }
@@ -395,6 +421,13 @@ fn ready_needs_one_completed_deployment_and_the_counts() {
             "Progressing",
         ),
         (json!({"deployments": [deployment("PRIMARY", "FAILED")]}), "False", "DeploymentFailed"),
+        // A failed deployment that is only still listed is in nobody's way; one with tasks is.
+        (json!({"deployments": [deployment("ACTIVE", "FAILED"), deployment("PRIMARY", "COMPLETED")]}), "True", "Succeeded"),
+        (
+            json!({"deployments": [{"status": "ACTIVE", "rolloutState": "FAILED", "runningCount": 1}, deployment("PRIMARY", "COMPLETED")]}),
+            "Unknown",
+            "Progressing",
+        ),
         (json!({"desiredCount": 0, "runningCount": 0}), "True", "Succeeded"),
     ];
     for (change, ready, reason) in rows {

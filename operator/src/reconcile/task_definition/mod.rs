@@ -79,12 +79,10 @@ impl Kind for EcsTaskDefinition {
         let revisions = context.aws.observer.task_definitions();
         let watcher = ObjectRef::from_obj(self);
         let current = observed.and_then(|observed| Some(observed.current.as_ref()?.arn.as_str())).or_else(|| known_arn(self));
-        if let (Some(current), Some(_)) = (current, pace) {
+        match (current, pace) {
             // A revision cannot be on its way to anything: it is there or not.
-            revisions.watch(TaskDefinitionKey(current.to_owned()), watcher.clone(), Pace::Steady);
-        }
-        if let Some(former) = known_arn(self).filter(|known| pace.is_none() || Some(*known) != current) {
-            revisions.unwatch(&TaskDefinitionKey(former.to_owned()), &watcher);
+            (Some(current), Some(_)) => revisions.watch(TaskDefinitionKey(current.to_owned()), watcher, Pace::Steady),
+            _ => revisions.unwatch(&watcher),
         }
     }
 

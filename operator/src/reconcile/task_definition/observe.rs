@@ -10,7 +10,7 @@ use ecs_operator_crds::v1beta1::{DeletionPolicy, EcsTaskDefinition};
 use serde_json::Value;
 
 use super::{Kind, TaskDefinitionExt, known_arn};
-use crate::aws::observer::{Answer, Seen, TaskDefinitionKey};
+use crate::aws::observer::{Answer, TaskDefinitionKey};
 use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
 use crate::aws::{Fault, Freshness};
 use crate::k8s::conditions;
@@ -75,8 +75,10 @@ pub(super) async fn observe(
         if revisions.cached(&key).is_none() && is_settled(object) {
             return Ok(remembered(object, arn));
         }
-        if let Seen { at, answer: Answer::Found(json) } = revisions.get(key, Freshness::Any).await? {
-            return Ok(ObservedTaskDefinition { at: Some(at), current: Some(Revision::read(&json)), ..Default::default() });
+        if let Answer::Found(json) = revisions.get(key, Freshness::Any).await?.answer {
+            // Without a time: a revision that an earlier pass registered without learning of it shows only in a search, so
+            // whatever is to be written has to wait for one.
+            return Ok(ObservedTaskDefinition { current: Some(Revision::read(&json)), ..Default::default() });
         }
     }
     search(object, context).await
@@ -99,7 +101,10 @@ fn remembered(object: &EcsTaskDefinition, arn: &str) -> ObservedTaskDefinition {
 async fn search(object: &EcsTaskDefinition, context: &Context) -> Result<ObservedTaskDefinition, Fault> {
     let mut observed = ObservedTaskDefinition { at: Some(Instant::now()), ..Default::default() };
     let owner = context.owner(object);
-    for arn in context.aws.observer.newest_revisions(&object.family(), SEARCH).await? {
+    let newest = context.aws.observer.newest_revisions(&object.family(), SEARCH).await?;
+    // Others may have registered more revisions since than we look through.
+    let known = known_arn(object).filter(|known| !newest.iter().any(|arn| arn == known)).map(str::to_owned);
+    for arn in newest.into_iter().chain(known) {
         let Some((revision, ownership)) = describe(context, &owner, arn).await? else { continue };
         if ownership == Ownership::Ours {
             observed.current = Some(revision);
@@ -127,10 +132,12 @@ async fn observe_end(object: &EcsTaskDefinition, context: &Context) -> Result<Ob
     Ok(observed)
 }
 
-/// A revision that ECS lists as ACTIVE, and whose it is; `None` when it has gone meanwhile.
+/// A revision that ECS lists as ACTIVE, and whose it is now; `None` when it has gone meanwhile.
 async fn describe(context: &Context, owner: &Owner, arn: String) -> Result<Option<(Revision, Ownership)>, Fault> {
-    let seen = context.aws.observer.task_definitions().get(TaskDefinitionKey(arn), Freshness::Any).await?;
-    let Answer::Found(json) = seen.answer else { return Ok(None) };
+    let revisions = context.aws.observer.task_definitions();
+    let Answer::Found(json) = revisions.get(TaskDefinitionKey(arn), Freshness::Since(Instant::now())).await?.answer else {
+        return Ok(None);
+    };
     let revision = Revision::read(&json);
     let ownership = owner.of(&Tags::read(&json["tags"]));
     Ok(Some((revision, ownership)))
