@@ -105,6 +105,9 @@ async fn build_control_plane() -> Result<PathBuf> {
 /// # Errors
 /// When it cannot be made.
 pub async fn python_environment(name: &str) -> Result<PathBuf> {
+    // Scenarios that run side by side may want the same one.
+    static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    let _turn = ONE_AT_A_TIME.lock().await;
     let requirements = root().join(format!("e2e/aws/{name}.txt"));
     let dir = target().join(name);
     let venv = dir.join("venv");

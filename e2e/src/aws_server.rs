@@ -19,10 +19,12 @@ pub const REGION: &str = "eu-central-1";
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Which server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// ministack: tasks run at once; the access key is the account.
     Ministack,
+    /// ministack with a Docker engine at this address: tasks start, fail and end over time.
+    MinistackWithEngine(String),
     /// moto: tasks never run.
     Moto,
 }
@@ -53,11 +55,15 @@ impl AwsServer {
         std::fs::create_dir_all(dir)?;
         let url = format!("http://127.0.0.1:{port}");
         let (name, mut command, health) = match kind {
-            Kind::Ministack => {
-                let mut command = Command::new(assets::python_environment("ministack").await?.join("ministack"));
+            Kind::Ministack | Kind::MinistackWithEngine(_) => {
+                // Without the Docker client it cannot find an engine of the user's.
+                let (environment, engine) = match kind {
+                    Kind::MinistackWithEngine(host) => ("ministack-engine", host),
+                    _ => ("ministack", String::new()),
+                };
+                let mut command = Command::new(assets::python_environment(environment).await?.join("ministack"));
                 command.env("BIND_HOST", "127.0.0.1").env("GATEWAY_PORT", port.to_string()).env("LOG_LEVEL", "WARNING");
-                // It must not find an engine of the user's.
-                command.env_remove("DOCKER_HOST");
+                command.env("DOCKER_HOST", engine);
                 ("ministack", command, format!("{url}/_ministack/health"))
             }
             Kind::Moto => {

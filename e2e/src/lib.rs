@@ -7,6 +7,7 @@ pub mod aws_server;
 pub mod control_plane;
 pub mod corpus;
 pub mod demo;
+pub mod docker_engine;
 pub mod kubectl;
 pub mod ledger;
 pub mod operator;

@@ -62,6 +62,7 @@ async fn run(command: Command) -> Result<()> {
         Command::Setup => {
             assets::kubernetes().await?;
             assets::python_environment("ministack").await?;
+            assets::python_environment("ministack-engine").await?;
             assets::python_environment("moto").await?;
             Ok(())
         }

@@ -10,6 +10,7 @@ mod drift;
 mod installation;
 mod ownership;
 mod restart;
+mod rollout;
 mod schema;
 mod second_server;
 #[path = "../../../crds/tests/table/mod.rs"]
@@ -69,10 +70,13 @@ fn main() -> Result<ExitCode> {
         ownership::two_namespaces_may_use_the_same_names_for_different_things,
         restart::a_lost_reply_and_a_kill_make_no_second_service,
         restart::a_lost_reply_and_a_kill_make_no_second_revision,
+        restart::a_lost_reply_to_an_update_makes_no_second_revision,
         restart::a_restarted_operator_changes_nothing,
         restart::aws_may_be_down_at_the_start,
         restart::missing_credentials_are_named_and_found_later,
         restart::sigterm_ends_the_operator_in_time,
+        rollout::a_rollout_is_followed_to_its_end,
+        rollout::a_failing_rollout_is_told_and_not_tried_again_until_the_spec_changes,
         schema::the_api_server_judges_every_rule_as_we_do,
         schema::two_managers_share_lists_by_key,
         second_server::moto_holds_what_we_ask_for,

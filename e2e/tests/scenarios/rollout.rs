@@ -1,0 +1,106 @@
+//! Rollouts over time, on ministack with a pretend Docker engine.
+
+use anyhow::{Result, ensure};
+use e2e::aws_server::{self, AwsServer, Kind};
+use e2e::docker_engine::DockerEngine;
+use e2e::ledger::Ledger;
+use e2e::world::{Scenario, World, condition};
+use serde_json::Value;
+
+use crate::basics::{OBJECTS, SAMPLES, SERVICE};
+
+/// A world in which tasks take time.
+struct Rolling<'a> {
+    scenario: Scenario<'a>,
+    server: AwsServer,
+    _engine: DockerEngine,
+}
+
+impl<'a> Rolling<'a> {
+    async fn start(world: &'a World, name: &str) -> Result<Self> {
+        let mut scenario = world.scenario_without_operator(name).await?;
+        let engine = DockerEngine::start().await?;
+        let server =
+            AwsServer::start(Kind::MinistackWithEngine(engine.host.clone()), &world.dir.join(&scenario.namespace)).await?;
+        scenario.ledger = Ledger::start(&server.url, 0, 0).await?;
+        scenario.outsider = aws_server::outsider(&server.url, &scenario.account).await;
+        scenario.options.environment = aws_server::environment(&scenario.ledger.aws_url, &scenario.account);
+        scenario.start_operator()?;
+        scenario.operator()?.ready().await?;
+        Ok(Self { scenario, server, _engine: engine })
+    }
+
+    async fn end(mut self) -> Result<()> {
+        self.server.stop().await?;
+        self.scenario.end().await
+    }
+}
+
+/// The samples with a task of one plain container, so that its fate is the task's: the server would look for secrets.
+fn samples(image: &str) -> String {
+    let (cluster, rest) = SAMPLES.split_once("---\n").expect("three documents");
+    let (_, service) = rest.split_once("---\n").expect("three documents");
+    let definition = "apiVersion: ecs-operator.dev/v1beta1
+kind: EcsTaskDefinition
+metadata:
+  name: web
+spec:
+  requiresCompatibilities: [FARGATE]
+  networkMode: awsvpc
+  cpu: \"256\"
+  memory: \"512\"
+  containerDefinitions:
+    - name: web
+";
+    format!("{cluster}---\n{definition}      image: {image}\n---\n{service}")
+}
+
+pub(crate) async fn a_rollout_is_followed_to_its_end(world: &World) -> Result<()> {
+    let rolling = Rolling::start(world, "rolling").await?;
+    let scenario = &rolling.scenario;
+    scenario.kubectl.apply(&samples("web:1"))?;
+    // The first tasks take their time, and so does Ready.
+    let starting = scenario.until(SERVICE, |service| service["status"]["revision"] == "web:1").await?;
+    ensure!(condition(&starting, "Ready").is_some_and(|ready| ready["status"] != "True"), "no task runs yet: {starting}");
+    scenario.wait_ready(&OBJECTS)?;
+    scenario.kubectl.apply(&samples("web:2"))?;
+    let two = |service: &Value| service["status"]["deployments"].as_array().is_some_and(|deployments| deployments.len() == 2);
+    let rolling_out = scenario.until(SERVICE, two).await?;
+    ensure!(rolling_out["status"]["deployments"][0]["revision"] == "web:2", "{rolling_out}");
+    ensure!(condition(&rolling_out, "Reconciling").is_some(), "{rolling_out}");
+    scenario.wait_ready(&OBJECTS)?;
+    let done = scenario.get(SERVICE)?;
+    ensure!(!two(&done) && done["status"]["runningCount"] == 2, "{done}");
+    scenario.is_quiet().await?;
+    rolling.end().await
+}
+
+pub(crate) async fn a_failing_rollout_is_told_and_not_tried_again_until_the_spec_changes(world: &World) -> Result<()> {
+    let rolling = Rolling::start(world, "breaker").await?;
+    let scenario = &rolling.scenario;
+    scenario.kubectl.apply(&samples("web:1"))?;
+    scenario.wait_ready(&OBJECTS)?;
+
+    scenario.kubectl.apply(&samples("crash:2"))?;
+    let message = scenario.until_ready_is(SERVICE, "False", "DeploymentFailed").await?;
+    ensure!(message.contains("web:2 failed, and ECS went back to web:1"), "{message}");
+    let failed = scenario.get(SERVICE)?;
+    ensure!(condition(&failed, "Stalled").is_some(), "{failed}");
+    ensure!(
+        failed["status"]["failedDeployment"]["taskDefinition"].as_str().is_some_and(|arn| arn.ends_with("web:2")),
+        "{failed}"
+    );
+    ensure!(scenario.ledger.counts().of("UpdateService") == 1, "{:?}", scenario.ledger.counts());
+    // The way back ends, and nobody sends the failed revision again.
+    scenario.until(SERVICE, |service| service["status"]["revision"] == "web:1" && service["status"]["runningCount"] == 2).await?;
+    scenario.is_quiet().await?;
+    ensure!(scenario.ledger.counts().of("UpdateService") == 1, "{:?}", scenario.ledger.counts());
+    let told = scenario.events("web").await?.into_iter().filter(|(reason, _)| reason == "DeploymentFailed").count();
+    ensure!(told == 1, "told {told} times");
+
+    scenario.kubectl.apply(&samples("web:3"))?;
+    scenario.until(SERVICE, |service| service["status"]["revision"] == "web:3").await?;
+    scenario.until_ready_is(SERVICE, "True", "Succeeded").await?;
+    ensure!(scenario.get(SERVICE)?["status"]["failedDeployment"].is_null(), "nothing is remembered of what was mended");
+    rolling.end().await
+}
