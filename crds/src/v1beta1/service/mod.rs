@@ -199,6 +199,9 @@ pub struct EcsServiceStatus {
     pub last_handled_restart_at: Option<String>,
     /// Label selector of the scale subresource. Tasks are no Pods, so it matches nothing.
     pub selector: Option<String>,
+    /// Hash of Service Connect, volumes and VPC Lattice as ECS showed them when it was last in sync; a change tells that somebody
+    /// else changed them.
+    pub shown_in_deployment: Option<String>,
     /// Keys of the tags that the operator set because the spec lists them, to remove those that the spec drops.
     pub managed_tags: Option<Vec<String>>,
 }

@@ -148,6 +148,33 @@ fn unseen(spec: &Map<String, Value>) -> Map<String, Value> {
     spec.iter().filter(|(name, _)| UNSEEN.contains(&name.as_str())).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
+/// Of the members that ECS does not show with the service, those that it shows in the PRIMARY deployment.
+const IN_DEPLOYMENT: &[&str] = &["serviceConnectConfiguration", "volumeConfigurations", "vpcLatticeConfigurations"];
+
+/// Hash of what ECS shows in the PRIMARY deployment of the members that the spec has; `None` when there is nothing to see.
+///
+/// It is compared with itself over time and never with the spec: ECS shows names as ARNs here and fills defaults in.
+pub(super) fn shown_in_deployment(object: &EcsService, service: &Service) -> Option<String> {
+    let spec = request(&object.spec, OWN_MEMBERS);
+    let deployments = service.json["deployments"].as_array()?;
+    let primary = deployments.iter().find(|deployment| deployment["status"] == "PRIMARY")?;
+    let shown: Map<_, _> = IN_DEPLOYMENT
+        .iter()
+        .filter(|member| spec.contains_key(**member) && !primary[**member].is_null())
+        .map(|member| ((*member).to_owned(), primary[*member].clone()))
+        .collect();
+    (!shown.is_empty()).then(|| hash(&shown.into()))
+}
+
+/// Whether what the PRIMARY deployment shows has changed since this very spec was in sync: nobody of us did that.
+fn is_changed_by_others(object: &EcsService, service: &Service) -> bool {
+    let Some(status) = object.status.as_ref().filter(|status| status.observed_generation == object.metadata.generation) else {
+        return false;
+    };
+    let now = shown_in_deployment(object, service);
+    status.shown_in_deployment.is_some() && now.is_some() && now != status.shown_in_deployment
+}
+
 /// What the spec wants to change and ECS cannot, in words.
 fn immutable(key: &ServiceKey, spec: &Map<String, Value>, service: &Service) -> Option<String> {
     let fixed = ["launchType", "schedulingStrategy"];
@@ -172,7 +199,7 @@ fn writes(
     let desired = tags(object, spec, owner);
     let managed = object.status.as_ref().and_then(|status| status.managed_tags.as_deref());
     let present = service.tags();
-    let resend = present.0.get(SPEC_HASH) != desired.0.get(SPEC_HASH);
+    let resend = present.0.get(SPEC_HASH) != desired.0.get(SPEC_HASH) || is_changed_by_others(object, service);
     let applied = object.status.as_ref().and_then(|status| status.applied_members.as_deref());
     let update = update(key, &with_resets(spec, applied, RESETS), task_definition, service, resend);
     update.into_iter().chain(tag_writes(&key.to_string(), &service.service_arn, &desired, &present, managed)).collect()

@@ -5,7 +5,7 @@ use ecs_operator_crds::v1beta1::service::{DeploymentStatus, FailedDeployment};
 use ecs_operator_crds::v1beta1::{EcsService, EcsServiceStatus};
 use k8s_openapi::jiff::Timestamp;
 
-use super::plan::restarted;
+use super::plan::{restarted, shown_in_deployment};
 use super::{Deployment, OWN_MEMBERS, ObservedService, RESETS, Service};
 use crate::aws::tags;
 use crate::k8s::conditions::{State, Verdict, conditions};
@@ -27,6 +27,12 @@ pub(super) fn status(
         status.managed_tags = tags::managed(object.spec.tags.as_deref());
         status.applied_members = applied(&request(&object.spec, OWN_MEMBERS), RESETS);
         status.failed_deployment = None;
+    }
+    // Also when ECS did not heed a repair: once is enough.
+    if let (Outcome::InSync | Outcome::Unheeded(_), Some(service)) =
+        (outcome, observed.and_then(|observed| observed.service.as_ref()))
+    {
+        status.shown_in_deployment = shown_in_deployment(object, service);
     }
     if let Some(restarted) = observed.and_then(|observed| restarted(object, observed)) {
         status.last_handled_restart_at = Some(restarted.clone());

@@ -282,6 +282,35 @@ fn a_restart_is_one_forced_deployment_for_each_new_value() {
 }
 
 #[test]
+fn service_connect_that_others_change_is_set_back_once() {
+    let mut spec = spec();
+    spec["serviceConnectConfiguration"] = json!({"enabled": true, "namespace": "shop"});
+    // ECS shows the namespace as an ARN, in the deployment.
+    let shown = |namespace: &str| {
+        let connect = json!({"enabled": true, "namespace": format!("arn:aws:servicediscovery:::namespace/{namespace}")});
+        let mut service =
+            with(&json!({"deployments": [{"status": "PRIMARY", "rolloutState": "COMPLETED", "taskDefinition": REVISION,
+            "serviceConnectConfiguration": connect}]}));
+        service["tags"] = writes(planned(&spec, None))[0].request["tags"].clone();
+        observed(Some(service))
+    };
+    let status_after = |object: &EcsService, seen: &ObservedService, outcome: &Outcome| {
+        let status = status::status(object, Some(seen), outcome, Timestamp::UNIX_EPOCH);
+        EcsService { status: Some(status), ..object.clone() }
+    };
+    let plan = |object: &EcsService, seen: &ObservedService| plan::plan(object, seen, &owner());
+    let fresh = object(&spec, &json!({}));
+    assert_eq!(plan(&fresh, &shown("ns-1")), Plan::InSync);
+    let settled = status_after(&fresh, &shown("ns-1"), &Outcome::InSync);
+    assert_eq!(plan(&settled, &shown("ns-1")), Plan::InSync);
+    let repair = writes(plan(&settled, &shown("ns-2")));
+    assert_eq!(repair[0].request["serviceConnectConfiguration"]["namespace"], "shop");
+    // Whatever ECS makes of it, it is not sent again.
+    let unheeded = status_after(&settled, &shown("ns-2"), &Outcome::Unheeded(repair));
+    assert_eq!(plan(&unheeded, &shown("ns-2")), Plan::InSync);
+}
+
+#[test]
 fn a_foreign_deployment_controller_keeps_what_is_its_own() {
     let mut spec = spec();
     spec["deploymentController"] = json!({"type": "CODE_DEPLOY"});
