@@ -6,7 +6,7 @@ use ecs_operator_crds::RESTARTED_AT;
 use ecs_operator_crds::v1beta1::EcsService;
 use kube::ResourceExt;
 
-use super::plan::is_restart;
+use super::restart::is_restart;
 use super::{ObservedService, observe};
 use crate::aws::observer::{Answer, written};
 use crate::aws::{Fault, Freshness, Operation, Permit};

@@ -4,9 +4,11 @@ mod apply;
 mod fit;
 mod observe;
 mod plan;
+mod restart;
 mod status;
 #[cfg(test)]
 mod tests;
+mod update;
 
 use std::time::Instant;
 

@@ -1,29 +1,19 @@
 //! Second door of EcsService: what has to be done. Pure.
 
-use ecs_operator_crds::RESTARTED_AT;
 use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::{AdoptionPolicy, DeletionPolicy, EcsService};
-use k8s_openapi::jiff::Timestamp;
-use kube::ResourceExt;
 use serde_json::{Map, Value, json};
 
+use super::restart::restart;
+use super::update::{is_changed_by_others, is_same_task_definition, unseen, update};
 use super::{Kind, OWN_MEMBERS, ObservedService, RESETS, Service};
 use crate::aws::Operation;
-use crate::aws::drift::drift;
-use crate::aws::observer::{ServiceKey, family_of};
+use crate::aws::observer::ServiceKey;
 use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
 use crate::k8s::conditions;
 use crate::reconcile::plan::{Obstacle, Plan, Write, claim, hash, request, tag_writes};
 use crate::reconcile::references::Resolved;
 use crate::reconcile::reset::with_resets;
-
-/// Members that UpdateService does not take, or that have a call of their own.
-const NOT_UPDATABLE: &[&str] = &["cluster", "serviceName", "launchType", "role", "schedulingStrategy", "tags", "taskDefinition"];
-
-/// Members that DescribeServices does not show with the service. They are sent when the spec changes them, which a hash
-/// in a tag of the service tells.
-const UNSEEN: &[&str] =
-    &["gatewayConnectors", "monitoring", "serviceConnectConfiguration", "volumeConfigurations", "vpcLatticeConfigurations"];
 
 pub(super) fn plan(object: &EcsService, observed: &ObservedService, owner: &Owner) -> Plan {
     if object.is_deleting() {
@@ -144,37 +134,6 @@ fn tags(object: &EcsService, spec: &Map<String, Value>, owner: &Owner) -> Tags {
     tags
 }
 
-fn unseen(spec: &Map<String, Value>) -> Map<String, Value> {
-    spec.iter().filter(|(name, _)| UNSEEN.contains(&name.as_str())).map(|(name, value)| (name.clone(), value.clone())).collect()
-}
-
-/// Of the members that ECS does not show with the service, those that it shows in the PRIMARY deployment.
-const IN_DEPLOYMENT: &[&str] = &["serviceConnectConfiguration", "volumeConfigurations", "vpcLatticeConfigurations"];
-
-/// Hash of what ECS shows in the PRIMARY deployment of the members that the spec has; `None` when there is nothing to see.
-///
-/// It is compared with itself over time and never with the spec: ECS shows names as ARNs here and fills defaults in.
-pub(super) fn shown_in_deployment(object: &EcsService, service: &Service) -> Option<String> {
-    let spec = request(&object.spec, OWN_MEMBERS);
-    let deployments = service.json["deployments"].as_array()?;
-    let primary = deployments.iter().find(|deployment| deployment["status"] == "PRIMARY")?;
-    let shown: Map<_, _> = IN_DEPLOYMENT
-        .iter()
-        .filter(|member| spec.contains_key(**member) && !primary[**member].is_null())
-        .map(|member| ((*member).to_owned(), primary[*member].clone()))
-        .collect();
-    (!shown.is_empty()).then(|| hash(&shown.into()))
-}
-
-/// Whether what the PRIMARY deployment shows has changed since this very spec was in sync: nobody of us did that.
-fn is_changed_by_others(object: &EcsService, service: &Service) -> bool {
-    let Some(status) = object.status.as_ref().filter(|status| status.observed_generation == object.metadata.generation) else {
-        return false;
-    };
-    let now = shown_in_deployment(object, service);
-    status.shown_in_deployment.is_some() && now.is_some() && now != status.shown_in_deployment
-}
-
 /// What the spec wants to change and ECS cannot, in words.
 fn immutable(key: &ServiceKey, spec: &Map<String, Value>, service: &Service) -> Option<String> {
     let fixed = ["launchType", "schedulingStrategy"];
@@ -203,126 +162,6 @@ fn writes(
     let applied = object.status.as_ref().and_then(|status| status.applied_members.as_deref());
     let update = update(key, &with_resets(spec, applied, RESETS), task_definition, service, resend);
     update.into_iter().chain(tag_writes(&key.to_string(), &service.service_arn, &desired, &present, managed)).collect()
-}
-
-/// Whether UpdateService takes a member of a service with this deployment controller. What it does not take belongs to
-/// CodeDeploy, or to the task sets. Source: UpdateService, ECS API reference.
-fn may_change(controller: Option<&str>, member: &str) -> bool {
-    const ALWAYS: &[&str] = &[
-        "desiredCount",
-        "deploymentController",
-        "enableECSManagedTags",
-        "healthCheckGracePeriodSeconds",
-        "placementConstraints",
-        "placementStrategy",
-        "propagateTags",
-    ];
-    match controller {
-        Some("CODE_DEPLOY") => ALWAYS.contains(&member) || member == "deploymentConfiguration",
-        Some("EXTERNAL") => ALWAYS.contains(&member),
-        _ => true,
-    }
-}
-
-/// The UpdateService that brings the service to the spec, with the members that differ and no others.
-fn update(
-    key: &ServiceKey,
-    spec: &Map<String, Value>,
-    task_definition: Option<&str>,
-    service: &Service,
-    resend: bool,
-) -> Option<Write> {
-    let mut desired = spec.clone();
-    let controller = service.json["deploymentController"]["type"].as_str();
-    desired.retain(|name, _| !NOT_UPDATABLE.contains(&name.as_str()) && !UNSEEN.contains(&name.as_str()));
-    desired.retain(|name, _| may_change(controller, name));
-    let mut paths = drift(&in_one_order(&desired.clone().into()), &in_one_order(&service.json));
-    desired.retain(|name, _| paths.iter().any(|path| path.split('.').next() == Some(name)));
-    if resend && may_change(controller, "serviceConnectConfiguration") {
-        let unseen = unseen(spec);
-        paths.extend(unseen.keys().cloned());
-        desired.extend(unseen);
-    }
-    let runs = service.task_definition.as_deref();
-    if let Some(task_definition) =
-        task_definition.filter(|wanted| may_change(controller, "taskDefinition") && !is_same_task_definition(wanted, runs))
-    {
-        paths.push("taskDefinition".to_owned());
-        desired.insert("taskDefinition".to_owned(), task_definition.into());
-    }
-    if desired.is_empty() {
-        return None;
-    }
-    if desired.contains_key("capacityProviderStrategy") {
-        // ECS refuses a new strategy without a new deployment.
-        desired.insert("forceNewDeployment".to_owned(), true.into());
-    }
-    desired.insert("cluster".to_owned(), key.cluster.clone().into());
-    desired.insert("service".to_owned(), key.name.clone().into());
-    let note = format!("Updated {key}: {}", paths.join(", "));
-    Some(Write { operation: Operation::UpdateService, request: desired.into(), note })
-}
-
-/// The forced deployment that the annotation asks for and that has not been yet.
-///
-/// It is remembered in the status. Should that get lost after the call, a deployment that began after the time in the
-/// annotation shows that it was done.
-fn restart(object: &EcsService, observed: &ObservedService) -> Option<Write> {
-    let value = object.annotations().get(RESTARTED_AT)?;
-    let known = object.status.as_ref().and_then(|status| status.last_handled_restart_at.as_ref());
-    if known == Some(value) || restarted(object, observed) == Some(value) {
-        return None;
-    }
-    let key = &observed.key;
-    let request = json!({"cluster": key.cluster, "service": key.name, "forceNewDeployment": true});
-    let note = format!("Restarted {key}, as asked for at {value}");
-    Some(Write { operation: Operation::UpdateService, request, note })
-}
-
-/// The value of the annotation, where its restart has just been carried out or ECS shows that it was.
-pub(super) fn restarted<'a>(object: &'a EcsService, observed: &ObservedService) -> Option<&'a String> {
-    let value = object.annotations().get(RESTARTED_AT)?;
-    let begun = observed.service.as_ref().is_some_and(|service| has_begun_since(value, service));
-    (observed.restarted.as_ref() == Some(value) || begun).then_some(value)
-}
-
-/// Whether a write of this plan is a restart: a new strategy forces a deployment too, but changes something.
-pub(super) fn is_restart(write: &Write) -> bool {
-    write.request["forceNewDeployment"] == true && write.request["capacityProviderStrategy"].is_null()
-}
-
-fn has_begun_since(value: &str, service: &Service) -> bool {
-    let asked = value.parse::<Timestamp>().ok().map(Timestamp::as_second);
-    let began = service.primary().and_then(|primary| primary.created_at.as_ref()).and_then(Value::as_f64);
-    asked.zip(began).is_some_and(|(asked, began)| {
-        #[allow(clippy::cast_precision_loss, reason = "seconds since 1970 fit")]
-        let asked = asked as f64;
-        began >= asked
-    })
-}
-
-/// The document with the two target groups of each load balancer in alphabetical order: with every deployment that shifts
-/// traffic ECS swaps them, and to swap them back would pin the service to one of them.
-fn in_one_order(document: &Value) -> Value {
-    let mut document = document.clone();
-    for balancer in document["loadBalancers"].as_array_mut().into_iter().flatten() {
-        let (one, other) =
-            (balancer["targetGroupArn"].clone(), balancer["advancedConfiguration"]["alternateTargetGroupArn"].clone());
-        if let (Some(first), Some(second)) = (one.as_str(), other.as_str())
-            && first > second
-        {
-            balancer["targetGroupArn"] = other;
-            balancer["advancedConfiguration"]["alternateTargetGroupArn"] = one;
-        }
-    }
-    document
-}
-
-/// `wanted` is an ARN, `family:revision`, or `family`, which means any revision of it: ECS took the newest when it was set.
-fn is_same_task_definition(wanted: &str, shown: Option<&str>) -> bool {
-    let Some(shown) = shown else { return false };
-    let tail = |name: &str| name.rsplit('/').next().map(str::to_owned);
-    wanted == shown || tail(wanted) == tail(shown) || (!wanted.contains(':') && family_of(shown) == wanted)
 }
 
 fn delete(object: &EcsService, observed: &ObservedService, owner: &Owner) -> Plan {

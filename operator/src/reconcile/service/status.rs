@@ -5,7 +5,8 @@ use ecs_operator_crds::v1beta1::service::{DeploymentStatus, FailedDeployment};
 use ecs_operator_crds::v1beta1::{EcsService, EcsServiceStatus};
 use k8s_openapi::jiff::Timestamp;
 
-use super::plan::{restarted, shown_in_deployment};
+use super::restart::restarted;
+use super::update::shown_in_deployment;
 use super::{Deployment, OWN_MEMBERS, ObservedService, RESETS, Service};
 use crate::aws::tags;
 use crate::k8s::conditions::{State, Verdict, conditions};
