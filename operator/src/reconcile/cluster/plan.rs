@@ -91,6 +91,11 @@ fn put_capacity(name: &str, spec: &Map<String, Value>, cluster: &Cluster) -> Opt
 
 fn delete(object: &EcsCluster, observed: &ObservedCluster, owner: &Owner) -> Plan {
     let Some(cluster) = &observed.cluster else { return Plan::Gone };
+    if !observed.dependants.names.is_empty() && object.deletion_policy() == DeletionPolicy::Retain {
+        // The cluster stays, but its services learn from this object what it is called in ECS.
+        let message = format!("waits until no EcsService refers to it: {}", observed.dependants.names);
+        return observed.dependants.block(message);
+    }
     if object.deletion_policy() == DeletionPolicy::Retain || owner.of(&cluster.tags()) != Ownership::Ours {
         return Plan::Gone;
     }

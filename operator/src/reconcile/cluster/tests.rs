@@ -133,6 +133,16 @@ fn a_cluster_is_deleted_only_when_it_is_empty_and_ours() {
 }
 
 #[test]
+fn a_retained_cluster_waits_for_its_services_and_for_nothing_else() {
+    let retained = object(&json!({"deletionPolicy": "Retain"}), true);
+    let mut seen = observed(&json!({}));
+    seen.blockers.services = vec!["legacy".into()];
+    assert_eq!(plan::plan(&retained, &seen, &owner()), Plan::Gone);
+    seen.dependants = Dependants { names: "web".into(), leaving: true };
+    assert!(matches!(plan::plan(&retained, &seen, &owner()), Plan::Wait(obstacle) if obstacle.reason == Reason::DeletionBlocked));
+}
+
+#[test]
 fn ready_is_an_active_cluster() {
     for (state, ready) in [("ACTIVE", "True"), ("PROVISIONING", "Unknown"), ("FAILED", "False")] {
         let seen = observed(&json!({"status": state, "runningTasksCount": 4}));
