@@ -21,6 +21,13 @@ pub use observer::{Answer, Freshness, Observer};
 pub use operation::Operation;
 pub use writer::{Permit, Writer};
 
+/// What stands behind the last slash of an ARN: the name of an object, for a task definition `family:revision`. A plain name is
+/// its own.
+#[must_use]
+pub fn name_in(arn: &str) -> &str {
+    arn.rsplit('/').next().unwrap_or(arn)
+}
+
 /// Where AWS objects live: an account, by the name under which the operator reaches it, and a Region.
 ///
 /// Observer and writer belong to one scope each, because AWS counts its quotas per account and Region.

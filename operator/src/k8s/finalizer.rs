@@ -10,14 +10,11 @@ use serde_json::json;
 use super::{MANAGER, RequestError, request};
 use crate::reconcile::Kind;
 
-/// The object with our finalizer on it.
+/// Puts our finalizer on the object, and answers it as it is then.
 ///
 /// # Errors
 /// When the API server refuses, for one because the object has changed meanwhile.
-pub async fn ensure<K: Kind>(client: &Client, object: &K) -> Result<K, RequestError> {
-    if is_set(object) {
-        return Ok(object.clone());
-    }
+pub async fn add<K: Kind>(client: &Client, object: &K) -> Result<K, RequestError> {
     let finalizers: Vec<_> = object.finalizers().iter().map(String::as_str).chain([FINALIZER]).collect();
     // The resource version makes it a compare-and-swap: a merge patch replaces the whole list.
     let patch = json!({"metadata": {"finalizers": finalizers, "resourceVersion": object.resource_version()}});
@@ -27,7 +24,7 @@ pub async fn ensure<K: Kind>(client: &Client, object: &K) -> Result<K, RequestEr
 /// Takes our finalizer off, and leaves those of others.
 ///
 /// # Errors
-/// As [`ensure`]; an object that is gone already is no error.
+/// As [`add`]; an object that is gone already is no error.
 pub async fn remove<K: Kind>(client: &Client, object: &K) -> Result<(), RequestError> {
     if !is_set(object) {
         return Ok(());

@@ -102,10 +102,10 @@ impl<O> Acted<O> {
 
 /// The object with our finalizer, which must be on it before the first write to AWS.
 async fn guarded<K: Kind>(object: &K, context: &Context) -> Result<K, RequestError> {
-    if object.is_deleting() {
+    if object.is_deleting() || finalizer::is_set(object) {
         return Ok(object.clone());
     }
-    let object = finalizer::ensure(&context.client, object).await?;
+    let object = finalizer::add(&context.client, object).await?;
     remember(&object, context);
     Ok(object)
 }

@@ -16,7 +16,7 @@ use std::fmt::Debug;
 use std::time::Instant;
 
 use ecs_operator_crds::v1beta1::shared::Status;
-use ecs_operator_crds::v1beta1::{AdoptionPolicy, DeletionPolicy, EcsCluster, EcsService, EcsTaskDefinition};
+use ecs_operator_crds::v1beta1::{EcsCluster, EcsService, EcsTaskDefinition};
 use ecs_operator_crds::{FLUX_REQUESTED_AT, RECONCILE_AT};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::jiff::Timestamp;
@@ -133,12 +133,6 @@ pub trait Kind:
 
     /// Forgets what the cache says of the AWS object, after a write whose outcome is not known.
     fn invalidate(&self, context: &Context, observed: &Self::Observed);
-
-    /// What to do with an AWS object that exists already.
-    fn adoption_policy(&self) -> AdoptionPolicy;
-
-    /// What to do with the AWS object at the end.
-    fn deletion_policy(&self) -> DeletionPolicy;
 
     /// Whether the object is being deleted.
     fn is_deleting(&self) -> bool {

@@ -222,6 +222,18 @@ pub fn request(spec: &impl serde::Serialize, own: &[&str]) -> serde_json::Map<St
     members
 }
 
+/// Those of `spec`'s members that `members` lists.
+#[must_use]
+pub fn pick(spec: &serde_json::Map<String, Value>, members: &[&str]) -> serde_json::Map<String, Value> {
+    spec.iter().filter(|(name, _)| members.contains(&name.as_str())).map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// The first member of a path.
+#[must_use]
+pub fn top(path: &str) -> &str {
+    path.split('.').next().unwrap_or(path)
+}
+
 /// Hash of a request, the same for requests that mean the same.
 #[must_use]
 pub fn hash(request: &Value) -> String {

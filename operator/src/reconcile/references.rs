@@ -13,6 +13,7 @@ use kube::runtime::reflector::{self, ObjectRef, Store};
 use super::cluster::ClusterExt;
 use super::plan::{Obstacle, Plan};
 use super::{Kind, Stores};
+use crate::aws::name_in;
 use crate::k8s::conditions;
 use ecs_operator_crds::v1beta1::shared::Status;
 
@@ -42,20 +43,18 @@ pub fn cluster_of(service: &EcsService, stores: &Stores) -> ClusterOfService {
     let spec = &service.spec;
     let Some(reference) = &spec.cluster_ref else {
         let literal = spec.cluster.as_deref().unwrap_or("default");
-        let name = literal.rsplit('/').next().unwrap_or(literal).to_owned();
-        return ClusterOfService { name, obstacle: None };
+        return ClusterOfService { name: name_in(literal).to_owned(), obstacle: None };
     };
-    let target = stores.clusters.get(&same_namespace(service, reference));
+    let target = cluster_object(service, stores);
     let name = target.as_ref().map_or_else(
-        // The object is gone; what it named is known from what we saw last, or by the default.
-        || cluster_name_from(service.status.as_ref().and_then(|status| status.cluster_arn.as_deref()), &reference.name),
+        || {
+            // The object is gone; what it named is known from what we saw last, or by the default.
+            let seen = service.status.as_ref().and_then(|status| status.cluster_arn.as_deref());
+            seen.map_or(reference.name.as_str(), name_in).to_owned()
+        },
         |cluster| cluster.cluster_name(),
     );
     ClusterOfService { name, obstacle: obstacle("EcsCluster", "spec.clusterRef", reference, target.as_deref()) }
-}
-
-fn cluster_name_from(arn: Option<&str>, default: &str) -> String {
-    arn.and_then(|arn| arn.rsplit('/').next()).unwrap_or(default).to_owned()
 }
 
 /// The task definition that `service` names: for a reference the ARN of the exact revision, else the literal.
@@ -69,7 +68,7 @@ pub fn task_definition_of(service: &EcsService, stores: &Stores) -> Resolved {
             None => Resolved::NotYet(not_ready("spec.taskDefinitionRef or spec.taskDefinition is needed".to_owned(), false)),
         };
     };
-    let target = stores.task_definitions.get(&same_namespace(service, reference));
+    let target = task_definition_object(service, stores);
     if let Some(obstacle) = obstacle("EcsTaskDefinition", "spec.taskDefinitionRef", reference, target.as_deref()) {
         return Resolved::NotYet(obstacle);
     }
@@ -78,6 +77,11 @@ pub fn task_definition_of(service: &EcsService, stores: &Stores) -> Resolved {
         || Resolved::NotYet(not_ready(format!("EcsTaskDefinition {} has no revision yet", reference.name), true)),
         Resolved::To,
     )
+}
+
+/// The EcsCluster that `service` refers to, if it exists.
+fn cluster_object(service: &EcsService, stores: &Stores) -> Option<Arc<EcsCluster>> {
+    stores.clusters.get(&same_namespace(service, service.spec.cluster_ref.as_ref()?))
 }
 
 /// The EcsTaskDefinition that `service` refers to, if it exists.
@@ -175,12 +179,6 @@ impl Dependants {
 /// The cluster and the task definition that `service` refers to, where they wait for it to go.
 #[must_use]
 pub fn deleting_targets(service: &EcsService, stores: &Stores) -> (Option<Arc<EcsCluster>>, Option<Arc<EcsTaskDefinition>>) {
-    let cluster =
-        service.spec.cluster_ref.as_ref().and_then(|reference| stores.clusters.get(&same_namespace(service, reference)));
-    let task_definition = service
-        .spec
-        .task_definition_ref
-        .as_ref()
-        .and_then(|reference| stores.task_definitions.get(&same_namespace(service, reference)));
+    let (cluster, task_definition) = (cluster_object(service, stores), task_definition_object(service, stores));
     (cluster.filter(|cluster| cluster.is_deleting()), task_definition.filter(|definition| definition.is_deleting()))
 }

@@ -8,7 +8,7 @@ use ecs_operator_crds::v1beta1::{EcsCluster, EcsService, EcsTaskDefinition};
 use serde_json::{Value, json};
 
 use super::{Answer, Key};
-use crate::aws::{Calls, Fault, FaultClass, Operation};
+use crate::aws::{Calls, Fault, FaultClass, Operation, name_in};
 
 /// Name of a cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -164,7 +164,7 @@ fn sort_out(
             _ => Err(Fault::new(operation, FaultClass::Server, format!("AWS could not describe {arn}: {reason}"))),
         };
         // The ARN of a failure ends in the name that was asked for.
-        answers.entry(arn.rsplit('/').next().unwrap_or(arn).to_owned()).or_insert(answer);
+        answers.entry(name_in(arn).to_owned()).or_insert(answer);
     }
     let absent = |name: &str| Fault::new(operation, FaultClass::Server, format!("the reply says nothing of {name}"));
     names.iter().map(|name| answers.get(*name).cloned().unwrap_or_else(|| Err(absent(name)))).collect()
@@ -184,7 +184,7 @@ pub(super) async fn blockers(calls: &Calls, cluster: &str) -> Result<Blockers, F
     let request = json!({"cluster": cluster, "maxResults": 100});
     let names = |reply: &Value, member: &str| -> Vec<String> {
         let arns = reply[member].as_array().into_iter().flatten().filter_map(Value::as_str);
-        arns.map(|arn| arn.rsplit('/').next().unwrap_or(arn).to_owned()).collect()
+        arns.map(|arn| name_in(arn).to_owned()).collect()
     };
     let listed = names(&calls.send(Operation::ListServices, &request).await?, "serviceArns");
     let tasks = names(&calls.send(Operation::ListTasks, &request).await?, "taskArns");
@@ -231,7 +231,7 @@ fn revisions<'a>(reply: &'a Value, family: &'a str) -> impl Iterator<Item = Stri
 /// The family in `arn:…:task-definition/FAMILY:REVISION`, `FAMILY:REVISION` or `FAMILY`.
 #[must_use]
 pub(crate) fn family_of(task_definition: &str) -> &str {
-    let name = task_definition.rsplit('/').next().unwrap_or(task_definition);
+    let name = name_in(task_definition);
     name.split(':').next().unwrap_or(name)
 }
 

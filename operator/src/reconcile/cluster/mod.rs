@@ -9,7 +9,7 @@ mod tests;
 
 use std::time::Instant;
 
-use ecs_operator_crds::v1beta1::{AdoptionPolicy, DeletionPolicy, EcsCluster, EcsClusterStatus};
+use ecs_operator_crds::v1beta1::{EcsCluster, EcsClusterStatus};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
@@ -85,13 +85,5 @@ impl Kind for EcsCluster {
 
     fn invalidate(&self, context: &Context, _: &ObservedCluster) {
         context.aws.observer.clusters().invalidate(&ClusterKey(self.cluster_name()));
-    }
-
-    fn adoption_policy(&self) -> AdoptionPolicy {
-        self.spec.adoption_policy.unwrap_or_default()
-    }
-
-    fn deletion_policy(&self) -> DeletionPolicy {
-        self.spec.deletion_policy.unwrap_or_default()
     }
 }

@@ -8,7 +8,7 @@ use super::{Cluster, ClusterExt, Kind, OWN_MEMBERS, ObservedCluster, RESETS};
 use crate::aws::Operation;
 use crate::aws::drift::drift;
 use crate::aws::tags::{Owner, Ownership};
-use crate::reconcile::plan::{Plan, Write, claim, request, tag_writes};
+use crate::reconcile::plan::{Plan, Write, claim, pick, request, tag_writes, top};
 use crate::reconcile::reset::with_resets;
 
 /// Members that UpdateCluster changes.
@@ -26,7 +26,7 @@ pub(super) fn plan(object: &EcsCluster, observed: &ObservedCluster, owner: &Owne
     let Some(cluster) = &observed.cluster else {
         return Plan::Write(vec![create(object, owner)]);
     };
-    let adopt = object.adoption_policy() == AdoptionPolicy::IfUnowned;
+    let adopt = object.spec.adoption_policy == Some(AdoptionPolicy::IfUnowned);
     if let Some(plan) = claim(&what, &cluster.cluster_arn, &cluster.tags(), owner, adopt) {
         return plan;
     }
@@ -91,12 +91,15 @@ fn put_capacity(name: &str, spec: &Map<String, Value>, cluster: &Cluster) -> Opt
 
 fn delete(object: &EcsCluster, observed: &ObservedCluster, owner: &Owner) -> Plan {
     let Some(cluster) = &observed.cluster else { return Plan::Gone };
-    if !observed.dependants.names.is_empty() && object.deletion_policy() == DeletionPolicy::Retain {
+    if object.spec.deletion_policy == Some(DeletionPolicy::Retain) {
+        if observed.dependants.names.is_empty() {
+            return Plan::Gone;
+        }
         // The cluster stays, but its services learn from this object what it is called in ECS.
         let message = format!("waits until no EcsService refers to it: {}", observed.dependants.names);
         return observed.dependants.block(message);
     }
-    if object.deletion_policy() == DeletionPolicy::Retain || owner.of(&cluster.tags()) != Ownership::Ours {
+    if owner.of(&cluster.tags()) != Ownership::Ours {
         return Plan::Gone;
     }
     let name = object.cluster_name();
@@ -122,13 +125,4 @@ fn blockers(observed: &ObservedCluster, cluster: &Cluster) -> Vec<String> {
         ("container instances in ECS", instances),
     ];
     lists.iter().filter(|(_, list)| !list.is_empty()).map(|(kind, list)| format!("{kind} {list}")).collect()
-}
-
-fn pick(spec: &Map<String, Value>, members: &[&str]) -> Map<String, Value> {
-    spec.iter().filter(|(name, _)| members.contains(&name.as_str())).map(|(name, value)| (name.clone(), value.clone())).collect()
-}
-
-/// The first member of a path.
-fn top(path: &str) -> &str {
-    path.split('.').next().unwrap_or(path)
 }

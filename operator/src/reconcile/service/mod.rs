@@ -12,7 +12,7 @@ mod update;
 
 use std::time::Instant;
 
-use ecs_operator_crds::v1beta1::{AdoptionPolicy, DeletionPolicy, EcsService, EcsServiceStatus};
+use ecs_operator_crds::v1beta1::{EcsService, EcsServiceStatus};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
@@ -107,13 +107,5 @@ impl Kind for EcsService {
 
     fn invalidate(&self, context: &Context, observed: &ObservedService) {
         context.aws.observer.services().invalidate(&observed.key);
-    }
-
-    fn adoption_policy(&self) -> AdoptionPolicy {
-        self.spec.adoption_policy.unwrap_or_default()
-    }
-
-    fn deletion_policy(&self) -> DeletionPolicy {
-        self.spec.deletion_policy.unwrap_or_default()
     }
 }

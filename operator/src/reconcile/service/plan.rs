@@ -7,9 +7,9 @@ use serde_json::{Map, Value, json};
 use super::restart::restart;
 use super::update::{is_changed_by_others, is_same_task_definition, unseen, update};
 use super::{Kind, OWN_MEMBERS, ObservedService, RESETS, Service};
-use crate::aws::Operation;
 use crate::aws::observer::ServiceKey;
 use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
+use crate::aws::{Operation, name_in};
 use crate::k8s::conditions;
 use crate::reconcile::plan::{Obstacle, Plan, Write, claim, hash, request, tag_writes};
 use crate::reconcile::references::Resolved;
@@ -32,7 +32,7 @@ pub(super) fn plan(object: &EcsService, observed: &ObservedService, owner: &Owne
     if service.status != "ACTIVE" {
         return Plan::pause(Reason::Busy, format!("{key} is {}; its name is free when its tasks have stopped", service.status));
     }
-    let adopt = object.adoption_policy() == AdoptionPolicy::IfUnowned;
+    let adopt = object.spec.adoption_policy == Some(AdoptionPolicy::IfUnowned);
     if let Some(plan) = claim(&key.to_string(), &service.service_arn, &service.tags(), owner, adopt) {
         return plan;
     }
@@ -92,11 +92,10 @@ fn given_up(object: &EcsService, service: &Service, task_definition: &str) -> Op
     let going_back = |reason: &&str| reason.to_lowercase().contains("rolling back");
     let reason = service.primary().and_then(|primary| primary.rollout_state_reason.as_deref()).filter(going_back);
     let reason = reason.or_else(|| failed.and_then(|failed| failed.rollout_state_reason.as_deref()))?;
-    let name = |task_definition: &str| task_definition.rsplit('/').next().unwrap_or(task_definition).to_owned();
     Some(format!(
         "The deployment of {} failed, and ECS went back to {}: {}. Change the task definition or the service to try again",
-        name(task_definition),
-        runs.map(name).unwrap_or_default(),
+        name_in(task_definition),
+        runs.map(name_in).unwrap_or_default(),
         reason.trim_end_matches('.'),
     ))
 }
@@ -167,7 +166,7 @@ fn writes(
 fn delete(object: &EcsService, observed: &ObservedService, owner: &Owner) -> Plan {
     let ObservedService { key, service, .. } = observed;
     let Some(service) = service else { return Plan::Gone };
-    if object.deletion_policy() == DeletionPolicy::Retain || owner.of(&service.tags()) != Ownership::Ours {
+    if object.spec.deletion_policy == Some(DeletionPolicy::Retain) || owner.of(&service.tags()) != Ownership::Ours {
         return Plan::Gone;
     }
     if service.status == "DRAINING" {

@@ -8,7 +8,7 @@ use k8s_openapi::jiff::Timestamp;
 use super::restart::restarted;
 use super::update::shown_in_deployment;
 use super::{Deployment, OWN_MEMBERS, ObservedService, RESETS, Service};
-use crate::aws::tags;
+use crate::aws::{name_in, tags};
 use crate::k8s::conditions::{State, Verdict, conditions};
 use crate::reconcile::plan::{Outcome, request};
 use crate::reconcile::references::Resolved;
@@ -108,7 +108,7 @@ fn deployment(deployment: &Deployment) -> DeploymentStatus {
 
 /// `family:revision` of an ARN.
 fn short(task_definition: Option<&str>) -> Option<String> {
-    task_definition?.rsplit('/').next().map(str::to_owned)
+    task_definition.map(|arn| name_in(arn).to_owned())
 }
 
 fn missing() -> Verdict {

@@ -4,10 +4,10 @@ use ecs_operator_crds::v1beta1::EcsService;
 use serde_json::{Map, Value};
 
 use super::{OWN_MEMBERS, Service};
-use crate::aws::Operation;
 use crate::aws::drift::drift;
 use crate::aws::observer::{ServiceKey, family_of};
-use crate::reconcile::plan::{Write, hash, request};
+use crate::aws::{Operation, name_in};
+use crate::reconcile::plan::{Write, hash, pick, request, top};
 
 /// Members that UpdateService does not take, or that have a call of their own.
 const NOT_UPDATABLE: &[&str] = &["cluster", "serviceName", "launchType", "role", "schedulingStrategy", "tags", "taskDefinition"];
@@ -19,7 +19,7 @@ const UNSEEN: &[&str] =
 
 /// The members of `spec` that DescribeServices does not show with the service.
 pub(super) fn unseen(spec: &Map<String, Value>) -> Map<String, Value> {
-    spec.iter().filter(|(name, _)| UNSEEN.contains(&name.as_str())).map(|(name, value)| (name.clone(), value.clone())).collect()
+    pick(spec, UNSEEN)
 }
 
 /// Of the members that ECS does not show with the service, those that it shows in the PRIMARY deployment.
@@ -81,7 +81,7 @@ pub(super) fn update(
     desired.retain(|name, _| !NOT_UPDATABLE.contains(&name.as_str()) && !UNSEEN.contains(&name.as_str()));
     desired.retain(|name, _| may_change(controller, name));
     let mut paths = drift(&in_one_order(&desired.clone().into()), &in_one_order(&service.json));
-    desired.retain(|name, _| paths.iter().any(|path| path.split('.').next() == Some(name)));
+    desired.retain(|name, _| paths.iter().any(|path| top(path) == name));
     if resend && may_change(controller, "serviceConnectConfiguration") {
         let unseen = unseen(spec);
         paths.extend(unseen.keys().cloned());
@@ -127,6 +127,5 @@ fn in_one_order(document: &Value) -> Value {
 /// `wanted` is an ARN, `family:revision`, or `family`, which means any revision of it: ECS took the newest when it was set.
 pub(super) fn is_same_task_definition(wanted: &str, shown: Option<&str>) -> bool {
     let Some(shown) = shown else { return false };
-    let tail = |name: &str| name.rsplit('/').next().map(str::to_owned);
-    wanted == shown || tail(wanted) == tail(shown) || (!wanted.contains(':') && family_of(shown) == wanted)
+    name_in(wanted) == name_in(shown) || (!wanted.contains(':') && family_of(shown) == wanted)
 }

@@ -9,7 +9,7 @@ mod tests;
 
 use std::time::Instant;
 
-use ecs_operator_crds::v1beta1::{AdoptionPolicy, DeletionPolicy, EcsTaskDefinition, EcsTaskDefinitionStatus};
+use ecs_operator_crds::v1beta1::{EcsTaskDefinition, EcsTaskDefinitionStatus};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
@@ -90,13 +90,5 @@ impl Kind for EcsTaskDefinition {
         if let Some(arn) = known_arn(self) {
             context.aws.observer.task_definitions().invalidate(&TaskDefinitionKey(arn.to_owned()));
         }
-    }
-
-    fn adoption_policy(&self) -> AdoptionPolicy {
-        self.spec.adoption_policy.unwrap_or_default()
-    }
-
-    fn deletion_policy(&self) -> DeletionPolicy {
-        self.spec.deletion_policy.unwrap_or_default()
     }
 }

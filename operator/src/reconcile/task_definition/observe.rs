@@ -23,7 +23,7 @@ const SEARCH: usize = 10;
 /// What is known of a family.
 #[derive(Clone, Debug, Default)]
 pub struct ObservedTaskDefinition {
-    /// When ECS was asked; `None` when the status was taken at its word.
+    /// When the family was looked through; `None` where the revision was taken as known.
     pub at: Option<Instant>,
     /// Our newest ACTIVE revision.
     pub current: Option<Revision>,
@@ -120,7 +120,7 @@ async fn search(object: &EcsTaskDefinition, context: &Context) -> Result<Observe
 async fn observe_end(object: &EcsTaskDefinition, context: &Context) -> Result<ObservedTaskDefinition, Fault> {
     let dependants = Dependants::of(&references::services_of_task_definition(object, &context.stores.services));
     let mut observed = ObservedTaskDefinition { at: Some(Instant::now()), dependants, ..Default::default() };
-    if object.deletion_policy() == DeletionPolicy::Retain || !observed.dependants.names.is_empty() {
+    if object.spec.deletion_policy == Some(DeletionPolicy::Retain) || !observed.dependants.names.is_empty() {
         return Ok(observed);
     }
     let owner = context.owner(object);
@@ -139,6 +139,6 @@ async fn describe(context: &Context, owner: &Owner, arn: String) -> Result<Optio
         return Ok(None);
     };
     let revision = Revision::read(&json);
-    let ownership = owner.of(&Tags::read(&json["tags"]));
+    let ownership = revision.tags.as_ref().map_or(Ownership::Nobody, |tags| owner.of(tags));
     Ok(Some((revision, ownership)))
 }

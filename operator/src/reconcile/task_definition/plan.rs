@@ -5,8 +5,8 @@ use ecs_operator_crds::v1beta1::{AdoptionPolicy, DeletionPolicy, EcsTaskDefiniti
 use serde_json::{Map, Value, json};
 
 use super::{Kind, OWN_MEMBERS, ObservedTaskDefinition, TaskDefinitionExt};
-use crate::aws::Operation;
 use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
+use crate::aws::{Operation, name_in};
 use crate::reconcile::plan::{Plan, Write, hash, request, tag_writes};
 
 pub(super) fn plan(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition, owner: &Owner) -> Plan {
@@ -26,7 +26,7 @@ pub(super) fn plan(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition
             Plan::writes(present.map_or_else(Vec::new, |present| tag_writes(&what, &current.arn, &tags, present, managed)))
         }
         (None, Some((foreign, ownership)))
-            if object.adoption_policy() == AdoptionPolicy::Refuse || *ownership != Ownership::Nobody =>
+            if object.spec.adoption_policy != Some(AdoptionPolicy::IfUnowned) || *ownership != Ownership::Nobody =>
         {
             refuse(&family, foreign.revision, ownership)
         }
@@ -70,7 +70,7 @@ fn refuse(family: &str, revision: i32, ownership: &Ownership) -> Plan {
 }
 
 fn delete(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition) -> Plan {
-    if object.deletion_policy() == DeletionPolicy::Retain {
+    if object.spec.deletion_policy == Some(DeletionPolicy::Retain) {
         return Plan::Gone;
     }
     if !observed.dependants.names.is_empty() {
@@ -85,10 +85,9 @@ fn delete(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition) -> Plan
 }
 
 fn deregister(arn: &str) -> Write {
-    let revision = arn.rsplit('/').next().unwrap_or(arn);
     Write {
         operation: Operation::DeregisterTaskDefinition,
         request: json!({"taskDefinition": arn}),
-        note: format!("Deregistered task definition {revision}"),
+        note: format!("Deregistered task definition {}", name_in(arn)),
     }
 }

@@ -1,0 +1,215 @@
+//! Tables for the two pure doors: here creation, ownership and deletion.
+
+mod rollout;
+mod update;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use ecs_operator_crds::condition::Reason;
+use ecs_operator_crds::v1beta1::EcsService;
+use k8s_openapi::jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::observe::read;
+use super::{ObservedService, plan, status};
+use crate::aws::Operation;
+use crate::aws::observer::{Answer, Seen, ServiceKey};
+use crate::aws::tags::{OWNER, Owner, SPEC_HASH};
+use crate::reconcile::plan::{Obstacle, Outcome, Plan, Write, hash};
+use crate::reconcile::references::Resolved;
+
+const ARN: &str = "arn:aws:ecs:eu-central-1:111122223333:service/shop/web";
+const REVISION: &str = "arn:aws:ecs:eu-central-1:111122223333:task-definition/web:3";
+
+fn owner() -> Owner {
+    let [cluster_id, namespace, name, uid] = ["k8s", "default", "web", "u-1"].map(str::to_owned);
+    Owner { cluster_id, namespace, name, uid }
+}
+
+fn spec() -> Value {
+    json!({
+        "clusterRef": {"name": "shop"},
+        "taskDefinitionRef": {"name": "web"},
+        "launchType": "FARGATE",
+        "desiredCount": 2,
+        "networkConfiguration": {"awsvpcConfiguration": {"subnets": ["subnet-a", "subnet-b"]}},
+    })
+}
+
+fn object(spec: &Value, more: &Value) -> EcsService {
+    let mut object = json!({
+        "apiVersion": "ecs-operator.dev/v1beta1",
+        "kind": "EcsService",
+        "metadata": {"name": "web", "namespace": "default", "uid": "u-1", "generation": 3},
+        "spec": spec,
+    });
+    for (name, value) in more.as_object().into_iter().flatten() {
+        for (member, value) in value.as_object().into_iter().flatten() {
+            object[name][member] = value.clone();
+        }
+    }
+    serde_json::from_value(object).expect("a valid object")
+}
+
+/// The service as ECS describes it when all is well.
+fn described() -> Value {
+    json!({
+        "serviceArn": ARN,
+        "serviceName": "web",
+        "clusterArn": "arn:aws:ecs:eu-central-1:111122223333:cluster/shop",
+        "status": "ACTIVE",
+        "launchType": "FARGATE",
+        "schedulingStrategy": "REPLICA",
+        "platformVersion": "LATEST",
+        "taskDefinition": REVISION,
+        "desiredCount": 2,
+        "runningCount": 2,
+        "pendingCount": 0,
+        "networkConfiguration": {"awsvpcConfiguration": {
+            "subnets": ["subnet-b", "subnet-a"], "securityGroups": [], "assignPublicIp": "DISABLED"}},
+        "deploymentConfiguration": {"maximumPercent": 200, "minimumHealthyPercent": 100},
+        "deployments": [{
+            "id": "ecs-svc/1", "status": "PRIMARY", "taskDefinition": REVISION, "rolloutState": "COMPLETED",
+            "desiredCount": 2, "runningCount": 2, "pendingCount": 0, "failedTasks": 0}],
+        "tags": [{"key": OWNER, "value": owner().tag()}, {"key": SPEC_HASH, "value": hash(&json!({}))}],
+    })
+}
+
+/// `described()` with some members replaced.
+fn with(changes: &Value) -> Value {
+    let mut service = described();
+    for (name, value) in changes.as_object().into_iter().flatten() {
+        service[name] = value.clone();
+    }
+    service
+}
+
+fn observed(service: Option<Value>) -> ObservedService {
+    let answer = service.map_or(Answer::Missing, |service| Answer::Found(Arc::new(service)));
+    let at = Instant::now();
+    ObservedService {
+        at,
+        key: ServiceKey { cluster: "shop".into(), name: "web".into() },
+        cluster_obstacle: None,
+        task_definition: Resolved::To(REVISION.into()),
+        misfit: None,
+        restarted: None,
+        service: read(&Seen { at, answer }).expect("a valid answer"),
+    }
+}
+
+fn planned(spec: &Value, service: Option<Value>) -> Plan {
+    plan::plan(&object(spec, &json!({})), &observed(service), &owner())
+}
+
+fn writes(plan: Plan) -> Vec<Write> {
+    match plan {
+        Plan::Write(writes) => writes,
+        other => panic!("{other:?} is no write"),
+    }
+}
+
+#[test]
+fn a_missing_service_is_created_with_the_spec_and_nothing_else() {
+    let write = writes(planned(&spec(), None)).remove(0);
+    assert_eq!(write.operation, Operation::CreateService);
+    let mut request = write.request;
+    let token = request.as_object_mut().and_then(|members| members.remove("clientToken")).expect("a token");
+    assert!(token.as_str().is_some_and(|token| token.len() <= 36), "{token}");
+    let expected = json!({
+        "cluster": "shop",
+        "serviceName": "web",
+        "taskDefinition": REVISION,
+        "launchType": "FARGATE",
+        "desiredCount": 2,
+        "networkConfiguration": {"awsvpcConfiguration": {"subnets": ["subnet-a", "subnet-b"]}},
+        "tags": [{"key": OWNER, "value": owner().tag()}, {"key": SPEC_HASH, "value": hash(&json!({}))}],
+    });
+    assert_eq!(request, expected);
+}
+
+#[test]
+fn a_repeated_creation_has_the_same_token_and_one_after_a_loss_another() {
+    let token = |status: &Value| {
+        let plan = plan::plan(&object(&spec(), &json!({"status": status})), &observed(None), &owner());
+        writes(plan)[0].request["clientToken"].clone()
+    };
+    let ready = |time: &str| {
+        json!({"serviceArn": ARN, "conditions": [
+            {"type": "Ready", "status": "True", "reason": "Succeeded", "message": "", "lastTransitionTime": time}]})
+    };
+    assert_eq!(token(&json!({})), token(&json!({"observedGeneration": 2})));
+    assert_ne!(token(&json!({})), token(&ready("2026-01-01T00:00:00Z")));
+    assert_ne!(token(&ready("2026-01-02T00:00:00Z")), token(&ready("2026-01-01T00:00:00Z")));
+}
+
+#[test]
+fn an_absent_desired_count_is_one_at_creation_and_never_again() {
+    let mut spec = spec();
+    spec.as_object_mut().unwrap().remove("desiredCount");
+    assert_eq!(writes(planned(&spec, None))[0].request["desiredCount"], 1);
+    assert_eq!(planned(&spec, Some(with(&json!({"desiredCount": 9, "runningCount": 9})))), Plan::InSync);
+    spec["schedulingStrategy"] = json!("DAEMON");
+    assert_eq!(writes(planned(&spec, None))[0].request.get("desiredCount"), None);
+}
+
+#[test]
+fn a_service_that_does_not_fit_its_task_definition_is_not_sent() {
+    let mut misfit = observed(None);
+    misfit.misfit = Some("loadBalancers[].containerName".into());
+    let plan = plan::plan(&object(&spec(), &json!({})), &misfit, &owner());
+    assert_eq!(plan, Plan::stall(Reason::InvalidSpec, "loadBalancers[].containerName"));
+}
+
+#[test]
+fn obstacles_are_told_and_nothing_is_written() {
+    let foreign = |value: &str| with(&json!({"tags": [{"key": OWNER, "value": value}]}));
+    let mut ec2 = spec();
+    ec2["launchType"] = json!("EC2");
+    let rows = [
+        (spec(), with(&json!({"tags": []})), Reason::NotOwned, "adoptionPolicy"),
+        (spec(), foreign("k8s/default/other/u-9"), Reason::Conflict, "k8s/default/other/u-9"),
+        (spec(), with(&json!({"status": "DRAINING"})), Reason::Busy, "DRAINING"),
+        (ec2, described(), Reason::InvalidSpec, "launchType"),
+    ];
+    for (spec, service, reason, words) in rows {
+        match planned(&spec, Some(service)) {
+            Plan::Wait(obstacle) | Plan::Stall(obstacle) => {
+                assert_eq!(obstacle.reason, reason);
+                assert!(obstacle.message.contains(words), "{}", obstacle.message);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let mut waiting = observed(None);
+    let obstacle = Obstacle { reason: Reason::DependencyNotReady, message: "not ready".into(), passing: true };
+    waiting.task_definition = Resolved::NotYet(obstacle.clone());
+    assert_eq!(plan::plan(&object(&spec(), &json!({})), &waiting, &owner()), Plan::Wait(obstacle));
+}
+
+#[test]
+fn an_unowned_service_is_adopted_by_a_tag_alone() {
+    let mut spec = spec();
+    spec["adoptionPolicy"] = json!("IfUnowned");
+    let writes = writes(planned(&spec, Some(with(&json!({"tags": []})))));
+    assert_eq!(writes.len(), 1);
+    assert_eq!(writes[0].request, json!({"resourceArn": ARN, "tags": [{"key": OWNER, "value": owner().tag()}]}));
+}
+
+#[test]
+fn deletion_forces_waits_and_leaves_what_is_not_ours() {
+    let deleting = |spec: &Value| object(spec, &json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}));
+    let plan = |spec: &Value, service| plan::plan(&deleting(spec), &observed(service), &owner());
+    let writes = writes(plan(&spec(), Some(described())));
+    assert_eq!(writes[0].operation, Operation::DeleteService);
+    assert_eq!(writes[0].request, json!({"cluster": "shop", "service": "web", "force": true}));
+    assert!(
+        matches!(plan(&spec(), Some(with(&json!({"status": "DRAINING"})))), Plan::Wait(obstacle) if obstacle.reason == Reason::Deleting)
+    );
+    assert_eq!(plan(&spec(), None), Plan::Gone);
+    assert_eq!(plan(&spec(), Some(with(&json!({"tags": []})))), Plan::Gone);
+    let mut retained = spec();
+    retained["deletionPolicy"] = json!("Retain");
+    assert_eq!(plan(&retained, Some(described())), Plan::Gone);
+}

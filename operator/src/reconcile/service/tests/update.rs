@@ -1,0 +1,143 @@
+//! Which members go into UpdateService, and when.
+
+use super::*;
+
+#[test]
+fn what_aws_fills_in_and_reorders_is_in_sync() {
+    assert_eq!(planned(&spec(), Some(described())), Plan::InSync);
+}
+
+#[test]
+fn each_change_sends_its_member_and_no_other() {
+    let rows = [
+        (json!({"desiredCount": 5}), json!({"desiredCount": 2})),
+        (json!({"taskDefinition": REVISION.replace(":3", ":2")}), json!({"taskDefinition": REVISION})),
+        (
+            json!({"networkConfiguration": {"awsvpcConfiguration": {"subnets": ["subnet-a"]}}}),
+            json!({"networkConfiguration": {"awsvpcConfiguration": {"subnets": ["subnet-a", "subnet-b"]}}}),
+        ),
+    ];
+    for (change, sent) in rows {
+        let writes = writes(planned(&spec(), Some(with(&change))));
+        assert_eq!(writes.len(), 1);
+        assert_eq!(writes[0].operation, Operation::UpdateService);
+        let mut expected = sent.clone();
+        expected["cluster"] = json!("shop");
+        expected["service"] = json!("web");
+        assert_eq!(writes[0].request, expected);
+        let member = sent.as_object().unwrap().keys().next().unwrap();
+        assert!(writes[0].note.contains(member.as_str()), "{}", writes[0].note);
+    }
+}
+
+#[test]
+fn members_that_ecs_does_not_show_are_sent_once_when_they_change() {
+    let mut spec = spec();
+    spec["serviceConnectConfiguration"] = json!({"enabled": true, "namespace": "shop"});
+    let first = writes(planned(&spec, Some(described())));
+    assert_eq!(first[0].operation, Operation::UpdateService);
+    assert_eq!(first[0].request["serviceConnectConfiguration"]["namespace"], "shop");
+    assert_eq!(first[1].operation, Operation::TagResource);
+    let mut tagged = described();
+    tagged["tags"][1]["value"] = first[1].request["tags"][0]["value"].clone();
+    assert_eq!(planned(&spec, Some(tagged)), Plan::InSync);
+}
+
+#[test]
+fn members_that_the_spec_drops_are_set_back_once() {
+    let rows = [
+        ("loadBalancers", json!([{"targetGroupArn": "t"}]), json!({"loadBalancers": []})),
+        ("serviceConnectConfiguration", json!({"enabled": true}), json!({"serviceConnectConfiguration": {"enabled": false}})),
+        (
+            "deploymentConfiguration",
+            json!({"deploymentCircuitBreaker": {"enable": true, "rollback": true}, "maximumPercent": 200}),
+            json!({"deploymentConfiguration": {"deploymentCircuitBreaker": {"enable": false, "rollback": false}}}),
+        ),
+    ];
+    for (member, value, reset) in rows {
+        let mut before = spec();
+        before[member] = value.clone();
+        let mut shown = with(&json!({member: value}));
+        let tags = writes(planned(&before, None))[0].request["tags"].clone();
+        shown["tags"] = tags;
+        let seen = observed(Some(shown.clone()));
+        let status = status::status(&object(&before, &json!({})), Some(&seen), &Outcome::InSync, Timestamp::UNIX_EPOCH);
+        let without = object(&spec(), &json!({"status": serde_json::to_value(&status).unwrap()}));
+        let update = writes(plan::plan(&without, &seen, &owner())).remove(0);
+        assert_eq!(update.operation, Operation::UpdateService, "{member}");
+        let (name, value) = reset.as_object().unwrap().iter().next().unwrap();
+        assert_eq!(update.request[name], *value);
+
+        // Once AWS shows it, nothing is left to do, and nothing is remembered.
+        let after = with(&reset);
+        assert_eq!(plan::plan(&without, &observed(Some(after.clone())), &owner()), Plan::InSync, "{member}");
+        let status = status::status(&without, Some(&observed(Some(after))), &Outcome::InSync, Timestamp::UNIX_EPOCH);
+        assert_eq!(status.applied_members, None, "{member}");
+    }
+}
+
+#[test]
+fn swapped_target_groups_are_no_drift_and_other_ones_are() {
+    let balancer = |one: &str, other: &str| {
+        json!([{"targetGroupArn": one, "containerName": "web", "containerPort": 80,
+            "advancedConfiguration": {"alternateTargetGroupArn": other, "productionListenerRule": "r", "roleArn": "a"}}])
+    };
+    let mut spec = spec();
+    spec["loadBalancers"] = balancer("blue", "green");
+    for (shown, in_sync) in
+        [(balancer("blue", "green"), true), (balancer("green", "blue"), true), (balancer("blue", "red"), false)]
+    {
+        let plan = planned(&spec, Some(with(&json!({"loadBalancers": shown}))));
+        assert_eq!(plan == Plan::InSync, in_sync, "{shown}");
+    }
+}
+
+#[test]
+fn service_connect_that_others_change_is_set_back_once() {
+    let mut spec = spec();
+    spec["serviceConnectConfiguration"] = json!({"enabled": true, "namespace": "shop"});
+    // ECS shows the namespace as an ARN, in the deployment.
+    let shown = |namespace: &str| {
+        let connect = json!({"enabled": true, "namespace": format!("arn:aws:servicediscovery:::namespace/{namespace}")});
+        let mut service =
+            with(&json!({"deployments": [{"status": "PRIMARY", "rolloutState": "COMPLETED", "taskDefinition": REVISION,
+            "serviceConnectConfiguration": connect}]}));
+        service["tags"] = writes(planned(&spec, None))[0].request["tags"].clone();
+        observed(Some(service))
+    };
+    let status_after = |object: &EcsService, seen: &ObservedService, outcome: &Outcome| {
+        let status = status::status(object, Some(seen), outcome, Timestamp::UNIX_EPOCH);
+        EcsService { status: Some(status), ..object.clone() }
+    };
+    let plan = |object: &EcsService, seen: &ObservedService| plan::plan(object, seen, &owner());
+    let fresh = object(&spec, &json!({}));
+    assert_eq!(plan(&fresh, &shown("ns-1")), Plan::InSync);
+    let settled = status_after(&fresh, &shown("ns-1"), &Outcome::InSync);
+    assert_eq!(plan(&settled, &shown("ns-1")), Plan::InSync);
+    let repair = writes(plan(&settled, &shown("ns-2")));
+    assert_eq!(repair[0].request["serviceConnectConfiguration"]["namespace"], "shop");
+    // Whatever ECS makes of it, it is not sent again.
+    let unheeded = status_after(&settled, &shown("ns-2"), &Outcome::Unheeded(repair));
+    assert_eq!(plan(&unheeded, &shown("ns-2")), Plan::InSync);
+}
+
+#[test]
+fn a_foreign_deployment_controller_keeps_what_is_its_own() {
+    let mut spec = spec();
+    spec["deploymentController"] = json!({"type": "CODE_DEPLOY"});
+    let shown = json!({"deploymentController": {"type": "CODE_DEPLOY"}, "taskDefinition": REVISION.replace(":3", ":9"), "desiredCount": 5,
+        "networkConfiguration": {"awsvpcConfiguration": {"subnets": ["other"]}}});
+    let update = writes(planned(&spec, Some(with(&shown)))).remove(0);
+    assert_eq!(update.request, json!({"cluster": "shop", "service": "web", "desiredCount": 2}));
+}
+
+#[test]
+fn a_literal_family_runs_whatever_revision_ecs_took() {
+    let rows = [("web", true), ("web:3", true), (REVISION, true), ("web:4", false), ("webs", false)];
+    for (literal, in_sync) in rows {
+        let mut observed = observed(Some(described()));
+        observed.task_definition = Resolved::To(literal.into());
+        let plan = plan::plan(&object(&spec(), &json!({})), &observed, &owner());
+        assert_eq!(plan == Plan::InSync, in_sync, "{literal}");
+    }
+}
