@@ -14,6 +14,8 @@ pub enum ConditionType {
     Reconciling,
     /// The operator cannot get there until somebody changes something.
     Stalled,
+    /// `spec.suspend` keeps the operator from changing anything in AWS. Present only while true.
+    Suspended,
 }
 
 impl ConditionType {
@@ -24,6 +26,7 @@ impl ConditionType {
             Self::Ready => "Ready",
             Self::Reconciling => "Reconciling",
             Self::Stalled => "Stalled",
+            Self::Suspended => "Suspended",
         }
     }
 }
@@ -34,90 +37,66 @@ impl fmt::Display for ConditionType {
     }
 }
 
-/// Why a condition is as it is. The list is finite, so reasons can be alerted on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Reason {
-    /// AWS holds and runs what the spec asks for.
-    Succeeded,
-    /// A write was sent or a deployment is running; nothing is wrong.
-    Progressing,
-    /// A referenced object is missing, not ready yet, or being deleted. Starts by itself when that changes.
-    DependencyNotReady,
-    /// AWS or the operator refuses the spec as it is. Way out: change the spec.
-    InvalidSpec,
-    /// The AWS object exists and carries no ownership tag. Way out: `adoptionPolicy: IfUnowned`, or another name.
-    NotOwned,
-    /// The AWS object is owned by another custom resource. Way out: another name, or delete the other object.
-    Conflict,
-    /// AWS denies an action. Way out: the message names the action that the IAM policy lacks.
-    AccessDenied,
-    /// No AWS credentials, or AWS does not accept them any more.
-    CredentialsUnavailable,
-    /// AWS throttles the account. Goes on by itself, slower.
-    Throttled,
-    /// An AWS quota is used up. Way out: raise the quota or delete something.
-    QuotaExceeded,
-    /// AWS answers with an error of its own, or does not answer.
-    AwsUnavailable,
-    /// The AWS object is busy with an earlier change. Goes on by itself.
-    Busy,
-    /// ECS gave a deployment up. Way out: change the spec, the message says why the tasks failed.
-    DeploymentFailed,
-    /// AWS accepted a change and still shows the old value. Tried again ever more slowly.
-    DriftPersists,
-    /// The object is being deleted and AWS is still at it.
-    Deleting,
-    /// The object cannot be deleted yet: the message lists what is in the way.
-    DeletionBlocked,
-    /// A fault of the operator itself. Worth a bug report.
-    InternalError,
+/// Declares the reasons: the name, what it means, and the way out.
+macro_rules! reasons {
+    ($($name:ident: $meaning:literal, $way_out:literal;)*) => {
+        /// Why a condition is as it is, or what an event tells of. The list is finite, so reasons can be alerted on.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Reason {
+            $(#[doc = $meaning] #[doc = concat!("Way out: ", $way_out)] $name,)*
+        }
+
+        impl Reason {
+            /// Every reason, for documentation and tests.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// The reason as it stands in conditions and events.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($name),)*
+                }
+            }
+
+            /// What it means.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self {
+                    $(Self::$name => $meaning,)*
+                }
+            }
+
+            /// What somebody can do about it.
+            #[must_use]
+            pub const fn way_out(self) -> &'static str {
+                match self {
+                    $(Self::$name => $way_out,)*
+                }
+            }
+        }
+    };
 }
 
-impl Reason {
-    /// Every reason, for documentation and tests.
-    pub const ALL: [Self; 17] = [
-        Self::Succeeded,
-        Self::Progressing,
-        Self::DependencyNotReady,
-        Self::InvalidSpec,
-        Self::NotOwned,
-        Self::Conflict,
-        Self::AccessDenied,
-        Self::CredentialsUnavailable,
-        Self::Throttled,
-        Self::QuotaExceeded,
-        Self::AwsUnavailable,
-        Self::Busy,
-        Self::DeploymentFailed,
-        Self::DriftPersists,
-        Self::Deleting,
-        Self::DeletionBlocked,
-        Self::InternalError,
-    ];
-
-    /// The reason as it stands in conditions and events.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Succeeded => "Succeeded",
-            Self::Progressing => "Progressing",
-            Self::DependencyNotReady => "DependencyNotReady",
-            Self::InvalidSpec => "InvalidSpec",
-            Self::NotOwned => "NotOwned",
-            Self::Conflict => "Conflict",
-            Self::AccessDenied => "AccessDenied",
-            Self::CredentialsUnavailable => "CredentialsUnavailable",
-            Self::Throttled => "Throttled",
-            Self::QuotaExceeded => "QuotaExceeded",
-            Self::AwsUnavailable => "AwsUnavailable",
-            Self::Busy => "Busy",
-            Self::DeploymentFailed => "DeploymentFailed",
-            Self::DriftPersists => "DriftPersists",
-            Self::Deleting => "Deleting",
-            Self::DeletionBlocked => "DeletionBlocked",
-            Self::InternalError => "InternalError",
-        }
-    }
+reasons! {
+    Succeeded: "AWS holds and runs what the spec asks for.", "Nothing to do.";
+    Progressing: "A write was sent or a deployment is running; nothing is wrong.", "Wait.";
+    DependencyNotReady: "A referenced object is missing, not ready yet, or being deleted.", "Goes on by itself when the object that the message names is ready.";
+    InvalidSpec: "AWS or the operator refuses the spec as it is.", "Change the field that the message names.";
+    NotOwned: "The AWS object exists and carries no ownership tag.", "Set `spec.adoptionPolicy: IfUnowned` to take it over, or choose another name.";
+    Conflict: "The AWS object is owned by another custom resource.", "Choose another name, or delete the other object.";
+    AccessDenied: "AWS denies an action.", "Give the operator the IAM action that the message names.";
+    CredentialsUnavailable: "No AWS credentials, or AWS does not accept them any more.", "Look at the identity of the operator's pod; it goes on by itself when there are credentials.";
+    Throttled: "AWS throttles the account.", "Goes on by itself, slower.";
+    QuotaExceeded: "An AWS quota is used up.", "Raise the quota or delete something; it is tried again every 10 to 30 minutes.";
+    AwsUnavailable: "AWS answers with an error of its own, or does not answer.", "Goes on by itself when AWS answers.";
+    Busy: "The AWS object is busy with an earlier change.", "Goes on by itself.";
+    DeploymentFailed: "ECS gave a deployment up, and there was nothing to go back to.", "Change the spec, or restart by annotation to try the same again; the message and the events say why the tasks failed.";
+    DriftPersists: "AWS accepted a change and still shows the old value.", "Tried again ever more slowly; change the field that the message names if AWS cannot hold it.";
+    Deleting: "The object is being deleted and AWS is still at it.", "Wait.";
+    DeletionBlocked: "The object cannot be deleted yet.", "Remove what the message lists, or set `spec.deletionPolicy: Retain`.";
+    Observing: "`managementPolicy: Observe` keeps the operator from changes that AWS needs to match the spec.", "Change the spec to what AWS has, or set `managementPolicy: Full`; `status.pendingChanges` lists the changes.";
+    Suspended: "`spec.suspend` keeps the operator from changing anything in AWS.", "Set `spec.suspend: false`.";
+    InternalError: "A fault of the operator itself.", "Please report it.";
 }
 
 impl fmt::Display for Reason {

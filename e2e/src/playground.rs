@@ -16,7 +16,7 @@ use crate::kubectl::Kubectl;
 use crate::operator::{Operator, Options};
 use crate::process::{Process, free_ports, lives, signal};
 use crate::wait;
-use crate::world::PATIENCE;
+use crate::world::{DELETION_PROTECTION, PATIENCE};
 
 /// The account of the playground.
 const ACCOUNT: &str = "111122223333";
@@ -50,6 +50,7 @@ pub async fn up() -> Result<()> {
     let (kubeconfig, program, upstream) = (control_plane.kubeconfig.clone(), control_plane.kubectl.clone(), server.url.clone());
     let kubectl = Kubectl { program: program.clone(), kubeconfig: kubeconfig.clone(), namespace: None };
     kubectl.apply(&ecs_operator::crd::yaml()?)?;
+    kubectl.apply(DELETION_PROTECTION)?;
 
     let [aws_port, port] = free_ports()?;
     let mut command = Command::new(std::env::current_exe()?);

@@ -21,6 +21,9 @@ use crate::wait;
 /// How long a scenario waits for one thing to happen.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The admission policy that refuses the deletion of what is protected.
+pub const DELETION_PROTECTION: &str = include_str!("../../charts/ecs-operator/templates/deletion-protection.yaml");
+
 /// What all scenarios share.
 pub struct World {
     /// The control plane.
@@ -46,6 +49,7 @@ impl World {
         let client = control_plane.client().await?;
         let world = Self { control_plane, aws, client, dir: dir.to_owned(), scenarios: AtomicU64::new(0) };
         world.kubectl(None).apply(&ecs_operator::crd::yaml()?)?;
+        world.kubectl(None).apply(DELETION_PROTECTION)?;
         let crds = ["ecsclusters", "ecstaskdefinitions", "ecsservices"].map(|plural| format!("crd/{plural}.ecs-operator.dev"));
         world.kubectl(None).run(&["wait", "--for=condition=Established", "--timeout=60s", &crds[0], &crds[1], &crds[2]])?;
         Ok(world)
@@ -298,8 +302,11 @@ impl Scenario<'_> {
             operator.process.stop().await?;
         }
         let namespaces = Api::<Namespace>::all(self.client.clone());
-        namespaces.delete(&self.namespace, &DeleteParams::background()).await?;
-        Ok(())
+        // It may have gone already: that is what some scenarios are about.
+        match namespaces.delete(&self.namespace, &DeleteParams::background()).await {
+            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+            deleted => deleted.map(drop).context("cannot delete the namespace"),
+        }
     }
 }
 

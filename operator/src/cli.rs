@@ -59,6 +59,10 @@ pub struct RunArgs {
     #[arg(long, env = "ECS_OPERATOR_CLUSTER_ID", value_parser = cluster_id, help_heading = "Kubernetes")]
     pub cluster_id: Option<String>,
 
+    /// Identities of Kubernetes clusters that are no more: AWS objects of an object of the same namespace and name there belong to the one here
+    #[arg(long, env = "ECS_OPERATOR_FORMER_CLUSTER_IDS", value_parser = cluster_id, value_delimiter = ',', help_heading = "Kubernetes")]
+    pub former_cluster_ids: Vec<String>,
+
     /// Objects of one kind that are worked on side by side
     #[arg(long, env = "ECS_OPERATOR_CONCURRENCY", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..), help_heading = "Kubernetes")]
     pub concurrency: u16,
@@ -136,6 +140,7 @@ mod tests {
             ("--sweep-active=1ms", "at least 100ms"),
             ("--http-address=here", "--http-address"),
             ("--cluster-id=a b", "letters, digits"),
+            ("--former-cluster-ids=a,b/c", "letters, digits"),
             ("--concurrency=0", "--concurrency"),
         ];
         for (flag, words) in rows {

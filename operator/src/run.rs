@@ -111,6 +111,7 @@ async fn work(
     let context = Arc::new(Context {
         client: kube.clone(),
         cluster_id,
+        former_clusters: settings.former_cluster_ids.clone(),
         stores: stores.clone(),
         aws,
         metrics,
@@ -231,7 +232,7 @@ fn task_definition_changed(change: &Change<'_, EcsTaskDefinition>, context: &Con
 
 fn service_changed(change: &Change<'_, EcsService>, context: &Context, wakes: &Wakes) {
     let service = own(change, context, &wakes.services);
-    let (cluster, task_definition) = references::deleting_targets(service, &context.stores);
+    let (cluster, task_definition) = references::waiting_targets(service, &context.stores);
     if let Some(cluster) = cluster {
         send(&wakes.clusters, &*cluster);
     }

@@ -19,6 +19,8 @@ pub struct Settings {
     pub selection: Selection,
     /// Identity of the Kubernetes cluster; `None` means the UID of namespace kube-system.
     pub cluster_id: Option<String>,
+    /// Identities of Kubernetes clusters that are no more and whose objects live on in this one.
+    pub former_cluster_ids: Vec<String>,
     /// Objects of one kind that are worked on side by side.
     pub concurrency: u16,
     /// Address of metrics and probes.
@@ -40,6 +42,7 @@ impl From<RunArgs> for Settings {
             watch_namespace,
             watch_label_selector,
             cluster_id,
+            former_cluster_ids,
             concurrency,
             http_address,
             log_format,
@@ -51,6 +54,7 @@ impl From<RunArgs> for Settings {
             sweep: Sweep { active: sweep_active, steady: sweep_steady, task_definitions: sweep_task_definitions },
             selection: Selection { namespace: watch_namespace, labels: watch_label_selector },
             cluster_id,
+            former_cluster_ids,
             concurrency,
             http_address,
             log_format,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
 use super::shared::rules::{immutable, name_in_ecs, one_base, rule, tags};
-use super::shared::{AdoptionPolicy, CapacityProviderStrategyItem, DeletionPolicy, Tag, status};
+use super::shared::{CapacityProviderStrategyItem, Policies, Tag, spec, status};
 
 /// An ECS cluster: the group of services and tasks, and the capacity they run on.
 #[skip_serializing_none]
@@ -57,10 +57,9 @@ pub struct EcsClusterSpec {
     /// Default namespace of Service Connect.
     pub service_connect_defaults: Option<ClusterServiceConnectDefaults>,
 
-    /// What to do when a cluster of this name exists already without an ownership tag: Refuse (default) or IfUnowned.
-    pub adoption_policy: Option<AdoptionPolicy>,
-    /// What happens to the cluster in ECS when this object is deleted: Delete (default) or Retain.
-    pub deletion_policy: Option<DeletionPolicy>,
+    /// What the operator may do with the AWS object.
+    #[serde(flatten)]
+    pub policies: Policies,
 }
 
 /// What CreateCluster and UpdateCluster refuse across members. Source: the ECS API reference.
@@ -178,7 +177,11 @@ pub struct EcsClusterStatus {
     pub applied_members: Option<Vec<String>>,
     /// Value of the annotation `ecs-operator.dev/reconcileAt` or `reconcile.fluxcd.io/requestedAt` that was answered last.
     pub last_handled_reconcile_at: Option<String>,
+    /// What the operator would do in AWS if `managementPolicy` or `suspend` let it.
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub pending_changes: Option<Vec<String>>,
     /// Keys of the tags that the operator set because the spec lists them, to remove those that the spec drops.
     pub managed_tags: Option<Vec<String>>,
 }
+spec!(EcsClusterSpec);
 status!(EcsClusterStatus);

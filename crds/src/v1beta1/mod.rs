@@ -7,5 +7,5 @@ pub mod task_definition;
 
 pub use cluster::{EcsCluster, EcsClusterSpec, EcsClusterStatus};
 pub use service::{EcsService, EcsServiceSpec, EcsServiceStatus};
-pub use shared::{AdoptionPolicy, DeletionPolicy, ObjectReference, Tag};
+pub use shared::{AdoptionPolicy, DeletionPolicy, ManagementPolicy, ObjectReference, Policies, Tag};
 pub use task_definition::{EcsTaskDefinition, EcsTaskDefinitionSpec, EcsTaskDefinitionStatus};

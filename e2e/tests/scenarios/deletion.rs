@@ -1,6 +1,9 @@
 //! The end of objects.
 
 use anyhow::{Context, Result, ensure};
+use e2e::aws_server;
+use e2e::ledger::Ledger;
+use e2e::process::free_ports;
 use e2e::wait;
 use e2e::world::{PATIENCE, Scenario, World, condition};
 
@@ -89,5 +92,44 @@ pub(crate) async fn what_is_gone_already_is_no_trouble(world: &World) -> Result<
         Ok(())
     })
     .await?;
+    scenario.end().await
+}
+
+pub(crate) async fn a_namespace_goes_with_all_that_is_in_it(world: &World) -> Result<()> {
+    let scenario = world.scenario("namespace").await?;
+    scenario.kubectl.apply(SAMPLES)?;
+    scenario.wait_ready(&OBJECTS)?;
+    world.kubectl(None).run(&["delete", "namespace", &scenario.namespace, "--timeout=80s"])?;
+    aws_is_empty(&scenario).await?;
+    scenario.end().await
+}
+
+pub(crate) async fn an_unreachable_aws_keeps_the_finalizer_and_tells_the_way_out(world: &World) -> Result<()> {
+    let mut scenario = world.scenario("unreachable").await?;
+    scenario.kubectl.apply(SAMPLES)?;
+    scenario.wait_ready(&OBJECTS)?;
+    scenario.operator()?.process.stop().await?;
+    let [port] = free_ports()?;
+    let nowhere = Ledger::start(&format!("http://127.0.0.1:{port}"), 0, 0).await?;
+    let environment =
+        std::mem::replace(&mut scenario.options.environment, aws_server::environment(&nowhere.aws_url, &scenario.account));
+    scenario.start_operator()?;
+    scenario.kubectl.run(&["delete", SERVICE, "--wait=false"])?;
+    let message = scenario.until_ready_is(SERVICE, "False", "AwsUnavailable").await?;
+    ensure!(
+        message.contains("The finalizer stays until AWS answers; spec.deletionPolicy: Retain lets this object go"),
+        "{message}"
+    );
+    // The way out needs no AWS.
+    scenario.kubectl.run(&["patch", SERVICE, "--type=merge", "-p", r#"{"spec":{"deletionPolicy":"Retain"}}"#])?;
+    scenario.kubectl.run(&["wait", "--for=delete", "--timeout=60s", SERVICE])?;
+    // And without it, the deletion goes on when AWS is back.
+    scenario.kubectl.run(&["delete", OBJECTS[1], "--wait=false"])?;
+    scenario.until_ready_is(OBJECTS[1], "False", "AwsUnavailable").await?;
+    scenario.operator()?.process.stop().await?;
+    scenario.options.environment = environment;
+    scenario.outsider.delete_service().cluster("shop").service("web").force(true).send().await?;
+    scenario.start_operator()?;
+    scenario.kubectl.run(&["wait", "--for=delete", "--timeout=60s", OBJECTS[1]])?;
     scenario.end().await
 }

@@ -9,7 +9,9 @@ mod deletion;
 mod drift;
 mod installation;
 mod ownership;
+mod policies;
 mod restart;
+mod revisions;
 mod rollout;
 mod schema;
 mod second_server;
@@ -62,12 +64,20 @@ fn main() -> Result<ExitCode> {
         deletion::a_cluster_waits_for_what_others_run_in_it,
         deletion::what_is_retained_stays_in_aws,
         deletion::what_is_gone_already_is_no_trouble,
+        deletion::a_namespace_goes_with_all_that_is_in_it,
+        deletion::an_unreachable_aws_keeps_the_finalizer_and_tells_the_way_out,
         drift::changes_behind_our_back_are_repaired,
         drift::what_was_deleted_behind_our_back_comes_back,
         installation::missing_definitions_and_rights_are_named,
         installation::a_taken_port_and_a_wrong_flag_end_the_operator_with_words,
         ownership::what_we_did_not_make_is_left_alone_until_adopted,
         ownership::two_namespaces_may_use_the_same_names_for_different_things,
+        ownership::what_runs_already_is_adopted_without_a_restart,
+        ownership::objects_restored_from_git_find_what_is_theirs,
+        policies::who_observes_writes_nothing_and_tells_what_it_would_do,
+        policies::who_is_suspended_waits_and_goes_on,
+        policies::what_is_protected_cannot_be_deleted,
+        policies::what_is_left_to_others_is_not_repaired,
         restart::a_lost_reply_and_a_kill_make_no_second_service,
         restart::a_lost_reply_and_a_kill_make_no_second_revision,
         restart::a_lost_reply_to_an_update_makes_no_second_revision,
@@ -75,6 +85,8 @@ fn main() -> Result<ExitCode> {
         restart::aws_may_be_down_at_the_start,
         restart::missing_credentials_are_named_and_found_later,
         restart::sigterm_ends_the_operator_in_time,
+        revisions::old_revisions_go_unless_somebody_needs_them,
+        revisions::old_revisions_can_be_deleted_and_others_are_only_shown,
         rollout::a_rollout_is_followed_to_its_end,
         rollout::a_failing_rollout_is_told_and_not_tried_again_until_the_spec_changes,
         schema::the_api_server_judges_every_rule_as_we_do,

@@ -2,9 +2,11 @@
 
 use anyhow::{Context, Result, ensure};
 use aws_sdk_ecs::types::{ContainerDefinition, ServiceField, Tag};
-use e2e::world::{World, ready};
+use e2e::ledger::Counts;
+use e2e::world::{Scenario, World, ready};
 
 use crate::basics::{OBJECTS, SAMPLES, SERVICE};
+use crate::policies::{leave_unowned, samples_with};
 
 pub(crate) async fn what_we_did_not_make_is_left_alone_until_adopted(world: &World) -> Result<()> {
     let scenario = world.scenario("adopt").await?;
@@ -83,4 +85,75 @@ pub(crate) async fn two_namespaces_may_use_the_same_names_for_different_things(w
     ensure!(described.services()[0].task_definition().is_some_and(|arn| arn.ends_with("web-two:1")), "{described:?}");
     scenario.is_quiet().await?;
     scenario.end().await
+}
+
+pub(crate) async fn what_runs_already_is_adopted_without_a_restart(world: &World) -> Result<()> {
+    let scenario = world.scenario("take-over").await?;
+    leave_unowned(&scenario).await?;
+    let (before, running) = (scenario.ledger.counts(), deployment(&scenario).await?);
+    scenario.kubectl.apply(&samples_with("adoptionPolicy: IfUnowned"))?;
+    scenario.wait_ready(&OBJECTS)?;
+    scenario.is_quiet().await?;
+    let after = scenario.ledger.counts();
+    let tagged = after.of("TagResource") - before.of("TagResource");
+    ensure!(after.writes() - before.writes() == tagged && tagged >= 3, "only tags were written: {after:?}");
+    ensure!(deployment(&scenario).await? == running, "the tasks are the same");
+    ensure!(scenario.get(SERVICE)?["status"]["revision"] == "web:1");
+    scenario.end().await
+}
+
+/// ID of the PRIMARY deployment.
+async fn deployment(scenario: &Scenario<'_>) -> Result<String> {
+    let described = scenario.outsider.describe_services().cluster("shop").services("web").send().await?;
+    let primary = described.services()[0].deployments().iter().find(|deployment| deployment.status() == Some("PRIMARY"));
+    Ok(primary.and_then(|primary| primary.id()).context("a PRIMARY deployment")?.to_owned())
+}
+
+pub(crate) async fn objects_restored_from_git_find_what_is_theirs(world: &World) -> Result<()> {
+    let mut scenario = world.scenario("restored").await?;
+    scenario.kubectl.apply(SAMPLES)?;
+    scenario.wait_ready(&OBJECTS)?;
+    let (before, running) = (scenario.ledger.counts(), deployment(&scenario).await?);
+    // The cluster is lost with all that is in it, and AWS goes on.
+    lose(&mut scenario).await?;
+    scenario.start_operator()?;
+    scenario.kubectl.apply(SAMPLES)?;
+    scenario.wait_ready(&OBJECTS)?;
+    only_tags_were_written(&scenario, &before)?;
+
+    // Another cluster is another owner, unless somebody says that the former one is no more.
+    lose(&mut scenario).await?;
+    scenario.options.flags.push("--cluster-id=another".to_owned());
+    scenario.start_operator()?;
+    scenario.kubectl.apply(SAMPLES)?;
+    let message = scenario.until_ready_is(OBJECTS[0], "False", "Conflict").await?;
+    let former = message.split('(').nth(1).and_then(|rest| rest.split('/').next()).context("the owner is named")?.to_owned();
+    ensure!(message.contains("--former-cluster-ids"), "{message}");
+    scenario.operator()?.process.stop().await?;
+    scenario.options.flags.push(format!("--former-cluster-ids={former}"));
+    scenario.start_operator()?;
+    scenario.wait_ready(&OBJECTS)?;
+    only_tags_were_written(&scenario, &before)?;
+    ensure!(deployment(&scenario).await? == running, "the tasks are the same");
+    // What was taken back is ours to the end.
+    scenario.kubectl.run(&["delete", "ecs", "--all"])?;
+    ensure!(scenario.ledger.counts().of("DeleteCluster") == 1, "{:?}", scenario.ledger.counts());
+    scenario.end().await
+}
+
+/// Kills the operator and removes its objects without a trace in AWS.
+async fn lose(scenario: &mut Scenario<'_>) -> Result<()> {
+    scenario.operator()?.process.kill().await?;
+    scenario.kubectl.run(&["delete", "ecs", "--all", "--wait=false"])?;
+    for object in OBJECTS {
+        scenario.kubectl.run(&["patch", object, "--type=merge", "-p", r#"{"metadata":{"finalizers":null}}"#])?;
+    }
+    Ok(())
+}
+
+fn only_tags_were_written(scenario: &Scenario<'_>, before: &Counts) -> Result<()> {
+    let after = scenario.ledger.counts();
+    let tagged = after.of("TagResource") - before.of("TagResource");
+    ensure!(after.writes() - before.writes() == tagged, "only tags were written: {after:?}");
+    Ok(())
 }

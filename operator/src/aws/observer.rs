@@ -6,6 +6,7 @@
 
 mod read;
 mod table;
+mod usage;
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,10 +17,11 @@ use kube::runtime::reflector::ObjectRef;
 use serde_json::Value;
 
 use super::{Calls, Fault};
-pub use read::{Blockers, ClusterKey, ServiceKey, TaskDefinitionKey};
+pub use read::{Blockers, ClusterKey, FamilyKey, ServiceKey, TaskDefinitionKey};
 pub(crate) use read::{family_of, task_definition, written};
 use table::Table;
 pub use table::Wake;
+pub use usage::Usage;
 
 /// What AWS says of one object. A failed read is an `Err`, and so is an object that the reply does not mention at all.
 #[derive(Clone, PartialEq)]
@@ -99,6 +101,8 @@ pub struct Observer {
     clusters: Table<ClusterKey>,
     services: Table<ServiceKey>,
     task_definitions: Table<TaskDefinitionKey>,
+    families: Table<FamilyKey>,
+    usage: usage::Cache,
 }
 
 impl Observer {
@@ -110,7 +114,9 @@ impl Observer {
             calls: Arc::clone(calls),
             clusters: Table::start(Arc::clone(calls), sweep, wakes.clusters),
             services: Table::start(Arc::clone(calls), sweep, wakes.services),
-            task_definitions: Table::start(Arc::clone(calls), revisions, wakes.task_definitions),
+            task_definitions: Table::start(Arc::clone(calls), revisions, wakes.task_definitions.clone()),
+            families: Table::start(Arc::clone(calls), revisions, wakes.task_definitions),
+            usage: usage::Cache::default(),
         }
     }
 
@@ -140,12 +146,19 @@ impl Observer {
         read::blockers(&self.calls, cluster).await
     }
 
-    /// ARNs of the newest ACTIVE revisions of a family, newest first, at most `limit` (100 at most). Read at every call.
+    /// ARNs of the newest ACTIVE revisions, by family.
+    #[must_use]
+    pub fn families(&self) -> &Table<FamilyKey> {
+        &self.families
+    }
+
+    /// Which services of the account and Region use which revisions, of others too; at most `age` old, and read once for all
+    /// who ask together.
     ///
     /// # Errors
-    /// When the read fails.
-    pub async fn newest_revisions(&self, family: &str, limit: usize) -> Result<Vec<String>, Fault> {
-        read::newest_revisions(&self.calls, family, limit).await
+    /// When a read fails.
+    pub async fn usage(&self, age: Duration) -> Result<Arc<Usage>, Fault> {
+        self.usage.get(&self.calls, age).await
     }
 
     /// ARNs of all ACTIVE revisions of a family. Read at every call, page by page.

@@ -9,6 +9,7 @@ pub enum Operation {
     DescribeClusters,
     DescribeServices,
     DescribeTaskDefinition,
+    ListClusters,
     ListServices,
     ListTasks,
     ListTaskDefinitions,
@@ -18,6 +19,7 @@ pub enum Operation {
     DeleteCluster,
     RegisterTaskDefinition,
     DeregisterTaskDefinition,
+    DeleteTaskDefinitions,
     CreateService,
     UpdateService,
     DeleteService,
@@ -33,6 +35,7 @@ pub enum Operation {
 pub enum ActionFamily {
     ClusterModify,
     TaskDefinitionModify,
+    TaskDefinitionDelete,
     ServiceModify,
     TagModify,
 }
@@ -45,6 +48,7 @@ impl Operation {
             Self::DescribeClusters => "DescribeClusters",
             Self::DescribeServices => "DescribeServices",
             Self::DescribeTaskDefinition => "DescribeTaskDefinition",
+            Self::ListClusters => "ListClusters",
             Self::ListServices => "ListServices",
             Self::ListTasks => "ListTasks",
             Self::ListTaskDefinitions => "ListTaskDefinitions",
@@ -54,6 +58,7 @@ impl Operation {
             Self::DeleteCluster => "DeleteCluster",
             Self::RegisterTaskDefinition => "RegisterTaskDefinition",
             Self::DeregisterTaskDefinition => "DeregisterTaskDefinition",
+            Self::DeleteTaskDefinitions => "DeleteTaskDefinitions",
             Self::CreateService => "CreateService",
             Self::UpdateService => "UpdateService",
             Self::DeleteService => "DeleteService",
@@ -69,6 +74,7 @@ impl Operation {
             Self::DescribeClusters
             | Self::DescribeServices
             | Self::DescribeTaskDefinition
+            | Self::ListClusters
             | Self::ListServices
             | Self::ListTasks
             | Self::ListTaskDefinitions => None,
@@ -76,6 +82,7 @@ impl Operation {
                 Some(ActionFamily::ClusterModify)
             }
             Self::RegisterTaskDefinition | Self::DeregisterTaskDefinition => Some(ActionFamily::TaskDefinitionModify),
+            Self::DeleteTaskDefinitions => Some(ActionFamily::TaskDefinitionDelete),
             Self::CreateService | Self::UpdateService | Self::DeleteService => Some(ActionFamily::ServiceModify),
             Self::TagResource | Self::UntagResource => Some(ActionFamily::TagModify),
         }
@@ -94,6 +101,7 @@ impl ActionFamily {
     pub const fn bucket(self) -> (f64, f64) {
         match self {
             Self::ClusterModify | Self::TaskDefinitionModify => (20.0, 1.0),
+            Self::TaskDefinitionDelete => (5.0, 1.0),
             Self::ServiceModify => (50.0, 5.0),
             Self::TagModify => (20.0, 10.0),
         }

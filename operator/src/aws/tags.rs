@@ -25,6 +25,8 @@ pub struct Owner {
     pub name: String,
     /// UID of the custom resource.
     pub uid: String,
+    /// Kubernetes clusters that are no more and whose objects live on in this one, by their identity.
+    pub former_clusters: Vec<String>,
 }
 
 /// Whose an AWS object is.
@@ -42,7 +44,7 @@ impl Owner {
     /// The value of the ownership tag: `cluster/namespace/name/uid`. The UID stands last and is never cut off.
     #[must_use]
     pub fn tag(&self) -> String {
-        let Self { cluster_id, namespace, name, uid } = self;
+        let Self { cluster_id, namespace, name, uid, former_clusters: _ } = self;
         let room = MAX_VALUE.saturating_sub(cluster_id.len() + namespace.len() + uid.len() + 3);
         // Names of custom resources are DNS names, so every character is one byte.
         let name = name.get(..room).unwrap_or(name);
@@ -54,9 +56,19 @@ impl Owner {
     pub fn of(&self, tags: &Tags) -> Ownership {
         match tags.0.get(OWNER) {
             None => Ownership::Nobody,
-            Some(tag) if *tag == self.tag() => Ownership::Ours,
+            Some(tag) if *tag == self.tag() || self.came_after(tag) => Ownership::Ours,
             Some(tag) => Ownership::Other(tag.clone()),
         }
+    }
+
+    /// Whether `tag` names this very object by cluster, namespace and name, as it was before it was restored: only the UID
+    /// is another one. Safe, because there is never more than one object of that name in a cluster.
+    fn came_after(&self, tag: &str) -> bool {
+        let parts: Vec<_> = tag.split('/').collect();
+        let [cluster_id, namespace, name, _] = parts[..] else { return false };
+        let same_cluster = cluster_id == self.cluster_id || self.former_clusters.iter().any(|former| former == cluster_id);
+        // A tag that is full may have lost the end of the name.
+        same_cluster && namespace == self.namespace && name == self.name && tag.len() < MAX_VALUE
     }
 
     /// The tags an object of this owner shall carry: those of the spec, and ours.
@@ -114,14 +126,18 @@ mod tests {
 
     fn owner() -> Owner {
         let [cluster_id, namespace, name, uid] = ["k8s", "shop", "web", "u-1"].map(str::to_owned);
-        Owner { cluster_id, namespace, name, uid }
+        Owner { cluster_id, namespace, name, uid, former_clusters: vec!["k8s-old".into()] }
     }
 
     #[test]
     fn the_owner_tag_decides_whose_an_object_is() {
         let tagged = |value: &str| Tags::read(&json!([{"key": OWNER, "value": value}]));
         assert_eq!(owner().of(&tagged("k8s/shop/web/u-1")), Ownership::Ours);
-        assert_eq!(owner().of(&tagged("k8s/shop/web/u-2")), Ownership::Other("k8s/shop/web/u-2".into()));
+        assert_eq!(owner().of(&tagged("k8s/shop/web/u-2")), Ownership::Ours, "restored with another UID");
+        assert_eq!(owner().of(&tagged("k8s-old/shop/web/u-2")), Ownership::Ours, "restored into another cluster");
+        for other in ["k8s/shop/api/u-1", "k8s/desk/web/u-1", "k8s-new/shop/web/u-1", "k8s/shop/web", "web"] {
+            assert_eq!(owner().of(&tagged(other)), Ownership::Other(other.into()));
+        }
         assert_eq!(owner().of(&Tags::default()), Ownership::Nobody);
     }
 
@@ -130,6 +146,9 @@ mod tests {
         let long = Owner { name: "n".repeat(253), ..owner() };
         assert_eq!(long.tag().len(), 256);
         assert!(long.tag().ends_with("/u-1"));
+        let restored = Owner { uid: "u-2".into(), ..long.clone() };
+        let tags = Tags::read(&json!([{"key": OWNER, "value": long.tag()}]));
+        assert!(matches!(restored.of(&tags), Ownership::Other(_)), "the end of the name is not known");
     }
 
     #[test]

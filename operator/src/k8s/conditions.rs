@@ -67,6 +67,26 @@ pub fn conditions(before: &[Condition], verdict: &Verdict, generation: Option<i6
     std::iter::once(condition(ConditionType::Ready, ready)).chain(besides).collect()
 }
 
+/// `conditions`, and one that says that the object is suspended.
+#[must_use]
+pub fn suspended(
+    before: &[Condition],
+    mut conditions: Vec<Condition>,
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Vec<Condition> {
+    let since = before.iter().find(|condition| condition.type_ == ConditionType::Suspended.as_str());
+    conditions.push(Condition {
+        type_: ConditionType::Suspended.as_str().to_owned(),
+        status: "True".to_owned(),
+        reason: Reason::Suspended.as_str().to_owned(),
+        message: "spec.suspend is true: the operator looks and changes nothing in AWS".to_owned(),
+        observed_generation: generation,
+        last_transition_time: since.map_or_else(|| whole_seconds(now), |since| since.last_transition_time.clone()),
+    });
+    conditions
+}
+
 /// The `Ready` condition among `conditions`.
 #[must_use]
 pub fn ready(conditions: &[Condition]) -> Option<&Condition> {
@@ -120,6 +140,14 @@ mod tests {
             assert_eq!(shape(&conditions), expected);
             assert!(conditions.iter().all(|condition| condition.observed_generation == Some(3)));
         }
+    }
+
+    #[test]
+    fn a_suspended_object_says_so_beside_how_it_is() {
+        let ready = conditions(&[], &Verdict::new(State::Ready, Reason::Succeeded, "runs"), Some(1), at(10));
+        let paused = suspended(&[], ready.clone(), Some(1), at(10));
+        assert_eq!(shape(&paused), [("Ready", "True"), ("Suspended", "True")]);
+        assert_eq!(suspended(&paused, ready, Some(1), at(30)), paused, "and nothing moves by itself");
     }
 
     #[test]

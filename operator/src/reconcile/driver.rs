@@ -5,6 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::shared::Status;
 use futures::FutureExt;
 use k8s_openapi::jiff::Timestamp;
@@ -12,11 +13,11 @@ use kube::ResourceExt;
 use kube::runtime::controller::Action;
 
 use super::memory::Memory;
-use super::plan::{Outcome, Plan, Write};
-use super::{Context, Kind, requested};
+use super::plan::{Obstacle, Outcome, Plan, Write};
+use super::{Context, Kind, ignore, requested};
 use crate::aws::observer::Pace;
 use crate::aws::tags::Owner;
-use crate::aws::{Fault, Freshness};
+use crate::aws::{Fault, FaultClass, Freshness};
 use crate::k8s::events::{self, Notice};
 use crate::k8s::{RequestError, conditions, finalizer, status};
 
@@ -117,6 +118,9 @@ fn remember<K: Kind>(written: &K, context: &Context) {
 
 /// Observes, plans and applies.
 async fn act<K: Kind>(object: &K, context: &Context) -> Acted<K::Observed> {
+    if let Some(outcome) = forbidden(object) {
+        return Acted::new(None, outcome);
+    }
     let began = Instant::now();
     let owner = context.owner(object);
     let asked = is_asked(object);
@@ -127,7 +131,7 @@ async fn act<K: Kind>(object: &K, context: &Context) -> Acted<K::Observed> {
     let freshness = if asked { Freshness::Since(began) } else { Freshness::Any };
     let mut observed = match object.observe(context, freshness).await {
         Ok(observed) => observed,
-        Err(fault) => return Acted::new(None, Outcome::Failed(fault)),
+        Err(fault) => return Acted::new(None, Outcome::Failed(with_way_out(object, fault))),
     };
     let mut plan = object.plan(&observed, &owner);
     if matches!(plan, Plan::Write(_)) && K::observed_at(&observed).is_none_or(|at| at < began) {
@@ -139,6 +143,9 @@ async fn act<K: Kind>(object: &K, context: &Context) -> Acted<K::Observed> {
         plan = object.plan(&observed, &owner);
     }
     let writes = match plan {
+        Plan::Write(writes) if !object.is_deleting() && (object.policies().observes() || object.policies().suspends()) => {
+            return Acted::new(Some(observed), Outcome::Withheld(writes));
+        }
         Plan::Write(writes) => writes,
         decided => return Acted::new(Some(observed), decided.into()),
     };
@@ -148,6 +155,26 @@ async fn act<K: Kind>(object: &K, context: &Context) -> Acted<K::Observed> {
     let mut acted = Acted { planned: writes, ..Acted::new(Some(observed), Outcome::Unfinished) };
     send(object, context, &owner, &mut acted).await;
     acted
+}
+
+/// What the spec forbids before anybody looks at AWS.
+fn forbidden<K: Kind>(object: &K) -> Option<Outcome> {
+    let (policies, obstacle) = (object.policies(), |reason, message| Obstacle { reason, message, passing: false });
+    if object.is_deleting() {
+        let message = "spec.deletionProtection is true: set it to false, and the deletion goes on";
+        return policies.protects().then(|| Outcome::Waiting(obstacle(Reason::DeletionBlocked, message.to_owned())));
+    }
+    ignore::problem(policies, K::IDENTITY).map(|problem| Outcome::Stalled(obstacle(Reason::InvalidSpec, problem)))
+}
+
+/// A deletion that waits for AWS says what can be done about it.
+fn with_way_out<K: Kind>(object: &K, mut fault: Fault) -> Fault {
+    let unreachable = matches!(fault.class, FaultClass::Server | FaultClass::Credentials | FaultClass::AccessDenied);
+    if object.is_deleting() && unreachable {
+        fault.message +=
+            ". The finalizer stays until AWS answers; spec.deletionPolicy: Retain lets this object go and leaves AWS as it is";
+    }
+    fault
 }
 
 /// Whether an annotation asks for a look that the status has not answered yet.
@@ -220,11 +247,7 @@ async fn conclude<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Obser
     let after = match outcome {
         // Waiting for one's turn is no news.
         Outcome::Queued(_) if sent.is_empty() => before.clone(),
-        _ => {
-            let mut after = object.status_after(observed, outcome, Timestamp::now());
-            *after.last_handled_reconcile_at() = requested(object);
-            after
-        }
+        _ => settled(object, observed, outcome, &before),
     };
     let ready = conditions::is_ready(after.conditions());
     let stalled = outcome.verdict().is_some_and(|verdict| verdict.state == conditions::State::Stalled);
@@ -240,6 +263,25 @@ async fn conclude<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Obser
         }
     }
     next(object, context, acted)
+}
+
+/// The status after a pass: what the kind says, and what is the same for all kinds.
+fn settled<K: Kind>(object: &K, observed: Option<&K::Observed>, outcome: &Outcome, before: &K::Status) -> K::Status {
+    let now = Timestamp::now();
+    let mut after = object.status_after(observed, outcome, now);
+    *after.last_handled_reconcile_at() = requested(object);
+    let withheld = match outcome {
+        Outcome::Withheld(writes) => Some(writes.iter().map(Write::pending).collect()),
+        _ => None,
+    };
+    if object.policies().suspends() && !object.is_deleting() {
+        // What is held back is shown beside; Ready says how well runs what there is.
+        let shown = if withheld.is_some() { object.status_after(observed, &Outcome::InSync, now) } else { after.clone() };
+        let generation = object.meta().generation;
+        *after.conditions_mut() = conditions::suspended(before.conditions(), shown.conditions().to_vec(), generation, now);
+    }
+    *after.pending_changes() = withheld;
+    after
 }
 
 /// Takes the finalizer off: nothing of the object is left in AWS, or it shall stay there.
@@ -267,6 +309,8 @@ fn next<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Observed>) -> A
             }
             Outcome::Queued(turn) => return until(*turn),
             Outcome::Unfinished => memory.backoff(STEP),
+            // The watch tells of a new spec, and the observer of news from AWS.
+            Outcome::Withheld(_) => return Action::await_change(),
             Outcome::Waiting(_) | Outcome::Stalled(_) => memory.backoff(WAIT),
             Outcome::Failed(fault) => memory.backoff(fault.class.backoff()),
             Outcome::Unheeded(_) | Outcome::Broken(_) => memory.backoff(UNHEEDED),

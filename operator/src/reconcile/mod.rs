@@ -5,6 +5,7 @@
 
 pub mod cluster;
 mod driver;
+pub mod ignore;
 mod memory;
 pub mod plan;
 pub mod references;
@@ -15,12 +16,12 @@ pub mod task_definition;
 use std::fmt::Debug;
 use std::time::Instant;
 
-use ecs_operator_crds::v1beta1::shared::Status;
+use ecs_operator_crds::v1beta1::shared::{Policies, Spec, Status};
 use ecs_operator_crds::v1beta1::{EcsCluster, EcsService, EcsTaskDefinition};
 use ecs_operator_crds::{FLUX_REQUESTED_AT, RECONCILE_AT};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::jiff::Timestamp;
-use kube::core::object::HasStatus;
+use kube::core::object::{HasSpec, HasStatus};
 use kube::runtime::reflector::Store;
 use kube::{Resource, ResourceExt};
 use serde::Serialize;
@@ -40,6 +41,8 @@ pub struct Context {
     pub client: kube::Client,
     /// Identity of the Kubernetes cluster, part of every ownership tag.
     pub cluster_id: String,
+    /// Kubernetes clusters that are no more and whose objects live on in this one.
+    pub former_clusters: Vec<String>,
     /// What the watches see.
     pub stores: Stores,
     /// The account and Region that objects live in.
@@ -82,6 +85,7 @@ impl Context {
             namespace: object.namespace().unwrap_or_default(),
             name: object.name_any(),
             uid: object.uid().unwrap_or_default(),
+            former_clusters: self.former_clusters.clone(),
         }
     }
 }
@@ -95,6 +99,7 @@ pub fn requested(object: &impl ResourceExt) -> Option<String> {
 /// A kind of custom resource, as the driver sees it.
 pub trait Kind:
     Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + HasSpec<Spec: Spec>
     + HasStatus<Status: Status + Clone + Debug + Default + PartialEq + Serialize + Send + Sync>
     + Clone
     + Debug
@@ -104,6 +109,9 @@ pub trait Kind:
     + Sync
     + 'static
 {
+    /// Members of the spec that say which AWS object it is.
+    const IDENTITY: &'static [&'static str];
+
     /// What the first door finds: everything the middle two decide from.
     type Observed: Send + Sync;
 
@@ -133,6 +141,11 @@ pub trait Kind:
 
     /// Forgets what the cache says of the AWS object, after a write whose outcome is not known.
     fn invalidate(&self, context: &Context, observed: &Self::Observed);
+
+    /// What the operator may do with the AWS object.
+    fn policies(&self) -> &Policies {
+        self.spec().policies()
+    }
 
     /// Whether the object is being deleted.
     fn is_deleting(&self) -> bool {

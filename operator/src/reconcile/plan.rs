@@ -3,7 +3,9 @@
 use std::fmt::{self, Write as _};
 use std::time::Instant;
 
+use ecs_operator_crds::GROUP;
 use ecs_operator_crds::condition::Reason;
+use ecs_operator_crds::v1beta1::Policies;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -11,6 +13,7 @@ use crate::aws::drift::normalised;
 use crate::aws::tags::{Owner, Ownership, Tags};
 use crate::aws::{Fault, Operation};
 use crate::k8s::conditions::{State, Verdict};
+use crate::reconcile::ignore::ignores;
 
 /// What `plan` decides.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,6 +67,14 @@ pub struct Write {
     pub note: String,
 }
 
+impl Write {
+    /// What it would do: the note says what it did, so its verb gives way to the operation.
+    #[must_use]
+    pub fn pending(&self) -> String {
+        format!("{}: {}", self.operation, self.note.split_once(' ').map_or(self.note.as_str(), |(_, rest)| rest))
+    }
+}
+
 /// The request can hold values of environment variables, so it is never printed.
 impl fmt::Debug for Write {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -99,6 +110,8 @@ pub enum Outcome {
     Failed(Fault),
     /// AWS accepted these writes and still needs them.
     Unheeded(Vec<Write>),
+    /// These writes are needed, and the spec does not let the operator send any.
+    Withheld(Vec<Write>),
     /// The operator itself failed.
     Broken(String),
     /// Nothing is left in AWS.
@@ -117,6 +130,7 @@ impl Outcome {
             Self::Stalled(_) => "stalled",
             Self::Failed(_) => "failed",
             Self::Unheeded(_) => "unheeded",
+            Self::Withheld(_) => "withheld",
             Self::Broken(_) => "broken",
             Self::Gone => "gone",
         }
@@ -144,6 +158,11 @@ impl Outcome {
                 let message = format!("AWS accepted this change and still shows the old value: {}", notes.join("; "));
                 (State::Waiting, Reason::DriftPersists, message)
             }
+            Self::Withheld(writes) => {
+                let changes: Vec<_> = writes.iter().map(Write::pending).collect();
+                let message = format!("managementPolicy is Observe; Full would send {}", changes.join("; "));
+                (State::Stalled, Reason::Observing, message)
+            }
             Self::Broken(message) => (State::Waiting, Reason::InternalError, message.clone()),
             Self::Gone => (State::Progressing, Reason::Deleting, "Nothing is left in AWS".to_owned()),
         };
@@ -165,10 +184,12 @@ impl From<Plan> for Outcome {
 
 /// The write that puts our tags on an object that is nobody's, or the reason to leave it alone; `None` when it is ours.
 #[must_use]
-pub fn claim(what: &str, arn: &str, tags: &Tags, owner: &Owner, adopt: bool) -> Option<Plan> {
+pub fn claim(what: &str, arn: &str, tags: &Tags, owner: &Owner, policies: &Policies) -> Option<Plan> {
     match owner.of(tags) {
         Ownership::Ours => None,
-        Ownership::Nobody if adopt => {
+        // Whoever only looks needs to own nothing.
+        _ if policies.observes() => None,
+        Ownership::Nobody if policies.adopts() => {
             let mine = owner.desired(None);
             Some(Plan::Write(vec![tag_resource(arn, &mine, format!("Adopted the existing {what}"))]))
         }
@@ -180,16 +201,39 @@ pub fn claim(what: &str, arn: &str, tags: &Tags, owner: &Owner, adopt: bool) -> 
         )),
         Ownership::Other(other) => Some(Plan::stall(
             Reason::Conflict,
-            format!("{what} belongs to another custom resource ({other}); delete that one first, or choose another name"),
+            format!("{what} {}; delete that one first, or choose another name", owned_by(owner, &other)),
         )),
     }
 }
 
-/// The writes that bring the tags of an object to `desired`, and take away those that we set and the spec lists no more.
+/// Who owns an AWS object that another custom resource has tagged, and what to do where that one only seems to live.
 #[must_use]
-pub fn tag_writes(what: &str, arn: &str, desired: &Tags, present: &Tags, managed: Option<&[String]>) -> Vec<Write> {
-    let missing = desired.missing_from(present);
-    let dropped = desired.dropped(managed, present);
+pub fn owned_by(owner: &Owner, other: &str) -> String {
+    let elsewhere = !other.starts_with(&format!("{}/", owner.cluster_id));
+    let hint = if elsewhere { " of another Kubernetes cluster; if that is no more, name it in --former-cluster-ids" } else { "" };
+    format!("belongs to another custom resource ({other}){hint}")
+}
+
+/// The writes that bring the tags of an object to `desired`, and take away those that we set and the spec lists no more.
+/// Whoever only looks does not miss the tags of the operator.
+#[must_use]
+pub fn tag_writes(
+    what: &str,
+    arn: &str,
+    desired: &Tags,
+    present: &Tags,
+    managed: Option<&[String]>,
+    policies: &Policies,
+) -> Vec<Write> {
+    let mut missing = desired.missing_from(present);
+    let mut dropped = desired.dropped(managed, present);
+    if policies.observes() {
+        missing.0.retain(|key, _| !key.starts_with(GROUP));
+    }
+    if ignores(policies, "tags") {
+        missing.0.retain(|key, _| key.starts_with(GROUP));
+        dropped.clear();
+    }
     let mut writes = Vec::new();
     if !missing.0.is_empty() {
         let keys: Vec<_> = missing.0.keys().map(String::as_str).collect();
@@ -205,11 +249,13 @@ pub fn tag_writes(what: &str, arn: &str, desired: &Tags, present: &Tags, managed
     writes
 }
 
-fn tag_resource(arn: &str, tags: &Tags, note: String) -> Write {
+/// The write that sets tags.
+#[must_use]
+pub fn tag_resource(arn: &str, tags: &Tags, note: String) -> Write {
     Write { operation: Operation::TagResource, request: serde_json::json!({"resourceArn": arn, "tags": tags.write()}), note }
 }
 
-/// The members of `spec` that are members of the API input: all but `own`.
+/// The members of `spec` that are members of the API input: all but the policies and `own`.
 ///
 /// # Panics
 /// Never: a spec is a struct with string keys, which always serializes to an object.
@@ -218,7 +264,7 @@ pub fn request(spec: &impl serde::Serialize, own: &[&str]) -> serde_json::Map<St
     let Ok(Value::Object(mut members)) = serde_json::to_value(spec) else {
         unreachable!("a spec serializes to an object");
     };
-    members.retain(|name, _| !own.contains(&name.as_str()));
+    members.retain(|name, _| !own.contains(&name.as_str()) && !Policies::MEMBERS.contains(&name.as_str()));
     members
 }
 

@@ -3,6 +3,7 @@
 //! They resolve in the same namespace, from the stores of the watches, without any request. Changes of a target wake its
 //! dependants at once.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ecs_operator_crds::condition::Reason;
@@ -12,6 +13,7 @@ use kube::runtime::reflector::{self, ObjectRef, Store};
 
 use super::cluster::ClusterExt;
 use super::plan::{Obstacle, Plan};
+use super::service::ServiceExt;
 use super::{Kind, Stores};
 use crate::aws::name_in;
 use crate::k8s::conditions;
@@ -139,6 +141,22 @@ pub fn services_of_task_definition(task_definition: &EcsTaskDefinition, services
     dependants(task_definition, services, |service| service.spec.task_definition_ref.as_ref())
 }
 
+/// The services of all EcsServices, as `SERVICE in cluster CLUSTER`, and one such service for each revision, as
+/// `family:revision`, that a deployment of it runs.
+#[must_use]
+pub fn running_revisions(services: &Store<EcsService>) -> (BTreeSet<String>, BTreeMap<String, String>) {
+    let (mut known, mut running) = (BTreeSet::new(), BTreeMap::new());
+    for service in services.state() {
+        let Some(status) = &service.status else { continue };
+        let cluster = status.cluster_arn.as_deref().map(name_in).unwrap_or_default();
+        let name = format!("{} in cluster {cluster}", service.service_name());
+        let deployments = status.deployments.iter().flatten().filter_map(|deployment| deployment.revision.as_ref());
+        running.extend(deployments.chain(&status.revision).map(|revision| (revision.clone(), name.clone())));
+        known.insert(name);
+    }
+    (known, running)
+}
+
 fn dependants<K: ResourceExt>(
     target: &K,
     services: &Store<EcsService>,
@@ -176,9 +194,17 @@ impl Dependants {
     }
 }
 
-/// The cluster and the task definition that `service` refers to, where they wait for it to go.
+/// The cluster and the task definition that `service` refers to, where they wait for it to go, or for it to leave a revision.
 #[must_use]
-pub fn deleting_targets(service: &EcsService, stores: &Stores) -> (Option<Arc<EcsCluster>>, Option<Arc<EcsTaskDefinition>>) {
+pub fn waiting_targets(service: &EcsService, stores: &Stores) -> (Option<Arc<EcsCluster>>, Option<Arc<EcsTaskDefinition>>) {
     let (cluster, task_definition) = (cluster_object(service, stores), task_definition_object(service, stores));
-    (cluster.filter(|cluster| cluster.is_deleting()), task_definition.filter(|definition| definition.is_deleting()))
+    let waits = |definition: &Arc<EcsTaskDefinition>| definition.is_deleting() || has_surplus(definition);
+    (cluster.filter(|cluster| cluster.is_deleting()), task_definition.filter(waits))
+}
+
+/// Whether more revisions are registered than `revisionHistoryLimit` allows.
+fn has_surplus(definition: &EcsTaskDefinition) -> bool {
+    let limit = definition.spec.revision_history_limit.and_then(|limit| usize::try_from(limit).ok());
+    let revisions = definition.status.as_ref().and_then(|status| status.revisions.as_ref()).map_or(0, Vec::len);
+    limit.is_some_and(|limit| revisions > limit + 1)
 }

@@ -39,9 +39,7 @@ pub use placement::PlacementStrategy;
 pub use volumes::{EbsTagSpecification, ServiceManagedEbsVolumeConfiguration, ServiceVolumeConfiguration};
 
 use super::shared::rules::name_in_ecs;
-use super::shared::{
-    AdoptionPolicy, CapacityProviderStrategyItem, DeletionPolicy, ObjectReference, PlacementConstraint, Tag, status,
-};
+use super::shared::{CapacityProviderStrategyItem, ObjectReference, PlacementConstraint, Policies, Tag, spec, status};
 
 /// An ECS service: keeps a number of tasks of one task definition running and rolls them to new revisions.
 #[skip_serializing_none]
@@ -152,10 +150,9 @@ pub struct EcsServiceSpec {
     /// Resolution of the metrics that ECS publishes for the service.
     pub monitoring: Option<ServiceMonitoring>,
 
-    /// What to do when a service of this name exists already without an ownership tag: Refuse (default) or IfUnowned.
-    pub adoption_policy: Option<AdoptionPolicy>,
-    /// What happens to the service in ECS when this object is deleted: Delete (default) or Retain.
-    pub deletion_policy: Option<DeletionPolicy>,
+    /// What the operator may do with the AWS object.
+    #[serde(flatten)]
+    pub policies: Policies,
 }
 
 /// What the operator knows of the service.
@@ -202,9 +199,13 @@ pub struct EcsServiceStatus {
     /// Hash of Service Connect, volumes and VPC Lattice as ECS showed them when it was last in sync; a change tells that somebody
     /// else changed them.
     pub shown_in_deployment: Option<String>,
+    /// What the operator would do in AWS if `managementPolicy` or `suspend` let it.
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub pending_changes: Option<Vec<String>>,
     /// Keys of the tags that the operator set because the spec lists them, to remove those that the spec drops.
     pub managed_tags: Option<Vec<String>>,
 }
+spec!(EcsServiceSpec);
 status!(EcsServiceStatus);
 
 /// A deployment that ECS gave up.

@@ -11,7 +11,7 @@ mod tag;
 pub use capacity::CapacityProviderStrategyItem;
 pub use log::{LogConfiguration, Secret};
 pub use placement::PlacementConstraint;
-pub use policy::{AdoptionPolicy, DeletionPolicy};
+pub use policy::{AdoptionPolicy, DeletionPolicy, ManagementPolicy, Policies};
 pub use reference::ObjectReference;
 pub use tag::Tag;
 
@@ -23,9 +23,30 @@ pub trait Status {
     fn observed_generation(&self) -> Option<i64>;
     /// Ready, and Reconciling or Stalled while true.
     fn conditions(&self) -> &[Condition];
+    /// The same, to replace them.
+    fn conditions_mut(&mut self) -> &mut Vec<Condition>;
     /// The last request for a look at AWS that was answered.
     fn last_handled_reconcile_at(&mut self) -> &mut Option<String>;
+    /// What the operator would do in AWS if it were allowed to.
+    fn pending_changes(&mut self) -> &mut Option<Vec<String>>;
 }
+
+/// What the spec of every kind has in common.
+pub trait Spec {
+    /// What the operator may do with the AWS object.
+    fn policies(&self) -> &Policies;
+}
+
+macro_rules! spec {
+    ($type:ty) => {
+        impl crate::v1beta1::shared::Spec for $type {
+            fn policies(&self) -> &crate::v1beta1::shared::Policies {
+                &self.policies
+            }
+        }
+    };
+}
+pub(crate) use spec;
 
 macro_rules! status {
     ($type:ty) => {
@@ -38,8 +59,16 @@ macro_rules! status {
                 &self.conditions
             }
 
+            fn conditions_mut(&mut self) -> &mut Vec<Condition> {
+                &mut self.conditions
+            }
+
             fn last_handled_reconcile_at(&mut self) -> &mut Option<String> {
                 &mut self.last_handled_reconcile_at
+            }
+
+            fn pending_changes(&mut self) -> &mut Option<Vec<String>> {
+                &mut self.pending_changes
             }
         }
     };

@@ -31,7 +31,7 @@ pub use storage::{
 };
 
 use super::shared::rules::name_in_ecs;
-use super::shared::{AdoptionPolicy, DeletionPolicy, PlacementConstraint, Tag, status};
+use super::shared::{PlacementConstraint, Policies, Tag, spec, status};
 
 /// A task definition family: what runs together as one task. Every change registers a new revision.
 #[skip_serializing_none]
@@ -108,10 +108,15 @@ pub struct EcsTaskDefinitionSpec {
     /// How strictly the task is isolated from others on the same hardware.
     pub trusted_execution_configuration: Option<TrustedExecutionConfiguration>,
 
-    /// What to do when the family exists already and its revisions carry no ownership tag: Refuse (default) or IfUnowned.
-    pub adoption_policy: Option<AdoptionPolicy>,
-    /// What happens to our revisions when this object is deleted: Delete (they are deregistered, default) or Retain.
-    pub deletion_policy: Option<DeletionPolicy>,
+    /// How many of our older revisions stay registered; those beyond it that no service uses and none can be rolled back to are
+    /// deregistered. Absent: all stay. Revisions of others always stay.
+    #[schemars(range(min = 0))]
+    pub revision_history_limit: Option<i32>,
+    /// Whether what is deregistered is deleted as well (DeleteTaskDefinitions). Default false: it stays INACTIVE in ECS.
+    pub delete_revisions: Option<bool>,
+    /// What the operator may do with the AWS object.
+    #[serde(flatten)]
+    pub policies: Policies,
 }
 
 /// What the operator knows of the family.
@@ -130,11 +135,21 @@ pub struct EcsTaskDefinitionStatus {
     pub task_definition_arn: Option<String>,
     /// Number of the current revision.
     pub revision: Option<i32>,
+    /// Numbers of our revisions that are not deregistered yet, the newest first.
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub revisions: Option<Vec<i32>>,
+    /// The newest revision of the family, `family:revision`, where somebody else registered it. It is left alone: services that
+    /// refer to this object run ours.
+    pub foreign_revision: Option<String>,
     /// Hash of the request that made the current revision; also its tag `ecs-operator.dev/spec-hash`.
     pub spec_hash: Option<String>,
     /// Value of the annotation `ecs-operator.dev/reconcileAt` or `reconcile.fluxcd.io/requestedAt` that was answered last.
     pub last_handled_reconcile_at: Option<String>,
+    /// What the operator would do in AWS if `managementPolicy` or `suspend` let it.
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub pending_changes: Option<Vec<String>>,
     /// Keys of the tags that the operator set because the spec lists them, to remove those that the spec drops.
     pub managed_tags: Option<Vec<String>>,
 }
+spec!(EcsTaskDefinitionSpec);
 status!(EcsTaskDefinitionStatus);

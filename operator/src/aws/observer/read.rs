@@ -8,6 +8,7 @@ use ecs_operator_crds::v1beta1::{EcsCluster, EcsService, EcsTaskDefinition};
 use serde_json::{Value, json};
 
 use super::{Answer, Key};
+use crate::aws::tags::{SPEC_HASH, Tags};
 use crate::aws::{Calls, Fault, FaultClass, Operation, name_in};
 
 /// Name of a cluster.
@@ -23,6 +24,10 @@ pub struct ServiceKey {
     pub name: String,
 }
 
+/// Name of a task definition family.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FamilyKey(pub String);
+
 /// ARN of a task definition revision.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TaskDefinitionKey(pub String);
@@ -36,6 +41,12 @@ impl fmt::Display for ClusterKey {
 impl fmt::Display for ServiceKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "service {} in cluster {}", self.name, self.cluster)
+    }
+}
+
+impl fmt::Display for FamilyKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "task definition family {}", self.0)
     }
 }
 
@@ -100,8 +111,32 @@ impl Key for TaskDefinitionKey {
     }
 }
 
+/// How many of the newest revisions of a family are listed.
+const NEWEST: usize = 10;
+
+/// Found is a list of the ARNs of the newest ACTIVE revisions, the newest first; a family without any is missing.
+impl Key for FamilyKey {
+    type Object = EcsTaskDefinition;
+    const BATCH: usize = 1;
+
+    fn group(&self) -> &str {
+        &self.0
+    }
+
+    async fn read(calls: &Calls, keys: &[Self]) -> Vec<Result<Answer, Fault>> {
+        let family = &keys[0].0;
+        let request = json!({"familyPrefix": family, "status": "ACTIVE", "sort": "DESC", "maxResults": NEWEST});
+        vec![calls.send(Operation::ListTaskDefinitions, &request).await.map(|reply| {
+            // The server may not keep to the limit.
+            let newest: Vec<_> = revisions(&reply, family).take(NEWEST).collect();
+            if newest.is_empty() { Answer::Missing } else { Answer::Found(Arc::new(newest.into())) }
+        })]
+    }
+}
+
 /// The answer in a reply of DescribeTaskDefinition or RegisterTaskDefinition: the task definition with its tags, which the
-/// API puts beside it. Only what decisions need is kept: the definition itself never changes.
+/// API puts beside it. Of one that carries the hash of its request only what decisions need is kept; of another one the
+/// definition itself, too, to compare it.
 pub(crate) fn task_definition(mut reply: Value) -> Answer {
     let tags = reply["tags"].take();
     let Value::Object(described) = reply["taskDefinition"].take() else { return Answer::Missing };
@@ -109,7 +144,14 @@ pub(crate) fn task_definition(mut reply: Value) -> Answer {
         return Answer::Inactive;
     }
     let kept = ["taskDefinitionArn", "family", "revision", "status"];
-    let mut found: serde_json::Map<_, _> = described.into_iter().filter(|(key, _)| kept.contains(&key.as_str())).collect();
+    let mut found: serde_json::Map<_, _> = described
+        .iter()
+        .filter(|(key, _)| kept.contains(&key.as_str()))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    if !Tags::read(&tags).0.contains_key(SPEC_HASH) {
+        found.insert("definition".to_owned(), described.into());
+    }
     found.insert("tags".to_owned(), tags);
     Answer::Found(Arc::new(found.into()))
 }
@@ -182,10 +224,7 @@ pub struct Blockers {
 /// Services and tasks in a cluster: a page of each is enough to say what is in the way.
 pub(super) async fn blockers(calls: &Calls, cluster: &str) -> Result<Blockers, Fault> {
     let request = json!({"cluster": cluster, "maxResults": 100});
-    let names = |reply: &Value, member: &str| -> Vec<String> {
-        let arns = reply[member].as_array().into_iter().flatten().filter_map(Value::as_str);
-        arns.map(|arn| name_in(arn).to_owned()).collect()
-    };
+    let names = |reply: &Value, member: &str| -> Vec<String> { arns(reply, member).map(|arn| name_in(arn).to_owned()).collect() };
     let listed = names(&calls.send(Operation::ListServices, &request).await?, "serviceArns");
     let tasks = names(&calls.send(Operation::ListTasks, &request).await?, "taskArns");
     let keys: Vec<_> = listed.into_iter().map(|name| ServiceKey { cluster: cluster.to_owned(), name }).collect();
@@ -201,31 +240,35 @@ pub(super) async fn blockers(calls: &Calls, cluster: &str) -> Result<Blockers, F
     Ok(Blockers { services, tasks })
 }
 
-pub(super) async fn newest_revisions(calls: &Calls, family: &str, limit: usize) -> Result<Vec<String>, Fault> {
-    let request = json!({"familyPrefix": family, "status": "ACTIVE", "sort": "DESC", "maxResults": limit});
-    let reply = calls.send(Operation::ListTaskDefinitions, &request).await?;
-    // The server may not keep to the limit.
-    Ok(revisions(&reply, family).take(limit).collect())
+pub(super) async fn all_revisions(calls: &Calls, family: &str) -> Result<Vec<String>, Fault> {
+    let request = json!({"familyPrefix": family, "status": "ACTIVE", "maxResults": 100});
+    let pages = pages(calls, Operation::ListTaskDefinitions, request).await?;
+    Ok(pages.iter().flat_map(|page| revisions(page, family)).collect())
 }
 
-pub(super) async fn all_revisions(calls: &Calls, family: &str) -> Result<Vec<String>, Fault> {
-    let mut all = Vec::new();
-    let mut request = json!({"familyPrefix": family, "status": "ACTIVE", "maxResults": 100});
+/// The replies to a list call, to the last page.
+pub(super) async fn pages(calls: &Calls, operation: Operation, mut request: Value) -> Result<Vec<Value>, Fault> {
+    let mut pages = Vec::new();
     loop {
-        let mut reply = calls.send(Operation::ListTaskDefinitions, &request).await?;
-        all.extend(revisions(&reply, family));
-        match reply["nextToken"].take() {
+        let mut reply = calls.send(operation, &request).await?;
+        let next = reply["nextToken"].take();
+        pages.push(reply);
+        match next {
             Value::String(token) if !token.is_empty() => request["nextToken"] = token.into(),
-            _ => return Ok(all),
+            _ => return Ok(pages),
         }
     }
+}
+
+/// The ARNs that a list call answers in `member`.
+pub(super) fn arns<'a>(page: &'a Value, member: &str) -> impl Iterator<Item = &'a str> {
+    page[member].as_array().into_iter().flatten().filter_map(Value::as_str)
 }
 
 /// ARNs in a reply of ListTaskDefinitions. `familyPrefix` is the whole name by its documentation and a prefix by its name:
 /// others are left out.
 fn revisions<'a>(reply: &'a Value, family: &'a str) -> impl Iterator<Item = String> + 'a {
-    let arns = reply["taskDefinitionArns"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    arns.filter(move |arn| family_of(arn) == family).map(str::to_owned)
+    arns(reply, "taskDefinitionArns").filter(move |arn| family_of(arn) == family).map(str::to_owned)
 }
 
 /// The family in `arn:…:task-definition/FAMILY:REVISION`, `FAMILY:REVISION` or `FAMILY`.

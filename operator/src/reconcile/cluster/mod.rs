@@ -23,7 +23,7 @@ use crate::aws::{Fault, Freshness, Permit};
 pub use observe::{Cluster, ObservedCluster};
 
 /// Members of the spec that are ours and not the API's.
-const OWN_MEMBERS: &[&str] = &["adoptionPolicy", "deletionPolicy"];
+const OWN_MEMBERS: &[&str] = &[];
 
 /// How each member is taken back that ECS keeps when an update leaves it out. Settings go back to what the account says,
 /// which nobody knows here: they stay.
@@ -47,6 +47,7 @@ impl ClusterExt for EcsCluster {
 }
 
 impl Kind for EcsCluster {
+    const IDENTITY: &'static [&'static str] = &["clusterName"];
     type Observed = ObservedCluster;
 
     async fn observe(&self, context: &Context, freshness: Freshness) -> Result<ObservedCluster, Fault> {

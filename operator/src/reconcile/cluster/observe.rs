@@ -57,6 +57,11 @@ impl Cluster {
 
 pub(super) async fn observe(object: &EcsCluster, context: &Context, freshness: Freshness) -> Result<ObservedCluster, Fault> {
     let name = object.cluster_name();
+    if object.is_deleting() && object.spec.policies.retains() {
+        // Whatever AWS has stays there: nobody needs to ask.
+        let dependants = Dependants::of(&references::services_of_cluster(object, &context.stores.services));
+        return Ok(ObservedCluster { at: Instant::now(), cluster: None, blockers: Blockers::default(), dependants });
+    }
     let seen = context.aws.observer.clusters().get(ClusterKey(name.clone()), freshness).await?;
     let mut observed = read(seen)?;
     if object.is_deleting() && observed.cluster.is_some() {

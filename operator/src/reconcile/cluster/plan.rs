@@ -1,13 +1,14 @@
 //! Second door of EcsCluster: what has to be done. Pure.
 
 use ecs_operator_crds::condition::Reason;
-use ecs_operator_crds::v1beta1::{AdoptionPolicy, DeletionPolicy, EcsCluster};
+use ecs_operator_crds::v1beta1::EcsCluster;
 use serde_json::{Map, Value, json};
 
 use super::{Cluster, ClusterExt, Kind, OWN_MEMBERS, ObservedCluster, RESETS};
 use crate::aws::Operation;
 use crate::aws::drift::drift;
 use crate::aws::tags::{Owner, Ownership};
+use crate::reconcile::ignore::as_others_left_it;
 use crate::reconcile::plan::{Plan, Write, claim, pick, request, tag_writes, top};
 use crate::reconcile::reset::with_resets;
 
@@ -26,8 +27,8 @@ pub(super) fn plan(object: &EcsCluster, observed: &ObservedCluster, owner: &Owne
     let Some(cluster) = &observed.cluster else {
         return Plan::Write(vec![create(object, owner)]);
     };
-    let adopt = object.spec.adoption_policy == Some(AdoptionPolicy::IfUnowned);
-    if let Some(plan) = claim(&what, &cluster.cluster_arn, &cluster.tags(), owner, adopt) {
+    let policies = &object.spec.policies;
+    if let Some(plan) = claim(&what, &cluster.cluster_arn, &cluster.tags(), owner, policies) {
         return plan;
     }
     if cluster.status != "ACTIVE" && cluster.status != "FAILED" {
@@ -35,10 +36,11 @@ pub(super) fn plan(object: &EcsCluster, observed: &ObservedCluster, owner: &Owne
     }
     let applied = object.status.as_ref().and_then(|status| status.applied_members.as_deref());
     let spec = with_resets(&request(&object.spec, OWN_MEMBERS), applied, RESETS);
+    let spec = as_others_left_it(spec, &cluster.json, policies);
     let mut writes: Vec<Write> = update(&name, &spec, cluster).into_iter().chain(put_capacity(&name, &spec, cluster)).collect();
     let desired = owner.desired(object.spec.tags.as_deref());
     let managed = object.status.as_ref().and_then(|status| status.managed_tags.as_deref());
-    writes.extend(tag_writes(&what, &cluster.cluster_arn, &desired, &cluster.tags(), managed));
+    writes.extend(tag_writes(&what, &cluster.cluster_arn, &desired, &cluster.tags(), managed, policies));
     Plan::writes(writes)
 }
 
@@ -90,8 +92,7 @@ fn put_capacity(name: &str, spec: &Map<String, Value>, cluster: &Cluster) -> Opt
 }
 
 fn delete(object: &EcsCluster, observed: &ObservedCluster, owner: &Owner) -> Plan {
-    let Some(cluster) = &observed.cluster else { return Plan::Gone };
-    if object.spec.deletion_policy == Some(DeletionPolicy::Retain) {
+    if object.spec.policies.retains() {
         if observed.dependants.names.is_empty() {
             return Plan::Gone;
         }
@@ -99,6 +100,7 @@ fn delete(object: &EcsCluster, observed: &ObservedCluster, owner: &Owner) -> Pla
         let message = format!("waits until no EcsService refers to it: {}", observed.dependants.names);
         return observed.dependants.block(message);
     }
+    let Some(cluster) = &observed.cluster else { return Plan::Gone };
     if owner.of(&cluster.tags()) != Ownership::Ours {
         return Plan::Gone;
     }

@@ -4,7 +4,7 @@ use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::{EcsCluster, EcsClusterStatus};
 use k8s_openapi::jiff::Timestamp;
 
-use super::{Cluster, ClusterExt, OWN_MEMBERS, ObservedCluster, RESETS};
+use super::{Cluster, ClusterExt, Kind, OWN_MEMBERS, ObservedCluster, RESETS};
 use crate::aws::tags;
 use crate::k8s::conditions::{State, Verdict, conditions};
 use crate::reconcile::plan::{Outcome, request};
@@ -17,7 +17,9 @@ pub(super) fn status(
     now: Timestamp,
 ) -> EcsClusterStatus {
     let mut status = object.status.clone().unwrap_or_default();
-    let cluster = observed.map(|observed| observed.cluster.as_ref());
+    // At the end of an object that leaves its cluster alone, nobody looks.
+    let left = object.is_deleting() && object.spec.policies.retains();
+    let cluster = observed.filter(|_| !left).map(|observed| observed.cluster.as_ref());
     if let Some(cluster) = cluster {
         show(&mut status, cluster);
     }

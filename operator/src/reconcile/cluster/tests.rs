@@ -20,7 +20,7 @@ const ARN: &str = "arn:aws:ecs:eu-central-1:111122223333:cluster/shop";
 
 fn owner() -> Owner {
     let [cluster_id, namespace, name, uid] = ["k8s", "default", "shop", "u-1"].map(str::to_owned);
-    Owner { cluster_id, namespace, name, uid }
+    Owner { cluster_id, namespace, name, uid, former_clusters: Vec::new() }
 }
 
 fn object(spec: &Value, deleting: bool) -> EcsCluster {

@@ -26,7 +26,7 @@ use crate::aws::{Fault, Freshness, Permit};
 pub use observe::{Deployment, ObservedService, Service};
 
 /// Members of the spec that are ours and not the API's.
-const OWN_MEMBERS: &[&str] = &["adoptionPolicy", "clusterRef", "deletionPolicy", "taskDefinitionRef"];
+const OWN_MEMBERS: &[&str] = &["clusterRef", "taskDefinitionRef"];
 
 /// How each member is taken back that ECS keeps when an update leaves it out. A dropped `capacityProviderStrategy` stays: an
 /// empty one means the cluster's, which ECS then shows as if it were the service's own.
@@ -64,6 +64,7 @@ impl ServiceExt for EcsService {
 }
 
 impl Kind for EcsService {
+    const IDENTITY: &'static [&'static str] = &["cluster", "clusterRef", "serviceName"];
     type Observed = ObservedService;
 
     async fn observe(&self, context: &Context, freshness: Freshness) -> Result<ObservedService, Fault> {

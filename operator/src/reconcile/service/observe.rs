@@ -7,8 +7,8 @@ use ecs_operator_crds::v1beta1::EcsService;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::ServiceExt;
 use super::fit::misfit;
+use super::{Kind, ServiceExt};
 use crate::aws::observer::{Answer, Seen, ServiceKey};
 use crate::aws::tags::Tags;
 use crate::aws::{Fault, FaultClass, Freshness, Operation};
@@ -102,9 +102,28 @@ impl Service {
     }
 }
 
+impl ObservedService {
+    /// Of a service that nobody asked for.
+    pub(super) fn nothing(key: ServiceKey) -> Self {
+        Self {
+            at: Instant::now(),
+            key,
+            cluster_obstacle: None,
+            task_definition: Resolved::Nothing,
+            misfit: None,
+            restarted: None,
+            service: None,
+        }
+    }
+}
+
 pub(super) async fn observe(object: &EcsService, context: &Context, freshness: Freshness) -> Result<ObservedService, Fault> {
     let cluster = references::cluster_of(object, &context.stores);
     let key = ServiceKey { cluster: cluster.name, name: object.service_name() };
+    if object.is_deleting() && object.spec.policies.retains() {
+        // Whatever AWS has stays there: nobody needs to ask.
+        return Ok(ObservedService::nothing(key));
+    }
     let seen = context.aws.observer.services().get(key.clone(), freshness).await?;
     Ok(ObservedService {
         at: seen.at,

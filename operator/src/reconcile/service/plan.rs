@@ -1,7 +1,7 @@
 //! Second door of EcsService: what has to be done. Pure.
 
 use ecs_operator_crds::condition::Reason;
-use ecs_operator_crds::v1beta1::{AdoptionPolicy, DeletionPolicy, EcsService};
+use ecs_operator_crds::v1beta1::EcsService;
 use serde_json::{Map, Value, json};
 
 use super::restart::restart;
@@ -11,6 +11,7 @@ use crate::aws::observer::ServiceKey;
 use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
 use crate::aws::{Operation, name_in};
 use crate::k8s::conditions;
+use crate::reconcile::ignore::{as_others_left_it, ignores};
 use crate::reconcile::plan::{Obstacle, Plan, Write, claim, hash, request, tag_writes};
 use crate::reconcile::references::Resolved;
 use crate::reconcile::reset::with_resets;
@@ -32,15 +33,15 @@ pub(super) fn plan(object: &EcsService, observed: &ObservedService, owner: &Owne
     if service.status != "ACTIVE" {
         return Plan::pause(Reason::Busy, format!("{key} is {}; its name is free when its tasks have stopped", service.status));
     }
-    let adopt = object.spec.adoption_policy == Some(AdoptionPolicy::IfUnowned);
-    if let Some(plan) = claim(&key.to_string(), &service.service_arn, &service.tags(), owner, adopt) {
+    if let Some(plan) = claim(&key.to_string(), &service.service_arn, &service.tags(), owner, &object.spec.policies) {
         return plan;
     }
-    let spec = request(&object.spec, OWN_MEMBERS);
+    let spec = as_others_left_it(request(&object.spec, OWN_MEMBERS), &service.json, &object.spec.policies);
     if let Some(message) = immutable(key, &spec, service) {
         return Plan::stall(Reason::InvalidSpec, message);
     }
-    match target(observed) {
+    let ignored = ["taskDefinition", "taskDefinitionRef"].iter().any(|member| ignores(&object.spec.policies, member));
+    match if ignored { Ok(None) } else { target(observed) } {
         Ok(task_definition) => {
             let mut writes = writes(object, key, &spec, task_definition, service, owner);
             let updates = writes.iter().any(|write| write.operation == Operation::UpdateService);
@@ -129,7 +130,8 @@ fn client_token(object: &EcsService, key: &ServiceKey, owner: &Owner) -> String 
 /// The tags the service shall carry: those of the spec, the owner, and the hash of what DescribeServices does not show.
 fn tags(object: &EcsService, spec: &Map<String, Value>, owner: &Owner) -> Tags {
     let mut tags = owner.desired(object.spec.tags.as_deref());
-    tags.0.insert(SPEC_HASH.to_owned(), hash(&unseen(spec).into()));
+    let compared = as_others_left_it(spec.clone(), &Value::Null, &object.spec.policies);
+    tags.0.insert(SPEC_HASH.to_owned(), hash(&unseen(&compared).into()));
     tags
 }
 
@@ -159,14 +161,16 @@ fn writes(
     let present = service.tags();
     let resend = present.0.get(SPEC_HASH) != desired.0.get(SPEC_HASH) || is_changed_by_others(object, service);
     let applied = object.status.as_ref().and_then(|status| status.applied_members.as_deref());
-    let update = update(key, &with_resets(spec, applied, RESETS), task_definition, service, resend);
-    update.into_iter().chain(tag_writes(&key.to_string(), &service.service_arn, &desired, &present, managed)).collect()
+    let policies = &object.spec.policies;
+    let spec = as_others_left_it(with_resets(spec, applied, RESETS), &service.json, policies);
+    let update = update(key, &spec, task_definition, service, resend);
+    update.into_iter().chain(tag_writes(&key.to_string(), &service.service_arn, &desired, &present, managed, policies)).collect()
 }
 
 fn delete(object: &EcsService, observed: &ObservedService, owner: &Owner) -> Plan {
     let ObservedService { key, service, .. } = observed;
     let Some(service) = service else { return Plan::Gone };
-    if object.spec.deletion_policy == Some(DeletionPolicy::Retain) || owner.of(&service.tags()) != Ownership::Ours {
+    if object.spec.policies.retains() || owner.of(&service.tags()) != Ownership::Ours {
         return Plan::Gone;
     }
     if service.status == "DRAINING" {

@@ -7,6 +7,7 @@ use super::{OWN_MEMBERS, Service};
 use crate::aws::drift::drift;
 use crate::aws::observer::{ServiceKey, family_of};
 use crate::aws::{Operation, name_in};
+use crate::reconcile::ignore::as_others_left_it;
 use crate::reconcile::plan::{Write, hash, pick, request, top};
 
 /// Members that UpdateService does not take, or that have a call of their own.
@@ -29,7 +30,7 @@ const IN_DEPLOYMENT: &[&str] = &["serviceConnectConfiguration", "volumeConfigura
 ///
 /// It is compared with itself over time and never with the spec: ECS shows names as ARNs here and fills defaults in.
 pub(super) fn shown_in_deployment(object: &EcsService, service: &Service) -> Option<String> {
-    let spec = request(&object.spec, OWN_MEMBERS);
+    let spec = as_others_left_it(request(&object.spec, OWN_MEMBERS), &Value::Null, &object.spec.policies);
     let deployments = service.json["deployments"].as_array()?;
     let primary = deployments.iter().find(|deployment| deployment["status"] == "PRIMARY")?;
     let shown: Map<_, _> = IN_DEPLOYMENT

@@ -1,58 +1,113 @@
 //! Third door of EcsTaskDefinition: sends one write, and enters its reply into the observer.
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use super::{ObservedTaskDefinition, Revision};
-use crate::aws::observer::{Answer, TaskDefinitionKey, task_definition};
-use crate::aws::{Fault, FaultClass, Freshness, Operation, Permit};
+use serde_json::Value;
+
+use super::surplus::deletes;
+use super::{ObservedTaskDefinition, Revision, TaskDefinitionExt};
+use crate::aws::observer::{Answer, FamilyKey, TaskDefinitionKey, task_definition};
+use crate::aws::{Fault, FaultClass, Freshness, Operation, Permit, name_in};
 use crate::reconcile::Context;
 use crate::reconcile::driver::incomplete;
 use crate::reconcile::plan::Write;
+use ecs_operator_crds::v1beta1::EcsTaskDefinition;
 
 pub(super) async fn apply(
+    object: &EcsTaskDefinition,
     context: &Context,
     observed: &ObservedTaskDefinition,
     write: &Write,
     permit: Permit,
 ) -> Result<ObservedTaskDefinition, Fault> {
-    let revisions = context.aws.observer.task_definitions();
-    let mut observed = observed.clone();
     let result = context.aws.writer.send(permit, &write.request).await;
     match write.operation {
-        Operation::RegisterTaskDefinition => {
-            let mut reply = result?;
-            if reply["tags"].as_array().is_none_or(Vec::is_empty) {
-                reply["tags"] = write.request["tags"].clone();
-            }
-            let Answer::Found(json) = task_definition(reply) else {
-                return Err(incomplete(write.operation, "ACTIVE taskDefinition"));
-            };
-            let current = Revision::read(&json);
-            let seen = revisions.enter(TaskDefinitionKey(current.arn.clone()), Answer::Found(json));
-            observed = ObservedTaskDefinition { at: Some(seen.at), current: Some(current), ..Default::default() };
-        }
-        Operation::DeregisterTaskDefinition => {
-            let arn = write.request["taskDefinition"].as_str().unwrap_or_default().to_owned();
-            match result {
-                Ok(_) => {}
-                Err(fault) if fault.class == FaultClass::Missing => {}
-                Err(fault) => return Err(fault),
-            }
-            observed.ours.retain(|ours| *ours != arn);
-            revisions.enter(TaskDefinitionKey(arn), Answer::Inactive);
-        }
-        // Replies to tag calls are empty.
+        Operation::RegisterTaskDefinition => registered(object, context, write, result?),
+        Operation::DeregisterTaskDefinition => deregistered(object, context, observed, write, result),
+        Operation::DeleteTaskDefinitions => deleted(observed, &result?),
         _ => {
             result?;
-            if let Some(current) = &observed.current {
-                let seen = revisions.get(TaskDefinitionKey(current.arn.clone()), Freshness::Since(Instant::now())).await?;
-                observed.at = Some(seen.at);
-                observed.current = match seen.answer {
-                    Answer::Found(json) => Some(Revision::read(&json)),
-                    Answer::Inactive | Answer::Missing => None,
-                };
-            }
+            tagged(context, observed, write).await
         }
     }
+}
+
+fn registered(
+    object: &EcsTaskDefinition,
+    context: &Context,
+    write: &Write,
+    mut reply: Value,
+) -> Result<ObservedTaskDefinition, Fault> {
+    let observer = &context.aws.observer;
+    if reply["tags"].as_array().is_none_or(Vec::is_empty) {
+        reply["tags"] = write.request["tags"].clone();
+    }
+    let Answer::Found(json) = task_definition(reply) else {
+        return Err(incomplete(write.operation, "ACTIVE taskDefinition"));
+    };
+    let current = Revision::read(&json);
+    let seen = observer.task_definitions().enter(TaskDefinitionKey(current.arn.clone()), Answer::Found(json));
+    let family = FamilyKey(object.family());
+    let listed = match observer.families().cached(&family).map(|seen| seen.answer) {
+        Some(Answer::Found(listed)) => Arc::unwrap_or_clone(listed),
+        _ => Value::Null,
+    };
+    let newest = std::iter::once(current.arn.clone().into()).chain(listed.as_array().into_iter().flatten().cloned());
+    observer.families().enter(family, Answer::Found(Arc::new(newest.collect())));
+    Ok(ObservedTaskDefinition { at: Some(seen.at), looked: true, current: Some(current), ..ObservedTaskDefinition::default() })
+}
+
+fn deregistered(
+    object: &EcsTaskDefinition,
+    context: &Context,
+    observed: &ObservedTaskDefinition,
+    write: &Write,
+    result: Result<Value, Fault>,
+) -> Result<ObservedTaskDefinition, Fault> {
+    let arn = write.request["taskDefinition"].as_str().unwrap_or_default().to_owned();
+    match result {
+        Err(fault) if fault.class != FaultClass::Missing => return Err(fault),
+        // Somebody was faster.
+        _ => {}
+    }
+    let mut observed = observed.clone();
+    observed.surplus.active.retain(|ours| *ours != arn);
+    context.aws.observer.task_definitions().enter(TaskDefinitionKey(arn.clone()), Answer::Inactive);
+    if deletes(object) {
+        observed.surplus.inactive.push(arn);
+    } else {
+        observed.surplus.forget(&arn);
+    }
     Ok(observed)
+}
+
+/// What could not be deleted for reasons of its own is tried again by a later pass.
+fn deleted(observed: &ObservedTaskDefinition, reply: &Value) -> Result<ObservedTaskDefinition, Fault> {
+    let failures = reply["failures"].as_array().into_iter().flatten();
+    let failed: Vec<_> =
+        failures.map(|failure| (name_in(failure["arn"].as_str().unwrap_or_default()), &failure["reason"])).collect();
+    if let Some((revision, reason)) = failed.first() {
+        let message = format!("{revision} was not deleted: {}", reason.as_str().unwrap_or("no reason given"));
+        return Err(Fault::new(Operation::DeleteTaskDefinitions, FaultClass::Busy, message));
+    }
+    let mut observed = observed.clone();
+    for arn in std::mem::take(&mut observed.surplus.inactive) {
+        observed.surplus.forget(&arn);
+    }
+    Ok(observed)
+}
+
+/// Replies to tag calls are empty, so the revision is read again.
+async fn tagged(context: &Context, observed: &ObservedTaskDefinition, write: &Write) -> Result<ObservedTaskDefinition, Fault> {
+    let arn = write.request["resourceArn"].as_str().unwrap_or_default().to_owned();
+    let seen = context.aws.observer.task_definitions().get(TaskDefinitionKey(arn), Freshness::Since(Instant::now())).await?;
+    let current = match seen.answer {
+        Answer::Found(json) => Some(Revision::read(&json)),
+        Answer::Inactive | Answer::Missing => None,
+    };
+    // What was adopted is not foreign any more.
+    let foreign =
+        observed.foreign.clone().filter(|(foreign, _)| current.as_ref().is_none_or(|current| current.arn != foreign.arn));
+    Ok(ObservedTaskDefinition { at: Some(seen.at), current, foreign, ..observed.clone() })
 }

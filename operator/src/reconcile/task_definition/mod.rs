@@ -4,6 +4,7 @@ mod apply;
 mod observe;
 mod plan;
 mod status;
+mod surplus;
 #[cfg(test)]
 mod tests;
 
@@ -16,13 +17,13 @@ use kube::runtime::reflector::ObjectRef;
 
 use super::plan::{Outcome, Plan, Write};
 use super::{Context, Kind};
-use crate::aws::observer::{Pace, TaskDefinitionKey};
+use crate::aws::observer::{FamilyKey, Pace, TaskDefinitionKey};
 use crate::aws::tags::Owner;
 use crate::aws::{Fault, Freshness, Permit};
 pub use observe::{ObservedTaskDefinition, Revision};
 
 /// Members of the spec that are ours and not the API's.
-const OWN_MEMBERS: &[&str] = &["adoptionPolicy", "deletionPolicy"];
+const OWN_MEMBERS: &[&str] = &["deleteRevisions", "revisionHistoryLimit"];
 
 /// Names that only EcsTaskDefinition has.
 pub trait TaskDefinitionExt {
@@ -42,6 +43,7 @@ fn known_arn(object: &EcsTaskDefinition) -> Option<&str> {
 }
 
 impl Kind for EcsTaskDefinition {
+    const IDENTITY: &'static [&'static str] = &["family"];
     type Observed = ObservedTaskDefinition;
 
     async fn observe(&self, context: &Context, freshness: Freshness) -> Result<ObservedTaskDefinition, Fault> {
@@ -63,7 +65,7 @@ impl Kind for EcsTaskDefinition {
         write: &Write,
         permit: Permit,
     ) -> Result<ObservedTaskDefinition, Fault> {
-        apply::apply(context, observed, write, permit).await
+        apply::apply(self, context, observed, write, permit).await
     }
 
     fn status_after(
@@ -76,17 +78,22 @@ impl Kind for EcsTaskDefinition {
     }
 
     fn watch(&self, context: &Context, observed: Option<&ObservedTaskDefinition>, pace: Option<Pace>) {
-        let revisions = context.aws.observer.task_definitions();
+        let (revisions, families) = (context.aws.observer.task_definitions(), context.aws.observer.families());
         let watcher = ObjectRef::from_obj(self);
         let current = observed.and_then(|observed| Some(observed.current.as_ref()?.arn.as_str())).or_else(|| known_arn(self));
         match (current, pace) {
             // A revision cannot be on its way to anything: it is there or not.
-            (Some(current), Some(_)) => revisions.watch(TaskDefinitionKey(current.to_owned()), watcher, Pace::Steady),
+            (Some(current), Some(_)) => revisions.watch(TaskDefinitionKey(current.to_owned()), watcher.clone(), Pace::Steady),
             _ => revisions.unwatch(&watcher),
+        }
+        match pace {
+            Some(_) => families.watch(FamilyKey(self.family()), watcher, Pace::Steady),
+            None => families.unwatch(&watcher),
         }
     }
 
     fn invalidate(&self, context: &Context, _: &ObservedTaskDefinition) {
+        context.aws.observer.families().invalidate(&FamilyKey(self.family()));
         if let Some(arn) = known_arn(self) {
             context.aws.observer.task_definitions().invalidate(&TaskDefinitionKey(arn.to_owned()));
         }

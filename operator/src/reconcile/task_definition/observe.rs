@@ -3,34 +3,35 @@
 //! A revision never changes, so one that the status knows is not read again. Only before a write the family is looked
 //! through: a revision that an earlier pass registered without learning of it is found by its tags.
 
+use std::sync::Arc;
 use std::time::Instant;
 
+use ecs_operator_crds::v1beta1::EcsTaskDefinition;
 use ecs_operator_crds::v1beta1::shared::Status;
-use ecs_operator_crds::v1beta1::{DeletionPolicy, EcsTaskDefinition};
 use serde_json::Value;
 
+use super::surplus::{self, Surplus};
 use super::{Kind, TaskDefinitionExt, known_arn};
-use crate::aws::observer::{Answer, TaskDefinitionKey};
+use crate::aws::observer::{Answer, FamilyKey, TaskDefinitionKey};
 use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
 use crate::aws::{Fault, Freshness};
 use crate::k8s::conditions;
 use crate::reconcile::references::Dependants;
 use crate::reconcile::{Context, references};
 
-/// How far back the family is searched for a revision of ours.
-const SEARCH: usize = 10;
-
 /// What is known of a family.
 #[derive(Clone, Debug, Default)]
 pub struct ObservedTaskDefinition {
     /// When the family was looked through; `None` where the revision was taken as known.
     pub at: Option<Instant>,
-    /// Our newest ACTIVE revision.
+    /// Whether the newest revisions of the family were looked at, if only in the cache.
+    pub looked: bool,
+    /// Our newest ACTIVE revision; for an object that only observes, the newest of all.
     pub current: Option<Revision>,
-    /// The newest ACTIVE revision and whose it is, where none is ours.
+    /// The newest ACTIVE revision and whose it is, where it is not ours.
     pub foreign: Option<(Revision, Ownership)>,
-    /// ARNs of all our ACTIVE revisions; empty unless the object is being deleted.
-    pub ours: Vec<String>,
+    /// Our revisions that have had their time. At the end, that is all of them.
+    pub surplus: Surplus,
     /// EcsServices that refer to it; none unless it is being deleted.
     pub dependants: Dependants,
 }
@@ -46,6 +47,8 @@ pub struct Revision {
     pub hash: Option<String>,
     /// Tags; `None` when they were not read.
     pub tags: Option<Tags>,
+    /// The definition as ECS describes it, of a revision without that hash.
+    pub definition: Option<Arc<Value>>,
 }
 
 impl Revision {
@@ -57,6 +60,7 @@ impl Revision {
             revision: json["revision"].as_i64().and_then(|number| i32::try_from(number).ok()).unwrap_or_default(),
             hash: tags.0.get(SPEC_HASH).cloned(),
             tags: Some(tags),
+            definition: json.get("definition").cloned().map(Arc::new),
         }
     }
 }
@@ -69,19 +73,21 @@ pub(super) async fn observe(
     if object.is_deleting() {
         return observe_end(object, context).await;
     }
+    let (revisions, families) = (context.aws.observer.task_definitions(), context.aws.observer.families());
+    let family = FamilyKey(object.family());
     if let (Freshness::Any, Some(arn)) = (freshness, known_arn(object)) {
-        let revisions = context.aws.observer.task_definitions();
         let key = TaskDefinitionKey(arn.to_owned());
-        if revisions.cached(&key).is_none() && is_settled(object) {
+        if revisions.cached(&key).is_none() && families.cached(&family).is_none() && is_settled(object) {
             return Ok(remembered(object, arn));
         }
-        if let Answer::Found(json) = revisions.get(key, Freshness::Any).await?.answer {
-            // Without a time: a revision that an earlier pass registered without learning of it shows only in a search, so
-            // whatever is to be written has to wait for one.
-            return Ok(ObservedTaskDefinition { current: Some(Revision::read(&json)), ..Default::default() });
-        }
     }
-    search(object, context).await
+    let newest = match families.get(family, freshness).await?.answer {
+        Answer::Found(newest) => newest,
+        Answer::Inactive | Answer::Missing => Arc::default(),
+    };
+    let mut observed = search(object, context, freshness, &newest).await?;
+    observed.surplus = surplus::observe(object, context, observed.current.as_ref()).await?;
+    Ok(observed)
 }
 
 /// Whether the status speaks of the present spec and all was well.
@@ -93,22 +99,33 @@ fn is_settled(object: &EcsTaskDefinition) -> bool {
 fn remembered(object: &EcsTaskDefinition, arn: &str) -> ObservedTaskDefinition {
     let status = object.status.clone().unwrap_or_default();
     let revision = status.revision.unwrap_or_default();
-    let current = Revision { arn: arn.to_owned(), revision, hash: status.spec_hash, tags: None };
-    ObservedTaskDefinition { current: Some(current), ..Default::default() }
+    let current = Revision { arn: arn.to_owned(), revision, hash: status.spec_hash, ..Revision::default() };
+    ObservedTaskDefinition { current: Some(current), ..ObservedTaskDefinition::default() }
 }
 
-/// Looks through the newest revisions of the family for one of ours.
-async fn search(object: &EcsTaskDefinition, context: &Context) -> Result<ObservedTaskDefinition, Fault> {
-    let mut observed = ObservedTaskDefinition { at: Some(Instant::now()), ..Default::default() };
+/// Looks through the newest revisions of the family for one of ours. What was read from a cache has no time: a revision that
+/// an earlier pass registered without learning of it shows only in a fresh look, so whatever is to be written waits for one.
+async fn search(
+    object: &EcsTaskDefinition,
+    context: &Context,
+    freshness: Freshness,
+    newest: &Value,
+) -> Result<ObservedTaskDefinition, Fault> {
+    let at = match freshness {
+        Freshness::Any => None,
+        Freshness::Since(_) => Some(Instant::now()),
+    };
+    let mut observed = ObservedTaskDefinition { at, looked: true, ..ObservedTaskDefinition::default() };
     let owner = context.owner(object);
-    let newest = context.aws.observer.newest_revisions(&object.family(), SEARCH).await?;
-    // Others may have registered more revisions since than we look through.
-    let known = known_arn(object).filter(|known| !newest.iter().any(|arn| arn == known)).map(str::to_owned);
-    for arn in newest.into_iter().chain(known) {
-        let Some((revision, ownership)) = describe(context, &owner, arn).await? else { continue };
-        if ownership == Ownership::Ours {
+    // A list may lag behind, and others may have registered more revisions since than it shows.
+    let listed = newest.as_array().into_iter().flatten().filter_map(Value::as_str);
+    let mut candidates: Vec<_> = listed.chain(known_arn(object)).collect();
+    candidates.sort_by_key(|arn| std::cmp::Reverse(number(arn)));
+    candidates.dedup();
+    for arn in candidates {
+        let Some((revision, ownership)) = describe(context, &owner, arn, freshness).await? else { continue };
+        if ownership == Ownership::Ours || object.spec.policies.observes() {
             observed.current = Some(revision);
-            observed.foreign = None;
             break;
         }
         observed.foreign.get_or_insert((revision, ownership));
@@ -116,26 +133,30 @@ async fn search(object: &EcsTaskDefinition, context: &Context) -> Result<Observe
     Ok(observed)
 }
 
+/// The number in the ARN of a revision.
+pub(super) fn number(arn: &str) -> i32 {
+    arn.rsplit(':').next().and_then(|number| number.parse().ok()).unwrap_or_default()
+}
+
 /// At the end: all our revisions, whatever the status remembers.
 async fn observe_end(object: &EcsTaskDefinition, context: &Context) -> Result<ObservedTaskDefinition, Fault> {
     let dependants = Dependants::of(&references::services_of_task_definition(object, &context.stores.services));
-    let mut observed = ObservedTaskDefinition { at: Some(Instant::now()), dependants, ..Default::default() };
-    if object.spec.deletion_policy == Some(DeletionPolicy::Retain) || !observed.dependants.names.is_empty() {
-        return Ok(observed);
-    }
-    let owner = context.owner(object);
-    for arn in context.aws.observer.all_revisions(&object.family()).await? {
-        if let Some((revision, Ownership::Ours)) = describe(context, &owner, arn).await? {
-            observed.ours.push(revision.arn);
-        }
+    let mut observed = ObservedTaskDefinition { at: Some(Instant::now()), dependants, ..ObservedTaskDefinition::default() };
+    if !object.spec.policies.retains() && observed.dependants.names.is_empty() {
+        observed.surplus = surplus::observe_all(object, context).await?;
     }
     Ok(observed)
 }
 
 /// A revision that ECS lists as ACTIVE, and whose it is now; `None` when it has gone meanwhile.
-async fn describe(context: &Context, owner: &Owner, arn: String) -> Result<Option<(Revision, Ownership)>, Fault> {
+pub(super) async fn describe(
+    context: &Context,
+    owner: &Owner,
+    arn: &str,
+    freshness: Freshness,
+) -> Result<Option<(Revision, Ownership)>, Fault> {
     let revisions = context.aws.observer.task_definitions();
-    let Answer::Found(json) = revisions.get(TaskDefinitionKey(arn), Freshness::Since(Instant::now())).await?.answer else {
+    let Answer::Found(json) = revisions.get(TaskDefinitionKey(arn.to_owned()), freshness).await?.answer else {
         return Ok(None);
     };
     let revision = Revision::read(&json);

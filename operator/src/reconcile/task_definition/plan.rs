@@ -1,36 +1,45 @@
 //! Second door of EcsTaskDefinition: what has to be done. Pure.
 
 use ecs_operator_crds::condition::Reason;
-use ecs_operator_crds::v1beta1::{AdoptionPolicy, DeletionPolicy, EcsTaskDefinition};
+use ecs_operator_crds::v1beta1::EcsTaskDefinition;
 use serde_json::{Map, Value, json};
 
-use super::{Kind, OWN_MEMBERS, ObservedTaskDefinition, TaskDefinitionExt};
+use super::surplus::{Surplus, deletes};
+use super::{Kind, OWN_MEMBERS, ObservedTaskDefinition, Revision, TaskDefinitionExt};
+use crate::aws::drift::normalised;
 use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
 use crate::aws::{Operation, name_in};
-use crate::reconcile::plan::{Plan, Write, hash, request, tag_writes};
+use crate::reconcile::ignore::as_others_left_it;
+use crate::reconcile::plan::{Plan, Write, hash, owned_by, request, tag_resource, tag_writes};
 
 pub(super) fn plan(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition, owner: &Owner) -> Plan {
     if object.is_deleting() {
         return delete(object, observed);
     }
     let family = object.family();
-    let definition = definition(object);
-    let hash = hash(&definition.clone().into());
+    let policies = &object.spec.policies;
+    let hash = spec_hash(object);
     let mut tags = owner.desired(object.spec.tags.as_deref());
     tags.0.insert(SPEC_HASH.to_owned(), hash.clone());
     match (&observed.current, &observed.foreign) {
-        (Some(current), _) if current.hash.as_ref() == Some(&hash) => {
+        (Some(current), _) if is_same(object, current, &hash) => {
             let managed = object.status.as_ref().and_then(|status| status.managed_tags.as_deref());
-            let present = current.tags.as_ref();
             let what = format!("task definition {family}:{}", current.revision);
-            Plan::writes(present.map_or_else(Vec::new, |present| tag_writes(&what, &current.arn, &tags, present, managed)))
+            let present = current.tags.as_ref();
+            let writes =
+                present.map_or_else(Vec::new, |present| tag_writes(&what, &current.arn, &tags, present, managed, policies));
+            Plan::writes(writes.into_iter().chain(let_go(object, &observed.surplus)).collect())
         }
-        (None, Some((foreign, ownership)))
-            if object.spec.adoption_policy != Some(AdoptionPolicy::IfUnowned) || *ownership != Ownership::Nobody =>
-        {
-            refuse(&family, foreign.revision, ownership)
+        (None, Some((foreign, Ownership::Nobody))) if policies.adopts() && is_same(object, foreign, &hash) => {
+            // The operator's own tags are enough for a beginning; those of the spec follow.
+            tags.0.retain(|key, _| key.starts_with(ecs_operator_crds::GROUP));
+            let note = format!("Adopted the existing revision {family}:{}, which is what the spec asks for", foreign.revision);
+            Plan::Write(vec![tag_resource(&foreign.arn, &tags, note)])
         }
-        _ => Plan::Write(vec![register(&family, definition, &tags)]),
+        (None, Some((foreign, ownership))) if !policies.adopts() || *ownership != Ownership::Nobody => {
+            refuse(&family, foreign.revision, ownership, owner)
+        }
+        _ => Plan::Write(vec![register(object, &tags)]),
     }
 }
 
@@ -42,21 +51,55 @@ fn definition(object: &EcsTaskDefinition) -> Map<String, Value> {
     definition
 }
 
-fn register(family: &str, mut definition: Map<String, Value>, tags: &Tags) -> Write {
+/// Hash of the definition, without what is left to others.
+fn spec_hash(object: &EcsTaskDefinition) -> String {
+    hash(&as_others_left_it(definition(object), &Value::Null, &object.spec.policies).into())
+}
+
+/// Whether the revision is what the spec asks for: by the hash of the request that made it, or, where somebody else made it, by
+/// comparison. Here both sides count: what the spec leaves out, a revision of ours would not have.
+fn is_same(object: &EcsTaskDefinition, revision: &Revision, hash: &str) -> bool {
+    if revision.hash.is_some() {
+        return revision.hash.as_deref() == Some(hash);
+    }
+    let Some(described) = revision.definition.as_deref().and_then(Value::as_object) else { return false };
+    let wanted = as_others_left_it(definition(object), &Value::Object(described.clone()), &object.spec.policies);
+    let mut described = described.clone();
+    described.retain(|member, value| !ADDED.contains(&member.as_str()) && !value.is_null() && *value != "");
+    normalised(&wanted.into()) == normalised(&described.into())
+}
+
+/// Members that ECS adds to a definition. Source: TaskDefinition, ECS API reference.
+const ADDED: &[&str] = &[
+    "compatibilities",
+    "deleteRequestedAt",
+    "deregisteredAt",
+    "registeredAt",
+    "registeredBy",
+    "requiresAttributes",
+    "revision",
+    "status",
+    "tags",
+    "taskDefinitionArn",
+];
+
+fn register(object: &EcsTaskDefinition, tags: &Tags) -> Write {
+    let mut definition = definition(object);
     definition.insert("tags".to_owned(), tags.write());
     Write {
         operation: Operation::RegisterTaskDefinition,
         request: definition.into(),
-        note: format!("Registered a new revision of task definition {family}"),
+        note: format!("Registered a new revision of task definition {}", object.family()),
     }
 }
 
-fn refuse(family: &str, revision: i32, ownership: &Ownership) -> Plan {
+fn refuse(family: &str, revision: i32, ownership: &Ownership, owner: &Owner) -> Plan {
     match ownership {
         Ownership::Other(other) => Plan::stall(
             Reason::Conflict,
             format!(
-                "task definition family {family} belongs to another custom resource ({other}); delete that one first, or choose another family"
+                "task definition family {family} {}; delete that one first, or choose another family",
+                owned_by(owner, other)
             ),
         ),
         _ => Plan::stall(
@@ -70,7 +113,7 @@ fn refuse(family: &str, revision: i32, ownership: &Ownership) -> Plan {
 }
 
 fn delete(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition) -> Plan {
-    if object.spec.deletion_policy == Some(DeletionPolicy::Retain) {
+    if object.spec.policies.retains() {
         return Plan::Gone;
     }
     if !observed.dependants.names.is_empty() {
@@ -78,10 +121,33 @@ fn delete(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition) -> Plan
             format!("task definition {} waits until no EcsService refers to it: {}", object.family(), observed.dependants.names);
         return observed.dependants.block(message);
     }
-    if observed.ours.is_empty() {
-        return Plan::Gone;
+    let Surplus { used, left, .. } = &observed.surplus;
+    match let_go(object, &observed.surplus) {
+        writes if !writes.is_empty() => Plan::Write(writes),
+        _ if *left > 0 => Plan::pause(Reason::Deleting, format!("{left} more revisions have to be deregistered")),
+        _ if !used.is_empty() => Plan::wait(
+            Reason::DeletionBlocked,
+            format!("task definition {} is in use and waits until it is not: {}", object.family(), used.join("; ")),
+        ),
+        _ => Plan::Gone,
     }
-    Plan::Write(observed.ours.iter().map(|arn| deregister(arn)).collect())
+}
+
+/// The writes that let surplus revisions go.
+fn let_go(object: &EcsTaskDefinition, surplus: &Surplus) -> Vec<Write> {
+    let mut writes: Vec<_> = surplus.active.iter().map(|arn| deregister(arn)).collect();
+    if deletes(object) {
+        let all: Vec<_> = surplus.active.iter().chain(&surplus.inactive).collect();
+        writes.extend((!all.is_empty()).then(|| {
+            let names: Vec<_> = all.iter().map(|arn| name_in(arn)).collect();
+            Write {
+                operation: Operation::DeleteTaskDefinitions,
+                request: json!({"taskDefinitions": all}),
+                note: format!("Deleted task definition {}", names.join(", ")),
+            }
+        }));
+    }
+    writes
 }
 
 fn deregister(arn: &str) -> Write {

@@ -4,7 +4,7 @@ use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::{EcsTaskDefinition, EcsTaskDefinitionStatus};
 use k8s_openapi::jiff::Timestamp;
 
-use super::{ObservedTaskDefinition, TaskDefinitionExt};
+use super::{Kind, ObservedTaskDefinition, TaskDefinitionExt};
 use crate::aws::tags;
 use crate::k8s::conditions::{State, Verdict, conditions};
 use crate::reconcile::plan::Outcome;
@@ -21,6 +21,15 @@ pub(super) fn status(
         status.revision = Some(current.revision);
         status.spec_hash.clone_from(&current.hash);
     }
+    if let Some(observed) = observed.filter(|_| !object.is_deleting()) {
+        let foreign = observed.foreign.as_ref().map(|(foreign, _)| foreign);
+        let newer = foreign.filter(|foreign| observed.current.as_ref().is_none_or(|current| current.revision < foreign.revision));
+        // Without a look nothing is known of others.
+        if observed.looked {
+            status.foreign_revision = newer.map(|foreign| format!("{}:{}", object.family(), foreign.revision));
+        }
+    }
+    status.revisions = revisions(object, &status, observed);
     if *outcome == Outcome::InSync {
         status.managed_tags = tags::managed(object.spec.tags.as_deref());
     }
@@ -31,4 +40,19 @@ pub(super) fn status(
     status.conditions = conditions(&status.conditions, &verdict, object.metadata.generation, now);
     status.observed_generation = object.metadata.generation;
     status
+}
+
+/// Our revisions, where there is a limit to keep; `None` has the next pass look for them.
+fn revisions(
+    object: &EcsTaskDefinition,
+    status: &EcsTaskDefinitionStatus,
+    observed: Option<&ObservedTaskDefinition>,
+) -> Option<Vec<i32>> {
+    object.spec.revision_history_limit?;
+    let found = observed.and_then(|observed| observed.surplus.revisions.clone());
+    let mut revisions = found.or_else(|| status.revisions.clone())?;
+    if let Some(current) = status.revision.filter(|current| !revisions.contains(current)) {
+        revisions.insert(0, current);
+    }
+    Some(revisions)
 }

@@ -5,6 +5,7 @@ use ecs_operator_crds::v1beta1::EcsTaskDefinition;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::surplus::Surplus;
 use super::{ObservedTaskDefinition, Revision, plan, status};
 use crate::aws::Operation;
 use crate::aws::tags::{OWNER, Owner, Ownership, SPEC_HASH, Tags};
@@ -14,7 +15,7 @@ const ARN: &str = "arn:aws:ecs:eu-central-1:111122223333:task-definition/web:1";
 
 fn owner() -> Owner {
     let [cluster_id, namespace, name, uid] = ["k8s", "default", "web", "u-1"].map(str::to_owned);
-    Owner { cluster_id, namespace, name, uid }
+    Owner { cluster_id, namespace, name, uid, former_clusters: Vec::new() }
 }
 
 fn spec() -> Value {
@@ -51,7 +52,8 @@ fn write(plan: Plan) -> Write {
 /// What is known after `write` has registered revision 1.
 fn registered(write: &Write) -> ObservedTaskDefinition {
     let tags = Tags::read(&write.request["tags"]);
-    let current = Revision { arn: ARN.into(), revision: 1, hash: tags.0.get(SPEC_HASH).cloned(), tags: Some(tags) };
+    let current =
+        Revision { arn: ARN.into(), revision: 1, hash: tags.0.get(SPEC_HASH).cloned(), tags: Some(tags), definition: None };
     ObservedTaskDefinition { current: Some(current), ..Default::default() }
 }
 
@@ -119,7 +121,8 @@ fn a_family_of_others_is_left_alone_unless_adopted() {
 #[test]
 fn deletion_deregisters_our_revisions_when_nobody_refers_to_them() {
     let plan = |spec: &Value, observed: &ObservedTaskDefinition| plan::plan(&object(spec, true), observed, &owner());
-    let mut observed = ObservedTaskDefinition { ours: vec![ARN.into()], ..Default::default() };
+    let surplus = Surplus { active: vec![ARN.into()], ..Surplus::default() };
+    let mut observed = ObservedTaskDefinition { surplus, ..Default::default() };
     let deregister = write(plan(&spec(), &observed));
     assert_eq!((deregister.operation, deregister.request), (Operation::DeregisterTaskDefinition, json!({"taskDefinition": ARN})));
     observed.dependants.names = "web".into();
@@ -128,6 +131,98 @@ fn deletion_deregisters_our_revisions_when_nobody_refers_to_them() {
     let mut retained = spec();
     retained["deletionPolicy"] = json!("Retain");
     assert_eq!(plan(&retained, &observed), Plan::Gone);
+}
+
+#[test]
+fn an_existing_revision_that_is_what_the_spec_asks_for_is_adopted_by_tags_alone() {
+    let found = |image: &str| {
+        let definition = json!({
+            "taskDefinitionArn": ARN, "family": "web", "revision": 1, "status": "ACTIVE", "cpu": "256", "taskRoleArn": "",
+            "volumes": [], "placementConstraints": [], "compatibilities": ["EC2"], "registeredAt": 1.0, "requiresAttributes": [],
+            "containerDefinitions": [
+                {"name": "log", "image": "log:1", "essential": false, "cpu": 0, "environment": [], "mountPoints": []},
+                {"name": "web", "image": image, "essential": true, "cpu": 0, "portMappings": [],
+                 "environment": [{"name": "B"}, {"name": "A", "value": "1"}]},
+            ],
+        });
+        let found = Revision { arn: ARN.into(), revision: 1, definition: Some(definition.into()), ..Default::default() };
+        ObservedTaskDefinition { foreign: Some((found, Ownership::Nobody)), ..Default::default() }
+    };
+    let mut adopting = spec();
+    adopting["adoptionPolicy"] = json!("IfUnowned");
+    let adopt = write(planned(&adopting, &found("web:1")));
+    assert_eq!((adopt.operation, &adopt.request["resourceArn"]), (Operation::TagResource, &json!(ARN)));
+    let tags = Tags::read(&adopt.request["tags"]);
+    assert!(tags.0.contains_key(OWNER) && tags.0.contains_key(SPEC_HASH), "{tags:?}");
+    assert_eq!(write(planned(&adopting, &found("web:0"))).operation, Operation::RegisterTaskDefinition);
+}
+
+#[test]
+fn who_only_observes_compares_whatever_is_newest_and_misses_no_tags_of_ours() {
+    let mut observing = spec();
+    observing["managementPolicy"] = json!("Observe");
+    let first = write(planned(&spec(), &ObservedTaskDefinition::default()));
+    let mut seen = registered(&first);
+    seen.current.as_mut().unwrap().tags.as_mut().unwrap().0.remove(OWNER);
+    assert_eq!(planned(&observing, &seen), Plan::InSync);
+    observing["tags"] = json!([{"key": "team", "value": "a"}]);
+    assert_eq!(write(planned(&observing, &seen)).pending(), "TagResource: task definition web:1: team");
+}
+
+#[test]
+fn what_is_left_to_others_makes_no_revision() {
+    let first = registered(&write(planned(&spec(), &ObservedTaskDefinition::default())));
+    let ignoring = |image: &str| {
+        let mut spec = spec();
+        spec["containerDefinitions"][0]["image"] = json!(image);
+        spec["ignoreFields"] = json!(["/containerDefinitions/0/image"]);
+        spec
+    };
+    let ignored = registered(&write(planned(&ignoring("web:1"), &first)));
+    assert_eq!(planned(&ignoring("web:2"), &ignored), Plan::InSync);
+}
+
+#[test]
+fn surplus_revisions_go_and_the_status_forgets_them() {
+    let first = registered(&write(planned(&spec(), &ObservedTaskDefinition::default())));
+    let older = |number: i32| ARN.replace(":1", &format!(":{number}"));
+    let surplus = Surplus { active: vec![older(7)], inactive: vec![older(6)], ..Surplus::default() };
+    let observed = ObservedTaskDefinition { surplus, ..first };
+    assert_eq!(write(planned(&spec(), &observed)).request, json!({"taskDefinition": older(7)}));
+    let mut deleting = spec();
+    deleting["deleteRevisions"] = json!(true);
+    let Plan::Write(writes) = planned(&deleting, &observed) else { panic!("two writes are needed") };
+    assert_eq!(writes[1].operation, Operation::DeleteTaskDefinitions);
+    assert_eq!(writes[1].request, json!({"taskDefinitions": [older(7), older(6)]}));
+
+    let mut kept = spec();
+    kept["revisionHistoryLimit"] = json!(1);
+    let mut observed = observed;
+    observed.surplus.revisions = Some(vec![8, 7, 6]);
+    observed.surplus.forget(&older(7));
+    let status = status::status(&object(&kept, false), Some(&observed), &Outcome::InSync, Timestamp::UNIX_EPOCH);
+    assert_eq!(status.revisions, Some(vec![1, 8, 6]));
+}
+
+#[test]
+fn a_newer_revision_of_somebody_else_is_shown_and_left_alone() {
+    let mut observed = registered(&write(planned(&spec(), &ObservedTaskDefinition::default())));
+    observed.looked = true;
+    observed.foreign = Some((Revision { revision: 2, ..Default::default() }, Ownership::Nobody));
+    assert_eq!(planned(&spec(), &observed), Plan::InSync);
+    let status = status::status(&object(&spec(), false), Some(&observed), &Outcome::InSync, Timestamp::UNIX_EPOCH);
+    assert_eq!((status.foreign_revision.as_deref(), status.revision), (Some("web:2"), Some(1)));
+}
+
+#[test]
+fn at_the_end_a_revision_in_use_is_left_and_named() {
+    let surplus = Surplus { used: vec!["web:1 runs in service legacy in cluster shop".into()], ..Surplus::default() };
+    let observed = ObservedTaskDefinition { surplus, ..Default::default() };
+    let plan = plan::plan(&object(&spec(), true), &observed, &owner());
+    assert!(
+        matches!(&plan, Plan::Wait(obstacle) if obstacle.reason == Reason::DeletionBlocked && obstacle.message.contains("legacy")),
+        "{plan:?}"
+    );
 }
 
 #[test]

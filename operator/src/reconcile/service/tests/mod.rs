@@ -24,7 +24,7 @@ const REVISION: &str = "arn:aws:ecs:eu-central-1:111122223333:task-definition/we
 
 fn owner() -> Owner {
     let [cluster_id, namespace, name, uid] = ["k8s", "default", "web", "u-1"].map(str::to_owned);
-    Owner { cluster_id, namespace, name, uid }
+    Owner { cluster_id, namespace, name, uid, former_clusters: Vec::new() }
 }
 
 fn spec() -> Value {

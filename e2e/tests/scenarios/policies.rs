@@ -1,0 +1,124 @@
+//! What the spec lets the operator do: observe, suspend, protect, leave parts to others.
+
+use anyhow::{Result, ensure};
+use e2e::wait;
+use e2e::world::{PATIENCE, Scenario, World, condition, ready};
+use serde_json::Value;
+
+use crate::basics::{OBJECTS, SAMPLES, SERVICE};
+
+/// The samples with a line more at the beginning of each spec.
+pub(crate) fn samples_with(line: &str) -> String {
+    SAMPLES.replace("\nspec:\n", &format!("\nspec:\n  {line}\n"))
+}
+
+/// Has the operator make all three, and lets them go so that nobody owns them.
+pub(crate) async fn leave_unowned(scenario: &Scenario<'_>) -> Result<()> {
+    scenario.kubectl.apply(&samples_with("deletionPolicy: Retain"))?;
+    scenario.wait_ready(&OBJECTS)?;
+    let arns = ["clusterArn", "taskDefinitionArn", "serviceArn"];
+    let mut owned = Vec::new();
+    for (object, arn) in OBJECTS.iter().zip(arns) {
+        owned.push(scenario.get(object)?["status"][arn].as_str().unwrap_or_default().to_owned());
+    }
+    scenario.kubectl.run(&["delete", "ecs", "--all"])?;
+    for arn in owned {
+        let keys = ["ecs-operator.dev/owner", "ecs-operator.dev/spec-hash"];
+        scenario.outsider.untag_resource().resource_arn(arn).set_tag_keys(Some(keys.map(str::to_owned).to_vec())).send().await?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn who_observes_writes_nothing_and_tells_what_it_would_do(world: &World) -> Result<()> {
+    let scenario = world.scenario("observe").await?;
+    scenario.kubectl.apply(&samples_with("managementPolicy: Observe"))?;
+    let message = scenario.until_ready_is(OBJECTS[0], "False", "Observing").await?;
+    ensure!(message.contains("CreateCluster: cluster shop"), "{message}");
+    ensure!(scenario.get(OBJECTS[0])?["status"]["pendingChanges"][0] == "CreateCluster: cluster shop");
+    ensure!(scenario.ledger.counts().writes() == 0, "{:?}", scenario.ledger.counts());
+    scenario.kubectl.run(&["delete", "ecs", "--all"])?;
+
+    leave_unowned(&scenario).await?;
+    let writes = scenario.ledger.counts().writes();
+    scenario.kubectl.apply(&samples_with("managementPolicy: Observe"))?;
+    scenario.wait_ready(&OBJECTS)?;
+    scenario.outsider.update_service().cluster("shop").service("web").desired_count(1).send().await?;
+    let message = scenario.until_ready_is(SERVICE, "False", "Observing").await?;
+    ensure!(message.contains("UpdateService: service web in cluster shop: desiredCount"), "{message}");
+    ensure!(scenario.get(SERVICE)?["status"]["runningCount"] == 1, "what runs is shown");
+    scenario.kubectl.run(&["delete", "ecs", "--all"])?;
+    ensure!(scenario.ledger.counts().writes() == writes, "{:?}", scenario.ledger.counts());
+    let described = scenario.outsider.describe_services().cluster("shop").services("web").send().await?;
+    ensure!(described.services()[0].status() == Some("ACTIVE"), "{described:?}");
+    scenario.end().await
+}
+
+pub(crate) async fn who_is_suspended_waits_and_goes_on(world: &World) -> Result<()> {
+    let scenario = world.scenario("suspend").await?;
+    scenario.kubectl.apply(SAMPLES)?;
+    scenario.wait_ready(&OBJECTS)?;
+    let writes = scenario.ledger.counts().writes();
+    let suspended = samples_with("suspend: true").replace("desiredCount: 2", "desiredCount: 3");
+    scenario.kubectl.apply(&suspended)?;
+    let service = scenario
+        .until(SERVICE, |service| condition(service, "Suspended").is_some() && !service["status"]["pendingChanges"].is_null())
+        .await?;
+    ensure!(service["status"]["pendingChanges"][0] == "UpdateService: service web in cluster shop: desiredCount", "{service}");
+    // To those who wait it is as it was, and nothing is under way.
+    ensure!(ready(&service).is_some_and(|ready| ready["status"] == "True"), "{service}");
+    ensure!(service["status"]["observedGeneration"] == service["metadata"]["generation"], "{service}");
+    scenario.is_quiet().await?;
+    ensure!(scenario.ledger.counts().writes() == writes, "{:?}", scenario.ledger.counts());
+
+    scenario.kubectl.apply(&suspended.replace("suspend: true", "suspend: false"))?;
+    let service = scenario.until(SERVICE, |service| service["status"]["runningCount"] == 3).await?;
+    ensure!(condition(&service, "Suspended").is_none() && service["status"]["pendingChanges"].is_null(), "{service}");
+    // What is suspended can be deleted all the same.
+    scenario.kubectl.apply(&suspended)?;
+    scenario.kubectl.run(&["delete", "ecs", "--all"])?;
+    ensure!(scenario.ledger.counts().of("DeleteService") == 1, "{:?}", scenario.ledger.counts());
+    scenario.end().await
+}
+
+pub(crate) async fn what_is_protected_cannot_be_deleted(world: &World) -> Result<()> {
+    let scenario = world.scenario("protect").await?;
+    scenario.kubectl.apply(&samples_with("deletionProtection: true"))?;
+    scenario.wait_ready(&OBJECTS)?;
+    // The policy takes a moment until the API server enforces it.
+    let refused =
+        wait::until("the policy", PATIENCE, async || match scenario.kubectl.run(&["delete", SERVICE, "--dry-run=server"]) {
+            Ok(_) => Err(anyhow::anyhow!("not refused")),
+            Err(refused) => Ok(refused.to_string()),
+        })
+        .await?;
+    ensure!(refused.contains("EcsService web is protected: set spec.deletionProtection to false"), "{refused}");
+    ensure!(scenario.kubectl.run(&["delete", "ecs", "--all"]).is_err());
+    scenario.wait_ready(&OBJECTS)?;
+    scenario.kubectl.apply(SAMPLES)?;
+    scenario.kubectl.run(&["delete", "ecs", "--all"])?;
+    scenario.end().await
+}
+
+pub(crate) async fn what_is_left_to_others_is_not_repaired(world: &World) -> Result<()> {
+    let scenario = world.scenario("ignore").await?;
+    let ignoring = |pointers: &str| SAMPLES.replace("  clusterRef:", &format!("  ignoreFields: {pointers}\n  clusterRef:"));
+    let pointers = r#"["/desiredCount", "/deploymentConfiguration/maximumPercent"]"#;
+    scenario.kubectl.apply(&ignoring(pointers))?;
+    scenario.wait_ready(&OBJECTS)?;
+    scenario.outsider.update_service().cluster("shop").service("web").desired_count(4).send().await?;
+    scenario.until(SERVICE, |service| service["status"]["runningCount"] == 4).await?;
+    scenario.is_quiet().await?;
+    ensure!(scenario.ledger.counts().of("UpdateService") == 0, "{:?}", scenario.ledger.counts());
+
+    for (pointer, words) in [("desiredCount", r#"write "/desiredCount""#), ("/serviceName", "says which AWS object it is")] {
+        scenario.kubectl.apply(&ignoring(&format!(r#"["{pointer}"]"#)))?;
+        let told = |service: &Value| {
+            ready(service).and_then(|ready| ready["message"].as_str()).is_some_and(|message| message.contains(words))
+        };
+        let service = scenario.until(SERVICE, told).await?;
+        ensure!(ready(&service).is_some_and(|ready| ready["reason"] == "InvalidSpec"), "{service}");
+        ensure!(scenario.events("web").await?.iter().any(|(reason, note)| reason == "InvalidSpec" && note.contains(words)));
+    }
+    ensure!(scenario.ledger.counts().of("UpdateService") == 0, "{:?}", scenario.ledger.counts());
+    scenario.end().await
+}

@@ -1,0 +1,143 @@
+//! Revisions of ours that have had their time: those beyond `revisionHistoryLimit`, and at the end all of them.
+//!
+//! A revision that a service uses is left where it is.
+
+use std::time::{Duration, Instant};
+
+use ecs_operator_crds::v1beta1::EcsTaskDefinition;
+
+use super::observe::{Revision, describe, number};
+use super::{TaskDefinitionExt, known_arn};
+use crate::aws::tags::Ownership;
+use crate::aws::{Fault, Freshness};
+use crate::reconcile::{Context, references};
+
+/// How many revisions one pass lets go: few, because their budget is that of new revisions.
+const AT_ONCE: usize = 5;
+
+/// How old the knowledge of who uses what may be: a revision beyond the limit has been left for long, one at the end has not.
+const USAGE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(5));
+
+/// Revisions that may go, and those that must stay.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Surplus {
+    /// Numbers of all our revisions that may still be registered, the newest first; `None` where nobody looked.
+    pub revisions: Option<Vec<i32>>,
+    /// ARNs of revisions to deregister.
+    pub active: Vec<String>,
+    /// ARNs of revisions that are deregistered already, and are to be deleted.
+    pub inactive: Vec<String>,
+    /// What keeps others: the revision, and who uses it.
+    pub used: Vec<String>,
+    /// How many more wait for a later pass.
+    pub left: usize,
+}
+
+impl Surplus {
+    /// A revision is nobody's business any more.
+    pub(super) fn forget(&mut self, arn: &str) {
+        if let Some(revisions) = &mut self.revisions {
+            revisions.retain(|revision| *revision != number(arn));
+        }
+    }
+}
+
+/// The revisions beyond the limit that nobody needs, at most a few.
+pub(super) async fn observe(object: &EcsTaskDefinition, context: &Context, current: Option<&Revision>) -> Result<Surplus, Fault> {
+    let limit = object.spec.revision_history_limit.and_then(|limit| usize::try_from(limit).ok());
+    let (Some(limit), Some(current)) = (limit, current.filter(|_| !object.spec.policies.observes())) else {
+        return Ok(Surplus::default());
+    };
+    let mut revisions = match object.status.as_ref().and_then(|status| status.revisions.clone()) {
+        Some(known) => known,
+        None => ours(object, context).await?.iter().map(|arn| number(arn)).collect(),
+    };
+    if !revisions.contains(&current.revision) {
+        revisions.push(current.revision);
+    }
+    revisions.sort_unstable_by_key(|number| std::cmp::Reverse(*number));
+    let beyond: Vec<_> = revisions.iter().copied().filter(|number| *number < current.revision).skip(limit).collect();
+    if beyond.is_empty() {
+        return Ok(Surplus { revisions: Some(revisions), ..Surplus::default() });
+    }
+    let family = current.arn.rsplit_once(':').map(|(family, _)| family).unwrap_or_default();
+    let beyond = beyond.iter().rev().map(|number| format!("{family}:{number}")).collect();
+    let SortedOut { mut found, gone } = sort_out(object, context, beyond, USAGE.0).await?;
+    found.revisions = Some(revisions);
+    for arn in &gone {
+        found.forget(arn);
+    }
+    Ok(found)
+}
+
+/// All our revisions, at the end.
+pub(super) async fn observe_all(object: &EcsTaskDefinition, context: &Context) -> Result<Surplus, Fault> {
+    let mut all = ours(object, context).await?;
+    if deletes(object) {
+        // Those that an earlier pass deregistered.
+        let family = known_arn(object).and_then(|arn| arn.rsplit_once(':')).map(|(family, _)| family);
+        let known = object.status.as_ref().and_then(|status| status.revisions.as_deref()).unwrap_or_default();
+        let known = known.iter().filter_map(|number| Some(format!("{}:{number}", family?)));
+        let missing: Vec<_> = known.filter(|arn| !all.contains(arn)).collect();
+        all.extend(missing);
+    }
+    Ok(sort_out(object, context, all, USAGE.1).await?.found)
+}
+
+/// Whether revisions are deleted, and not only deregistered.
+pub(super) fn deletes(object: &EcsTaskDefinition) -> bool {
+    object.spec.delete_revisions == Some(true)
+}
+
+/// ARNs of the ACTIVE revisions of the family that carry our tag.
+async fn ours(object: &EcsTaskDefinition, context: &Context) -> Result<Vec<String>, Fault> {
+    let owner = context.owner(object);
+    let mut ours = Vec::new();
+    for arn in context.aws.observer.all_revisions(&object.family()).await? {
+        if let Some((revision, Ownership::Ours)) = describe(context, &owner, &arn, Freshness::Any).await? {
+            ours.push(revision.arn);
+        }
+    }
+    Ok(ours)
+}
+
+/// What became of revisions that may go.
+struct SortedOut {
+    found: Surplus,
+    /// ARNs of those that are nobody's business any more.
+    gone: Vec<String>,
+}
+
+/// Looks who needs these revisions, and at those that nobody does.
+async fn sort_out(
+    object: &EcsTaskDefinition,
+    context: &Context,
+    revisions: Vec<String>,
+    age: Duration,
+) -> Result<SortedOut, Fault> {
+    let (mut found, mut gone) = (Surplus::default(), Vec::new());
+    if revisions.is_empty() {
+        return Ok(SortedOut { found, gone });
+    }
+    let owner = context.owner(object);
+    let usage = context.aws.observer.usage(age).await?;
+    let (known, running) = references::running_revisions(&context.stores.services);
+    for arn in revisions {
+        let name = crate::aws::name_in(&arn);
+        // Of services that have an EcsService, the watch knows more than a reply of a while ago.
+        let others = usage.get(name).and_then(|users| users.iter().find(|user| !known.contains(*user)));
+        if let Some(user) = others.or_else(|| running.get(name)) {
+            found.used.push(format!("{name} runs in service {user}"));
+        } else if found.active.len() + found.inactive.len() == AT_ONCE {
+            found.left += 1;
+        } else {
+            match describe(context, &owner, &arn, Freshness::Since(Instant::now())).await? {
+                Some((_, Ownership::Ours)) => found.active.push(arn),
+                None if deletes(object) => found.inactive.push(arn),
+                // Deregistered, or with somebody else's tag.
+                _ => gone.push(arn),
+            }
+        }
+    }
+    Ok(SortedOut { found, gone })
+}
