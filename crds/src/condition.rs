@@ -16,6 +16,8 @@ pub enum ConditionType {
     Stalled,
     /// `spec.suspend` keeps the operator from changing anything in AWS. Present only while true.
     Suspended,
+    /// False while an annotation stands that asks for something that cannot be done. Absent else.
+    CommandAccepted,
 }
 
 impl ConditionType {
@@ -27,6 +29,7 @@ impl ConditionType {
             Self::Reconciling => "Reconciling",
             Self::Stalled => "Stalled",
             Self::Suspended => "Suspended",
+            Self::CommandAccepted => "CommandAccepted",
         }
     }
 }
@@ -90,12 +93,30 @@ reasons! {
     QuotaExceeded: "An AWS quota is used up.", "Raise the quota or delete something; it is tried again every 10 to 30 minutes.";
     AwsUnavailable: "AWS answers with an error of its own, or does not answer.", "Goes on by itself when AWS answers.";
     Busy: "The AWS object is busy with an earlier change.", "Goes on by itself.";
+    Baking: "Both revisions run for the bake time of the deployment; nothing is wrong.", "Wait, or stop it with the annotation `ecs-operator.dev/stopAt`.";
+    AwaitingApproval: "A pause hook holds the deployment.", "Annotate `ecs-operator.dev/continueAt` with the present time to let it go on, `ecs-operator.dev/stopAt` to go back.";
+    DeploymentRolledBack: "ECS gave a deployment up and went back to the revision before. The same is not tried again.", "Change the spec, or restart by annotation to try the same again; the message and the events say why the tasks failed.";
+    DeploymentStopped: "A deployment was stopped, by somebody or by a failure that has no rollback. The same is not tried again.", "Change the spec, or restart by annotation to try the same again.";
+    RolledBackOnCommand: "The annotation `ecs-operator.dev/rollbackTo` put an earlier revision in the place of the one in the spec.", "Change the spec, or remove the annotation, to leave it.";
+    ProgressDeadlineExceeded: "A rollout made no progress for `spec.rollout.progressDeadlineSeconds`. It goes on in ECS.", "Look at the stopped tasks in the status and the events; change the spec.";
+    Unavailable: "Tasks of a steady service are missing for longer than `spec.rollout.unavailableAfterSeconds`.", "ECS starts new ones; the events say why tasks stop and why none can be placed.";
     DeploymentFailed: "ECS gave a deployment up, and there was nothing to go back to.", "Change the spec, or restart by annotation to try the same again; the message and the events say why the tasks failed.";
     DriftPersists: "AWS accepted a change and still shows the old value.", "Tried again ever more slowly; change the field that the message names if AWS cannot hold it.";
     Deleting: "The object is being deleted and AWS is still at it.", "Wait.";
     DeletionBlocked: "The object cannot be deleted yet.", "Remove what the message lists, or set `spec.deletionPolicy: Retain`.";
     Observing: "`managementPolicy: Observe` keeps the operator from changes that AWS needs to match the spec.", "Change the spec to what AWS has, or set `managementPolicy: Full`; `status.pendingChanges` lists the changes.";
     Suspended: "`spec.suspend` keeps the operator from changing anything in AWS.", "Set `spec.suspend: false`.";
+    CommandRefused: "An annotation asks for something that cannot be done. Nothing was changed.", "Correct or remove the annotation that the message names.";
+    ServiceEvent: "An event of the service in ECS, in AWS's words.", "Where it tells of trouble, do what it says.";
+    TaskImagePullFailed: "A task could not start because an image could not be pulled.", "Check the image name, the registry, and the rights of `executionRoleArn`.";
+    TaskOutOfMemory: "A container used more memory than it may.", "Raise `memory` in the task definition.";
+    TaskExited: "An essential container ended.", "Look at its logs and at the exit code in the message.";
+    TaskUnhealthy: "A task failed its container or load balancer health checks.", "Check the health check, and `healthCheckGracePeriodSeconds` for a slow start.";
+    TaskSpotInterrupted: "AWS took Spot capacity back.", "ECS replaces the task; use on-demand capacity for a base.";
+    TaskNetworkFailed: "A task got no network interface.", "Check free addresses of the subnets, and limits of the account or instance.";
+    TaskInitializationFailed: "ECS could not prepare a task: secrets, logs, volumes or routes.", "Do what the message says; often a right of `executionRoleArn` or a way to AWS endpoints lacks.";
+    TaskStartFailed: "A task failed to start.", "Do what the message says.";
+    TaskHostFailed: "The host of a task failed.", "ECS replaces the task.";
     InternalError: "A fault of the operator itself.", "Please report it.";
 }
 

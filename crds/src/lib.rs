@@ -25,9 +25,29 @@ pub const RECONCILE_AT: &str = "ecs-operator.dev/reconcileAt";
 /// The same, as Flux writes it (`flux reconcile`).
 pub const FLUX_REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
 
-/// Annotation on an EcsService that asks for new tasks of the same revision: one forced deployment for each new value, which
-/// the status then echoes in `lastHandledRestartAt`. The value is free, a time (RFC 3339) is usual.
+/// Annotation on an EcsService that asks for new tasks of the same revision, and for another try of one that failed: one
+/// forced deployment for each new value, a time (RFC 3339), as `kubectl rollout restart` does it.
+///
+/// Like every command by annotation it is answered once, by an event and in `status.handledCommands`.
 pub const RESTARTED_AT: &str = "ecs-operator.dev/restartedAt";
+
+/// Annotation on an EcsService that puts the revision of an earlier rollout in the place of the one in the spec, until the spec
+/// or its revision changes. The value is `family:revision`, one of `status.rolloutHistory`.
+pub const ROLLBACK_TO: &str = "ecs-operator.dev/rollbackTo";
+
+/// Annotation on an EcsService that lets a deployment go on that a pause hook holds (ContinueServiceDeployment). The value is a
+/// time.
+pub const CONTINUE_AT: &str = "ecs-operator.dev/continueAt";
+
+/// Annotation on an EcsService that stops the deployment under way and has ECS go back (StopServiceDeployment, ROLLBACK). The
+/// value is a time.
+pub const STOP_AT: &str = "ecs-operator.dev/stopAt";
+
+/// The same without the way back (StopServiceDeployment, ABORT).
+pub const ABORT_AT: &str = "ecs-operator.dev/abortAt";
+
+/// The commands by annotation, in the order in which they are answered.
+pub const COMMANDS: [&str; 5] = [STOP_AT, ABORT_AT, CONTINUE_AT, ROLLBACK_TO, RESTARTED_AT];
 
 /// All custom resource definitions, in the order in which a reader meets them.
 #[must_use]

@@ -1,7 +1,7 @@
 //! A pretend Docker engine: enough of the Engine API for ministack to run tasks that start, fail and end over time.
 //!
 //! The name of an image decides the fate of its containers: `no-such-image…` cannot be pulled, `crash…` ends with exit code 1
-//! soon after it started, everything else runs until it is stopped.
+//! soon after it started, `slow…` takes a while to start; everything else starts at once and runs until it is stopped.
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
@@ -18,6 +18,9 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+/// How long a slow container takes to start.
+const START_TAKES: Duration = Duration::from_secs(2);
+
 /// How long a container that crashes runs.
 const CRASH_AFTER: Duration = Duration::from_millis(300);
 
@@ -26,6 +29,7 @@ const CRASH_AFTER: Duration = Duration::from_millis(300);
 pub struct DockerEngine {
     /// Its address, as `DOCKER_HOST`.
     pub host: String,
+    containers: Arc<Containers>,
     server: JoinHandle<()>,
 }
 
@@ -49,12 +53,23 @@ impl DockerEngine {
     pub async fn start() -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let host = format!("tcp://{}", listener.local_addr()?);
-        let routes = Router::new().fallback(answer).with_state(Arc::<Containers>::default());
+        let containers = Arc::<Containers>::default();
+        let routes = Router::new().fallback(answer).with_state(Arc::clone(&containers));
         let server = tokio::spawn(async move {
             // It ends only when it is aborted.
             let _ = axum::serve(listener, routes).await;
         });
-        Ok(Self { host, server })
+        Ok(Self { host, containers, server })
+    }
+
+    /// Ends one running container of an image whose name holds `image` with an exit code, as a crash does; answers whether
+    /// there was one.
+    #[must_use]
+    pub fn crash(&self, image: &str, code: i64) -> bool {
+        let holds = |container: &Container| container.config["Image"].as_str().is_some_and(|name| name.contains(image));
+        let victim =
+            self.containers.all().iter().find(|(_, container)| container.running && holds(container)).map(|(id, _)| id.clone());
+        victim.is_some_and(|id| self.containers.end(&id, code).status().is_success())
     }
 }
 
@@ -152,7 +167,12 @@ impl Containers {
 
     async fn act(self: &Arc<Self>, method: &Method, id: &str, rest: &[&str]) -> Response {
         match (method, rest) {
-            (&Method::POST, ["start"]) => self.begin(id),
+            (&Method::POST, ["start"]) => {
+                if self.is_slow(id) {
+                    tokio::time::sleep(START_TAKES).await;
+                }
+                self.begin(id)
+            }
             (&Method::POST, ["stop" | "kill"]) => self.end(id, 143),
             (&Method::DELETE, []) => {
                 self.end(id, 137);
@@ -169,6 +189,11 @@ impl Containers {
             (_, ["logs"]) => StatusCode::OK.into_response(),
             _ => StatusCode::NOT_FOUND.into_response(),
         }
+    }
+
+    fn is_slow(&self, id: &str) -> bool {
+        let all = self.all();
+        all.get(id).and_then(|container| container.config["Image"].as_str()).is_some_and(|image| image.contains("slow"))
     }
 
     fn begin(self: &Arc<Self>, id: &str) -> Response {

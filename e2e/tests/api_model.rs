@@ -14,7 +14,20 @@ use serde_json::Value;
 const KINDS: [(&str, &str, &[&str]); 3] = [
     ("EcsCluster", "CreateCluster", &[]),
     ("EcsTaskDefinition", "RegisterTaskDefinition", &["deleteRevisions", "revisionHistoryLimit"]),
-    ("EcsService", "CreateService", &["clusterRef", "clusterRef.name", "taskDefinitionRef", "taskDefinitionRef.name"]),
+    (
+        "EcsService",
+        "CreateService",
+        &[
+            "clusterRef",
+            "clusterRef.name",
+            "desiredCountOwner",
+            "rollout",
+            "rollout.progressDeadlineSeconds",
+            "rollout.unavailableAfterSeconds",
+            "taskDefinitionRef",
+            "taskDefinitionRef.name",
+        ],
+    ),
 ];
 
 /// Where a custom resource differs from the API on purpose: path, and why.

@@ -133,7 +133,7 @@ pub(crate) async fn kubectl_scales_restarts_and_asks_for_a_look(world: &World) -
     let deployment = scenario.get(SERVICE)?["status"]["deployments"][0]["id"].clone();
     scenario.kubectl.run(&["annotate", SERVICE, "ecs-operator.dev/restartedAt=2099-01-01T00:00:00Z"])?;
     let restarted =
-        scenario.until(SERVICE, |service| service["status"]["lastHandledRestartAt"] == "2099-01-01T00:00:00Z").await?;
+        scenario.until(SERVICE, |service| service["status"]["handledCommands"][0]["value"] == "2099-01-01T00:00:00Z").await?;
     ensure!(restarted["status"]["deployments"][0]["id"] != deployment, "{restarted}");
     scenario.wait_ready(&OBJECTS)?;
     scenario.is_quiet().await?;

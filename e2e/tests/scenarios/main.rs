@@ -4,6 +4,7 @@
 //! account, a ledger and an operator of its own, and they run side by side.
 
 mod basics;
+mod commands;
 mod corpus;
 mod deletion;
 mod drift;
@@ -59,6 +60,9 @@ fn main() -> Result<ExitCode> {
         corpus::samples_become_ready,
         basics::kubectl_scales_restarts_and_asks_for_a_look,
         basics::what_the_spec_drops_is_set_back,
+        commands::nonsense_is_refused_with_words_and_changes_nothing,
+        commands::a_rollback_by_command_stays_until_the_spec_changes,
+        commands::a_number_of_tasks_that_is_somebody_elses_stays,
         corpus::samples_are_admitted_and_reach_aws_whole,
         deletion::objects_go_in_every_order,
         deletion::a_cluster_waits_for_what_others_run_in_it,
@@ -89,6 +93,9 @@ fn main() -> Result<ExitCode> {
         revisions::old_revisions_can_be_deleted_and_others_are_only_shown,
         rollout::a_rollout_is_followed_to_its_end,
         rollout::a_failing_rollout_is_told_and_not_tried_again_until_the_spec_changes,
+        rollout::an_image_that_cannot_be_pulled_is_told_and_a_restart_tries_again,
+        rollout::a_lost_task_is_told_and_replaced,
+        rollout::a_service_can_be_deleted_while_it_rolls,
         schema::the_api_server_judges_every_rule_as_we_do,
         schema::two_managers_share_lists_by_key,
         second_server::moto_holds_what_we_ask_for,

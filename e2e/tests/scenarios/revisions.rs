@@ -46,9 +46,10 @@ pub(crate) async fn old_revisions_go_unless_somebody_needs_them(world: &World) -
     let container = ContainerDefinition::builder().name("ci").image("ci:1").build();
     outsider.register_task_definition().family("web").container_definitions(container).send().await?;
     roll(&scenario, "revisionHistoryLimit: 1", 3..=9).await?;
-    // Ours are 1 and 3 to 9. The last is current, and one more stays.
-    until_active(&scenario, &["web:1", "web:2", "web:8", "web:9"]).await?;
+    // Ours are 1 and 3 to 9. The last is current, one more stays, and the service can be rolled back to the five before.
+    until_active(&scenario, &["web:1", "web:2", "web:4", "web:5", "web:6", "web:7", "web:8", "web:9"]).await?;
     scenario.is_quiet().await?;
+    ensure!(scenario.ledger.counts().of("DeregisterTaskDefinition") == 1, "{:?}", scenario.ledger.counts());
 
     // At the end all of ours go but the one that somebody still runs.
     scenario.kubectl.run(&["delete", SERVICE])?;
@@ -76,9 +77,9 @@ pub(crate) async fn old_revisions_can_be_deleted_and_others_are_only_shown(world
     }
     scenario.kubectl.run(&["annotate", OBJECTS[1], "ecs-operator.dev/reconcileAt=now"])?;
     until_active(&scenario, &["web:3"]).await?;
+    scenario.until(OBJECTS[1], |object| object["status"]["revisions"] == serde_json::json!([3])).await?;
     let inactive = listed(&scenario, TaskDefinitionStatus::Inactive).await?;
     ensure!(inactive.is_empty(), "{inactive:?} are only deregistered");
-    scenario.until(OBJECTS[1], |object| object["status"]["revisions"] == serde_json::json!([3])).await?;
 
     let container = ContainerDefinition::builder().name("ci").image("ci:1").build();
     scenario.outsider.register_task_definition().family("web").container_definitions(container).send().await?;

@@ -13,7 +13,7 @@ use crate::basics::{OBJECTS, SAMPLES, SERVICE};
 struct Rolling<'a> {
     scenario: Scenario<'a>,
     server: AwsServer,
-    _engine: DockerEngine,
+    engine: DockerEngine,
 }
 
 impl<'a> Rolling<'a> {
@@ -27,7 +27,7 @@ impl<'a> Rolling<'a> {
         scenario.options.environment = aws_server::environment(&scenario.ledger.aws_url, &scenario.account);
         scenario.start_operator()?;
         scenario.operator()?.ready().await?;
-        Ok(Self { scenario, server, _engine: engine })
+        Ok(Self { scenario, server, engine })
     }
 
     async fn end(mut self) -> Result<()> {
@@ -82,7 +82,7 @@ pub(crate) async fn a_failing_rollout_is_told_and_not_tried_again_until_the_spec
     scenario.wait_ready(&OBJECTS)?;
 
     scenario.kubectl.apply(&samples("crash:2"))?;
-    let message = scenario.until_ready_is(SERVICE, "False", "DeploymentFailed").await?;
+    let message = scenario.until_ready_is(SERVICE, "False", "DeploymentRolledBack").await?;
     ensure!(message.contains("web:2 failed, and ECS went back to web:1"), "{message}");
     let failed = scenario.get(SERVICE)?;
     ensure!(condition(&failed, "Stalled").is_some(), "{failed}");
@@ -95,12 +95,86 @@ pub(crate) async fn a_failing_rollout_is_told_and_not_tried_again_until_the_spec
     scenario.until(SERVICE, |service| service["status"]["revision"] == "web:1" && service["status"]["runningCount"] == 2).await?;
     scenario.is_quiet().await?;
     ensure!(scenario.ledger.counts().of("UpdateService") == 1, "{:?}", scenario.ledger.counts());
-    let told = scenario.events("web").await?.into_iter().filter(|(reason, _)| reason == "DeploymentFailed").count();
+    let told = scenario.events("web").await?.into_iter().filter(|(reason, _)| reason == "DeploymentRolledBack").count();
     ensure!(told == 1, "told {told} times");
+    // kubectl describe tells the whole story: what ECS said, why tasks stopped, what became of it.
+    let story = scenario.kubectl.run(&["describe", SERVICE])?;
+    for words in
+        ["Deploying web:2 (ROLLING)", "exit code 1", "TaskExited", "circuit breaker was triggered", "DeploymentRolledBack"]
+    {
+        ensure!(story.contains(words), "{words} is not in\n{story}");
+    }
 
     scenario.kubectl.apply(&samples("web:3"))?;
     scenario.until(SERVICE, |service| service["status"]["revision"] == "web:3").await?;
     scenario.until_ready_is(SERVICE, "True", "Succeeded").await?;
-    ensure!(scenario.get(SERVICE)?["status"]["failedDeployment"].is_null(), "nothing is remembered of what was mended");
+    let mended = scenario.get(SERVICE)?["status"].clone();
+    ensure!(mended["failedDeployment"].is_null(), "nothing is remembered of what was mended");
+    let results: Vec<_> = mended["rolloutHistory"].as_array().into_iter().flatten().map(|record| &record["result"]).collect();
+    ensure!(results == ["RolledBack", "Succeeded"] && mended["rollout"]["revision"] == "web:3", "{mended}");
+    rolling.end().await
+}
+
+pub(crate) async fn an_image_that_cannot_be_pulled_is_told_and_a_restart_tries_again(world: &World) -> Result<()> {
+    let rolling = Rolling::start(world, "pull").await?;
+    let scenario = &rolling.scenario;
+    scenario.kubectl.apply(&samples("no-such-image:1"))?;
+    // A first deployment has nothing to go back to.
+    let message = scenario.until_ready_is(SERVICE, "False", "DeploymentFailed").await?;
+    ensure!(message.contains("pull access denied"), "{message}");
+    let events = scenario.events("web").await?;
+    let pulls = events.iter().filter(|(reason, _)| reason == "TaskImagePullFailed").count();
+    ensure!(pulls == 1, "one for all tasks: {events:?}");
+    scenario.is_quiet().await?;
+    ensure!(scenario.ledger.counts().of("UpdateService") == 0, "{:?}", scenario.ledger.counts());
+
+    scenario.kubectl.run(&["annotate", SERVICE, "ecs-operator.dev/restartedAt=2099-01-01T00:00:00Z"])?;
+    scenario.until(SERVICE, |service| service["status"]["rolloutHistory"][0]["result"] == "Failed").await?;
+    scenario.until_ready_is(SERVICE, "False", "DeploymentFailed").await?;
+    ensure!(scenario.ledger.counts().of("UpdateService") == 1, "{:?}", scenario.ledger.counts());
+    scenario.kubectl.apply(&samples("web:2"))?;
+    scenario.until(SERVICE, |service| service["status"]["revision"] == "web:2").await?;
+    scenario.wait_ready(&OBJECTS)?;
+    rolling.end().await
+}
+
+pub(crate) async fn a_lost_task_is_told_and_replaced(world: &World) -> Result<()> {
+    let rolling = Rolling::start(world, "lost").await?;
+    let scenario = &rolling.scenario;
+    // Slow to start, so that the gap can be seen.
+    scenario.kubectl.apply(&samples("slow:1"))?;
+    scenario.wait_ready(&OBJECTS)?;
+    let rollout = scenario.get(SERVICE)?["status"]["rollout"]["id"].clone();
+    ensure!(rolling.engine.crash("slow", 137), "a container runs");
+    let told = |service: &Value| {
+        let stopped = &service["status"]["stoppedTasks"][0];
+        stopped["reason"] == "TaskExited" && stopped["exitCode"] == 137
+    };
+    scenario.until(SERVICE, told).await?;
+    scenario.until(SERVICE, |service| service["status"]["runningCount"] == 2).await?;
+    scenario.wait_ready(&OBJECTS)?;
+    let after = scenario.get(SERVICE)?;
+    ensure!(after["status"]["rollout"]["id"] == rollout && after["status"]["rolloutHistory"].is_null(), "no rollout: {after}");
+    scenario.is_quiet().await?;
+    // Out and in again.
+    for count in [4, 1] {
+        scenario.kubectl.run(&["scale", SERVICE, &format!("--replicas={count}")])?;
+        scenario.until(SERVICE, |service| service["status"]["runningCount"] == count).await?;
+        scenario.wait_ready(&OBJECTS)?;
+    }
+    rolling.end().await
+}
+
+pub(crate) async fn a_service_can_be_deleted_while_it_rolls(world: &World) -> Result<()> {
+    let rolling = Rolling::start(world, "delete-rolling").await?;
+    let scenario = &rolling.scenario;
+    scenario.kubectl.apply(&samples("web:1"))?;
+    scenario.wait_ready(&OBJECTS)?;
+    scenario.kubectl.apply(&samples("crash:2"))?;
+    scenario.until(SERVICE, |service| service["status"]["rollout"]["revision"] == "web:2").await?;
+    scenario.kubectl.run(&["delete", "ecs", "--all", "--wait=false"])?;
+    scenario.until_empty().await?;
+    let revisions = scenario.outsider.list_task_definitions().family_prefix("web").send().await?;
+    ensure!(revisions.task_definition_arns().is_empty(), "{revisions:?}");
     rolling.end().await
 }

@@ -69,7 +69,10 @@ async fn dispatch(client: &Client, operation: Operation, request: &Value) -> Res
     match operation {
         Operation::DescribeClusters => send!(describe_clusters),
         Operation::DescribeServices => send!(describe_services),
+        Operation::DescribeServiceDeployments => send!(describe_service_deployments),
+        Operation::DescribeServiceRevisions => send!(describe_service_revisions),
         Operation::DescribeTaskDefinition => send!(describe_task_definition),
+        Operation::DescribeTasks => send!(describe_tasks),
         Operation::ListClusters => send!(list_clusters),
         Operation::ListServices => send!(list_services),
         Operation::ListTasks => send!(list_tasks),
@@ -84,6 +87,8 @@ async fn dispatch(client: &Client, operation: Operation, request: &Value) -> Res
         Operation::CreateService => send!(create_service),
         Operation::UpdateService => send!(update_service),
         Operation::DeleteService => send!(delete_service),
+        Operation::ContinueServiceDeployment => send!(continue_service_deployment),
+        Operation::StopServiceDeployment => send!(stop_service_deployment),
         Operation::TagResource => send!(tag_resource),
         Operation::UntagResource => send!(untag_resource),
     }

@@ -15,11 +15,28 @@ pub mod writer;
 use std::fmt;
 use std::sync::Arc;
 
+use k8s_openapi::jiff::Timestamp;
+use serde_json::Value;
+
 pub use call::Calls;
 pub use fault::{Fault, FaultClass};
 pub use observer::{Answer, Freshness, Observer};
 pub use operation::Operation;
 pub use writer::{Permit, Writer};
+
+/// A time in an answer: ECS writes seconds since 1970, others text.
+#[must_use]
+pub fn time(value: &Value) -> Option<Timestamp> {
+    match value {
+        Value::Number(seconds) => {
+            #[allow(clippy::cast_possible_truncation, reason = "a time out of bounds is no time")]
+            let milliseconds = (seconds.as_f64()? * 1000.0) as i64;
+            Timestamp::from_millisecond(milliseconds).ok()
+        }
+        Value::String(text) => text.parse().ok(),
+        _ => None,
+    }
+}
 
 /// What stands behind the last slash of an ARN: the name of an object, for a task definition `family:revision`. A plain name is
 /// its own.

@@ -5,6 +5,7 @@
 //! again in the background, and an object whose answer changed is woken. An unchanged answer costs nothing.
 
 mod read;
+mod rollouts;
 mod table;
 mod usage;
 
@@ -19,6 +20,7 @@ use serde_json::Value;
 use super::{Calls, Fault};
 pub use read::{Blockers, ClusterKey, FamilyKey, ServiceKey, TaskDefinitionKey};
 pub(crate) use read::{family_of, task_definition, written};
+pub use rollouts::{ServiceDeploymentKey, ServiceRevisionKey, StoppedTasksKey};
 use table::Table;
 pub use table::Wake;
 pub use usage::Usage;
@@ -102,6 +104,9 @@ pub struct Observer {
     services: Table<ServiceKey>,
     task_definitions: Table<TaskDefinitionKey>,
     families: Table<FamilyKey>,
+    service_deployments: Table<ServiceDeploymentKey>,
+    service_revisions: Table<ServiceRevisionKey>,
+    stopped_tasks: Table<StoppedTasksKey>,
     usage: usage::Cache,
 }
 
@@ -113,7 +118,10 @@ impl Observer {
         Self {
             calls: Arc::clone(calls),
             clusters: Table::start(Arc::clone(calls), sweep, wakes.clusters),
-            services: Table::start(Arc::clone(calls), sweep, wakes.services),
+            services: Table::start(Arc::clone(calls), sweep, wakes.services.clone()),
+            service_deployments: Table::start(Arc::clone(calls), sweep, wakes.services.clone()),
+            service_revisions: Table::start(Arc::clone(calls), sweep, wakes.services.clone()),
+            stopped_tasks: Table::start(Arc::clone(calls), sweep, wakes.services),
             task_definitions: Table::start(Arc::clone(calls), revisions, wakes.task_definitions.clone()),
             families: Table::start(Arc::clone(calls), revisions, wakes.task_definitions),
             usage: usage::Cache::default(),
@@ -150,6 +158,24 @@ impl Observer {
     #[must_use]
     pub fn families(&self) -> &Table<FamilyKey> {
         &self.families
+    }
+
+    /// Service deployments, by ARN.
+    #[must_use]
+    pub fn service_deployments(&self) -> &Table<ServiceDeploymentKey> {
+        &self.service_deployments
+    }
+
+    /// Service revisions, by ARN. They never change.
+    #[must_use]
+    pub fn service_revisions(&self) -> &Table<ServiceRevisionKey> {
+        &self.service_revisions
+    }
+
+    /// Tasks that stopped lately, by service. Nobody watches them: they are asked for when something looks wrong.
+    #[must_use]
+    pub fn stopped_tasks(&self) -> &Table<StoppedTasksKey> {
+        &self.stopped_tasks
     }
 
     /// Which services of the account and Region use which revisions, of others too; at most `age` old, and read once for all

@@ -8,7 +8,10 @@ use std::fmt;
 pub enum Operation {
     DescribeClusters,
     DescribeServices,
+    DescribeServiceDeployments,
+    DescribeServiceRevisions,
     DescribeTaskDefinition,
+    DescribeTasks,
     ListClusters,
     ListServices,
     ListTasks,
@@ -23,6 +26,8 @@ pub enum Operation {
     CreateService,
     UpdateService,
     DeleteService,
+    ContinueServiceDeployment,
+    StopServiceDeployment,
     TagResource,
     UntagResource,
 }
@@ -47,7 +52,10 @@ impl Operation {
         match self {
             Self::DescribeClusters => "DescribeClusters",
             Self::DescribeServices => "DescribeServices",
+            Self::DescribeServiceDeployments => "DescribeServiceDeployments",
+            Self::DescribeServiceRevisions => "DescribeServiceRevisions",
             Self::DescribeTaskDefinition => "DescribeTaskDefinition",
+            Self::DescribeTasks => "DescribeTasks",
             Self::ListClusters => "ListClusters",
             Self::ListServices => "ListServices",
             Self::ListTasks => "ListTasks",
@@ -62,6 +70,8 @@ impl Operation {
             Self::CreateService => "CreateService",
             Self::UpdateService => "UpdateService",
             Self::DeleteService => "DeleteService",
+            Self::ContinueServiceDeployment => "ContinueServiceDeployment",
+            Self::StopServiceDeployment => "StopServiceDeployment",
             Self::TagResource => "TagResource",
             Self::UntagResource => "UntagResource",
         }
@@ -73,7 +83,10 @@ impl Operation {
         match self {
             Self::DescribeClusters
             | Self::DescribeServices
+            | Self::DescribeServiceDeployments
+            | Self::DescribeServiceRevisions
             | Self::DescribeTaskDefinition
+            | Self::DescribeTasks
             | Self::ListClusters
             | Self::ListServices
             | Self::ListTasks
@@ -83,7 +96,12 @@ impl Operation {
             }
             Self::RegisterTaskDefinition | Self::DeregisterTaskDefinition => Some(ActionFamily::TaskDefinitionModify),
             Self::DeleteTaskDefinitions => Some(ActionFamily::TaskDefinitionDelete),
-            Self::CreateService | Self::UpdateService | Self::DeleteService => Some(ActionFamily::ServiceModify),
+            // Of the last two AWS publishes no rate: they are few.
+            Self::CreateService
+            | Self::UpdateService
+            | Self::DeleteService
+            | Self::ContinueServiceDeployment
+            | Self::StopServiceDeployment => Some(ActionFamily::ServiceModify),
             Self::TagResource | Self::UntagResource => Some(ActionFamily::TagModify),
         }
     }

@@ -100,7 +100,8 @@ pub fn is_ready(conditions: &[Condition]) -> bool {
 }
 
 /// The API server keeps whole seconds; what we compare must be what comes back.
-fn whole_seconds(now: Timestamp) -> Time {
+#[must_use]
+pub fn whole_seconds(now: Timestamp) -> Time {
     Time(Timestamp::from_second(now.as_second()).unwrap_or(now))
 }
 

@@ -23,6 +23,14 @@ pub struct Notice {
     pub note: String,
 }
 
+impl Notice {
+    /// Something that happened by itself, or that the operator noticed.
+    #[must_use]
+    pub fn new(warning: bool, reason: &str, note: impl Into<String>) -> Self {
+        Self { warning, reason: reason.to_owned(), action: "Reconcile".to_owned(), note: note.into() }
+    }
+}
+
 /// Publishes `notice` about the object. A lost event is no reason to fail: conditions tell the same.
 pub async fn publish(client: &Client, about: &ObjectReference, notice: Notice) {
     let Notice { warning, reason, action, note } = notice;

@@ -13,7 +13,7 @@ use kube::{Api, ResourceExt};
 use super::finalizer;
 use crate::http::Readiness;
 use crate::reconcile::{Kind, requested};
-use ecs_operator_crds::RESTARTED_AT;
+use ecs_operator_crds::COMMANDS;
 use ecs_operator_crds::v1beta1::shared::Status;
 
 /// How often the operator asks again whether a kind is installed and readable.
@@ -113,14 +113,15 @@ pub async fn watch<K: Kind>(
 }
 
 /// What of an object calls for a look: its spec, its deletion, our finalizer, what its annotations ask for.
-type Trigger = (Option<i64>, bool, bool, [Option<String>; 2]);
+type Trigger = (Option<i64>, bool, bool, Option<String>, Vec<Option<String>>);
 
 fn applied<K: Kind>(object: &K, triggers: &mut HashMap<ObjectRef<K>, (String, Trigger)>, wake: &impl Fn(Change<'_, K>)) {
     let trigger = (
         object.meta().generation,
         object.meta().deletion_timestamp.is_some(),
         finalizer::is_set(object),
-        [requested(object), object.annotations().get(RESTARTED_AT).cloned()],
+        requested(object),
+        COMMANDS.iter().map(|command| object.annotations().get(*command).cloned()).collect(),
     );
     let identity = (object.uid().unwrap_or_default(), trigger);
     let before = triggers.insert(ObjectRef::from_obj(object), identity.clone());

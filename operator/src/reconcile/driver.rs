@@ -257,12 +257,15 @@ async fn conclude<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Obser
             Ok(written) => remember(&written, context),
             Err(error) => return trouble(object, context, &error),
         }
-        if let Some(notice) = news(&before, &after) {
-            tracing::warn!(kind = %K::kind(&()), namespace = about.namespace, name = about.name, reason = notice.reason, "{}", notice.note);
+        for notice in object.notices(&before, &after).into_iter().chain(news(&before, &after)) {
+            let (kind, reason) = (K::kind(&()), &notice.reason);
+            if notice.warning {
+                tracing::warn!(%kind, namespace = about.namespace, name = about.name, %reason, "{}", notice.note);
+            }
             events::publish(&context.client, &about, notice).await;
         }
     }
-    next(object, context, acted)
+    next(object, context, acted, &after)
 }
 
 /// The status after a pass: what the kind says, and what is the same for all kinds.
@@ -295,7 +298,7 @@ async fn release<K: Kind>(object: &K, context: &Context) -> Action {
 }
 
 /// When the next pass comes, if nothing wakes the object before.
-fn next<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Observed>) -> Action {
+fn next<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Observed>, after: &K::Status) -> Action {
     let until = |moment: Instant| Action::requeue(moment.saturating_duration_since(Instant::now()));
     if let Some(moment) = acted.held_until {
         return until(moment);
@@ -305,7 +308,7 @@ fn next<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Observed>) -> A
         let wait = match &acted.outcome {
             Outcome::InSync | Outcome::Gone => {
                 memory.forgive();
-                return Action::await_change();
+                return object.look_again(after, Timestamp::now()).map_or_else(Action::await_change, Action::requeue);
             }
             Outcome::Queued(turn) => return until(*turn),
             Outcome::Unfinished => memory.backoff(STEP),
@@ -334,12 +337,8 @@ fn trouble<K: Kind>(object: &K, context: &Context, error: &RequestError) -> Acti
 }
 
 fn written(write: &Write) -> Notice {
-    Notice {
-        warning: false,
-        reason: write.operation.name().to_owned(),
-        action: write.operation.name().to_owned(),
-        note: write.note.clone(),
-    }
+    let name = write.operation.name();
+    Notice { warning: false, reason: name.to_owned(), action: name.to_owned(), note: write.note.clone() }
 }
 
 /// An event for trouble that the status did not tell of before.
@@ -347,7 +346,7 @@ fn news(before: &impl Status, after: &impl Status) -> Option<Notice> {
     let is = conditions::ready(after.conditions()).filter(|ready| ready.status == "False")?;
     let was = conditions::ready(before.conditions());
     let told = was.is_some_and(|was| was.status == is.status && was.reason == is.reason && was.message == is.message);
-    (!told).then(|| Notice { warning: true, reason: is.reason.clone(), action: "Reconcile".to_owned(), note: is.message.clone() })
+    (!told).then(|| Notice::new(true, &is.reason, is.message.clone()))
 }
 
 /// A fault that no call caused: a reply that lacks what it must have.

@@ -14,7 +14,7 @@ pub mod service;
 pub mod task_definition;
 
 use std::fmt::Debug;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ecs_operator_crds::v1beta1::shared::{Policies, Spec, Status};
 use ecs_operator_crds::v1beta1::{EcsCluster, EcsService, EcsTaskDefinition};
@@ -30,6 +30,7 @@ use serde::de::DeserializeOwned;
 use crate::aws::observer::Pace;
 use crate::aws::tags::Owner;
 use crate::aws::{Aws, Fault, Freshness, Permit};
+use crate::k8s::events::Notice;
 use crate::metrics::Metrics;
 pub use driver::reconcile;
 pub use memory::Memories;
@@ -138,6 +139,16 @@ pub trait Kind:
 
     /// Has the observer look after the AWS object at this pace, or with `None` forget it.
     fn watch(&self, context: &Context, observed: Option<&Self::Observed>, pace: Option<Pace>);
+
+    /// When the status changes by itself although nothing happens, counted from `now`: a deadline passes.
+    fn look_again(&self, _status: &Self::Status, _now: Timestamp) -> Option<Duration> {
+        None
+    }
+
+    /// What is worth an event between two statuses, beside a Ready condition that turns bad, which the driver tells.
+    fn notices(&self, _before: &Self::Status, _after: &Self::Status) -> Vec<Notice> {
+        Vec::new()
+    }
 
     /// Forgets what the cache says of the AWS object, after a write whose outcome is not known.
     fn invalidate(&self, context: &Context, observed: &Self::Observed);

@@ -141,6 +141,17 @@ pub fn services_of_task_definition(task_definition: &EcsTaskDefinition, services
     dependants(task_definition, services, |service| service.spec.task_definition_ref.as_ref())
 }
 
+/// The revisions, as `family:revision`, that an EcsService can be rolled back to, and one such EcsService for each.
+#[must_use]
+pub fn rollback_targets(services: &Store<EcsService>) -> BTreeMap<String, String> {
+    let of = |service: &Arc<EcsService>| -> Vec<(String, String)> {
+        let status = service.status.as_ref();
+        let rollouts = status.into_iter().flat_map(|status| status.rollout_history.iter().flatten());
+        rollouts.map(|rollout| (rollout.revision.clone(), service.name_any())).collect()
+    };
+    services.state().iter().flat_map(of).collect()
+}
+
 /// The services of all EcsServices, as `SERVICE in cluster CLUSTER`, and one such service for each revision, as
 /// `family:revision`, that a deployment of it runs.
 #[must_use]

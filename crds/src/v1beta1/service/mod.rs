@@ -8,10 +8,11 @@ mod load_balancing;
 mod monitoring;
 mod networking;
 mod placement;
+mod rollout;
 mod rules;
 mod volumes;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,10 @@ pub use load_balancing::{AdvancedConfiguration, LoadBalancer, ServiceRegistry};
 pub use monitoring::{MetricConfiguration, ServiceMonitoring};
 pub use networking::{AwsVpcConfiguration, NetworkConfiguration};
 pub use placement::PlacementStrategy;
+pub use rollout::{
+    DesiredCountOwner, FailedDeployment, HandledCommand, HookStatus, Rollback, RolloutPhase, RolloutPolicy, RolloutRecord,
+    RolloutStatus, ServiceEvent, StoppedTask,
+};
 pub use volumes::{EbsTagSpecification, ServiceManagedEbsVolumeConfiguration, ServiceVolumeConfiguration};
 
 use super::shared::rules::name_in_ecs;
@@ -150,6 +155,11 @@ pub struct EcsServiceSpec {
     /// Resolution of the metrics that ECS publishes for the service.
     pub monitoring: Option<ServiceMonitoring>,
 
+    /// Who says how many tasks there are: Spec (default where `desiredCount` is set) or External, for `kubectl scale`, autoscalers and
+    /// Application Auto Scaling. Without `desiredCount` nobody is asked: whatever ECS has stays.
+    pub desired_count_owner: Option<DesiredCountOwner>,
+    /// How rollouts are judged.
+    pub rollout: Option<RolloutPolicy>,
     /// What the operator may do with the AWS object.
     #[serde(flatten)]
     pub policies: Policies,
@@ -186,14 +196,32 @@ pub struct EcsServiceStatus {
     /// Deployments of the service, the newest (PRIMARY) first.
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub deployments: Option<Vec<DeploymentStatus>>,
-    /// The revision whose deployment ECS gave up; it is not tried again until the spec or the revision changes.
+    /// The rollout that is under way, or the last one.
+    pub rollout: Option<RolloutStatus>,
+    /// The last five rollouts before it, the newest first.
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub rollout_history: Option<Vec<RolloutRecord>>,
+    /// The revision whose deployment ECS gave up; it is not tried again until the spec or the revision changes, or somebody restarts.
     pub failed_deployment: Option<FailedDeployment>,
+    /// The revision that `ecs-operator.dev/rollbackTo` put in the place of the one in the spec.
+    pub rollback: Option<Rollback>,
+    /// Tasks of this rollout that stopped for a reason that needs somebody, the newest first, one of each reason.
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub stopped_tasks: Option<Vec<StoppedTask>>,
+    /// Since when tasks of a steady service are missing.
+    pub unavailable_since: Option<Time>,
+    /// The last ten events of the service, as ECS tells them, the newest first. Each is passed on as an event of this object.
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub events: Option<Vec<ServiceEvent>>,
+    /// The `desiredCount` of the spec that was sent last.
+    pub applied_desired_count: Option<i32>,
     /// Members that the spec had when AWS was last in sync and that have to be set back when it drops them.
     pub applied_members: Option<Vec<String>>,
     /// Value of the annotation `ecs-operator.dev/reconcileAt` or `reconcile.fluxcd.io/requestedAt` that was answered last.
     pub last_handled_reconcile_at: Option<String>,
-    /// Value of the annotation `ecs-operator.dev/restartedAt` that was answered last.
-    pub last_handled_restart_at: Option<String>,
+    /// Commands by annotation that were answered last.
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["annotation"]))]
+    pub handled_commands: Option<Vec<HandledCommand>>,
     /// Label selector of the scale subresource. Tasks are no Pods, so it matches nothing.
     pub selector: Option<String>,
     /// Hash of Service Connect, volumes and VPC Lattice as ECS showed them when it was last in sync; a change tells that somebody
@@ -207,18 +235,6 @@ pub struct EcsServiceStatus {
 }
 spec!(EcsServiceSpec);
 status!(EcsServiceStatus);
-
-/// A deployment that ECS gave up.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct FailedDeployment {
-    /// The task definition that was to run, as it was sent to ECS.
-    pub task_definition: String,
-    /// Generation of the spec that asked for it.
-    pub generation: i64,
-    /// What ECS said.
-    pub message: String,
-}
 
 /// A deployment of a service.
 #[skip_serializing_none]

@@ -42,6 +42,10 @@ fn identity() -> Vec<Rule> {
             "!(has(self.schedulingStrategy) && self.schedulingStrategy == 'DAEMON' && has(self.desiredCount))",
             "desiredCount has no meaning with schedulingStrategy DAEMON, which runs one task on every instance: drop it",
         ),
+        rule(
+            "!has(self.desiredCountOwner) || has(self.desiredCount)",
+            "desiredCountOwner says who may change desiredCount: set desiredCount, or drop both to leave the number to ECS",
+        ),
         tags(),
     ]
 }

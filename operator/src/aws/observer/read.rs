@@ -156,13 +156,17 @@ pub(crate) fn task_definition(mut reply: Value) -> Answer {
     Answer::Found(Arc::new(found.into()))
 }
 
-/// The answer about one described cluster or service. Service events are left out: they are many, and decide nothing.
+/// How many events of a service are kept, of the hundred that ECS shows: those since the last look.
+const EVENTS: usize = 10;
+
+/// The answer about one described object.
 pub(crate) fn described(mut object: Value) -> Answer {
     if object["status"] == "INACTIVE" {
         return Answer::Inactive;
     }
-    if let Some(members) = object.as_object_mut() {
-        members.remove("events");
+    if let Some(events) = object.get_mut("events").and_then(Value::as_array_mut) {
+        // The newest come first.
+        events.truncate(EVENTS);
     }
     Answer::Found(Arc::new(object))
 }
@@ -178,8 +182,8 @@ pub(crate) fn written(mut reply: Value, member: &str, tags: Value) -> Option<Ans
     Some(described(object))
 }
 
-/// One answer for each name from a reply that lists what was found in any order, and what is missing in `failures`.
-fn sort_out(
+/// One answer for each name or ARN from a reply that lists what was found in any order, and what is missing in `failures`.
+pub(super) fn sort_out(
     operation: Operation,
     reply: Result<Value, Fault>,
     list: &str,
@@ -205,8 +209,9 @@ fn sort_out(
             "MISSING" => Ok(Answer::Missing),
             _ => Err(Fault::new(operation, FaultClass::Server, format!("AWS could not describe {arn}: {reason}"))),
         };
-        // The ARN of a failure ends in the name that was asked for.
-        answers.entry(name_in(arn).to_owned()).or_insert(answer);
+        // The ARN of a failure is, or ends in, what was asked for.
+        let name = if names.contains(&arn) { arn } else { name_in(arn) };
+        answers.entry(name.to_owned()).or_insert(answer);
     }
     let absent = |name: &str| Fault::new(operation, FaultClass::Server, format!("the reply says nothing of {name}"));
     names.iter().map(|name| answers.get(*name).cloned().unwrap_or_else(|| Err(absent(name)))).collect()
@@ -291,7 +296,7 @@ mod tests {
         let reply = json!({
             "clusters": [
                 {"clusterName": "old", "status": "INACTIVE"},
-                {"clusterName": "here", "status": "ACTIVE", "events": []},
+                {"clusterName": "here", "status": "ACTIVE"},
             ],
             "failures": [
                 {"arn": "arn:aws:ecs:eu-central-1:111122223333:cluster/gone", "reason": "MISSING"},
@@ -305,6 +310,14 @@ mod tests {
         assert_eq!(answers[2], Ok(Answer::Inactive));
         assert!(answers[3].as_ref().is_err_and(|fault| fault.message.contains("ACCESS")));
         assert!(answers[4].as_ref().is_err_and(|fault| fault.message == "the reply says nothing of forgotten"));
+    }
+
+    #[test]
+    fn of_many_events_the_newest_are_kept() {
+        let events: Vec<_> = (0..100).map(|id| json!({"id": id})).collect();
+        let Answer::Found(service) = described(json!({"status": "ACTIVE", "events": events})) else { panic!("it is found") };
+        assert_eq!(service["events"].as_array().map(Vec::len), Some(EVENTS));
+        assert_eq!(service["events"][0]["id"], 0);
     }
 
     #[test]

@@ -245,7 +245,7 @@ impl<K: Key> Shared<K> {
 /// Reads `keys` with one call, or, when AWS refuses that call for the sake of one of them, with one for each half.
 async fn read_each<K: Key>(calls: &Calls, keys: &[K]) -> Vec<Result<Answer, Fault>> {
     let answers = K::read(calls, keys).await;
-    let refused = |answer: &Result<Answer, Fault>| matches!(answer, Err(fault) if matches!(fault.class, FaultClass::Terminal | FaultClass::AccessDenied));
+    let refused = |answer: &Result<Answer, Fault>| matches!(answer, Err(fault) if matches!(fault.class, FaultClass::Terminal | FaultClass::AccessDenied | FaultClass::Missing | FaultClass::DependencyNotReady));
     if keys.len() < 2 || !answers.iter().all(refused) {
         return answers;
     }

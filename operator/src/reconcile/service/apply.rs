@@ -2,12 +2,10 @@
 
 use std::time::Instant;
 
-use ecs_operator_crds::RESTARTED_AT;
 use ecs_operator_crds::v1beta1::EcsService;
-use kube::ResourceExt;
 
-use super::restart::is_restart;
-use super::{ObservedService, observe};
+use super::commands::carried_out_by;
+use super::{ObservedService, follow, observe};
 use crate::aws::observer::{Answer, written};
 use crate::aws::{Fault, Freshness, Operation, Permit};
 use crate::reconcile::Context;
@@ -27,8 +25,14 @@ pub(super) async fn apply(
         // Somebody was faster.
         (Operation::DeleteService, Err(fault)) if is_gone(&fault) => services.enter(key, Answer::Missing),
         (_, Err(fault)) => return Err(fault),
-        // Replies to tag calls are empty.
-        (Operation::TagResource | Operation::UntagResource, Ok(_)) => services.get(key, Freshness::Since(Instant::now())).await?,
+        // Replies to these say nothing of the service.
+        (
+            Operation::TagResource
+            | Operation::UntagResource
+            | Operation::StopServiceDeployment
+            | Operation::ContinueServiceDeployment,
+            Ok(_),
+        ) => services.get(key, Freshness::Since(Instant::now())).await?,
         (_, Ok(reply)) => {
             let tags = match &observed.service {
                 Some(service) => service.json["tags"].clone(),
@@ -38,8 +42,9 @@ pub(super) async fn apply(
             services.enter(key, answer)
         }
     };
-    let restarted = if is_restart(write) { object.annotations().get(RESTARTED_AT).cloned() } else { observed.restarted.clone() };
-    Ok(ObservedService { at: seen.at, service: observe::read(&seen)?, restarted, ..observed.clone() })
+    let mut after = ObservedService { at: seen.at, service: observe::read(&seen)?, ..observed.clone() };
+    after.carried_out.extend(carried_out_by(object, observed, write));
+    follow::follow(object, context, after).await
 }
 
 fn is_gone(fault: &Fault) -> bool {

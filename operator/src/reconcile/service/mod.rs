@@ -1,16 +1,24 @@
 //! EcsService.
 
 mod apply;
+mod commands;
+mod deployment;
+mod ecs_events;
+mod failure;
 mod fit;
+mod follow;
+mod notices;
 mod observe;
 mod plan;
-mod restart;
+mod rollout;
 mod status;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod update;
+mod verdict;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ecs_operator_crds::v1beta1::{EcsService, EcsServiceStatus};
 use k8s_openapi::jiff::Timestamp;
@@ -20,13 +28,16 @@ use kube::runtime::reflector::ObjectRef;
 use super::plan::{Outcome, Plan, Write};
 use super::reset::Reset;
 use super::{Context, Kind, references};
-use crate::aws::observer::{Pace, ServiceKey};
+use crate::aws::observer::{Pace, ServiceDeploymentKey, ServiceKey};
 use crate::aws::tags::Owner;
-use crate::aws::{Fault, Freshness, Permit};
+use crate::aws::{Fault, Freshness, Permit, name_in};
+use crate::k8s::events::Notice;
+pub use commands::CarriedOut;
+pub use deployment::ServiceDeployment;
 pub use observe::{Deployment, ObservedService, Service};
 
 /// Members of the spec that are ours and not the API's.
-const OWN_MEMBERS: &[&str] = &["clusterRef", "taskDefinitionRef"];
+const OWN_MEMBERS: &[&str] = &["clusterRef", "desiredCountOwner", "rollout", "taskDefinitionRef"];
 
 /// How each member is taken back that ECS keeps when an update leaves it out. A dropped `capacityProviderStrategy` stays: an
 /// empty one means the cluster's, which ECS then shows as if it were the service's own.
@@ -61,6 +72,11 @@ impl ServiceExt for EcsService {
     fn service_name(&self) -> String {
         self.spec.service_name.clone().unwrap_or_else(|| self.name_any())
     }
+}
+
+/// `family:revision` of an ARN.
+fn short(task_definition: Option<&str>) -> Option<String> {
+    task_definition.map(|arn| name_in(arn).to_owned())
 }
 
 impl Kind for EcsService {
@@ -101,9 +117,25 @@ impl Kind for EcsService {
         );
         let watcher = ObjectRef::from_obj(self);
         match pace {
-            Some(pace) => services.watch(key, watcher, pace),
+            Some(pace) => services.watch(key, watcher.clone(), pace),
             None => services.unwatch(&watcher),
         }
+        let deployments = context.aws.observer.service_deployments();
+        let deployment = observed.and_then(|observed| observed.deployment.as_ref());
+        match (deployment.filter(|deployment| !deployment.phase.is_final()), pace) {
+            (Some(deployment), Some(_)) => deployments.watch(ServiceDeploymentKey(deployment.arn.clone()), watcher, Pace::Active),
+            _ => deployments.unwatch(&watcher),
+        }
+    }
+
+    fn look_again(&self, status: &EcsServiceStatus, now: Timestamp) -> Option<Duration> {
+        let at = verdict::changes_at(self, status.rollout.as_ref(), status.unavailable_since.as_ref())?;
+        // Past deadlines have had their say.
+        (at > now).then(|| at.duration_since(now)).and_then(|wait| Duration::try_from(wait).ok())
+    }
+
+    fn notices(&self, before: &EcsServiceStatus, after: &EcsServiceStatus) -> Vec<Notice> {
+        notices::notices(before, after)
     }
 
     fn invalidate(&self, context: &Context, observed: &ObservedService) {

@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ecs_operator_crds::v1beta1::EcsService;
+use ecs_operator_crds::v1beta1::service::StoppedTask;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::commands::CarriedOut;
+use super::deployment::ServiceDeployment;
 use super::fit::misfit;
-use super::{Kind, ServiceExt};
+use super::{Kind, ServiceExt, follow};
 use crate::aws::observer::{Answer, Seen, ServiceKey};
 use crate::aws::tags::Tags;
 use crate::aws::{Fault, FaultClass, Freshness, Operation};
@@ -29,10 +32,16 @@ pub struct ObservedService {
     pub task_definition: Resolved,
     /// What the service says that its task definition does not bear out, in words; `None` when the two fit.
     pub misfit: Option<String>,
-    /// The restart that was just carried out; value of the annotation.
-    pub restarted: Option<String>,
     /// The service; `None` when there is none of that name.
     pub service: Option<Service>,
+    /// The service deployment that is under way, or the last one, where ECS tells.
+    pub deployment: Option<ServiceDeployment>,
+    /// Tasks that stopped for a reason that needs somebody; empty where nobody looked.
+    pub stopped: Vec<StoppedTask>,
+    /// Whether the revision that a command asks for is ACTIVE; `None` where none does.
+    pub rollback_target: Option<bool>,
+    /// The commands that this pass has carried out.
+    pub carried_out: CarriedOut,
 }
 
 /// A service in ECS: what decisions need.
@@ -59,6 +68,8 @@ pub struct Service {
     /// Deployments, in any order.
     #[serde(default)]
     pub deployments: Vec<Deployment>,
+    /// ARN of the service deployment that is under way, or the last one.
+    pub current_service_deployment: Option<String>,
     /// All of it, for the comparison.
     #[serde(skip)]
     pub json: Arc<Value>,
@@ -103,38 +114,45 @@ impl Service {
 }
 
 impl ObservedService {
-    /// Of a service that nobody asked for.
-    pub(super) fn nothing(key: ServiceKey) -> Self {
+    /// Before anybody has asked for the service.
+    pub(super) fn new(key: ServiceKey) -> Self {
         Self {
             at: Instant::now(),
             key,
             cluster_obstacle: None,
             task_definition: Resolved::Nothing,
             misfit: None,
-            restarted: None,
             service: None,
+            deployment: None,
+            stopped: Vec::new(),
+            rollback_target: None,
+            carried_out: CarriedOut::new(),
         }
     }
 }
 
 pub(super) async fn observe(object: &EcsService, context: &Context, freshness: Freshness) -> Result<ObservedService, Fault> {
     let cluster = references::cluster_of(object, &context.stores);
-    let key = ServiceKey { cluster: cluster.name, name: object.service_name() };
+    let observed = ObservedService::new(ServiceKey { cluster: cluster.name, name: object.service_name() });
     if object.is_deleting() && object.spec.policies.retains() {
         // Whatever AWS has stays there: nobody needs to ask.
-        return Ok(ObservedService::nothing(key));
+        return Ok(observed);
     }
-    let seen = context.aws.observer.services().get(key.clone(), freshness).await?;
-    Ok(ObservedService {
+    let seen = context.aws.observer.services().get(observed.key.clone(), freshness).await?;
+    let definition = references::task_definition_object(object, &context.stores);
+    let observed = ObservedService {
         at: seen.at,
-        key,
         cluster_obstacle: cluster.obstacle,
         task_definition: references::task_definition_of(object, &context.stores),
-        restarted: None,
-        misfit: references::task_definition_object(object, &context.stores)
-            .and_then(|definition| misfit(&object.spec, &definition.spec)),
+        misfit: definition.and_then(|definition| misfit(&object.spec, &definition.spec)),
         service: read(&seen)?,
-    })
+        ..observed
+    };
+    if object.is_deleting() {
+        return Ok(observed);
+    }
+    let rollback_target = follow::rollback_target(object, context).await?;
+    follow::follow(object, context, ObservedService { rollback_target, ..observed }).await
 }
 
 /// What an answer says of the service.

@@ -2,14 +2,17 @@
 
 use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::EcsService;
+use ecs_operator_crds::v1beta1::service::Rollback;
+use ecs_operator_crds::{RESTARTED_AT, ROLLBACK_TO};
 use serde_json::{Map, Value, json};
 
-use super::restart::restart;
-use super::update::{is_changed_by_others, is_same_task_definition, unseen, update};
+use super::commands::{self, Command};
+use super::failure::{self, given_up};
+use super::update::{counts, is_changed_by_others, shows, unseen, update};
 use super::{Kind, OWN_MEMBERS, ObservedService, RESETS, Service};
+use crate::aws::Operation;
 use crate::aws::observer::ServiceKey;
 use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
-use crate::aws::{Operation, name_in};
 use crate::k8s::conditions;
 use crate::reconcile::ignore::{as_others_left_it, ignores};
 use crate::reconcile::plan::{Obstacle, Plan, Write, claim, hash, request, tag_writes};
@@ -40,22 +43,62 @@ pub(super) fn plan(object: &EcsService, observed: &ObservedService, owner: &Owne
     if let Some(message) = immutable(key, &spec, service) {
         return Plan::stall(Reason::InvalidSpec, message);
     }
-    let ignored = ["taskDefinition", "taskDefinitionRef"].iter().any(|member| ignores(&object.spec.policies, member));
-    match if ignored { Ok(None) } else { target(observed) } {
-        Ok(task_definition) => {
-            let mut writes = writes(object, key, &spec, task_definition, service, owner);
-            let updates = writes.iter().any(|write| write.operation == Operation::UpdateService);
-            if let (true, Some(message)) = (updates, given_up(object, service, task_definition.unwrap_or_default())) {
-                return Plan::stall(Reason::DeploymentFailed, message);
-            }
-            if writes.is_empty() {
-                // On its own, so that a pass that does more cannot do it twice.
-                writes.extend(restart(object, observed));
-            }
-            Plan::writes(writes)
-        }
-        Err(obstacle) => Plan::Wait(obstacle),
+    let commands = commands::pending(object, observed);
+    // A restart goes with what else is to be sent, all others at once and on their own.
+    let urgent = commands.iter().filter(|command| command.annotation != RESTARTED_AT);
+    if let Some(write) = urgent.clone().find_map(Command::write) {
+        return Plan::Write(vec![write.clone()]);
     }
+    let restart = commands.iter().find(|command| command.annotation == RESTARTED_AT).and_then(Command::write);
+    let task_definition = match wanted(object, observed) {
+        Ok(task_definition) => task_definition,
+        Err(obstacle) => return Plan::Wait(obstacle),
+    };
+    let mut writes = writes(object, key, &spec, task_definition.as_deref(), service, owner);
+    let update = writes.iter().position(|write| write.operation == Operation::UpdateService);
+    match (update, restart) {
+        // Whoever restarts wants what failed to be tried again.
+        (Some(index), Some(restart)) => {
+            writes[index].request["forceNewDeployment"] = true.into();
+            writes[index].note = format!("{}; {}", writes[index].note, restart.note);
+        }
+        (Some(_), None) => {
+            if let Some(failed) = task_definition.and_then(|wanted| given_up(object, observed, service, &wanted)) {
+                return Plan::stall(failure::reason(failed.result), failed.message);
+            }
+        }
+        // On its own, so that a pass that does more cannot do it twice.
+        (None, Some(restart)) if writes.is_empty() => writes.push(restart.clone()),
+        (None, _) => {}
+    }
+    match commands::rollback(object, observed) {
+        Some(rollback) if writes.is_empty() => rolled_back(service, &rollback),
+        _ => Plan::writes(writes),
+    }
+}
+
+/// The task definition that an existing service shall run: by command that of an earlier rollout, else that of the spec; `None`
+/// where it is left to others.
+pub(super) fn wanted(object: &EcsService, observed: &ObservedService) -> Result<Option<String>, Obstacle> {
+    if ["taskDefinition", "taskDefinitionRef"].iter().any(|member| ignores(&object.spec.policies, member)) {
+        return Ok(None);
+    }
+    let of_spec = target(observed)?.map(str::to_owned);
+    Ok(commands::rollback(object, observed).map(|rollback| rollback.revision).or(of_spec))
+}
+
+/// An earlier revision was put in the place of the one in the spec: once it runs, nothing goes on until somebody changes that.
+fn rolled_back(service: &Service, Rollback { revision, instead_of, .. }: &Rollback) -> Plan {
+    let on_its_way = service.running_count != service.desired_count
+        || service.primary().is_some_and(|primary| primary.rollout_state.as_deref() == Some("IN_PROGRESS"));
+    let message = format!(
+        "{revision} in the place of {instead_of}, as asked for by {ROLLBACK_TO}; change the task definition or the service, or remove the \
+         annotation, to leave it"
+    );
+    if on_its_way {
+        return Plan::pause(Reason::Progressing, format!("Deploying {message}"));
+    }
+    Plan::stall(Reason::RolledBackOnCommand, format!("ECS runs {message}"))
 }
 
 /// The task definition to run, if any, once cluster and task definition are ready; else what to wait for.
@@ -65,40 +108,6 @@ fn target(observed: &ObservedService) -> Result<Option<&str>, Obstacle> {
         (None, Resolved::To(task_definition)) => Ok(Some(task_definition)),
         (None, Resolved::Nothing) => Ok(None),
     }
-}
-
-/// Why what the service needs must not be sent again: ECS gave its deployment up and went back. Without this, ECS and the
-/// operator would fight for ever. It is tried again when spec or revision change.
-fn given_up(object: &EcsService, service: &Service, task_definition: &str) -> Option<String> {
-    let status = object.status.as_ref()?;
-    let generation = object.metadata.generation;
-    let known = status.failed_deployment.as_ref();
-    if let Some(known) = known.filter(|known| known.task_definition == task_definition && Some(known.generation) == generation) {
-        return Some(known.message.clone());
-    }
-    // Had all of it been sent, for this very spec and revision? Else it is new, whatever ECS is going back from.
-    let ready = conditions::ready(&status.conditions)?;
-    let sent = ready.observed_generation == generation
-        && [Reason::Succeeded.as_str(), Reason::Progressing.as_str()].contains(&ready.reason.as_str())
-        && is_same_task_definition(task_definition, status.task_definition.as_deref());
-    if !sent {
-        return None;
-    }
-    let runs = service.task_definition.as_deref();
-    let failed = service.deployments.iter().find(|deployment| {
-        !is_same_task_definition(task_definition, runs)
-            && is_same_task_definition(task_definition, deployment.task_definition.as_deref())
-            && deployment.rollout_state.as_deref() == Some("FAILED")
-    });
-    let going_back = |reason: &&str| reason.to_lowercase().contains("rolling back");
-    let reason = service.primary().and_then(|primary| primary.rollout_state_reason.as_deref()).filter(going_back);
-    let reason = reason.or_else(|| failed.and_then(|failed| failed.rollout_state_reason.as_deref()))?;
-    Some(format!(
-        "The deployment of {} failed, and ECS went back to {}: {}. Change the task definition or the service to try again",
-        name_in(task_definition),
-        runs.map(name_in).unwrap_or_default(),
-        reason.trim_end_matches('.'),
-    ))
 }
 
 fn create(object: &EcsService, key: &ServiceKey, task_definition: Option<&str>, owner: &Owner) -> Write {
@@ -159,10 +168,17 @@ fn writes(
     let desired = tags(object, spec, owner);
     let managed = object.status.as_ref().and_then(|status| status.managed_tags.as_deref());
     let present = service.tags();
-    let resend = present.0.get(SPEC_HASH) != desired.0.get(SPEC_HASH) || is_changed_by_others(object, service);
+    let unsent = match present.0.get(SPEC_HASH) {
+        Some(sent) => Some(sent) != desired.0.get(SPEC_HASH),
+        None => !shows(&unseen(&as_others_left_it(spec.clone(), &Value::Null, &object.spec.policies)), service),
+    };
+    let resend = unsent || is_changed_by_others(object, service);
     let applied = object.status.as_ref().and_then(|status| status.applied_members.as_deref());
     let policies = &object.spec.policies;
-    let spec = as_others_left_it(with_resets(spec, applied, RESETS), &service.json, policies);
+    let mut spec = as_others_left_it(with_resets(spec, applied, RESETS), &service.json, policies);
+    if !counts(object) {
+        spec.remove("desiredCount");
+    }
     let update = update(key, &spec, task_definition, service, resend);
     update.into_iter().chain(tag_writes(&key.to_string(), &service.service_arn, &desired, &present, managed, policies)).collect()
 }

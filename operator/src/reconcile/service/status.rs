@@ -1,17 +1,22 @@
 //! Fourth door of EcsService: the status after a pass. Pure.
 
-use ecs_operator_crds::condition::Reason;
+use ecs_operator_crds::condition::{ConditionType, Reason};
 use ecs_operator_crds::v1beta1::service::{DeploymentStatus, FailedDeployment};
 use ecs_operator_crds::v1beta1::{EcsService, EcsServiceStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::Timestamp;
 
-use super::restart::restarted;
+use super::commands;
+use super::failure::given_up;
+use super::plan::wanted;
+use super::rollout::{Standing, track};
+use super::tasks;
 use super::update::shown_in_deployment;
-use super::{Deployment, OWN_MEMBERS, ObservedService, RESETS, Service};
-use crate::aws::{name_in, tags};
-use crate::k8s::conditions::{State, Verdict, conditions};
+use super::verdict::{Facts, unavailable_since, verdict};
+use super::{Deployment, OWN_MEMBERS, ObservedService, RESETS, Service, ecs_events, short};
+use crate::aws::tags;
+use crate::k8s::conditions::{State, Verdict, conditions, whole_seconds};
 use crate::reconcile::plan::{Outcome, request};
-use crate::reconcile::references::Resolved;
 use crate::reconcile::reset::applied;
 
 pub(super) fn status(
@@ -21,42 +26,89 @@ pub(super) fn status(
     now: Timestamp,
 ) -> EcsServiceStatus {
     let mut status = object.status.clone().unwrap_or_default();
+    let service = observed.and_then(|observed| observed.service.as_ref());
     if let Some(observed) = observed {
-        show(&mut status, observed.service.as_ref());
+        follow(&mut status, object, observed, outcome, now);
+        show(&mut status, service);
+        status.events = service.map_or_else(|| status.events.take(), |service| ecs_events::merged(object, service));
+        status.rollback = commands::rollback(object, observed);
     }
     if *outcome == Outcome::InSync {
         status.managed_tags = tags::managed(object.spec.tags.as_deref());
         status.applied_members = applied(&request(&object.spec, OWN_MEMBERS), RESETS);
+        status.applied_desired_count = object.spec.desired_count;
         status.failed_deployment = None;
     }
     // Also when ECS did not heed a repair: once is enough.
-    if let (Outcome::InSync | Outcome::Unheeded(_), Some(service)) =
-        (outcome, observed.and_then(|observed| observed.service.as_ref()))
-    {
+    if let (Outcome::InSync | Outcome::Unheeded(_), Some(service)) = (outcome, service) {
         status.shown_in_deployment = shown_in_deployment(object, service);
     }
-    if let Some(restarted) = observed.and_then(|observed| restarted(object, observed)) {
-        status.last_handled_restart_at = Some(restarted.clone());
-    }
+    status.handled_commands = commands::handled(object, observed);
     status.selector = object.metadata.uid.as_ref().map(|uid| format!("ecs-operator.dev/service-uid={uid}"));
     if let Some(failed) = observed.and_then(|observed| failed(object, observed, outcome)) {
         status.failed_deployment = Some(failed);
     }
-    let service = observed.and_then(|observed| observed.service.as_ref());
-    let verdict = outcome.verdict().unwrap_or_else(|| service.map_or_else(missing, running));
+    let verdict = outcome.verdict().unwrap_or_else(|| {
+        let Some(service) = service else { return missing() };
+        verdict(&Facts {
+            object,
+            service,
+            rollout: status.rollout.as_ref(),
+            stopped_tasks: status.stopped_tasks.as_deref().unwrap_or_default(),
+            unavailable_since: status.unavailable_since.as_ref(),
+            now,
+        })
+    });
     status.conditions = conditions(&status.conditions, &verdict, object.metadata.generation, now);
+    let refused = status.handled_commands.iter().flatten().find_map(|command| command.refused.clone());
+    refuse_command(&mut status.conditions, object, refused, now);
     status.observed_generation = object.metadata.generation;
     status
 }
 
+/// Where the rollout stands, and what stopped tasks tell of it.
+fn follow(status: &mut EcsServiceStatus, object: &EcsService, observed: &ObservedService, outcome: &Outcome, now: Timestamp) {
+    let standing = match outcome {
+        Outcome::InSync => Standing::InSync,
+        _ if is_given_up(outcome) => Standing::GoneBack,
+        _ => Standing::Other,
+    };
+    let before = status.rollout.as_ref().and_then(|rollout| rollout.started_at.clone());
+    (status.rollout, status.rollout_history) = track(object, observed, standing, now);
+    if status.rollout.as_ref().and_then(|rollout| rollout.started_at.clone()) != before {
+        status.stopped_tasks = None;
+    }
+    if !observed.stopped.is_empty() {
+        status.stopped_tasks = Some(tasks::merged(status.stopped_tasks.as_deref().unwrap_or_default(), &observed.stopped));
+    }
+    let service = observed.service.as_ref();
+    status.unavailable_since = service.and_then(|service| unavailable_since(object, service, status.rollout.as_ref(), now));
+}
+
+fn is_given_up(outcome: &Outcome) -> bool {
+    let given_up = [Reason::DeploymentRolledBack, Reason::DeploymentFailed, Reason::DeploymentStopped];
+    matches!(outcome, Outcome::Stalled(obstacle) if given_up.contains(&obstacle.reason))
+}
+
 /// The deployment that ECS gave up, where the plan says so.
 fn failed(object: &EcsService, observed: &ObservedService, outcome: &Outcome) -> Option<FailedDeployment> {
-    let (Outcome::Stalled(obstacle), Resolved::To(task_definition)) = (outcome, &observed.task_definition) else { return None };
-    (obstacle.reason == Reason::DeploymentFailed).then(|| FailedDeployment {
-        task_definition: task_definition.clone(),
-        generation: object.metadata.generation.unwrap_or_default(),
-        message: obstacle.message.clone(),
-    })
+    let (service, wanted) = (observed.service.as_ref()?, wanted(object, observed).ok()??);
+    is_given_up(outcome).then(|| given_up(object, observed, service, &wanted)).flatten()
+}
+
+/// A condition for a command that cannot be carried out; there is none while all is well.
+fn refuse_command(conditions: &mut Vec<Condition>, object: &EcsService, refused: Option<String>, now: Timestamp) {
+    let Some(message) = refused else { return };
+    let before = object.status.iter().flat_map(|status| &status.conditions);
+    let since = before.into_iter().find(|condition| condition.type_ == ConditionType::CommandAccepted.as_str());
+    conditions.push(Condition {
+        type_: ConditionType::CommandAccepted.as_str().to_owned(),
+        status: "False".to_owned(),
+        reason: Reason::CommandRefused.as_str().to_owned(),
+        message,
+        observed_generation: object.metadata.generation,
+        last_transition_time: since.map_or_else(|| whole_seconds(now), |since| since.last_transition_time.clone()),
+    });
 }
 
 fn show(status: &mut EcsServiceStatus, service: Option<&Service>) {
@@ -106,42 +158,6 @@ fn deployment(deployment: &Deployment) -> DeploymentStatus {
     }
 }
 
-/// `family:revision` of an ARN.
-fn short(task_definition: Option<&str>) -> Option<String> {
-    task_definition.map(|arn| name_in(arn).to_owned())
-}
-
 fn missing() -> Verdict {
     Verdict::new(State::Progressing, Reason::Progressing, "The service does not exist yet")
-}
-
-/// Whether a deployment is only still listed: replaced, or failed and without tasks.
-fn is_over(deployment: &Deployment) -> bool {
-    let tasks = deployment.running_count.unwrap_or_default() + deployment.pending_count.unwrap_or_default();
-    deployment.status.as_deref() == Some("INACTIVE")
-        || (deployment.status.as_deref() == Some("ACTIVE") && deployment.rollout_state.as_deref() == Some("FAILED") && tasks == 0)
-}
-
-/// ECS holds what the spec asks for; does it also run? `rolloutState` alone is not trusted: what counts is that there is
-/// one deployment and that its tasks run.
-fn running(service: &Service) -> Verdict {
-    let revision = short(service.task_definition.as_deref()).unwrap_or_default();
-    let Service { desired_count, running_count, pending_count, deployments, .. } = service;
-    let primary = service.primary();
-    let rollout = primary.and_then(|primary| primary.rollout_state.as_deref());
-    let counts = format!("{running_count} of {desired_count} tasks run, {pending_count} are starting");
-    if rollout == Some("FAILED") {
-        let why = primary.and_then(|primary| primary.rollout_state_reason.as_deref()).unwrap_or("ECS gives no reason");
-        return Verdict::new(
-            State::Stalled,
-            Reason::DeploymentFailed,
-            format!("The deployment of {revision} failed: {why}; {counts}"),
-        );
-    }
-    let settled = deployments.iter().filter(|deployment| !is_over(deployment)).count() <= 1
-        && rollout.is_none_or(|state| state == "COMPLETED");
-    if settled && running_count == desired_count && *pending_count == 0 {
-        return Verdict::new(State::Ready, Reason::Succeeded, format!("{running_count} of {desired_count} tasks run {revision}"));
-    }
-    Verdict::new(State::Progressing, Reason::Progressing, format!("Deploying {revision}: {counts}"))
 }

@@ -1,6 +1,7 @@
 //! The UpdateService that a service needs: which members differ, and which ECS takes. Pure.
 
 use ecs_operator_crds::v1beta1::EcsService;
+use ecs_operator_crds::v1beta1::service::DesiredCountOwner;
 use serde_json::{Map, Value};
 
 use super::{OWN_MEMBERS, Service};
@@ -25,6 +26,32 @@ pub(super) fn unseen(spec: &Map<String, Value>) -> Map<String, Value> {
 
 /// Of the members that ECS does not show with the service, those that it shows in the PRIMARY deployment.
 const IN_DEPLOYMENT: &[&str] = &["serviceConnectConfiguration", "volumeConfigurations", "vpcLatticeConfigurations"];
+
+/// Whether the service, which we have never sent anything, has these members as the spec wants them: then adopting it needs no
+/// deployment. What is to be seen nowhere has to be sent.
+pub(super) fn shows(unseen: &Map<String, Value>, service: &Service) -> bool {
+    let deployments = service.json["deployments"].as_array().into_iter().flatten();
+    let primary = deployments.into_iter().find(|deployment| deployment["status"] == "PRIMARY").unwrap_or(&Value::Null);
+    unseen.iter().all(|(member, wanted)| {
+        let mut wanted = wanted.clone();
+        // A name that ECS shows as an ARN, which says nothing of the name.
+        if let (Some(name), Some(shown)) = (wanted["namespace"].as_str(), primary[member]["namespace"].as_str())
+            && !name.starts_with("arn:")
+            && shown.starts_with("arn:")
+        {
+            wanted["namespace"] = shown.into();
+        }
+        IN_DEPLOYMENT.contains(&member.as_str()) && drift(&wanted, &primary[member]).is_empty() && !primary[member].is_null()
+    })
+}
+
+/// Whether `desiredCount` is to be brought to the spec. Of a number that is somebody else's to change, the spec only says what
+/// it was last; a new one in the spec counts.
+pub(super) fn counts(object: &EcsService) -> bool {
+    let external = object.spec.desired_count_owner == Some(DesiredCountOwner::External);
+    let applied = object.status.as_ref().and_then(|status| status.applied_desired_count);
+    !external || (applied.is_some() && applied != object.spec.desired_count)
+}
 
 /// Hash of what ECS shows in the PRIMARY deployment of the members that the spec has; `None` when there is nothing to see.
 ///

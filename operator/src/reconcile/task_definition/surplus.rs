@@ -1,7 +1,8 @@
 //! Revisions of ours that have had their time: those beyond `revisionHistoryLimit`, and at the end all of them.
 //!
-//! A revision that a service uses is left where it is.
+//! A revision that a service uses, or can be rolled back to, is left where it is.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use ecs_operator_crds::v1beta1::EcsTaskDefinition;
@@ -62,7 +63,8 @@ pub(super) async fn observe(object: &EcsTaskDefinition, context: &Context, curre
     }
     let family = current.arn.rsplit_once(':').map(|(family, _)| family).unwrap_or_default();
     let beyond = beyond.iter().rev().map(|number| format!("{family}:{number}")).collect();
-    let SortedOut { mut found, gone } = sort_out(object, context, beyond, USAGE.0).await?;
+    let targets = references::rollback_targets(&context.stores.services);
+    let SortedOut { mut found, gone } = sort_out(object, context, beyond, &targets, USAGE.0).await?;
     found.revisions = Some(revisions);
     for arn in &gone {
         found.forget(arn);
@@ -81,7 +83,7 @@ pub(super) async fn observe_all(object: &EcsTaskDefinition, context: &Context) -
         let missing: Vec<_> = known.filter(|arn| !all.contains(arn)).collect();
         all.extend(missing);
     }
-    Ok(sort_out(object, context, all, USAGE.1).await?.found)
+    Ok(sort_out(object, context, all, &BTreeMap::new(), USAGE.1).await?.found)
 }
 
 /// Whether revisions are deleted, and not only deregistered.
@@ -113,6 +115,7 @@ async fn sort_out(
     object: &EcsTaskDefinition,
     context: &Context,
     revisions: Vec<String>,
+    targets: &BTreeMap<String, String>,
     age: Duration,
 ) -> Result<SortedOut, Fault> {
     let (mut found, mut gone) = (Surplus::default(), Vec::new());
@@ -128,6 +131,8 @@ async fn sort_out(
         let others = usage.get(name).and_then(|users| users.iter().find(|user| !known.contains(*user)));
         if let Some(user) = others.or_else(|| running.get(name)) {
             found.used.push(format!("{name} runs in service {user}"));
+        } else if let Some(service) = targets.get(name) {
+            found.used.push(format!("EcsService {service} can be rolled back to {name}"));
         } else if found.active.len() + found.inactive.len() == AT_ONCE {
             found.left += 1;
         } else {

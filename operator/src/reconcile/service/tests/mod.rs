@@ -1,6 +1,8 @@
 //! Tables for the two pure doors: here creation, ownership and deletion.
 
+mod commands;
 mod rollout;
+mod service_deployment;
 mod update;
 
 use std::sync::Arc;
@@ -90,13 +92,24 @@ fn observed(service: Option<Value>) -> ObservedService {
     let at = Instant::now();
     ObservedService {
         at,
-        key: ServiceKey { cluster: "shop".into(), name: "web".into() },
-        cluster_obstacle: None,
         task_definition: Resolved::To(REVISION.into()),
-        misfit: None,
-        restarted: None,
         service: read(&Seen { at, answer }).expect("a valid answer"),
+        ..ObservedService::new(ServiceKey { cluster: "shop".into(), name: "web".into() })
     }
+}
+
+/// The object with the status after a pass that came to what the plan says.
+fn after_pass(object: &EcsService, observed: &ObservedService, at: i64) -> (Plan, EcsService) {
+    let plan = plan::plan(object, observed, &owner());
+    let now = Timestamp::from_second(at).expect("a valid time");
+    let status = status::status(object, Some(observed), &plan.clone().into(), now);
+    (plan, EcsService { status: Some(status), ..object.clone() })
+}
+
+/// Status and reason of the Ready condition.
+fn ready(object: &EcsService) -> (String, String) {
+    let ready = &object.status.as_ref().expect("a status").conditions[0];
+    (ready.status.clone(), ready.reason.clone())
 }
 
 fn planned(spec: &Value, service: Option<Value>) -> Plan {

@@ -2,89 +2,203 @@
 
 use super::*;
 
-#[test]
-fn a_restart_is_one_forced_deployment_for_each_new_value() {
-    let asked = |value: &str, status: &Value| {
-        let metadata = json!({"annotations": {"ecs-operator.dev/restartedAt": value}});
-        object(&spec(), &json!({"metadata": metadata, "status": status}))
-    };
-    let plan = |object: &EcsService, observed: &ObservedService| plan::plan(object, observed, &owner());
-    let now = asked("2026-06-01T00:00:00Z", &json!({}));
-    let seen = observed(Some(described()));
-    let restart = writes(plan(&now, &seen)).remove(0);
-    assert_eq!(restart.request, json!({"cluster": "shop", "service": "web", "forceNewDeployment": true}));
+fn deployment(id: u8, number: u8, state: &str, counts: [i32; 3]) -> Value {
+    let status = if state == "FAILED" || state == "OLD" { "ACTIVE" } else { "PRIMARY" };
+    let state = if state == "OLD" { "COMPLETED" } else { state };
+    json!({"id": format!("ecs-svc/{id}"), "status": status, "taskDefinition": REVISION.replace(":3", &format!(":{number}")),
+        "rolloutState": state, "rolloutStateReason": format!("{state}."), "createdAt": f64::from(id) * 100.0,
+        "desiredCount": counts[0], "runningCount": counts[1], "pendingCount": counts[2], "failedTasks": 0})
+}
 
-    // Carried out in this pass, remembered in the status, or visible in ECS: not again.
-    let done = ObservedService { restarted: Some("2026-06-01T00:00:00Z".into()), ..seen.clone() };
-    assert_eq!(plan(&now, &done), Plan::InSync);
-    let status = status::status(&now, Some(&done), &Outcome::InSync, Timestamp::UNIX_EPOCH);
-    let after = asked("2026-06-01T00:00:00Z", &serde_json::to_value(&status).unwrap());
-    assert_eq!(plan(&after, &seen), Plan::InSync);
-    let deployment =
-        |began: f64| json!({"deployments": [{"status": "PRIMARY", "rolloutState": "COMPLETED", "createdAt": began}]});
-    let newer = observed(Some(with(&deployment(1_780_272_000.5))));
-    assert_eq!(plan(&now, &newer), Plan::InSync);
-    let answered = status::status(&now, Some(&newer), &Outcome::InSync, Timestamp::UNIX_EPOCH);
-    assert_eq!(answered.last_handled_restart_at.as_deref(), Some("2026-06-01T00:00:00Z"));
-    assert_ne!(plan(&now, &observed(Some(with(&deployment(1_780_271_999.0))))), Plan::InSync);
-    // A new value is a new restart; what else is to be changed goes first.
-    let again = asked("again", &serde_json::to_value(&status).unwrap());
-    assert_eq!(writes(plan(&again, &seen)).len(), 1);
-    let first = writes(plan(&again, &observed(Some(with(&json!({"desiredCount": 9}))))));
-    assert_eq!((first.len(), first[0].request.get("forceNewDeployment")), (1, None));
+/// A service with these deployments, the PRIMARY first.
+fn deploying(deployments: &[Value]) -> ObservedService {
+    let sum = |member: &str| deployments.iter().filter_map(|deployment| deployment[member].as_i64()).sum::<i64>();
+    observed(Some(with(&json!({
+        "taskDefinition": deployments[0]["taskDefinition"], "deployments": deployments,
+        "runningCount": sum("runningCount"), "pendingCount": sum("pendingCount")}))))
+}
+
+#[test]
+fn a_rolling_update_is_followed_and_becomes_history() {
+    let steps = [
+        // The spec asks for web:3, and web:2 runs: it is sent.
+        (100, vec![deployment(1, 2, "COMPLETED", [2, 2, 0])], "Unknown", "Succeeded", 100, 0),
+        (
+            210,
+            vec![deployment(2, 3, "IN_PROGRESS", [2, 0, 2]), deployment(1, 2, "OLD", [2, 2, 0])],
+            "Unknown",
+            "InProgress",
+            0,
+            1,
+        ),
+        (
+            220,
+            vec![deployment(2, 3, "IN_PROGRESS", [2, 1, 1]), deployment(1, 2, "OLD", [2, 2, 0])],
+            "Unknown",
+            "InProgress",
+            50,
+            1,
+        ),
+        // Some servers say so with nothing running.
+        (230, vec![deployment(2, 3, "COMPLETED", [2, 1, 1])], "Unknown", "InProgress", 50, 1),
+        (240, vec![deployment(2, 3, "COMPLETED", [2, 2, 0])], "True", "Succeeded", 100, 1),
+        // A task lost later begins no rollout.
+        (900, vec![deployment(2, 3, "COMPLETED", [2, 1, 0])], "Unknown", "Succeeded", 100, 1),
+    ];
+    let mut object = object(&spec(), &json!({}));
+    for (at, deployments, is_ready, phase, percent, history) in steps {
+        (_, object) = after_pass(&object, &deploying(&deployments), at);
+        let status = serde_json::to_value(&object.status).unwrap();
+        assert_eq!(ready(&object).0, is_ready, "{at}: {status}");
+        assert_eq!((&status["rollout"]["phase"], &status["rollout"]["percent"]), (&json!(phase), &json!(percent)), "{at}");
+        assert_eq!(status["rolloutHistory"].as_array().map_or(0, Vec::len), history, "{at}");
+    }
+    let status = serde_json::to_value(&object.status).unwrap();
+    assert_eq!(status["rollout"]["startedAt"], "1970-01-01T00:03:20Z");
+    assert_eq!(status["rollout"]["finishedAt"], "1970-01-01T00:04:00Z");
+    let record = &status["rolloutHistory"][0];
+    assert_eq!(
+        (&record["revision"], &record["result"], &record["durationSeconds"]),
+        (&json!("web:2"), &json!("Succeeded"), &json!(0))
+    );
 }
 
 #[test]
 fn what_ecs_rolled_back_is_not_tried_again_until_something_changes() {
-    let older = REVISION.replace(":3", ":2");
-    let reason = "ECS deployment circuit breaker: rolling back to deploymentId ecs-svc/2.";
-    let back = |state: &str, reason: &str| {
-        let primary = json!({"status": "PRIMARY", "rolloutState": state, "rolloutStateReason": reason, "taskDefinition": older});
-        observed(Some(with(&json!({"taskDefinition": older, "deployments": [primary]}))))
-    };
-    let pass = |object: &EcsService, observed: &ObservedService| {
-        let plan = plan::plan(object, observed, &owner());
-        let status = status::status(object, Some(observed), &plan.clone().into(), Timestamp::UNIX_EPOCH);
-        (plan, EcsService { status: Some(status), ..object.clone() })
-    };
-    // We set revision 3, the circuit breaker goes back to 2.
-    let sent = |generation: i64| {
-        json!({"taskDefinition": REVISION, "conditions": [{
-            "type": "Ready", "status": "Unknown", "reason": "Progressing", "message": "", "observedGeneration": generation,
-            "lastTransitionTime": "2026-01-01T00:00:00Z"}]})
-    };
-    let rolling = object(&spec(), &json!({"status": sent(3)}));
-    let (plan, rolled_back) = pass(&rolling, &back("IN_PROGRESS", reason));
-    assert!(
-        matches!(&plan, Plan::Stall(obstacle) if obstacle.reason == Reason::DeploymentFailed && obstacle.message.contains(reason.trim_end_matches('.'))),
-        "{plan:?}"
-    );
+    let before = after_pass(&object(&spec(), &json!({})), &deploying(&[deployment(1, 2, "COMPLETED", [2, 2, 0])]), 5).1;
+    let rolling = deploying(&[deployment(2, 3, "IN_PROGRESS", [2, 0, 2]), deployment(1, 2, "OLD", [2, 2, 0])]);
+    let rolling = after_pass(&before, &rolling, 10).1;
+    let mut primary = deployment(1, 2, "IN_PROGRESS", [2, 2, 0]);
+    primary["rolloutStateReason"] = json!("ECS deployment circuit breaker: rolling back to deploymentId ecs-svc/1.");
+    let going_back = deploying(&[primary, deployment(2, 3, "FAILED", [0, 0, 0])]);
+    let back = deploying(&[deployment(1, 2, "COMPLETED", [2, 2, 0])]);
+
+    let (plan, rolled_back) = after_pass(&rolling, &going_back, 20);
+    let words = "web:3 failed, and ECS went back to web:2: ECS deployment circuit breaker: rolling back";
+    assert!(matches!(&plan, Plan::Stall(obstacle) if obstacle.message.contains(words)), "{plan:?}");
+    assert_eq!(ready(&rolled_back), ("False".into(), "DeploymentRolledBack".into()));
+    let phase = |object: &EcsService| serde_json::to_value(&object.status).unwrap()["rollout"]["phase"].clone();
+    assert_eq!(phase(&rolled_back), "RollingBack");
     // The way back is done, and ECS says no more of what failed.
-    let (plan, rolled_back) = pass(&rolled_back, &back("COMPLETED", "ECS deployment ecs-svc/2 completed."));
-    assert!(
-        matches!(&plan, Plan::Stall(obstacle) if obstacle.message.contains("web:3 failed, and ECS went back to web:2")),
-        "{plan:?}"
-    );
-    // A new revision, or a new spec, is a new attempt.
-    let mut newer = back("COMPLETED", "");
-    newer.task_definition = Resolved::To(REVISION.replace(":3", ":4"));
-    assert!(matches!(pass(&rolled_back, &newer).0, Plan::Write(_)));
+    let (plan, rolled_back) = after_pass(&rolled_back, &back, 30);
+    assert!(matches!(&plan, Plan::Stall(obstacle) if obstacle.message.contains("ECS went back to web:2")), "{plan:?}");
+    assert_eq!(phase(&rolled_back), "RolledBack");
+    assert_eq!(after_pass(&rolled_back, &back, 40).1.status, rolled_back.status, "nothing moves any more");
+
+    // While the next revision is being registered, nothing else has begun.
+    let obstacle = Obstacle { reason: Reason::DependencyNotReady, message: "being worked on".into(), passing: true };
+    let waiting = ObservedService { task_definition: Resolved::NotYet(obstacle), ..back.clone() };
+    assert_eq!(after_pass(&rolled_back, &waiting, 45).1.status.unwrap().rollout, rolled_back.status.as_ref().unwrap().rollout);
+    // A new revision, another spec, or a restart is a new attempt; another number of tasks is not.
+    let newer = ObservedService { task_definition: Resolved::To(REVISION.replace(":3", ":4")), ..back.clone() };
+    assert!(matches!(after_pass(&rolled_back, &newer, 50).0, Plan::Write(_)));
     let mut edited = rolled_back.clone();
-    edited.metadata.generation = Some(4);
-    assert!(matches!(pass(&edited, &back("COMPLETED", "")).0, Plan::Write(_)));
-    // An outsider who sets another revision is drift.
-    let steady = object(&spec(), &json!({"status": sent(3)}));
-    assert!(matches!(pass(&steady, &back("IN_PROGRESS", "ECS deployment ecs-svc/9 in progress.")).0, Plan::Write(_)));
-    // A spec that was edited while ECS still goes back from the one before is a new attempt, too.
-    assert!(matches!(pass(&object(&spec(), &json!({"status": sent(2)})), &back("IN_PROGRESS", reason)).0, Plan::Write(_)));
-    // What failed need not be the revision: here it is the network.
-    let primary =
-        json!({"status": "PRIMARY", "rolloutState": "IN_PROGRESS", "rolloutStateReason": reason, "taskDefinition": REVISION});
-    let network = json!({"awsvpcConfiguration": {"subnets": ["subnet-old"]}});
-    let network_back = observed(Some(with(&json!({"networkConfiguration": network, "deployments": [primary]}))));
-    assert!(matches!(pass(&rolling, &network_back).0, Plan::Stall(obstacle) if obstacle.reason == Reason::DeploymentFailed));
-    // All is well again: nothing is remembered.
-    assert_eq!(pass(&rolled_back, &observed(Some(described()))).1.status.unwrap().failed_deployment, None);
+    edited.spec.health_check_grace_period_seconds = Some(60);
+    assert!(matches!(after_pass(&edited, &back, 50).0, Plan::Write(_)));
+    let mut scaled = rolled_back.clone();
+    (scaled.spec.desired_count, scaled.metadata.generation) = (Some(3), Some(4));
+    assert!(matches!(after_pass(&scaled, &back, 50).0, Plan::Stall(_)));
+    let mut restarted = rolled_back.clone();
+    let annotation = ("ecs-operator.dev/restartedAt".to_owned(), "2026-01-01T00:00:00Z".to_owned());
+    restarted.metadata.annotations = Some([annotation].into());
+    let again = writes(after_pass(&restarted, &back, 50).0).remove(0);
+    assert_eq!((&again.request["taskDefinition"], &again.request["forceNewDeployment"]), (&json!(REVISION), &json!(true)));
+
+    // An outsider who sets another revision is drift, also while something else rolls.
+    let steady = after_pass(&object(&spec(), &json!({})), &observed(Some(described())), 10).1;
+    assert!(matches!(after_pass(&steady, &back, 20).0, Plan::Write(_)));
+    // All is well again: nothing is remembered, and what failed is history.
+    let healed = after_pass(&rolled_back, &deploying(&[deployment(3, 3, "COMPLETED", [2, 2, 0])]), 60).1.status.unwrap();
+    assert_eq!(healed.failed_deployment, None);
+    let history = serde_json::to_value(&healed.rollout_history).unwrap();
+    assert_eq!((&history[0]["revision"], &history[0]["result"]), (&json!("web:3"), &json!("RolledBack")));
+}
+
+#[test]
+fn what_failed_need_not_be_the_revision() {
+    let mut primary = deployment(2, 3, "IN_PROGRESS", [2, 0, 2]);
+    let rolling = after_pass(&object(&spec(), &json!({})), &deploying(&[primary.clone()]), 10).1;
+    primary["rolloutStateReason"] = json!("rolling back to deploymentId ecs-svc/1.");
+    let mut back = with(&json!({"deployments": [primary]}));
+    back["networkConfiguration"] = json!({"awsvpcConfiguration": {"subnets": ["subnet-old"]}});
+    let (plan, _) = after_pass(&rolling, &observed(Some(back.clone())), 20);
+    assert!(matches!(plan, Plan::Stall(obstacle) if obstacle.reason == Reason::DeploymentRolledBack));
+    // A spec that was edited while ECS still goes back from the one before is a new attempt.
+    let mut edited = rolling;
+    edited.spec.network_configuration.as_mut().unwrap().awsvpc_configuration.as_mut().unwrap().subnets.pop();
+    assert!(matches!(after_pass(&edited, &observed(Some(back)), 20).0, Plan::Write(_)));
+}
+
+#[test]
+fn a_rollout_without_progress_is_told_after_its_deadline_and_may_still_succeed() {
+    let policy = json!({"progressDeadlineSeconds": 100});
+    let mut spec = spec();
+    spec["rollout"] = policy;
+    let starting = deploying(&[deployment(1, 3, "IN_PROGRESS", [2, 0, 2])]);
+    let further = deploying(&[deployment(1, 3, "IN_PROGRESS", [2, 1, 1])]);
+    let mut object = object(&spec, &json!({}));
+    let wait = |object: &EcsService, now: i64| {
+        let now = Timestamp::from_second(now).unwrap();
+        crate::reconcile::Kind::look_again(object, object.status.as_ref().unwrap(), now).map(|wait| wait.as_secs())
+    };
+    for (at, seen, reason, next) in [
+        (100, &starting, "Progressing", Some(100)),
+        (150, &starting, "Progressing", Some(50)),
+        (160, &further, "Progressing", Some(100)),
+        (259, &further, "Progressing", Some(1)),
+        (260, &further, "ProgressDeadlineExceeded", None),
+        (400, &further, "ProgressDeadlineExceeded", None),
+    ] {
+        (_, object) = after_pass(&object, seen, at);
+        assert_eq!((ready(&object).1.as_str(), wait(&object, at)), (reason, next), "{at}");
+    }
+    (_, object) = after_pass(&object, &deploying(&[deployment(1, 3, "COMPLETED", [2, 2, 0])]), 500);
+    assert_eq!(ready(&object).0, "True");
+}
+
+#[test]
+fn tasks_that_are_lost_make_a_service_unavailable_after_a_grace_time() {
+    let mut object = object(&spec(), &json!({}));
+    let running = |desired: i32, running: i32| {
+        observed(Some(with(
+            &json!({"desiredCount": desired, "runningCount": running, "deployments": [deployment(1, 3, "COMPLETED", [desired, running, 0])]}),
+        )))
+    };
+    for (at, desired, count, is_ready, reason) in [
+        (100, 2, 2, "True", "Succeeded"),
+        (110, 2, 1, "Unknown", "Progressing"),
+        (169, 2, 1, "Unknown", "Progressing"),
+        (170, 2, 1, "False", "Unavailable"),
+        (180, 2, 0, "False", "Unavailable"),
+        (190, 2, 1, "Unknown", "Progressing"),
+        (200, 2, 2, "True", "Succeeded"),
+    ] {
+        (_, object) = after_pass(&object, &running(desired, count), at);
+        assert_eq!(ready(&object), (is_ready.into(), reason.into()), "{at}");
+    }
+    // Scaling out takes its time, too.
+    object.spec.desired_count = Some(9);
+    for (at, count, is_ready) in [(300, 2, "Unknown"), (350, 5, "Unknown"), (409, 5, "Unknown"), (420, 9, "True")] {
+        (_, object) = after_pass(&object, &running(9, count), at);
+        assert_eq!(ready(&object).0, is_ready, "{at}");
+    }
+}
+
+#[test]
+fn stopped_tasks_explain_what_failed() {
+    let rolling = after_pass(&object(&spec(), &json!({})), &deploying(&[deployment(2, 3, "IN_PROGRESS", [2, 0, 2])]), 10).1;
+    let task = json!([{"taskArn": "arn:aws:ecs:eu-central-1:1:task/shop/abc", "stopCode": "EssentialContainerExited",
+        "stoppedReason": "Essential container in task exited", "taskDefinitionArn": REVISION,
+        "containers": [{"name": "web", "exitCode": 3}]}]);
+    let failed = ObservedService {
+        stopped: crate::reconcile::service::tasks::troubled(&task),
+        ..deploying(&[deployment(1, 2, "COMPLETED", [2, 2, 0]), deployment(2, 3, "FAILED", [0, 0, 0])])
+    };
+    let (_, after) = after_pass(&rolling, &failed, 20);
+    let message = &after.status.as_ref().unwrap().conditions[0].message;
+    assert!(message.contains("Task abc stopped: Essential container in task exited (container web, exit code 3)"), "{message}");
+    let told = crate::reconcile::Kind::notices(&rolling, rolling.status.as_ref().unwrap(), after.status.as_ref().unwrap());
+    assert_eq!(told.iter().map(|notice| notice.reason.as_str()).collect::<Vec<_>>(), ["TaskExited"]);
 }
 
 #[test]
@@ -136,4 +250,51 @@ fn the_status_shows_what_runs_and_is_the_same_for_the_same_inputs() {
     let after = status::status(&known, None, &Outcome::Failed(fault), Timestamp::UNIX_EPOCH);
     assert_eq!(after.service_arn.as_deref(), Some(ARN));
     assert_eq!(after.conditions[0].reason, "Throttled");
+}
+
+#[test]
+fn events_of_ecs_come_through_once() {
+    let event = |id: u32, at: u32, message: &str| json!({"id": id.to_string(), "createdAt": at, "message": message});
+    let pass = |before: &EcsService, events: &[Value]| {
+        let (_, after) = after_pass(before, &observed(Some(with(&json!({"events": events})))), 0);
+        let told =
+            crate::reconcile::Kind::notices(before, &before.status.clone().unwrap_or_default(), after.status.as_ref().unwrap());
+        let told = told.into_iter().filter(|notice| notice.reason == "ServiceEvent");
+        (told.map(|notice| (notice.warning, notice.note)).collect::<Vec<_>>(), after)
+    };
+    let mut fresh = object(&spec(), &json!({}));
+    fresh.metadata.creation_timestamp =
+        Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(Timestamp::from_second(50).unwrap()));
+    let (old, first) = (event(1, 10, "from before"), event(2, 60, "(service web) has started 2 tasks"));
+    let (told, after) = pass(&fresh, &[first.clone(), old.clone()]);
+    assert_eq!(told, [(false, "(service web) has started 2 tasks".to_owned())]);
+    assert_eq!(pass(&after, &[first.clone(), old.clone()]).0, [], "not again");
+    let steady = |id: u32| event(id, 60 + id, "(service web) has reached a steady state.");
+    let stuck = event(4, 64, "(service web) was unable to place a task");
+    let (told, after) = pass(&after, &[steady(5), stuck.clone(), first.clone(), old.clone()]);
+    assert_eq!(told.iter().map(|(warning, _)| *warning).collect::<Vec<_>>(), [true, false], "in their order");
+    let (told, later) = pass(&after, &[steady(6), steady(5), stuck, first, old]);
+    assert_eq!((told.len(), later.status), (0, after.status), "a repetition is no news");
+}
+
+#[test]
+fn who_owns_the_desired_count_decides_whether_it_is_set_back() {
+    let external = |count: i32, applied: Option<i32>| {
+        let mut spec = spec();
+        spec["desiredCount"] = json!(count);
+        spec["desiredCountOwner"] = json!("External");
+        object(&spec, &json!({"status": {"appliedDesiredCount": applied}}))
+    };
+    let autoscaled = observed(Some(with(&json!({"desiredCount": 7, "runningCount": 7}))));
+    // An outsider's number stays; without knowledge of what was sent, too.
+    for applied in [Some(2), None] {
+        assert_eq!(plan::plan(&external(2, applied), &autoscaled, &owner()), Plan::InSync);
+    }
+    // A new number in the spec, as `kubectl scale` writes it, is sent.
+    let scaled = writes(plan::plan(&external(4, Some(2)), &autoscaled, &owner())).remove(0);
+    assert_eq!(scaled.request, json!({"cluster": "shop", "service": "web", "desiredCount": 4}));
+    let (_, after) = after_pass(&external(4, Some(2)), &observed(Some(with(&json!({"desiredCount": 4})))), 0);
+    assert_eq!(after.status.unwrap().applied_desired_count, Some(4));
+    // By default it is the spec's.
+    assert!(matches!(planned(&spec(), Some(with(&json!({"desiredCount": 7})))), Plan::Write(_)));
 }

@@ -141,3 +141,24 @@ fn a_literal_family_runs_whatever_revision_ecs_took() {
         assert_eq!(plan == Plan::InSync, in_sync, "{literal}");
     }
 }
+
+#[test]
+fn adoption_sends_only_what_the_service_does_not_show() {
+    let mut spec = spec();
+    spec["adoptionPolicy"] = json!("IfUnowned");
+    spec["serviceConnectConfiguration"] = json!({"enabled": true, "namespace": "shop"});
+    let shown = |connect: &Value| {
+        let mut service = described();
+        service["tags"].as_array_mut().unwrap().pop();
+        service["deployments"][0]["serviceConnectConfiguration"] = connect.clone();
+        service
+    };
+    let same =
+        shown(&json!({"enabled": true, "namespace": "arn:aws:servicediscovery:eu-central-1:1:namespace/ns-1", "services": []}));
+    let tags = writes(planned(&spec, Some(same)));
+    assert_eq!(tags.iter().map(|write| write.operation).collect::<Vec<_>>(), [Operation::TagResource], "no deployment");
+    for other in [json!({"enabled": false}), Value::Null] {
+        let writes = writes(planned(&spec, Some(shown(&other))));
+        assert_eq!(writes[0].operation, Operation::UpdateService, "{other}");
+    }
+}

@@ -1,0 +1,218 @@
+//! Rollouts of a service: how the operator follows them, and what it tells of them.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
+
+/// Who says how many tasks a service has.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+pub enum DesiredCountOwner {
+    /// The spec: another number in ECS is set back.
+    #[default]
+    Spec,
+    /// Whoever was last: a new number in the spec is sent once, and a change in ECS, as by Application Auto Scaling, stays.
+    External,
+}
+
+/// How the operator judges rollouts. None of this is sent to ECS.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutPolicy {
+    /// Seconds without progress after which a rollout counts as failed, as in a Deployment; default 600. It goes on in ECS all the
+    /// same. Bake time and pauses do not count.
+    #[schemars(range(min = 1))]
+    pub progress_deadline_seconds: Option<i32>,
+    /// Seconds that tasks of a service that was steady may be missing before it is Unavailable; default 60.
+    #[schemars(range(min = 0))]
+    pub unavailable_after_seconds: Option<i32>,
+}
+
+/// Where a rollout stands.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+pub enum RolloutPhase {
+    /// ECS has accepted it and not begun.
+    Pending,
+    /// Tasks are being replaced, or traffic shifts.
+    #[default]
+    InProgress,
+    /// Both revisions run for the bake time.
+    Baking,
+    /// A pause hook waits for the annotation `ecs-operator.dev/continueAt`.
+    AwaitingApproval,
+    /// ECS goes back to the revision before.
+    RollingBack,
+    /// The new revision runs, and nothing else does.
+    Succeeded,
+    /// ECS went back to the revision before.
+    RolledBack,
+    /// ECS gave up, and there was nothing to go back to or the way back failed.
+    Failed,
+    /// Somebody stopped it.
+    Stopped,
+    /// A newer rollout began before it ended.
+    Superseded,
+}
+
+impl RolloutPhase {
+    /// Whether nothing more is to come.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Succeeded | Self::RolledBack | Self::Failed | Self::Stopped | Self::Superseded)
+    }
+
+    /// Whether the new revision is not coming.
+    #[must_use]
+    pub fn is_failure(self) -> bool {
+        matches!(self, Self::RollingBack | Self::RolledBack | Self::Failed | Self::Stopped)
+    }
+}
+
+/// The rollout that is under way, or the last one.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutStatus {
+    /// Revision that it brings: `family:revision`.
+    pub revision: String,
+    /// Hash of what was asked for: the revision and the spec, less `desiredCount` and tags.
+    pub hash: String,
+    /// ID of the deployment, `ecs-svc/…`.
+    pub id: Option<String>,
+    /// ARN of the service deployment, where ECS tells.
+    pub service_deployment_arn: Option<String>,
+    /// ARN of the service revision that it brings, where ECS tells.
+    pub service_revision_arn: Option<String>,
+    /// ROLLING, BLUE_GREEN, LINEAR or CANARY.
+    pub strategy: Option<String>,
+    /// Where it stands.
+    pub phase: RolloutPhase,
+    /// Stage in the life cycle of a deployment, such as PRODUCTION_TRAFFIC_SHIFT.
+    pub lifecycle_stage: Option<String>,
+    /// The hook that waits for somebody.
+    pub hook: Option<HookStatus>,
+    /// Tasks that it wants.
+    pub requested_count: Option<i32>,
+    /// Tasks of it that run.
+    pub running_count: Option<i32>,
+    /// Tasks of it on their way to running.
+    pub pending_count: Option<i32>,
+    /// Tasks of it that could not start or failed their checks.
+    pub failed_count: Option<i32>,
+    /// Share of the wanted tasks that run.
+    pub percent: Option<i32>,
+    /// When it began.
+    pub started_at: Option<Time>,
+    /// When it was last seen to get further.
+    pub progressed_at: Option<Time>,
+    /// When it ended.
+    pub finished_at: Option<Time>,
+    /// Why it is in its phase, in AWS's words.
+    pub reason: Option<String>,
+}
+
+/// A life cycle hook that waits for somebody.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HookStatus {
+    /// ID of the hook.
+    pub id: String,
+    /// When ECS stops waiting and does what the hook says for that case.
+    pub expires_at: Option<Time>,
+}
+
+/// A rollout of the past.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutRecord {
+    /// Revision that it brought: `family:revision`.
+    pub revision: String,
+    /// Hash of what was asked for: the revision and the spec, less `desiredCount` and tags.
+    pub hash: String,
+    /// ID of the deployment, `ecs-svc/…`.
+    pub id: Option<String>,
+    /// What became of it.
+    pub result: RolloutPhase,
+    /// When it began.
+    pub started_at: Option<Time>,
+    /// How long it took, in seconds.
+    pub duration_seconds: Option<i64>,
+    /// Why, in AWS's words, where it did not succeed.
+    pub reason: Option<String>,
+}
+
+/// A deployment that ECS gave up.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FailedDeployment {
+    /// The task definition that was to run, as it was sent to ECS.
+    pub task_definition: String,
+    /// Hash of what was asked for, as in `rollout`; something else is a new attempt.
+    pub hash: String,
+    /// What became of it.
+    pub result: RolloutPhase,
+    /// What ECS said.
+    pub message: String,
+}
+
+/// A revision that a command put in the place of the one in the spec.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Rollback {
+    /// Revision that runs: `family:revision`.
+    pub revision: String,
+    /// Revision or task definition that the spec asks for.
+    pub instead_of: String,
+    /// Hash of what the spec asked for at that time, as in `rollout`; something else ends the rollback.
+    pub hash: String,
+}
+
+/// A command by annotation that was answered.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HandledCommand {
+    /// The annotation.
+    pub annotation: String,
+    /// Its value; the same value is not answered again.
+    pub value: String,
+    /// Why it was refused; absent when it was carried out.
+    pub refused: Option<String>,
+}
+
+/// A task that stopped for a reason that needs somebody. One of each reason is kept.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StoppedTask {
+    /// ID of the task.
+    pub task_id: String,
+    /// Revision of the task: `family:revision`.
+    pub revision: Option<String>,
+    /// Class of the reason, such as TaskImagePullFailed; the events carry the same.
+    pub reason: String,
+    /// The reason in AWS's words.
+    pub message: String,
+    /// Container that ended it.
+    pub container: Option<String>,
+    /// Exit code of that container.
+    pub exit_code: Option<i32>,
+    /// When it stopped.
+    pub stopped_at: Option<Time>,
+}
+
+/// An event of the service, as ECS tells it.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceEvent {
+    /// ID of the event.
+    pub id: String,
+    /// When it happened.
+    pub created_at: Option<Time>,
+    /// What happened, in AWS's words.
+    pub message: String,
+}

@@ -1,0 +1,100 @@
+//! The read calls that follow rollouts: service deployments, service revisions, and tasks that stopped.
+
+use std::fmt;
+use std::sync::Arc;
+
+use ecs_operator_crds::v1beta1::EcsService;
+use serde_json::{Value, json};
+
+use super::read::{arns, sort_out};
+use super::{Answer, Key, ServiceKey};
+use crate::aws::{Calls, Fault, Operation};
+
+/// ARN of a service deployment.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ServiceDeploymentKey(pub String);
+
+/// ARN of a service revision.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ServiceRevisionKey(pub String);
+
+/// The service whose tasks stopped.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StoppedTasksKey(pub ServiceKey);
+
+impl fmt::Display for ServiceDeploymentKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "service deployment {}", self.0)
+    }
+}
+
+impl fmt::Display for ServiceRevisionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "service revision {}", self.0)
+    }
+}
+
+impl fmt::Display for StoppedTasksKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "stopped tasks of {}", self.0)
+    }
+}
+
+impl Key for ServiceDeploymentKey {
+    type Object = EcsService;
+    const BATCH: usize = 20;
+
+    fn group(&self) -> &'static str {
+        ""
+    }
+
+    async fn read(calls: &Calls, keys: &[Self]) -> Vec<Result<Answer, Fault>> {
+        let arns: Vec<_> = keys.iter().map(|key| key.0.as_str()).collect();
+        let request = json!({"serviceDeploymentArns": arns});
+        let reply = calls.send(Operation::DescribeServiceDeployments, &request).await;
+        sort_out(Operation::DescribeServiceDeployments, reply, "serviceDeployments", "serviceDeploymentArn", &arns)
+    }
+}
+
+impl Key for ServiceRevisionKey {
+    type Object = EcsService;
+    const BATCH: usize = 20;
+
+    fn group(&self) -> &'static str {
+        ""
+    }
+
+    async fn read(calls: &Calls, keys: &[Self]) -> Vec<Result<Answer, Fault>> {
+        let arns: Vec<_> = keys.iter().map(|key| key.0.as_str()).collect();
+        let reply = calls.send(Operation::DescribeServiceRevisions, &json!({"serviceRevisionArns": arns})).await;
+        sort_out(Operation::DescribeServiceRevisions, reply, "serviceRevisions", "serviceRevisionArn", &arns)
+    }
+}
+
+/// How many stopped tasks of a service are looked at: the newest of a hundred tell the story.
+const STOPPED: usize = 100;
+
+/// Found is the list of tasks as DescribeTasks shows them; ECS forgets them after about an hour.
+impl Key for StoppedTasksKey {
+    type Object = EcsService;
+    const BATCH: usize = 1;
+
+    fn group(&self) -> &str {
+        &self.0.cluster
+    }
+
+    async fn read(calls: &Calls, keys: &[Self]) -> Vec<Result<Answer, Fault>> {
+        vec![stopped(calls, &keys[0].0).await.map(|tasks| Answer::Found(Arc::new(tasks)))]
+    }
+}
+
+async fn stopped(calls: &Calls, ServiceKey { cluster, name }: &ServiceKey) -> Result<Value, Fault> {
+    let request = json!({"cluster": cluster, "serviceName": name, "desiredStatus": "STOPPED", "maxResults": STOPPED});
+    let listed = calls.send(Operation::ListTasks, &request).await?;
+    let tasks: Vec<_> = arns(&listed, "taskArns").collect();
+    if tasks.is_empty() {
+        return Ok(json!([]));
+    }
+    let mut reply = calls.send(Operation::DescribeTasks, &json!({"cluster": cluster, "tasks": tasks})).await?;
+    Ok(reply["tasks"].take())
+}

@@ -1,0 +1,191 @@
+//! Commands by annotation: restart, rollback, continue, stop, abort. Pure.
+//!
+//! Each value of an annotation is answered once: carried out, found done already, or refused in words. The status remembers the
+//! value until the annotation goes or changes. Should that get lost after the call, ECS itself shows for each of them that it
+//! was done.
+
+use std::collections::BTreeMap;
+
+use ecs_operator_crds::v1beta1::EcsService;
+use ecs_operator_crds::v1beta1::service::{HandledCommand, Rollback, RolloutPhase};
+use ecs_operator_crds::{ABORT_AT, COMMANDS, CONTINUE_AT, RESTARTED_AT, ROLLBACK_TO, STOP_AT};
+use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt;
+use serde_json::json;
+
+use super::deployment::ServiceDeployment;
+use super::rollout::asked_for;
+use super::{ObservedService, Service};
+use crate::aws::{Operation, name_in, time};
+use crate::reconcile::plan::Write;
+use crate::reconcile::references::Resolved;
+
+/// Commands that this pass carried out: annotation and value.
+pub type CarriedOut = BTreeMap<&'static str, String>;
+
+/// A command that the status has not answered yet.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Command {
+    /// The annotation.
+    pub annotation: &'static str,
+    /// Its value.
+    pub value: String,
+    /// What to do about it.
+    pub answer: Answer,
+}
+
+impl Command {
+    /// What is to be sent, if anything.
+    pub(super) fn write(&self) -> Option<&Write> {
+        match &self.answer {
+            Answer::Send(write) => Some(write),
+            Answer::Done | Answer::Refuse(_) => None,
+        }
+    }
+}
+
+/// What to do about a command.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Answer {
+    /// Send this.
+    Send(Write),
+    /// Nothing: it was done.
+    Done,
+    /// Nothing: it cannot be done, and why.
+    Refuse(String),
+}
+
+/// The commands that wait for an answer, in the order in which they are given one.
+pub(super) fn pending(object: &EcsService, observed: &ObservedService) -> Vec<Command> {
+    let handled = object.status.as_ref().and_then(|status| status.handled_commands.as_deref()).unwrap_or_default();
+    let is_handled =
+        |annotation: &str, value: &str| handled.iter().any(|handled| handled.annotation == annotation && handled.value == value);
+    let mut commands = Vec::new();
+    for annotation in COMMANDS {
+        let Some(value) = object.annotations().get(annotation) else { continue };
+        if !is_handled(annotation, value) {
+            let done = observed.carried_out.get(annotation) == Some(value);
+            let answer = if done { Answer::Done } else { answer(object, observed, annotation, value) };
+            commands.push(Command { annotation, value: value.clone(), answer });
+        }
+    }
+    commands
+}
+
+/// Which commands the status remembers after a pass: those whose annotation still stands.
+pub(super) fn handled(object: &EcsService, observed: Option<&ObservedService>) -> Option<Vec<HandledCommand>> {
+    let known = object.status.as_ref().and_then(|status| status.handled_commands.clone()).unwrap_or_default();
+    let stands = |handled: &HandledCommand| object.annotations().get(&handled.annotation) == Some(&handled.value);
+    let mut handled: Vec<_> = known.into_iter().filter(stands).collect();
+    for Command { annotation, value, answer } in observed.map(|observed| pending(object, observed)).unwrap_or_default() {
+        let refused = match answer {
+            Answer::Send(_) => continue,
+            Answer::Done => None,
+            Answer::Refuse(why) => Some(why),
+        };
+        handled.push(HandledCommand { annotation: annotation.to_owned(), value, refused });
+    }
+    handled.sort_by(|a, b| a.annotation.cmp(&b.annotation));
+    Some(handled).filter(|handled| !handled.is_empty())
+}
+
+/// The command that `write` carries out, if it is one.
+pub(super) fn carried_out_by(object: &EcsService, observed: &ObservedService, write: &Write) -> Option<(&'static str, String)> {
+    let mut commands = pending(object, observed).into_iter();
+    // A restart rides along with whatever else an UpdateService changes.
+    let restarts = |command: &Command| command.annotation == RESTARTED_AT && write.request["forceNewDeployment"] == true;
+    commands
+        .find(|command| matches!(&command.answer, Answer::Send(sent) if sent == write || restarts(command)))
+        .map(|command| (command.annotation, command.value))
+}
+
+/// The rollback by command that is in force, given the task definition that the spec asks for.
+pub(super) fn rollback(object: &EcsService, observed: &ObservedService) -> Option<Rollback> {
+    let Resolved::To(wanted) = &observed.task_definition else { return None };
+    let hash = asked_for(object, wanted);
+    let done = |command: &Command| command.annotation == ROLLBACK_TO && command.answer == Answer::Done;
+    if let Some(command) = pending(object, observed).into_iter().find(done) {
+        return Some(Rollback { revision: command.value, instead_of: name_in(wanted).to_owned(), hash });
+    }
+    let known = object.status.as_ref()?.rollback.clone()?;
+    let asked = object.annotations().get(ROLLBACK_TO) == Some(&known.revision);
+    (asked && known.hash == hash).then_some(known)
+}
+
+fn answer(object: &EcsService, observed: &ObservedService, annotation: &str, value: &str) -> Answer {
+    let Some(service) = &observed.service else {
+        return Answer::Refuse(format!("{annotation}: there is no service in ECS yet"));
+    };
+    if annotation == ROLLBACK_TO {
+        return roll_back(object, observed, service, value);
+    }
+    let Ok(at) = value.parse::<Timestamp>() else {
+        return Answer::Refuse(format!("{annotation}: {value:?} is no time, write one such as 2026-01-31T12:00:00Z"));
+    };
+    match annotation {
+        RESTARTED_AT => restart(observed, service, at, value),
+        CONTINUE_AT => go_on(observed),
+        STOP_AT => stop(observed, at, STOP_AT, "ROLLBACK", "Stopped the deployment of"),
+        ABORT_AT => stop(observed, at, ABORT_AT, "ABORT", "Aborted the deployment of"),
+        _ => Answer::Refuse(format!("{annotation} is no command")),
+    }
+}
+
+fn restart(observed: &ObservedService, service: &Service, at: Timestamp, value: &str) -> Answer {
+    let began = service.primary().and_then(|primary| primary.created_at.as_ref()).and_then(time);
+    if began.is_some_and(|began| began >= at) {
+        return Answer::Done;
+    }
+    let key = &observed.key;
+    let request = json!({"cluster": key.cluster, "service": key.name, "forceNewDeployment": true});
+    let note = format!("Restarted {key}, as asked for at {value}");
+    Answer::Send(Write { operation: Operation::UpdateService, request, note })
+}
+
+fn roll_back(object: &EcsService, observed: &ObservedService, service: &Service, revision: &str) -> Answer {
+    let refuse = |why: String| Answer::Refuse(format!("{ROLLBACK_TO}: {why}"));
+    let history = object.status.as_ref().and_then(|status| status.rollout_history.as_deref()).unwrap_or_default();
+    if !history.iter().any(|rollout| rollout.revision == revision) {
+        let known: Vec<_> = history.iter().map(|rollout| rollout.revision.as_str()).collect();
+        return refuse(format!("{revision:?} is no revision of status.rolloutHistory, which has [{}]", known.join(", ")));
+    }
+    if service.task_definition.as_deref().map(name_in) == Some(revision) {
+        return Answer::Done;
+    }
+    match observed.rollback_target {
+        Some(true) => {
+            let key = &observed.key;
+            let request = json!({"cluster": key.cluster, "service": key.name, "taskDefinition": revision});
+            let note = format!("Rolled {key} back to {revision}, as asked for");
+            Answer::Send(Write { operation: Operation::UpdateService, request, note })
+        }
+        _ => refuse(format!("{revision} is INACTIVE or gone in ECS; choose another revision")),
+    }
+}
+
+fn go_on(observed: &ObservedService) -> Answer {
+    let waiting = observed.deployment.as_ref().and_then(|deployment| Some((deployment, deployment.hook.as_ref()?)));
+    let Some((ServiceDeployment { arn, revision, .. }, hook)) = waiting else {
+        return Answer::Refuse(format!("{CONTINUE_AT}: no deployment waits at a pause hook"));
+    };
+    let request = json!({"serviceDeploymentArn": arn, "hookId": hook.id, "action": "CONTINUE"});
+    let note = format!("Continued the deployment of {} after its pause", revision.as_deref().unwrap_or(&observed.key.name));
+    Answer::Send(Write { operation: Operation::ContinueServiceDeployment, request, note })
+}
+
+fn stop(observed: &ObservedService, at: Timestamp, annotation: &str, stop_type: &str, what: &str) -> Answer {
+    let Some(deployment) = &observed.deployment else {
+        return Answer::Refuse(format!("{annotation}: ECS shows no service deployment that could be stopped"));
+    };
+    // Whoever asked has what they want.
+    let ended_since = deployment.finished_at.as_ref().is_some_and(|finished| finished.0 >= at);
+    if deployment.phase == RolloutPhase::RollingBack || (deployment.phase.is_failure() && ended_since) {
+        return Answer::Done;
+    }
+    if deployment.phase.is_final() {
+        return Answer::Refuse(format!("{annotation}: no deployment is under way"));
+    }
+    let request = json!({"serviceDeploymentArn": deployment.arn, "stopType": stop_type});
+    let note = format!("{what} {}", deployment.revision.as_deref().unwrap_or(&observed.key.name));
+    Answer::Send(Write { operation: Operation::StopServiceDeployment, request, note })
+}

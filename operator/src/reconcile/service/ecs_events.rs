@@ -1,0 +1,49 @@
+//! The events of a service in ECS: which of them are new. Pure.
+
+use ecs_operator_crds::v1beta1::EcsService;
+use ecs_operator_crds::v1beta1::service::ServiceEvent;
+use serde_json::Value;
+
+use super::Service;
+use crate::aws::time;
+use crate::k8s::conditions::{cut, whole_seconds};
+
+/// How many events the status keeps.
+const KEPT: usize = 10;
+
+/// Longest message that is kept, in bytes.
+const LONGEST: usize = 512;
+
+/// The events that the status keeps after a look, the newest first. What is repeated, as the steady state every six hours, is
+/// no news; neither is what happened before the object was there, as with a service that was adopted.
+pub(super) fn merged(object: &EcsService, service: &Service) -> Option<Vec<ServiceEvent>> {
+    let known = object.status.as_ref().and_then(|status| status.events.clone()).unwrap_or_default();
+    let newest = known.first();
+    let created = object.metadata.creation_timestamp.as_ref().map(|created| created.0.as_second());
+    let is_ours = |event: &ServiceEvent| event.created_at.as_ref().map(|at| at.0.as_second()) >= created;
+    let listed = service.json["events"].as_array().into_iter().flatten().filter_map(read);
+    // ECS lists the newest first.
+    let mut new: Vec<_> = listed.take_while(|event| newest.is_none_or(|newest| newest.id != event.id)).filter(is_ours).collect();
+    if newest.is_some_and(|newest| new.iter().all(|event| event.message == newest.message)) {
+        new.clear();
+    }
+    new.extend(known);
+    new.truncate(KEPT);
+    Some(new).filter(|events| !events.is_empty())
+}
+
+/// Whether an event tells of trouble: ECS does not say so itself.
+pub(super) fn is_trouble(message: &str) -> bool {
+    let message = message.to_lowercase();
+    ["unable", "unhealthy", "failed", "failure", "error", "insufficient", "circuit breaker", "rolled back", "rolling back"]
+        .iter()
+        .any(|word| message.contains(word))
+}
+
+fn read(event: &Value) -> Option<ServiceEvent> {
+    Some(ServiceEvent {
+        id: event["id"].as_str()?.to_owned(),
+        created_at: time(&event["createdAt"]).map(whole_seconds),
+        message: cut(event["message"].as_str()?.to_owned(), LONGEST),
+    })
+}

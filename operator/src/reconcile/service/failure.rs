@@ -1,0 +1,91 @@
+//! Deployments that ECS gave up: what it went back from must not be sent again. Without this, ECS and the operator would fight
+//! for ever. It is tried again when spec or revision change, or when somebody restarts. Pure.
+
+use ecs_operator_crds::condition::Reason;
+use ecs_operator_crds::v1beta1::EcsService;
+use ecs_operator_crds::v1beta1::service::{FailedDeployment, RolloutPhase, StoppedTask};
+
+use super::rollout::asked_for;
+use super::tasks;
+use super::update::is_same_task_definition;
+use super::verdict::hint;
+use super::{ObservedService, Service};
+use crate::aws::name_in;
+
+/// The deployment of `wanted` that ECS gave up, where what would have to be sent is just that once more.
+pub(super) fn given_up(
+    object: &EcsService,
+    observed: &ObservedService,
+    service: &Service,
+    wanted: &str,
+) -> Option<FailedDeployment> {
+    let hash = asked_for(object, wanted);
+    let known = object.status.as_ref().and_then(|status| status.failed_deployment.as_ref());
+    if let Some(known) = known.filter(|known| known.hash == hash) {
+        return Some(known.clone());
+    }
+    let (result, why) =
+        told_by_deployment(object, observed, service, wanted).or_else(|| told_by_service(object, service, wanted))?;
+    let (revision, runs) = (name_in(wanted), service.task_definition.as_deref().map(name_in).unwrap_or_default());
+    let why = why.trim_end_matches('.');
+    let what = match result {
+        RolloutPhase::Stopped => format!("was stopped: {why}; ECS runs {runs}"),
+        RolloutPhase::Failed => format!("failed: {why}; ECS runs {runs}"),
+        _ => format!("failed, and ECS went back to {runs}: {why}"),
+    };
+    let hint = hint(&tasks::merged(known_tasks(object), &observed.stopped), revision);
+    let message =
+        format!("The deployment of {revision} {what}{hint}. Change the task definition or the service, or restart, to try again");
+    Some(FailedDeployment { task_definition: wanted.to_owned(), hash, result, message })
+}
+
+/// The condition reason of a deployment that ended like this.
+pub(super) fn reason(result: RolloutPhase) -> Reason {
+    match result {
+        RolloutPhase::Stopped => Reason::DeploymentStopped,
+        RolloutPhase::Failed => Reason::DeploymentFailed,
+        _ => Reason::DeploymentRolledBack,
+    }
+}
+
+fn known_tasks(object: &EcsService) -> &[StoppedTask] {
+    object.status.as_ref().and_then(|status| status.stopped_tasks.as_deref()).unwrap_or_default()
+}
+
+/// What the service deployment says, where ECS tells of it and of the revision that it was to bring.
+fn told_by_deployment(
+    object: &EcsService,
+    observed: &ObservedService,
+    service: &Service,
+    wanted: &str,
+) -> Option<(RolloutPhase, String)> {
+    let deployment = observed.deployment.as_ref().filter(|deployment| deployment.phase.is_failure())?;
+    let concerned = deployment.revision.as_deref().is_some_and(|revision| is_same_task_definition(wanted, Some(revision)));
+    // Another revision runs than the one that failed: it is plain what ECS went back from. Else it must have been this spec.
+    let plain = !is_same_task_definition(wanted, service.task_definition.as_deref());
+    let why = deployment.reason.clone().unwrap_or_else(|| "ECS gives no reason".to_owned());
+    (concerned && (plain || was_sent(object, wanted))).then_some((deployment.phase, why))
+}
+
+/// What the deployments of the service say.
+fn told_by_service(object: &EcsService, service: &Service, wanted: &str) -> Option<(RolloutPhase, String)> {
+    if !was_sent(object, wanted) {
+        return None;
+    }
+    let runs = service.task_definition.as_deref();
+    let failed = service.deployments.iter().find(|deployment| {
+        !is_same_task_definition(wanted, runs)
+            && is_same_task_definition(wanted, deployment.task_definition.as_deref())
+            && deployment.rollout_state.as_deref() == Some("FAILED")
+    });
+    let going_back = |reason: &&str| reason.to_lowercase().contains("rolling back");
+    let reason = service.primary().and_then(|primary| primary.rollout_state_reason.as_deref()).filter(going_back);
+    let reason = reason.or_else(|| failed.and_then(|failed| failed.rollout_state_reason.as_deref()))?;
+    Some((RolloutPhase::RolledBack, reason.to_owned()))
+}
+
+/// Whether all of it had been sent, for this very spec and revision. Else it is new, whatever ECS is going back from.
+fn was_sent(object: &EcsService, wanted: &str) -> bool {
+    let rollout = object.status.as_ref().and_then(|status| status.rollout.as_ref());
+    rollout.is_some_and(|rollout| rollout.hash == asked_for(object, wanted))
+}

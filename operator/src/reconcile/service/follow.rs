@@ -1,0 +1,129 @@
+//! First door of EcsService, second half: what DescribeServices does not show of a rollout. Read only while there is something
+//! to follow.
+
+use std::time::{Duration, Instant};
+
+use ecs_operator_crds::ROLLBACK_TO;
+use ecs_operator_crds::v1beta1::EcsService;
+use ecs_operator_crds::v1beta1::service::RolloutPhase;
+use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt;
+use serde_json::Value;
+
+use super::deployment::ServiceDeployment;
+use super::{ObservedService, Service, tasks};
+use crate::aws::observer::{Answer, ServiceDeploymentKey, ServiceRevisionKey, StoppedTasksKey, TaskDefinitionKey};
+use crate::aws::{Fault, Freshness, time};
+use crate::reconcile::Context;
+
+/// How often stopped tasks are looked at while a rollout is slow and ECS counts no failures.
+const SLOW: Duration = Duration::from_secs(60);
+
+/// Adds what there is to know of the rollout to what is known of the service.
+pub(super) async fn follow(object: &EcsService, context: &Context, observed: ObservedService) -> Result<ObservedService, Fault> {
+    let Some(service) = &observed.service else { return Ok(observed) };
+    let deployment = deployment(object, context, service, observed.at).await?;
+    let observed = ObservedService { deployment, ..observed };
+    let stopped = stopped(object, context, &observed).await;
+    Ok(ObservedService { stopped, ..observed })
+}
+
+/// Whether the revision that the rollback command asks for is ACTIVE.
+pub(super) async fn rollback_target(object: &EcsService, context: &Context) -> Result<Option<bool>, Fault> {
+    let handled = object.status.as_ref().and_then(|status| status.handled_commands.as_deref()).unwrap_or_default();
+    let asked = object.annotations().get(ROLLBACK_TO);
+    let asked =
+        asked.filter(|revision| !handled.iter().any(|handled| handled.annotation == ROLLBACK_TO && handled.value == **revision));
+    // Nonsense is refused without asking anybody.
+    let known = |revision: &&String| {
+        let history = object.status.as_ref().and_then(|status| status.rollout_history.as_deref()).unwrap_or_default();
+        history.iter().any(|rollout| rollout.revision == **revision)
+    };
+    let Some(revision) = asked.filter(known) else { return Ok(None) };
+    let key = TaskDefinitionKey(revision.clone());
+    let seen = context.aws.observer.task_definitions().get(key, Freshness::Since(Instant::now())).await?;
+    Ok(Some(matches!(seen.answer, Answer::Found(_))))
+}
+
+/// The service deployment that ECS names, or the last one that we know to be unfinished.
+async fn deployment(
+    object: &EcsService,
+    context: &Context,
+    service: &Service,
+    at: Instant,
+) -> Result<Option<ServiceDeployment>, Fault> {
+    let rollout = object.status.as_ref().and_then(|status| status.rollout.as_ref());
+    let known = rollout.and_then(|rollout| rollout.service_deployment_arn.clone());
+    let Some(arn) = service.current_service_deployment.clone().or(known) else { return Ok(None) };
+    let remembered = rollout.and_then(ServiceDeployment::remembered).filter(|remembered| remembered.arn == arn);
+    if remembered.is_some() {
+        // It has ended, and never changes any more.
+        return Ok(remembered);
+    }
+    let seen = context.aws.observer.service_deployments().get(ServiceDeploymentKey(arn), Freshness::Since(at)).await?;
+    let Answer::Found(json) = seen.answer else { return Ok(None) };
+    let revision = match json["targetServiceRevision"]["arn"].as_str() {
+        Some(arn) => {
+            context.aws.observer.service_revisions().get(ServiceRevisionKey(arn.to_owned()), Freshness::Any).await?.answer
+        }
+        None => Answer::Missing,
+    };
+    let revision = if let Answer::Found(revision) = &revision { Some(&**revision) } else { None };
+    Ok(Some(ServiceDeployment::read(&json, revision)))
+}
+
+/// The tasks that stopped, where it looks as if that mattered. They explain; without the right to list them, there is no
+/// explanation, and all else goes on.
+async fn stopped(
+    object: &EcsService,
+    context: &Context,
+    observed: &ObservedService,
+) -> Vec<ecs_operator_crds::v1beta1::service::StoppedTask> {
+    let Some(since) = observed.service.as_ref().and_then(|service| wanted(object, observed, service)) else { return Vec::new() };
+    let key = StoppedTasksKey(observed.key.clone());
+    match context.aws.observer.stopped_tasks().get(key, Freshness::Since(since)).await {
+        Ok(seen) => {
+            if let Answer::Found(tasks) = seen.answer {
+                tasks::troubled(&since_rollout(object, &tasks))
+            } else {
+                Vec::new()
+            }
+        }
+        Err(fault) => {
+            tracing::warn!(service = %observed.key, %fault, "cannot look at stopped tasks");
+            Vec::new()
+        }
+    }
+}
+
+/// Those of `tasks` that stopped since the rollout began: what went before was told of then.
+fn since_rollout(object: &EcsService, tasks: &Value) -> Value {
+    let rollout = object.status.as_ref().and_then(|status| status.rollout.as_ref());
+    let began = rollout.and_then(|rollout| rollout.started_at.as_ref()).map(|began| began.0.as_second());
+    let later = |task: &&Value| time(&task["stoppedAt"]).map(Timestamp::as_second) >= began;
+    tasks.as_array().into_iter().flatten().filter(later).cloned().collect()
+}
+
+/// How fresh a look at the stopped tasks has to be; `None` where none is needed.
+fn wanted(object: &EcsService, observed: &ObservedService, service: &Service) -> Option<Instant> {
+    let status = object.status.as_ref()?;
+    let rollout = status.rollout.as_ref()?;
+    let failures: i32 = service.deployments.iter().filter_map(|deployment| deployment.failed_tasks).sum();
+    let told = status.stopped_tasks.is_some();
+    let more = failures > rollout.failed_count.unwrap_or_default();
+    let given_up = observed.deployment.as_ref().is_some_and(|deployment| deployment.phase.is_failure())
+        || service.deployments.iter().any(|deployment| deployment.rollout_state.as_deref() == Some("FAILED"));
+    let fewer = service.running_count < service.desired_count;
+    let lost = rollout.phase == RolloutPhase::Succeeded && fewer && Some(service.running_count) < status.running_count;
+    if more || (given_up && !told) || lost {
+        return Some(observed.at);
+    }
+    let slow = !rollout.phase.is_final() && fewer && began_before(service, SLOW);
+    slow.then(|| Instant::now().checked_sub(SLOW)).flatten()
+}
+
+fn began_before(service: &Service, age: Duration) -> bool {
+    let began = service.primary().and_then(|primary| primary.created_at.as_ref()).and_then(time);
+    let age = i64::try_from(age.as_secs()).unwrap_or(i64::MAX);
+    began.is_some_and(|began| Timestamp::now().as_second() - began.as_second() > age)
+}

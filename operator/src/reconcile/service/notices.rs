@@ -1,0 +1,75 @@
+//! What is worth an event in the life of a service, found by comparing two statuses, so that everything is told once. Pure.
+
+use ecs_operator_crds::condition::Reason;
+use ecs_operator_crds::v1beta1::EcsServiceStatus;
+use ecs_operator_crds::v1beta1::service::{RolloutPhase, RolloutStatus};
+
+use super::ecs_events::is_trouble;
+use super::tasks::told;
+use crate::k8s::events::Notice;
+
+pub(super) fn notices(before: &EcsServiceStatus, after: &EcsServiceStatus) -> Vec<Notice> {
+    let mut notices = Vec::new();
+    notices.extend(ecs_events(before, after));
+    notices.extend(stopped_tasks(before, after));
+    notices.extend(rollout(before, after));
+    notices.extend(commands(before, after));
+    notices
+}
+
+/// A rollout that begins, gets into another phase, or succeeds. One that fails turns Ready bad, which is told with its reasons.
+fn rollout(before: &EcsServiceStatus, after: &EcsServiceStatus) -> Option<Notice> {
+    let now = after.rollout.as_ref()?;
+    let known = before.rollout.as_ref().filter(|known| is_same(known, now));
+    if known.is_some_and(|known| known.phase == now.phase) {
+        return None;
+    }
+    let RolloutStatus { revision, strategy, .. } = now;
+    let (reason, note) = match now.phase {
+        // From a later phase it comes back to this one between steps, which is no news.
+        RolloutPhase::Pending | RolloutPhase::InProgress if known.is_none() => {
+            let strategy = strategy.as_deref().unwrap_or("ROLLING");
+            (Reason::Progressing, format!("Deploying {revision} ({strategy})"))
+        }
+        RolloutPhase::Baking => (Reason::Baking, format!("{revision} is in its bake time")),
+        RolloutPhase::AwaitingApproval => {
+            let hook = now.hook.as_ref().map(|hook| hook.id.as_str()).unwrap_or_default();
+            let stage = now.lifecycle_stage.as_deref().unwrap_or_default();
+            (Reason::AwaitingApproval, format!("The deployment of {revision} waits at {stage} for somebody (hook {hook})"))
+        }
+        RolloutPhase::Succeeded => {
+            let seconds = now.started_at.as_ref().zip(now.finished_at.as_ref());
+            let seconds = seconds.map(|(started, finished)| finished.0.as_second() - started.0.as_second());
+            let took = seconds.map(|seconds| format!(" after {} s", seconds.max(0))).unwrap_or_default();
+            (Reason::Succeeded, format!("{revision} runs and nothing else does{took}"))
+        }
+        _ => return None,
+    };
+    Some(Notice::new(false, reason.as_str(), note))
+}
+
+fn is_same(one: &RolloutStatus, other: &RolloutStatus) -> bool {
+    one.started_at == other.started_at && one.revision == other.revision
+}
+
+fn stopped_tasks(before: &EcsServiceStatus, after: &EcsServiceStatus) -> Vec<Notice> {
+    let known = before.stopped_tasks.as_deref().unwrap_or_default();
+    let new = after.stopped_tasks.iter().flatten().filter(|task| !known.contains(task));
+    new.map(|task| Notice::new(true, &task.reason, told(task))).collect()
+}
+
+/// What ECS itself told of the service, the oldest first.
+fn ecs_events(before: &EcsServiceStatus, after: &EcsServiceStatus) -> Vec<Notice> {
+    let known = before.events.as_deref().unwrap_or_default();
+    let new = after.events.iter().flatten().filter(|event| !known.contains(event));
+    let mut notices: Vec<_> =
+        new.map(|event| Notice::new(is_trouble(&event.message), Reason::ServiceEvent.as_str(), event.message.clone())).collect();
+    notices.reverse();
+    notices
+}
+
+fn commands(before: &EcsServiceStatus, after: &EcsServiceStatus) -> Vec<Notice> {
+    let known = before.handled_commands.as_deref().unwrap_or_default();
+    let new = after.handled_commands.iter().flatten().filter(|command| !known.contains(command));
+    new.filter_map(|command| Some(Notice::new(true, Reason::CommandRefused.as_str(), command.refused.clone()?))).collect()
+}

@@ -1,0 +1,235 @@
+//! Follows the rollout of a service: which deployment it is, where it stands, and what became of those before it. Pure.
+//!
+//! Where ECS tells of service deployments, they are what is followed; else the PRIMARY deployment is.
+
+use ecs_operator_crds::v1beta1::EcsService;
+use ecs_operator_crds::v1beta1::service::{RolloutPhase, RolloutRecord, RolloutStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+use serde_json::json;
+
+use super::deployment::ServiceDeployment;
+use super::update::is_same_task_definition;
+use super::{Deployment, OWN_MEMBERS, ObservedService, Service};
+use crate::aws::{name_in, time};
+use crate::k8s::conditions::whole_seconds;
+use crate::reconcile::plan::{hash, request};
+
+/// How many rollouts of the past the status keeps.
+const HISTORY: usize = 5;
+
+/// Hash of what is asked for: the task definition and the spec, less what changes without a rollout. A number of tasks that
+/// an autoscaler changes makes no new attempt.
+pub(super) fn asked_for(object: &EcsService, task_definition: &str) -> String {
+    let mut spec = request(&object.spec, OWN_MEMBERS);
+    for member in ["desiredCount", "tags", "taskDefinition"] {
+        spec.remove(member);
+    }
+    hash(&json!([name_in(task_definition), spec]))
+}
+
+/// How what AWS holds stands to what the spec asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It is that.
+    InSync,
+    /// ECS went back from it.
+    GoneBack,
+    /// It is something else.
+    Other,
+}
+
+/// The rollout after a look, and those before it.
+pub(super) fn track(
+    object: &EcsService,
+    observed: &ObservedService,
+    standing: Standing,
+    now: Timestamp,
+) -> (Option<RolloutStatus>, Option<Vec<RolloutRecord>>) {
+    let status = object.status.clone().unwrap_or_default();
+    let (before, history) = (status.rollout, status.rollout_history);
+    let service = observed.service.as_ref().filter(|service| service.status == "ACTIVE");
+    let Some((service, seen)) = service.and_then(|service| Some((service, seen(object, service, observed.deployment.as_ref())?)))
+    else {
+        return (before, history);
+    };
+    match before {
+        Some(before) if is_same(&before, &seen) => {
+            let hash = if standing == Standing::InSync { seen.hash.clone() } else { before.hash.clone() };
+            (Some(RolloutStatus { hash, ..advanced(before, seen, now) }), history)
+        }
+        // Without service deployments, what ECS went back to looks like a deployment of its own.
+        Some(before) if seen.service_deployment_arn.is_none() && is_way_back(standing, &before, &seen, history.as_deref()) => {
+            let seen = on_the_way_back(&before, service);
+            (Some(advanced(before, seen, now)), history)
+        }
+        Some(before) => (Some(begun(seen, now)), Some(with_record(history, before, now))),
+        None => (Some(begun(seen, now)), history),
+    }
+}
+
+/// What ECS shows now, as if it had just begun.
+fn seen(object: &EcsService, service: &Service, deployment: Option<&ServiceDeployment>) -> Option<RolloutStatus> {
+    let primary = service.primary();
+    // A reply may lag behind: a new PRIMARY deployment beside one that has succeeded is the next.
+    let lags = |deployment: &&ServiceDeployment| {
+        deployment.phase == RolloutPhase::Succeeded
+            && primary.is_some_and(|primary| primary.rollout_state.as_deref() == Some("IN_PROGRESS"))
+    };
+    let mut seen = match deployment.filter(|deployment| !lags(deployment)) {
+        Some(deployment) => of_service_deployment(service, deployment),
+        None => of_primary(service, primary?),
+    };
+    seen.hash = asked_for(object, &seen.revision);
+    let strategy = service.json["deploymentConfiguration"]["strategy"].as_str().unwrap_or("ROLLING");
+    seen.strategy = Some(strategy.to_owned());
+    seen.percent = percent(&seen);
+    Some(seen)
+}
+
+fn of_service_deployment(service: &Service, deployment: &ServiceDeployment) -> RolloutStatus {
+    let running = service.task_definition.as_deref().map(|arn| name_in(arn).to_owned());
+    let revision = deployment.revision.clone().or(running).unwrap_or_default();
+    let listed = service.deployments.iter().find(|listed| is_same_task_definition(&revision, listed.task_definition.as_deref()));
+    let [requested_count, running_count, pending_count] = deployment.counts;
+    RolloutStatus {
+        id: listed.and_then(|listed| listed.id.clone()),
+        service_deployment_arn: Some(deployment.arn.clone()),
+        service_revision_arn: deployment.service_revision.clone(),
+        phase: deployment.phase,
+        lifecycle_stage: deployment.stage.clone(),
+        hook: deployment.hook.clone(),
+        requested_count,
+        running_count,
+        pending_count,
+        failed_count: deployment.failures.or_else(|| listed.and_then(|listed| listed.failed_tasks)),
+        started_at: deployment.started_at.clone(),
+        finished_at: deployment.finished_at.clone(),
+        reason: deployment.reason.clone(),
+        revision,
+        ..RolloutStatus::default()
+    }
+}
+
+fn of_primary(service: &Service, primary: &Deployment) -> RolloutStatus {
+    let alone = service.deployments.iter().filter(|deployment| !is_over(deployment)).count() <= 1;
+    let counts_met = primary.running_count >= primary.desired_count && primary.pending_count.unwrap_or_default() == 0;
+    let phase = match primary.rollout_state.as_deref() {
+        Some("FAILED") => RolloutPhase::Failed,
+        // The state alone is not trusted: some servers say COMPLETED with nothing running.
+        None | Some("COMPLETED") if alone && counts_met => RolloutPhase::Succeeded,
+        _ => RolloutPhase::InProgress,
+    };
+    of_deployment(primary, phase)
+}
+
+fn of_deployment(deployment: &Deployment, phase: RolloutPhase) -> RolloutStatus {
+    RolloutStatus {
+        revision: deployment.task_definition.as_deref().map(name_in).unwrap_or_default().to_owned(),
+        id: deployment.id.clone(),
+        phase,
+        requested_count: deployment.desired_count,
+        running_count: deployment.running_count,
+        pending_count: deployment.pending_count,
+        failed_count: deployment.failed_tasks,
+        started_at: deployment.created_at.as_ref().and_then(time).map(whole_seconds),
+        reason: deployment.rollout_state_reason.clone().filter(|reason| !reason.is_empty()),
+        ..RolloutStatus::default()
+    }
+}
+
+/// Whether what ECS shows is what it went back to, and no new rollout.
+fn is_way_back(standing: Standing, before: &RolloutStatus, seen: &RolloutStatus, history: Option<&[RolloutRecord]>) -> bool {
+    let known = history.unwrap_or_default().iter().any(|record| record.id.is_some() && record.id == seen.id);
+    match standing {
+        Standing::InSync => false,
+        Standing::GoneBack => true,
+        // While something is in the way of the next attempt.
+        Standing::Other => before.phase.is_failure() && known,
+    }
+}
+
+/// Of the deployment that ECS goes back from, what is still listed.
+fn on_the_way_back(before: &RolloutStatus, service: &Service) -> RolloutStatus {
+    let on_the_way = service.primary().is_some_and(|primary| primary.rollout_state.as_deref() == Some("IN_PROGRESS"));
+    let phase = if on_the_way { RolloutPhase::RollingBack } else { RolloutPhase::RolledBack };
+    let listed = service.deployments.iter().find(|listed| listed.id.is_some() && listed.id == before.id);
+    let mut seen = listed.map_or_else(|| before.clone(), |listed| of_deployment(listed, phase));
+    seen.phase = phase;
+    seen.strategy.clone_from(&before.strategy);
+    seen.percent = percent(&seen);
+    seen
+}
+
+/// Whether a deployment is only still listed: replaced, or failed and without tasks.
+pub(super) fn is_over(deployment: &Deployment) -> bool {
+    let tasks = deployment.running_count.unwrap_or_default() + deployment.pending_count.unwrap_or_default();
+    deployment.status.as_deref() == Some("INACTIVE")
+        || (deployment.status.as_deref() == Some("ACTIVE") && deployment.rollout_state.as_deref() == Some("FAILED") && tasks == 0)
+}
+
+fn is_same(before: &RolloutStatus, seen: &RolloutStatus) -> bool {
+    match (&before.service_deployment_arn, &seen.service_deployment_arn) {
+        (Some(before), Some(seen)) => before == seen,
+        // It may take a while until ECS tells of the service deployment.
+        _ => before.id.is_some() && before.id == seen.id && before.revision == seen.revision,
+    }
+}
+
+fn percent(rollout: &RolloutStatus) -> Option<i32> {
+    if rollout.phase == RolloutPhase::Succeeded {
+        return Some(100);
+    }
+    let (requested, running) = (rollout.requested_count?, rollout.running_count?);
+    Some(if requested <= 0 { 100 } else { (running * 100 / requested).clamp(0, 100) })
+}
+
+fn begun(mut seen: RolloutStatus, now: Timestamp) -> RolloutStatus {
+    seen.started_at.get_or_insert_with(|| whole_seconds(now));
+    seen.progressed_at = Some(whole_seconds(now));
+    if seen.phase.is_final() {
+        seen.finished_at.get_or_insert_with(|| whole_seconds(now));
+    }
+    seen
+}
+
+/// The same rollout at a later look.
+fn advanced(before: RolloutStatus, mut seen: RolloutStatus, now: Timestamp) -> RolloutStatus {
+    // What has succeeded has succeeded: tasks that are lost later make no new rollout.
+    if before.phase == RolloutPhase::Succeeded && !seen.phase.is_failure() {
+        seen.phase = RolloutPhase::Succeeded;
+        seen.percent = Some(100);
+    }
+    let further = seen.phase != before.phase
+        || seen.lifecycle_stage != before.lifecycle_stage
+        || (!seen.phase.is_final() && seen.running_count > before.running_count);
+    seen.progressed_at = if further { Some(whole_seconds(now)) } else { before.progressed_at };
+    seen.started_at = before.started_at.or(seen.started_at);
+    seen.finished_at = match (seen.phase.is_final(), before.phase.is_final()) {
+        (false, _) => None,
+        (true, true) => before.finished_at.or(seen.finished_at),
+        (true, false) => seen.finished_at.or_else(|| Some(whole_seconds(now))),
+    };
+    seen.hash = before.hash;
+    seen.id = seen.id.or(before.id);
+    seen.service_deployment_arn = seen.service_deployment_arn.or(before.service_deployment_arn);
+    seen.service_revision_arn = seen.service_revision_arn.or(before.service_revision_arn);
+    seen.reason = seen.reason.or(before.reason);
+    seen
+}
+
+fn with_record(history: Option<Vec<RolloutRecord>>, before: RolloutStatus, now: Timestamp) -> Vec<RolloutRecord> {
+    let seconds = |time: &Time| time.0.as_second();
+    let finished = before.finished_at.as_ref().map_or(now.as_second(), seconds);
+    let result = if before.phase.is_final() { before.phase } else { RolloutPhase::Superseded };
+    let record = RolloutRecord {
+        revision: before.revision,
+        hash: before.hash,
+        id: before.id,
+        result,
+        duration_seconds: before.started_at.as_ref().map(|started| (finished - seconds(started)).max(0)),
+        started_at: before.started_at,
+        reason: before.reason.filter(|_| result != RolloutPhase::Succeeded),
+    };
+    std::iter::once(record).chain(history.unwrap_or_default()).take(HISTORY).collect()
+}

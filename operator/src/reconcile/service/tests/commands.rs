@@ -1,0 +1,141 @@
+//! Commands by annotation: each value is answered once.
+
+use super::*;
+use crate::reconcile::service::deployment::ServiceDeployment;
+use ecs_operator_crds::v1beta1::service::{HookStatus, RolloutPhase};
+
+const NOON: &str = "2026-06-01T00:00:00Z";
+
+fn asked(annotation: &str, value: &str, status: &Value) -> EcsService {
+    let metadata = json!({"annotations": {(format!("ecs-operator.dev/{annotation}")): value}});
+    object(&spec(), &json!({"metadata": metadata, "status": status}))
+}
+
+fn refused(object: &EcsService, observed: &ObservedService) -> String {
+    let (plan, after) = after_pass(object, observed, 0);
+    assert!(!matches!(plan, Plan::Write(_)), "{plan:?}");
+    let status = after.status.expect("a status");
+    let condition = status.conditions.iter().find(|condition| condition.type_ == "CommandAccepted").expect("a condition");
+    assert_eq!((condition.status.as_str(), condition.reason.as_str()), ("False", "CommandRefused"));
+    condition.message.clone()
+}
+
+#[test]
+fn a_restart_is_one_forced_deployment_for_each_new_value() {
+    let plan = |object: &EcsService, observed: &ObservedService| plan::plan(object, observed, &owner());
+    let now = asked("restartedAt", NOON, &json!({}));
+    let seen = observed(Some(described()));
+    let restart = writes(plan(&now, &seen)).remove(0);
+    assert_eq!(restart.request, json!({"cluster": "shop", "service": "web", "forceNewDeployment": true}));
+
+    // Carried out in this pass, remembered in the status, or visible in ECS: not again.
+    let done = ObservedService { carried_out: [(ecs_operator_crds::RESTARTED_AT, NOON.to_owned())].into(), ..seen.clone() };
+    let (planned, after) = after_pass(&now, &done, 0);
+    assert_eq!(planned, Plan::InSync);
+    assert_eq!(plan(&after, &seen), Plan::InSync);
+    let deployment =
+        |began: f64| json!({"deployments": [{"status": "PRIMARY", "rolloutState": "COMPLETED", "createdAt": began}]});
+    let newer = observed(Some(with(&deployment(1_780_272_000.5))));
+    let (planned, answered) = after_pass(&now, &newer, 0);
+    assert_eq!(planned, Plan::InSync);
+    assert_eq!(answered.status.unwrap().handled_commands.unwrap()[0].value, NOON);
+    assert_ne!(plan(&now, &observed(Some(with(&deployment(1_780_271_999.0))))), Plan::InSync);
+    // A new value is a new restart, and goes with what else is to be changed.
+    let again = asked("restartedAt", "2026-06-02T00:00:00Z", &serde_json::to_value(&after.status).unwrap());
+    assert_eq!(writes(plan(&again, &seen)).len(), 1);
+    let both = writes(plan(&again, &observed(Some(with(&json!({"desiredCount": 9}))))));
+    assert_eq!(
+        (both.len(), &both[0].request["forceNewDeployment"], &both[0].request["desiredCount"]),
+        (1, &json!(true), &json!(2))
+    );
+    // What the annotation no longer says is forgotten.
+    let without = EcsService { metadata: object(&spec(), &json!({})).metadata, ..after };
+    assert_eq!(after_pass(&without, &seen, 0).1.status.unwrap().handled_commands, None);
+}
+
+#[test]
+fn nonsense_is_refused_once_and_changes_nothing() {
+    let seen = observed(Some(described()));
+    let history = json!({"rolloutHistory": [{"revision": "web:2", "hash": "", "result": "Succeeded"}]});
+    let rows = [
+        (asked("restartedAt", "soon", &json!({})), seen.clone(), "\"soon\" is no time"),
+        (asked("continueAt", NOON, &json!({})), seen.clone(), "no deployment waits at a pause hook"),
+        (asked("stopAt", NOON, &json!({})), seen.clone(), "no service deployment that could be stopped"),
+        (asked("rollbackTo", "web:9", &history), seen.clone(), "no revision of status.rolloutHistory, which has [web:2]"),
+        (
+            asked("rollbackTo", "web:2", &history),
+            ObservedService { rollback_target: Some(false), ..seen.clone() },
+            "web:2 is INACTIVE or gone in ECS",
+        ),
+    ];
+    for (object, observed, words) in rows {
+        let said = refused(&object, &observed);
+        assert!(said.contains(words), "{said}");
+    }
+    // Remembered, and not told again.
+    let (_, after) = after_pass(&asked("restartedAt", "soon", &json!({})), &seen, 0);
+    let (_, later) = after_pass(&after, &seen, 60);
+    assert_eq!(after.status, later.status);
+}
+
+#[test]
+fn a_rollback_stays_until_the_spec_changes() {
+    let history = json!({"rolloutHistory": [{"revision": "web:2", "hash": "", "result": "Succeeded"}]});
+    let asked = asked("rollbackTo", "web:2", &history);
+    let back = ObservedService { rollback_target: Some(true), ..observed(Some(described())) };
+    let write = writes(plan::plan(&asked, &back, &owner())).remove(0);
+    assert_eq!(write.request, json!({"cluster": "shop", "service": "web", "taskDefinition": "web:2"}));
+
+    // Sent, and known only from ECS: the reply and the status got lost.
+    let older = REVISION.replace(":3", ":2");
+    let deployments = |state: &str| {
+        json!([{"id": "ecs-svc/2", "status": "PRIMARY", "taskDefinition": older, "rolloutState": state,
+        "desiredCount": 2, "runningCount": 2, "pendingCount": 0}])
+    };
+    let running = |state: &str| observed(Some(with(&json!({"taskDefinition": older, "deployments": deployments(state)}))));
+    let (_, after) = after_pass(&asked, &running("IN_PROGRESS"), 10);
+    assert_eq!(ready(&after), ("Unknown".into(), "Progressing".into()));
+    let (plan, after) = after_pass(&after, &running("COMPLETED"), 20);
+    assert!(matches!(plan, Plan::Stall(obstacle) if obstacle.reason == Reason::RolledBackOnCommand));
+    assert_eq!(after.status.as_ref().unwrap().rollback.as_ref().unwrap().instead_of, "web:3");
+    // Another number of tasks is no reason to leave it; a new revision is.
+    let mut scaled = after.clone();
+    (scaled.spec.desired_count, scaled.metadata.generation) = (Some(5), Some(4));
+    let write = writes(plan::plan(&scaled, &running("COMPLETED"), &owner())).remove(0);
+    assert_eq!(write.request, json!({"cluster": "shop", "service": "web", "desiredCount": 5}));
+    let newer = ObservedService { task_definition: Resolved::To(REVISION.replace(":3", ":4")), ..running("COMPLETED") };
+    assert_eq!(writes(plan::plan(&after, &newer, &owner())).remove(0).request["taskDefinition"], REVISION.replace(":3", ":4"));
+}
+
+#[test]
+fn a_deployment_is_continued_stopped_and_aborted() {
+    let deployment = ServiceDeployment {
+        arn: "arn:d".into(),
+        revision: Some("web:3".into()),
+        phase: RolloutPhase::AwaitingApproval,
+        hook: Some(HookStatus { id: "hook-1".into(), expires_at: None }),
+        ..ServiceDeployment::default()
+    };
+    let seen = |phase| {
+        let deployment = ServiceDeployment { phase, ..deployment.clone() };
+        ObservedService { deployment: Some(deployment), ..observed(Some(described())) }
+    };
+    let rows = [
+        (
+            "continueAt",
+            Operation::ContinueServiceDeployment,
+            json!({"serviceDeploymentArn": "arn:d", "hookId": "hook-1", "action": "CONTINUE"}),
+        ),
+        ("stopAt", Operation::StopServiceDeployment, json!({"serviceDeploymentArn": "arn:d", "stopType": "ROLLBACK"})),
+        ("abortAt", Operation::StopServiceDeployment, json!({"serviceDeploymentArn": "arn:d", "stopType": "ABORT"})),
+    ];
+    for (annotation, operation, request) in rows {
+        let asked = asked(annotation, NOON, &json!({}));
+        let write = writes(plan::plan(&asked, &seen(RolloutPhase::AwaitingApproval), &owner())).remove(0);
+        assert_eq!((write.operation, write.request), (operation, request));
+    }
+    // On the way back already: whoever asked has what they want.
+    let (_, after) = after_pass(&asked("stopAt", NOON, &json!({})), &seen(RolloutPhase::RollingBack), 0);
+    assert_eq!(after.status.unwrap().handled_commands.unwrap()[0].refused, None);
+    assert!(refused(&asked("stopAt", NOON, &json!({})), &seen(RolloutPhase::Succeeded)).contains("no deployment is under way"));
+}

@@ -1,0 +1,167 @@
+//! Service deployments as ECS tells of them: full sequences of blue/green, canary, hooks, alarms, stops. No emulator shows these.
+//!
+//! Source of states, stages and their order: "Amazon ECS blue/green deployments", "Lifecycle hooks for Amazon ECS service
+//! deployments" and "View service deployments" in the Amazon ECS developer guide; ServiceDeployment in the ECS API reference.
+
+use super::*;
+use crate::reconcile::service::deployment::ServiceDeployment;
+
+const DEPLOYMENT: &str = "arn:aws:ecs:eu-central-1:111122223333:service-deployment/shop/web/d2";
+
+/// A deployment of web:3 that replaces web:2.
+fn told(change: &Value) -> ServiceDeployment {
+    let mut json = json!({
+        "serviceDeploymentArn": DEPLOYMENT,
+        "status": "IN_PROGRESS",
+        "createdAt": 1000.0,
+        "startedAt": 1001.0,
+        "targetServiceRevision": {"arn": "arn:aws:ecs:eu-central-1:111122223333:service-revision/shop/web/7",
+            "requestedTaskCount": 2, "runningTaskCount": 0, "pendingTaskCount": 2},
+        "alarms": {"status": "DISABLED"},
+        "deploymentCircuitBreaker": {"status": "MONITORING", "failureCount": 0, "threshold": 3},
+    });
+    for (name, value) in change.as_object().into_iter().flatten() {
+        json[name] = value.clone();
+    }
+    ServiceDeployment::read(&json, Some(&json!({"taskDefinition": REVISION})))
+}
+
+/// The service while `web:NUMBER` is what ECS shows as its task definition.
+fn seen(number: u8, change: &Value) -> ObservedService {
+    let revision = REVISION.replace(":3", &format!(":{number}"));
+    let primary = json!({"id": format!("ecs-svc/{number}"), "status": "PRIMARY", "taskDefinition": revision,
+        "desiredCount": 2, "runningCount": 2, "pendingCount": 0});
+    let service = with(&json!({"taskDefinition": revision, "deployments": [primary]}));
+    ObservedService { deployment: Some(told(change)), ..observed(Some(service)) }
+}
+
+fn rollout(object: &EcsService) -> Value {
+    serde_json::to_value(&object.status).unwrap()["rollout"].clone()
+}
+
+#[test]
+fn a_canary_with_a_pause_goes_through_its_stages() {
+    let hook = |status: &str| json!([{"hookId": "hook-1", "targetType": "PAUSE", "status": status, "expiresAt": 90000.0}]);
+    let steps = [
+        (json!({"status": "PENDING"}), "Pending", "Progressing", "Deploying web:3: 2 of 2"),
+        (json!({"lifecycleStage": "SCALE_UP"}), "InProgress", "Progressing", "Deploying web:3 (SCALE_UP)"),
+        (
+            json!({"lifecycleStage": "PRE_PRODUCTION_TRAFFIC_SHIFT", "lifecycleHookDetails": hook("AWAITING_ACTION")}),
+            "AwaitingApproval",
+            "AwaitingApproval",
+            "ecs-operator.dev/continueAt",
+        ),
+        (
+            json!({"lifecycleStage": "PRODUCTION_TRAFFIC_SHIFT", "lifecycleHookDetails": hook("SUCCEEDED")}),
+            "InProgress",
+            "Progressing",
+            "PRODUCTION_TRAFFIC_SHIFT",
+        ),
+        (json!({"lifecycleStage": "BAKE_TIME"}), "Baking", "Baking", "bake time"),
+        (json!({"lifecycleStage": "CLEAN_UP"}), "InProgress", "Progressing", "CLEAN_UP"),
+    ];
+    let mut object = object(&spec(), &json!({}));
+    let mut events = Vec::new();
+    for (number, (change, phase, reason, words)) in (0_i64..).zip(steps) {
+        let before = object.status.clone().unwrap_or_default();
+        (_, object) = after_pass(&object, &seen(3, &change), 1001 + number * 100_000);
+        assert_eq!(rollout(&object)["phase"], phase, "{change}");
+        let status = object.status.as_ref().unwrap();
+        assert_eq!((status.conditions[0].status.as_str(), status.conditions[0].reason.as_str()), ("Unknown", reason), "{change}");
+        assert!(status.conditions[0].message.contains(words), "{}", status.conditions[0].message);
+        events.extend(crate::reconcile::Kind::notices(&object, &before, status).into_iter().map(|notice| notice.reason));
+    }
+    let before = object.status.clone().unwrap();
+    (_, object) = after_pass(&object, &seen(3, &json!({"status": "SUCCESSFUL", "finishedAt": 2001.0})), 900_000);
+    events.extend(
+        crate::reconcile::Kind::notices(&object, &before, object.status.as_ref().unwrap())
+            .into_iter()
+            .map(|notice| notice.reason),
+    );
+    assert_eq!(ready(&object), ("True".into(), "Succeeded".into()));
+    let done = rollout(&object);
+    assert_eq!((&done["percent"], &done["finishedAt"]), (&json!(100), &json!("1970-01-01T00:33:21Z")));
+    assert_eq!(done["serviceDeploymentArn"], DEPLOYMENT);
+    assert_eq!(done["id"], "ecs-svc/3");
+    assert_eq!(events, ["Progressing", "AwaitingApproval", "Baking", "Succeeded"]);
+    assert_eq!(
+        after_pass(&object, &seen(3, &json!({"status": "SUCCESSFUL", "finishedAt": 2001.0})), 950_000).1.status,
+        object.status
+    );
+}
+
+#[test]
+fn a_rollback_is_told_from_its_request_to_its_end_and_never_repeated() {
+    let alarm = json!({"status": "TRIGGERED", "triggeredAlarmNames": ["errors"]});
+    let steps = [
+        (2, json!({"status": "ROLLBACK_REQUESTED", "alarms": alarm}), "RollingBack", "alarms went off: errors"),
+        (
+            2,
+            json!({"status": "ROLLBACK_IN_PROGRESS", "rollback": {"reason": "Service deployment rolled back because of an alarm."}}),
+            "RollingBack",
+            "because of an alarm",
+        ),
+        (
+            2,
+            json!({"status": "ROLLBACK_SUCCESSFUL", "statusReason": "Service deployment rolled back because the circuit breaker threshold was exceeded.", "finishedAt": 1500.0}),
+            "RolledBack",
+            "threshold was exceeded",
+        ),
+    ];
+    let mut object = after_pass(&object(&spec(), &json!({})), &seen(3, &json!({})), 1001).1;
+    for (at, (number, change, phase, words)) in (1100..).step_by(100).zip(steps) {
+        let fresh = EcsService { status: None, ..object.clone() };
+        for known in [&object, &fresh] {
+            // It is plain from ECS alone, too: it all happened while nobody looked.
+            let (plan, after) = after_pass(known, &seen(number, &change), at);
+            assert!(matches!(&plan, Plan::Stall(obstacle) if obstacle.reason == Reason::DeploymentRolledBack), "{plan:?}");
+            assert_eq!(rollout(&after)["phase"], phase);
+        }
+        let (plan, after) = after_pass(&object, &seen(number, &change), at);
+        let told = |obstacle: &Obstacle| obstacle.message.contains("web:3 failed, and ECS went back to web:2");
+        assert!(matches!(&plan, Plan::Stall(obstacle) if told(obstacle)), "{plan:?}");
+        assert!(rollout(&after)["reason"].as_str().is_some_and(|reason| reason.contains(words)), "{}", rollout(&after));
+        object = after;
+    }
+    // Remembered: the deployment has ended and is not described again.
+    let known = ServiceDeployment::remembered(object.status.as_ref().unwrap().rollout.as_ref().unwrap());
+    let later = ObservedService { deployment: known, ..seen(2, &json!({})) };
+    let (plan, after) = after_pass(&object, &later, 9000);
+    assert!(matches!(plan, Plan::Stall(_)));
+    assert_eq!(after.status, object.status);
+    // The spec goes back to what runs: that the other failed says nothing of it.
+    let reverted = ObservedService { task_definition: Resolved::To(REVISION.replace(":3", ":2")), ..later.clone() };
+    assert_eq!(ready(&after_pass(&object, &reverted, 9100).1), ("True".into(), "Succeeded".into()));
+    // A new revision is tried.
+    let newer = ObservedService { task_definition: Resolved::To(REVISION.replace(":3", ":4")), ..later };
+    assert!(matches!(after_pass(&object, &newer, 9200).0, Plan::Write(_)));
+}
+
+#[test]
+fn a_deployment_that_stops_or_cannot_go_back_is_no_success() {
+    let rows = [
+        (3, json!({"status": "STOPPED", "stoppedAt": 1500.0}), "DeploymentStopped"),
+        (3, json!({"status": "ROLLBACK_FAILED", "statusReason": "no way back"}), "DeploymentFailed"),
+        (3, json!({"status": "ROLLBACK_SUCCESSFUL"}), "DeploymentRolledBack"),
+        (2, json!({"status": "STOP_REQUESTED"}), "DeploymentRolledBack"),
+        (2, json!({"status": "STOPPED"}), "DeploymentStopped"),
+    ];
+    for (number, change, reason) in rows {
+        let rolling = after_pass(&object(&spec(), &json!({})), &seen(3, &json!({})), 1001).1;
+        let (plan, after) = after_pass(&rolling, &seen(number, &change), 1600);
+        assert_eq!(ready(&after), ("False".into(), reason.into()), "{change}");
+        assert!(!matches!(plan, Plan::Write(_)), "{change}: {plan:?}");
+        assert_eq!(after.status.as_ref().unwrap().conditions[1].type_, "Stalled");
+    }
+}
+
+#[test]
+fn a_new_deployment_that_ecs_does_not_name_yet_is_not_taken_for_the_old_one() {
+    let before = after_pass(&object(&spec(), &json!({})), &seen(3, &json!({"status": "SUCCESSFUL"})), 1001).1;
+    let mut lagging = seen(3, &json!({"status": "SUCCESSFUL"}));
+    let service = lagging.service.as_mut().unwrap();
+    service.deployments[0].id = Some("ecs-svc/9".into());
+    service.deployments[0].rollout_state = Some("IN_PROGRESS".into());
+    let (_, after) = after_pass(&before, &lagging, 1100);
+    assert_eq!((ready(&after).0.as_str(), &rollout(&after)["id"]), ("Unknown", &json!("ecs-svc/9")));
+}

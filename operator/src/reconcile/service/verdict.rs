@@ -1,0 +1,162 @@
+//! How a service is whose AWS object is what the spec asks for: does it also run? Pure.
+
+use ecs_operator_crds::condition::Reason;
+use ecs_operator_crds::v1beta1::EcsService;
+use ecs_operator_crds::v1beta1::service::{RolloutPhase, RolloutStatus, StoppedTask};
+use ecs_operator_crds::{CONTINUE_AT, STOP_AT};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+
+use super::rollout::is_over;
+use super::tasks::told;
+use super::update::is_same_task_definition;
+use super::{Service, short};
+use crate::k8s::conditions::{State, Verdict};
+
+/// Default of `rollout.progressDeadlineSeconds`: that of a Deployment.
+const PROGRESS_DEADLINE: i64 = 600;
+
+/// Default of `rollout.unavailableAfterSeconds`.
+const UNAVAILABLE_AFTER: i64 = 60;
+
+/// What the verdict is made of.
+pub(super) struct Facts<'a> {
+    pub object: &'a EcsService,
+    pub service: &'a Service,
+    pub rollout: Option<&'a RolloutStatus>,
+    pub stopped_tasks: &'a [StoppedTask],
+    /// Since when tasks of a steady service are missing.
+    pub unavailable_since: Option<&'a Time>,
+    pub now: Timestamp,
+}
+
+pub(super) fn verdict(facts: &Facts<'_>) -> Verdict {
+    let Facts { service, rollout, .. } = *facts;
+    // What became of the deployment of another revision says nothing of the one that is asked for.
+    let rollout = rollout.filter(|rollout| is_same_task_definition(&rollout.revision, service.task_definition.as_deref()));
+    let phase = rollout.map(|rollout| rollout.phase);
+    match (phase, rollout) {
+        (Some(phase), Some(rollout)) if phase.is_failure() => failed(facts, rollout),
+        (Some(RolloutPhase::AwaitingApproval), Some(rollout)) => awaiting(facts, rollout),
+        (Some(RolloutPhase::Baking), _) => Verdict::new(
+            State::Progressing,
+            Reason::Baking,
+            format!("{} is in its bake time: {}", revision(service), counts(service)),
+        ),
+        (Some(RolloutPhase::Pending | RolloutPhase::InProgress), Some(rollout)) => deploying(facts, rollout),
+        _ => steady(facts),
+    }
+}
+
+/// When the verdict changes by itself, if nothing else happens: a deadline.
+pub(super) fn changes_at(
+    object: &EcsService,
+    rollout: Option<&RolloutStatus>,
+    unavailable_since: Option<&Time>,
+) -> Option<Timestamp> {
+    let moving = rollout.filter(|rollout| matches!(rollout.phase, RolloutPhase::Pending | RolloutPhase::InProgress));
+    let deadline = moving.and_then(|rollout| after(rollout.progressed_at.as_ref()?, progress_deadline(object)));
+    let grace = unavailable_since.and_then(|since| after(since, unavailable_after(object)));
+    deadline.into_iter().chain(grace).min()
+}
+
+fn after(time: &Time, seconds: i64) -> Option<Timestamp> {
+    Timestamp::from_second(time.0.as_second() + seconds).ok()
+}
+
+fn progress_deadline(object: &EcsService) -> i64 {
+    object.spec.rollout.as_ref().and_then(|rollout| rollout.progress_deadline_seconds).map_or(PROGRESS_DEADLINE, i64::from)
+}
+
+fn unavailable_after(object: &EcsService) -> i64 {
+    object.spec.rollout.as_ref().and_then(|rollout| rollout.unavailable_after_seconds).map_or(UNAVAILABLE_AFTER, i64::from)
+}
+
+fn revision(service: &Service) -> String {
+    short(service.task_definition.as_deref()).unwrap_or_default()
+}
+
+fn counts(service: &Service) -> String {
+    let Service { desired_count, running_count, pending_count, .. } = service;
+    format!("{running_count} of {desired_count} tasks run, {pending_count} are starting")
+}
+
+/// What stopped tasks tell of a rollout that does not get on.
+pub(super) fn hint(stopped_tasks: &[StoppedTask], revision: &str) -> String {
+    let newest = stopped_tasks.iter().find(|task| task.revision.as_deref() == Some(revision));
+    newest.map(|task| format!(". {}", told(task))).unwrap_or_default()
+}
+
+fn failed(facts: &Facts<'_>, rollout: &RolloutStatus) -> Verdict {
+    let (reason, what) = match rollout.phase {
+        RolloutPhase::Stopped => (Reason::DeploymentStopped, "was stopped"),
+        RolloutPhase::Failed => (Reason::DeploymentFailed, "failed"),
+        _ => (Reason::DeploymentRolledBack, "failed, and ECS went back to what ran before"),
+    };
+    let why = rollout.reason.as_deref().unwrap_or("ECS gives no reason").trim_end_matches('.');
+    let hint = hint(facts.stopped_tasks, &rollout.revision);
+    let message = format!("The deployment of {} {what}: {why}; {}{hint}", rollout.revision, counts(facts.service));
+    Verdict::new(State::Stalled, reason, message)
+}
+
+fn awaiting(facts: &Facts<'_>, rollout: &RolloutStatus) -> Verdict {
+    let stage = rollout.lifecycle_stage.as_deref().unwrap_or("its stage");
+    let message = format!(
+        "The deployment of {} waits at {stage} for somebody: annotate {CONTINUE_AT} with the present time to let it go on, {STOP_AT} to go \
+         back; {}",
+        rollout.revision,
+        counts(facts.service)
+    );
+    Verdict::new(State::Progressing, Reason::AwaitingApproval, message)
+}
+
+fn deploying(facts: &Facts<'_>, rollout: &RolloutStatus) -> Verdict {
+    let (revision, counts, seconds) = (&rollout.revision, counts(facts.service), progress_deadline(facts.object));
+    let deadline = rollout.progressed_at.as_ref().and_then(|progressed| after(progressed, seconds));
+    if deadline.is_some_and(|deadline| deadline <= facts.now) {
+        let hint = hint(facts.stopped_tasks, revision);
+        let message = format!("The deployment of {revision} made no progress for {seconds} s: {counts}{hint}");
+        return Verdict::new(State::Stalled, Reason::ProgressDeadlineExceeded, message);
+    }
+    let stage = rollout.lifecycle_stage.as_ref().map(|stage| format!(" ({stage})")).unwrap_or_default();
+    Verdict::new(State::Progressing, Reason::Progressing, format!("Deploying {revision}{stage}: {counts}"))
+}
+
+/// No rollout is under way. What counts is that there is one deployment and that its tasks run.
+fn steady(facts: &Facts<'_>) -> Verdict {
+    let Facts { object, service, stopped_tasks, unavailable_since, now, .. } = *facts;
+    let Service { desired_count, running_count, pending_count, deployments, .. } = service;
+    let (revision, counts) = (revision(service), counts(service));
+    let state = service.primary().and_then(|primary| primary.rollout_state.as_deref());
+    let settled = deployments.iter().filter(|deployment| !is_over(deployment)).count() <= 1
+        && state.is_none_or(|state| state == "COMPLETED");
+    if settled && running_count == desired_count && *pending_count == 0 {
+        return Verdict::new(State::Ready, Reason::Succeeded, format!("{running_count} of {desired_count} tasks run {revision}"));
+    }
+    let gone = unavailable_since.and_then(|since| after(since, unavailable_after(object)));
+    if gone.is_some_and(|moment| moment <= now) {
+        let hint = hint(stopped_tasks, &revision);
+        return Verdict::new(State::Waiting, Reason::Unavailable, format!("Tasks of {revision} are missing: {counts}{hint}"));
+    }
+    Verdict::new(State::Progressing, Reason::Progressing, format!("{revision} is on its way: {counts}"))
+}
+
+/// Since when tasks of a service without a rollout are missing: the clock starts again whenever one more runs, or another
+/// number of them is wanted.
+pub(super) fn unavailable_since(
+    object: &EcsService,
+    service: &Service,
+    rollout: Option<&RolloutStatus>,
+    now: Timestamp,
+) -> Option<Time> {
+    let over = rollout.is_some_and(|rollout| rollout.phase == RolloutPhase::Succeeded);
+    if !over || service.running_count >= service.desired_count {
+        return None;
+    }
+    let before = object.status.as_ref();
+    let same = before.is_some_and(|before| {
+        before.desired_count == Some(service.desired_count) && before.running_count >= Some(service.running_count)
+    });
+    let since = before.and_then(|before| before.unavailable_since.clone()).filter(|_| same);
+    since.or_else(|| Some(crate::k8s::conditions::whole_seconds(now)))
+}
