@@ -100,6 +100,27 @@ async fn build_control_plane() -> Result<PathBuf> {
     Ok(bin)
 }
 
+/// The judge of statuses: a command around the kstatus library, which Flux, kpt and others wait with.
+///
+/// # Errors
+/// When it cannot be built.
+pub async fn kstatus() -> Result<PathBuf> {
+    static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    let _turn = ONE_AT_A_TIME.lock().await;
+    let module = root().join("e2e/kstatus");
+    let dir = target().join("kstatus");
+    let program = dir.join("kstatus");
+    let stamp = Stamp::new(&dir, &["go.mod", "go.sum", "main.go"].map(|name| module.join(name)), "")?;
+    if !stamp.is_current() {
+        eprintln!("building the kstatus judge (once)");
+        let out = program.display().to_string();
+        run("build kstatus", "go", &["build", "-mod=readonly", "-trimpath", "-o", &out, "."], &module, &[("CGO_ENABLED", "0")])
+            .await?;
+        stamp.set()?;
+    }
+    Ok(program)
+}
+
 /// The `bin` directory of a Python environment with what `e2e/aws/NAME.txt` pins, with hashes.
 ///
 /// # Errors

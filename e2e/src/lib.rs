@@ -13,5 +13,6 @@ pub mod ledger;
 pub mod operator;
 pub mod playground;
 pub mod process;
+pub mod recorder;
 pub mod wait;
 pub mod world;

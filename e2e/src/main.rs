@@ -61,6 +61,7 @@ async fn run(command: Command) -> Result<()> {
     match command {
         Command::Setup => {
             assets::kubernetes().await?;
+            assets::kstatus().await?;
             assets::python_environment("ministack").await?;
             assets::python_environment("ministack-engine").await?;
             assets::python_environment("moto").await?;

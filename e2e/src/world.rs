@@ -11,11 +11,13 @@ use kube::api::{DeleteParams, ObjectMeta, PostParams};
 use kube::{Api, Client};
 use serde_json::Value;
 
+use crate::assets;
 use crate::aws_server::{self, AwsServer};
 use crate::control_plane::ControlPlane;
 use crate::kubectl::Kubectl;
 use crate::ledger::{Counts, Ledger};
 use crate::operator::{Operator, Options};
+use crate::recorder::Recorder;
 use crate::wait;
 
 /// How long a scenario waits for one thing to happen.
@@ -32,6 +34,8 @@ pub struct World {
     pub aws: AwsServer,
     /// A client with all rights.
     pub client: Client,
+    /// The judge of statuses.
+    pub kstatus: PathBuf,
     /// Where data and logs are.
     pub dir: PathBuf,
     scenarios: AtomicU64,
@@ -47,7 +51,8 @@ impl World {
         let (control_plane, aws) =
             tokio::try_join!(async { ControlPlane::start(&dir.join("control-plane")).await }, AwsServer::start(kind, &aws))?;
         let client = control_plane.client().await?;
-        let world = Self { control_plane, aws, client, dir: dir.to_owned(), scenarios: AtomicU64::new(0) };
+        let kstatus = assets::kstatus().await?;
+        let world = Self { control_plane, aws, client, kstatus, dir: dir.to_owned(), scenarios: AtomicU64::new(0) };
         world.kubectl(None).apply(&ecs_operator::crd::yaml()?)?;
         world.kubectl(None).apply(DELETION_PROTECTION)?;
         let crds = ["ecsclusters", "ecstaskdefinitions", "ecsservices"].map(|plural| format!("crd/{plural}.ecs-operator.dev"));
@@ -104,6 +109,7 @@ impl World {
         let namespace = self.namespace(name).await?;
         let account = format!("1{:011}", self.scenarios.fetch_add(1, Ordering::Relaxed));
         let ledger = Ledger::start(&self.aws.url, 0, 0).await?;
+        let recorder = Recorder::start(&self.client, &namespace);
         let options = Options {
             // Short sweeps, so that nobody waits for long; everything else as users have it.
             flags: ["--sweep-active=500ms", "--sweep-steady=1s", "--sweep-task-definitions=2s", "--log-format=pretty"]
@@ -120,6 +126,7 @@ impl World {
             client: self.client.clone(),
             dir: self.dir.join(&namespace),
             world: self,
+            recorder,
             operator: None,
             namespace,
             account,
@@ -147,6 +154,8 @@ pub struct Scenario<'a> {
     pub outsider: aws_sdk_ecs::Client,
     /// How its operator is started.
     pub options: Options,
+    /// Every version of its objects.
+    pub recorder: Recorder,
     /// Its operator, while one runs.
     pub operator: Option<Operator>,
     dir: PathBuf,
@@ -293,11 +302,13 @@ impl Scenario<'_> {
         self.kubectl.run(&["get", "ecs", "--no-headers", "-o", columns])
     }
 
-    /// Stops the operator and removes the namespace. To be called at the end of a scenario that succeeded.
+    /// Judges all that the objects ever said of themselves, stops the operator and removes the namespace. To be called at the
+    /// end of a scenario that succeeded.
     ///
     /// # Errors
-    /// When something cannot be stopped.
+    /// When something said what is not so, or cannot be stopped.
     pub async fn end(mut self) -> Result<()> {
+        self.recorder.check(&self.world.kstatus)?;
         if let Some(mut operator) = self.operator.take() {
             operator.process.stop().await?;
         }

@@ -9,6 +9,7 @@ mod corpus;
 mod deletion;
 mod drift;
 mod installation;
+mod kstatus;
 mod ownership;
 mod policies;
 mod restart;
@@ -74,6 +75,9 @@ fn main() -> Result<ExitCode> {
         drift::what_was_deleted_behind_our_back_comes_back,
         installation::missing_definitions_and_rights_are_named,
         installation::a_taken_port_and_a_wrong_flag_end_the_operator_with_words,
+        kstatus::every_row_of_the_state_map_is_what_kubernetes_tools_expect,
+        kstatus::every_state_of_the_conditions_has_its_judgement,
+        kstatus::what_objects_say_on_their_way_to_ready_is_recorded,
         ownership::what_we_did_not_make_is_left_alone_until_adopted,
         ownership::two_namespaces_may_use_the_same_names_for_different_things,
         ownership::what_runs_already_is_adopted_without_a_restart,

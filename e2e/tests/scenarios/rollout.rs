@@ -10,14 +10,14 @@ use serde_json::Value;
 use crate::basics::{OBJECTS, SAMPLES, SERVICE};
 
 /// A world in which tasks take time.
-struct Rolling<'a> {
-    scenario: Scenario<'a>,
+pub(crate) struct Rolling<'a> {
+    pub(crate) scenario: Scenario<'a>,
     server: AwsServer,
-    engine: DockerEngine,
+    pub(crate) engine: DockerEngine,
 }
 
 impl<'a> Rolling<'a> {
-    async fn start(world: &'a World, name: &str) -> Result<Self> {
+    pub(crate) async fn start(world: &'a World, name: &str) -> Result<Self> {
         let mut scenario = world.scenario_without_operator(name).await?;
         let engine = DockerEngine::start().await?;
         let server =
@@ -30,14 +30,14 @@ impl<'a> Rolling<'a> {
         Ok(Self { scenario, server, engine })
     }
 
-    async fn end(mut self) -> Result<()> {
+    pub(crate) async fn end(mut self) -> Result<()> {
         self.server.stop().await?;
         self.scenario.end().await
     }
 }
 
 /// The samples with a task of one plain container, so that its fate is the task's: the server would look for secrets.
-fn samples(image: &str) -> String {
+pub(crate) fn samples(image: &str) -> String {
     let (cluster, rest) = SAMPLES.split_once("---\n").expect("three documents");
     let (_, service) = rest.split_once("---\n").expect("three documents");
     let definition = "apiVersion: ecs-operator.dev/v1beta1

@@ -1,0 +1,220 @@
+//! Writes down every version of our objects in a namespace, and judges them: by the kstatus library, and by the rules of Flux.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context, Result, ensure};
+use ecs_operator_crds::v1beta1::{EcsCluster, EcsService, EcsTaskDefinition};
+use futures::StreamExt;
+use kube::api::{ApiResource, DynamicObject};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client};
+use serde_json::Value;
+use tokio::task::JoinHandle;
+
+use crate::world::condition;
+
+/// Reasons for which somebody has to change something: only these may be told as a failure.
+const FINAL: [&str; 11] = [
+    "AccessDenied",
+    "Conflict",
+    "DeploymentFailed",
+    "DeploymentRolledBack",
+    "DeploymentStopped",
+    "InvalidSpec",
+    "NotOwned",
+    "Observing",
+    "ProgressDeadlineExceeded",
+    "QuotaExceeded",
+    "RolledBackOnCommand",
+];
+
+/// What Kubernetes tools make of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement(pub String);
+
+impl fmt::Display for Judgement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Asks the kstatus library.
+///
+/// # Errors
+/// When it cannot read an object.
+pub fn judge(program: &Path, objects: &[Value]) -> Result<Vec<Judgement>> {
+    let mut child = Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("cannot start kstatus")?;
+    let mut input = child.stdin.take().context("stdin was asked for")?;
+    let lines: Vec<_> = objects.iter().map(Value::to_string).collect();
+    // On the side: it answers before it has read all.
+    let writer = std::thread::spawn(move || lines.iter().try_for_each(|line| writeln!(input, "{line}")));
+    let output = child.wait_with_output()?;
+    writer.join().map_err(|_| anyhow::anyhow!("the writer panicked"))??;
+    ensure!(output.status.success(), "kstatus failed");
+    let text = String::from_utf8(output.stdout)?;
+    let statuses: Vec<_> = text.lines().map(|line| Judgement(line.to_owned())).collect();
+    ensure!(statuses.len() == objects.len(), "{} judgements for {} objects", statuses.len(), objects.len());
+    Ok(statuses)
+}
+
+/// Every version of our objects since it started.
+#[derive(Debug)]
+pub struct Recorder {
+    seen: Arc<Mutex<Vec<Value>>>,
+    watches: Vec<JoinHandle<()>>,
+}
+
+impl Recorder {
+    /// Begins to watch a namespace.
+    #[must_use]
+    pub fn start(client: &Client, namespace: &str) -> Self {
+        let seen = Arc::<Mutex<Vec<Value>>>::default();
+        let kinds = [
+            ApiResource::erase::<EcsCluster>(&()),
+            ApiResource::erase::<EcsTaskDefinition>(&()),
+            ApiResource::erase::<EcsService>(&()),
+        ];
+        let watch = |kind: ApiResource| {
+            let api = Api::<DynamicObject>::namespaced_with(client.clone(), namespace, &kind);
+            tokio::spawn(record(api, Arc::clone(&seen)))
+        };
+        let watches = kinds.map(watch).into();
+        Self { seen, watches }
+    }
+
+    /// All versions so far, in the order of their coming.
+    #[must_use]
+    pub fn versions(&self) -> Vec<Value> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Judges all versions so far; answers how many there are.
+    ///
+    /// # Errors
+    /// With those that contradict themselves, or tell Kubernetes tools something that is not so.
+    pub fn check(&self, kstatus: &Path) -> Result<usize> {
+        let versions = self.versions();
+        let judgements = judge(kstatus, &versions)?;
+        let mut generations = HashMap::<String, i64>::new();
+        for (object, Judgement(judgement)) in versions.iter().zip(&judgements) {
+            let problem =
+                contradiction(object).or_else(|| misjudged(object, judgement)).or_else(|| back_in_time(object, &mut generations));
+            ensure!(problem.is_none(), "{} ({judgement}): {object}", problem.unwrap_or_default());
+        }
+        Ok(versions.len())
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.watches.iter().for_each(JoinHandle::abort);
+    }
+}
+
+async fn record(api: Api<DynamicObject>, seen: Arc<Mutex<Vec<Value>>>) {
+    let mut objects = std::pin::pin!(watcher(api, watcher::Config::default()).default_backoff().applied_objects());
+    while let Some(object) = objects.next().await {
+        if let Some(mut object) = object.ok().and_then(|object| serde_json::to_value(object).ok()) {
+            object["metadata"]["managedFields"].take();
+            seen.lock().unwrap_or_else(PoisonError::into_inner).push(object);
+        }
+    }
+}
+
+fn status_of<'a>(object: &'a Value, type_: &str) -> Option<&'a str> {
+    condition(object, type_)?["status"].as_str()
+}
+
+/// What in the conditions contradicts itself, by the rules that Flux checks (fluxcd/pkg, runtime/conditions/check).
+fn contradiction(object: &Value) -> Option<&'static str> {
+    let conditions = object["status"]["conditions"].as_array().filter(|conditions| !conditions.is_empty())?;
+    let (observed, generation) = (&object["status"]["observedGeneration"], &object["metadata"]["generation"]);
+    let Some(ready) = status_of(object, "Ready") else { return Some("conditions without Ready") };
+    let (reconciling, stalled) = (status_of(object, "Reconciling"), status_of(object, "Stalled"));
+    let rules = [
+        (reconciling.is_some() && stalled.is_some(), "Reconciling and Stalled together"),
+        (reconciling.is_some_and(|status| status != "True"), "Reconciling that is not True"),
+        (stalled.is_some_and(|status| status != "True"), "Stalled that is not True"),
+        (ready == "True" && (reconciling.is_some() || stalled.is_some()), "Ready=True beside Reconciling or Stalled"),
+        (ready == "Unknown" && reconciling.is_none(), "Ready=Unknown without Reconciling"),
+        (ready == "False" && reconciling.is_none() && stalled.is_none(), "Ready=False without Reconciling or Stalled"),
+        (conditions.iter().any(|condition| condition["observedGeneration"] != *observed), "a condition of another generation"),
+        (observed.as_i64() > generation.as_i64(), "a generation that is not there yet"),
+    ];
+    rules.into_iter().find(|(broken, _)| *broken).map(|(_, words)| words)
+}
+
+/// What Kubernetes tools are told that is not so.
+fn misjudged(object: &Value, judgement: &str) -> Option<&'static str> {
+    if !object["metadata"]["deletionTimestamp"].is_null() {
+        return (judgement != "Terminating").then_some("an object that is being deleted and does not look like it");
+    }
+    let current =
+        status_of(object, "Ready") == Some("True") && object["status"]["observedGeneration"] == object["metadata"]["generation"];
+    let reason = condition(object, "Stalled").and_then(|stalled| stalled["reason"].as_str());
+    match judgement {
+        "Current" if !current => Some("Current too early"),
+        "Current" if object["kind"] == "EcsService" && !runs(object) => Some("Current without running"),
+        "Failed" if !reason.is_some_and(|reason| FINAL.contains(&reason)) => Some("Failed for something that passes"),
+        "InProgress" if current => Some("Ready and not Current"),
+        "Current" | "Failed" | "InProgress" => None,
+        _ => Some("a judgement that nobody expects"),
+    }
+}
+
+/// Whether a service runs what it says: its counts, and one rollout that has succeeded.
+fn runs(service: &Value) -> bool {
+    let status = &service["status"];
+    status["runningCount"] == status["desiredCount"]
+        && status["rollout"]["phase"] == "Succeeded"
+        && status["rollout"]["revision"] == status["revision"]
+}
+
+/// The observed generation of an object never goes back, unless somebody wiped its status.
+fn back_in_time(object: &Value, generations: &mut HashMap<String, i64>) -> Option<&'static str> {
+    let observed = object["status"]["observedGeneration"].as_i64().filter(|observed| *observed >= 0)?;
+    let uid = object["metadata"]["uid"].as_str()?.to_owned();
+    let before = generations.insert(uid, observed);
+    (before > Some(observed)).then_some("an observed generation that goes back")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn contradictions_are_found() {
+        let object = |conditions: &[(&str, &str)]| {
+            let conditions: Vec<_> = conditions
+                .iter()
+                .map(|(type_, status)| json!({"type": type_, "status": status, "observedGeneration": 1}))
+                .collect();
+            json!({"metadata": {"generation": 1}, "status": {"observedGeneration": 1, "conditions": conditions}})
+        };
+        for good in [
+            &[("Ready", "True")][..],
+            &[("Ready", "Unknown"), ("Reconciling", "True")],
+            &[("Ready", "False"), ("Stalled", "True")],
+            &[("Ready", "True"), ("Suspended", "True")],
+        ] {
+            assert_eq!(contradiction(&object(good)), None, "{good:?}");
+        }
+        for bad in [
+            &[("Stalled", "True")][..],
+            &[("Ready", "False")],
+            &[("Ready", "True"), ("Reconciling", "True")],
+            &[("Ready", "False"), ("Reconciling", "True"), ("Stalled", "True")],
+            &[("Ready", "Unknown")],
+        ] {
+            assert!(contradiction(&object(bad)).is_some(), "{bad:?}");
+        }
+        assert_eq!(misjudged(&object(&[("Ready", "Unknown"), ("Reconciling", "True")]), "Current"), Some("Current too early"));
+    }
+}
