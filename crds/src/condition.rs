@@ -98,6 +98,7 @@ reasons! {
     DeploymentRolledBack: "ECS gave a deployment up and went back to the revision before. The same is not tried again.", "Change the spec, or restart by annotation to try the same again; the message and the events say why the tasks failed.";
     DeploymentStopped: "A deployment was stopped, by somebody or by a failure that has no rollback. The same is not tried again.", "Change the spec, or restart by annotation to try the same again.";
     RolledBackOnCommand: "The annotation `ecs-operator.dev/rollbackTo` put an earlier revision in the place of the one in the spec.", "Change the spec, or remove the annotation, to leave it.";
+    LeftToDeploymentController: "The spec asks for something that only the deployment controller of the service (CODE_DEPLOY, EXTERNAL) can bring.", "Deploy with that controller; or leave the field to it with `spec.ignoreFields`.";
     ProgressDeadlineExceeded: "A rollout made no progress for `spec.rollout.progressDeadlineSeconds`. It goes on in ECS.", "Look at the stopped tasks in the status and the events; change the spec.";
     Unavailable: "Tasks of a steady service are missing for longer than `spec.rollout.unavailableAfterSeconds`.", "ECS starts new ones; the events say why tasks stop and why none can be placed.";
     DeploymentFailed: "ECS gave a deployment up, and there was nothing to go back to.", "Change the spec, or restart by annotation to try the same again; the message and the events say why the tasks failed.";

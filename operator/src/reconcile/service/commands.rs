@@ -15,6 +15,7 @@ use serde_json::json;
 
 use super::deployment::ServiceDeployment;
 use super::rollout::asked_for;
+use super::update::foreign_controller;
 use super::{ObservedService, Service};
 use crate::aws::{Operation, name_in, time};
 use crate::reconcile::plan::Write;
@@ -135,6 +136,11 @@ fn restart(observed: &ObservedService, service: &Service, at: Timestamp, value: 
     let began = service.primary().and_then(|primary| primary.created_at.as_ref()).and_then(time);
     if began.is_some_and(|began| began >= at) {
         return Answer::Done;
+    }
+    if let Some(controller) = foreign_controller(service) {
+        return Answer::Refuse(format!(
+            "{RESTARTED_AT}: deployments of this service are carried out by {controller}, not by ECS"
+        ));
     }
     let key = &observed.key;
     let request = json!({"cluster": key.cluster, "service": key.name, "forceNewDeployment": true});

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::commands::{self, Command};
 use super::failure::{self, given_up};
-use super::update::{counts, is_changed_by_others, shows, unseen, update};
+use super::update::{counts, foreign_controller, is_changed_by_others, left_to_controller, shows, unseen, update};
 use super::{Kind, OWN_MEMBERS, ObservedService, RESETS, Service};
 use crate::aws::Operation;
 use crate::aws::observer::ServiceKey;
@@ -62,19 +62,38 @@ pub(super) fn plan(object: &EcsService, observed: &ObservedService, owner: &Owne
             writes[index].request["forceNewDeployment"] = true.into();
             writes[index].note = format!("{}; {}", writes[index].note, restart.note);
         }
-        (Some(_), None) => {
-            if let Some(failed) = task_definition.and_then(|wanted| given_up(object, observed, service, &wanted)) {
-                return Plan::stall(failure::reason(failed.result), failed.message);
+        (Some(index), None) => {
+            if let Some(failed) = task_definition.as_deref().and_then(|wanted| given_up(object, observed, service, wanted)) {
+                // Another number of tasks needs no deployment.
+                let Some(write) = scaling_alone(key, &writes[index]) else {
+                    return Plan::stall(failure::reason(failed.result), failed.message);
+                };
+                writes[index] = write;
             }
         }
         // On its own, so that a pass that does more cannot do it twice.
         (None, Some(restart)) if writes.is_empty() => writes.push(restart.clone()),
         (None, _) => {}
     }
-    match commands::rollback(object, observed) {
-        Some(rollback) if writes.is_empty() => rolled_back(service, &rollback),
+    let left = left_to_controller(&spec, task_definition.as_deref(), service);
+    match (commands::rollback(object, observed), foreign_controller(service)) {
+        (Some(rollback), _) if writes.is_empty() => rolled_back(service, &rollback),
+        (None, Some(controller)) if writes.is_empty() && !left.is_empty() => Plan::wait(
+            Reason::LeftToDeploymentController,
+            format!(
+                "{} of {key} differs from the spec, and its deployment controller {controller} has to bring it",
+                left.join(", ")
+            ),
+        ),
         _ => Plan::writes(writes),
     }
+}
+
+/// The part of an UpdateService that changes the number of tasks, if it does.
+fn scaling_alone(key: &ServiceKey, update: &Write) -> Option<Write> {
+    let count = update.request.get("desiredCount")?;
+    let request = json!({"cluster": key.cluster, "service": key.name, "desiredCount": count});
+    Some(Write { operation: Operation::UpdateService, request, note: format!("Updated {key}: desiredCount") })
 }
 
 /// The task definition that an existing service shall run: by command that of an earlier rollout, else that of the spec; `None`

@@ -96,6 +96,29 @@ fn may_change(controller: Option<&str>, member: &str) -> bool {
     }
 }
 
+/// What the spec wants otherwise than it is, and only the deployment controller of the service can bring: CodeDeploy, or whoever
+/// makes the task sets. Target groups are theirs to swap.
+pub(super) fn left_to_controller(spec: &Map<String, Value>, task_definition: Option<&str>, service: &Service) -> Vec<String> {
+    let controller = service.json["deploymentController"]["type"].as_str();
+    let mut desired = spec.clone();
+    desired.retain(|name, _| !may_change(controller, name) && !NOT_UPDATABLE.contains(&name.as_str()) && name != "loadBalancers");
+    // What the service does not show lives in task sets.
+    desired.retain(|name, _| !UNSEEN.contains(&name.as_str()) && !service.json[name].is_null());
+    let mut paths = drift(&desired.into(), &service.json);
+    let runs = service.task_definition.as_deref();
+    if !may_change(controller, "taskDefinition")
+        && task_definition.is_some_and(|wanted| runs.is_some() && !is_same_task_definition(wanted, runs))
+    {
+        paths.push("taskDefinition".to_owned());
+    }
+    paths
+}
+
+/// Whether somebody else than ECS itself carries out the deployments of the service, and who.
+pub(super) fn foreign_controller(service: &Service) -> Option<&str> {
+    service.json["deploymentController"]["type"].as_str().filter(|controller| *controller != "ECS")
+}
+
 /// The UpdateService that brings the service to the spec, with the members that differ and no others.
 pub(super) fn update(
     key: &ServiceKey,

@@ -97,6 +97,9 @@ fn what_ecs_rolled_back_is_not_tried_again_until_something_changes() {
     assert!(matches!(after_pass(&edited, &back, 50).0, Plan::Write(_)));
     let mut scaled = rolled_back.clone();
     (scaled.spec.desired_count, scaled.metadata.generation) = (Some(3), Some(4));
+    let scale = writes(after_pass(&scaled, &back, 50).0).remove(0);
+    assert_eq!(scale.request, json!({"cluster": "shop", "service": "web", "desiredCount": 3}), "and nothing of what failed");
+    scaled.spec.desired_count = Some(2);
     assert!(matches!(after_pass(&scaled, &back, 50).0, Plan::Stall(_)));
     let mut restarted = rolled_back.clone();
     let annotation = ("ecs-operator.dev/restartedAt".to_owned(), "2026-01-01T00:00:00Z".to_owned());

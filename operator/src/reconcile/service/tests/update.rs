@@ -129,6 +129,19 @@ fn a_foreign_deployment_controller_keeps_what_is_its_own() {
         "networkConfiguration": {"awsvpcConfiguration": {"subnets": ["other"]}}});
     let update = writes(planned(&spec, Some(with(&shown)))).remove(0);
     assert_eq!(update.request, json!({"cluster": "shop", "service": "web", "desiredCount": 2}));
+    // What it does not take is said, until CodeDeploy has brought it or it is left to it.
+    let scaled = |shown: &Value| {
+        let mut shown = with(shown);
+        shown["desiredCount"] = json!(2);
+        planned(&spec, Some(shown))
+    };
+    let words = "networkConfiguration.awsvpcConfiguration.subnets, taskDefinition of service web in cluster shop";
+    assert!(
+        matches!(scaled(&shown), Plan::Wait(obstacle) if obstacle.reason == Reason::LeftToDeploymentController && obstacle.message.contains(words))
+    );
+    let mut swapped = json!({"deploymentController": {"type": "CODE_DEPLOY"}});
+    swapped["loadBalancers"] = json!([{"targetGroupArn": "green"}]);
+    assert_eq!(scaled(&swapped), Plan::InSync);
 }
 
 #[test]
