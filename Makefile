@@ -4,7 +4,7 @@ CARGO ?= cargo
 BIN := $(or $(CARGO_TARGET_DIR),target)/debug
 export RUST_BACKTRACE ?= 0
 
-.PHONY: help build setup demo up down test lint unit scenarios crds audit release clean
+.PHONY: help build setup demo up down test lint unit scenarios generate audit release clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1: /p' $(MAKEFILE_LIST)
@@ -37,8 +37,9 @@ unit: ## Unit tests, schema tests and the driver against mock servers
 scenarios: build ## End-to-end scenarios on a real API server, and the schemas against AWS's API model
 	$(CARGO) test --workspace --locked --test api_model --test scenarios
 
-crds: build ## Regenerate what is generated from the code
+generate: build ## Regenerate what is generated from the code
 	$(BIN)/ecs-operator crd > charts/ecs-operator/crds/crds.yaml
+	$(BIN)/e2e reasons > docs/reasons.md
 
 audit: ## Licences, bans and sources of the dependencies, where cargo-deny is installed
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny check licenses bans sources; else echo "cargo-deny is not installed: skipped"; fi

@@ -1,6 +1,6 @@
 //! Condition types and reasons: the words in which an object tells how it is.
 //!
-//! Types follow kstatus (`sigs.k8s.io/cli-utils/pkg/kstatus`): `Reconciling` and `Stalled` are present only while true,
+//! The reasons are one table, from which the page `docs/reasons.md` is made. Types follow kstatus (`sigs.k8s.io/cli-utils/pkg/kstatus`): `Reconciling` and `Stalled` are present only while true,
 //! never together, and `Ready=True` excludes both.
 
 use std::fmt;
@@ -125,4 +125,18 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
+}
+
+/// The page about all reasons, in Markdown.
+#[must_use]
+pub fn page() -> String {
+    let rows = Reason::ALL.iter().map(|reason| format!("| {reason} | {} | {} |\n", reason.meaning(), reason.way_out()));
+    let head = String::from(
+        "# Reasons\n\nWhat stands as `reason` in the conditions of an object and in its events, what it means, and what you can do. Made by \
+         `make generate` from `crds/src/condition.rs`.\n\nConditions follow kstatus: `Ready` is always there; `Reconciling=True` while the \
+         operator goes on by itself; `Stalled=True` while somebody has to change something; `Suspended=True` while `spec.suspend` is set; \
+         `CommandAccepted=False` while an annotation asks for something that cannot be done. Events carry the reasons below, and for each \
+         write to AWS the name of the call, such as `UpdateService`.\n\n| reason | meaning | way out |\n|---|---|---|\n",
+    );
+    rows.fold(head, |page, row| page + &row)
 }

@@ -92,6 +92,24 @@ impl AwsServer {
     }
 }
 
+/// Puts a secret into Secrets Manager under the name that the ARN of the samples ends in, so that their tasks find it.
+///
+/// # Errors
+/// When the server refuses.
+pub async fn put_sample_secret(url: &str, account: &str) -> Result<()> {
+    let authorization = format!(
+        "AWS4-HMAC-SHA256 Credential={account}/20260101/{REGION}/secretsmanager/aws4_request, SignedHeaders=host, Signature=0"
+    );
+    let secret = r#"{"Name": "shop/database-AbCdEf", "SecretString": "postgres://shop@db/shop"}"#;
+    let request = reqwest::Client::new()
+        .post(url)
+        .header("x-amz-target", "secretsmanager.CreateSecret")
+        .header("content-type", "application/x-amz-json-1.1")
+        .header("authorization", authorization);
+    request.body(secret).send().await?.error_for_status()?;
+    Ok(())
+}
+
 /// A client of an outsider: it speaks to the server directly, past the ledger.
 pub async fn outsider(url: &str, account: &str) -> aws_sdk_ecs::Client {
     let config = aws_config::defaults(BehaviorVersion::latest())

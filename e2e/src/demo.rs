@@ -12,12 +12,16 @@ use kube::Api;
 use kube::runtime::{WatchStreamExt, watcher};
 
 use crate::assets;
-use crate::aws_server::Kind;
+use crate::aws_server::{Kind, put_sample_secret};
+use crate::docker_engine::DockerEngine;
 use crate::wait;
 use crate::world::{PATIENCE, Scenario, World};
 
 /// The manifests that are applied.
 const SAMPLES: [&str; 3] = ["samples/cluster.yaml", "samples/task-definition.yaml", "samples/service.yaml"];
+/// The account that the samples name.
+const ACCOUNT: &str = "111122223333";
+
 const OBJECTS: [&str; 3] = ["ecscluster/shop", "ecstaskdefinition/web", "ecsservice/web"];
 
 /// Shows it.
@@ -30,11 +34,12 @@ pub async fn run() -> Result<()> {
 
     steps.next("build what is missing: control plane, ministack, operator");
     assets::kubernetes().await?;
-    assets::python_environment("ministack").await?;
+    assets::python_environment("ministack-engine").await?;
     assets::operator()?;
 
     steps.next("start control plane, AWS server and operator on loopback");
-    let mut world = World::start(Kind::Ministack, dir.path()).await?;
+    let engine = DockerEngine::start().await?;
+    let mut world = World::start(Kind::MinistackWithEngine(engine.host.clone()), dir.path()).await?;
     let result = show(&mut steps, &world).await;
     world.stop().await?;
     match &result {
@@ -49,6 +54,8 @@ async fn show(steps: &mut Steps, world: &World) -> Result<()> {
     // Users look every 10 s and every minute; nobody wants to watch that.
     scenario.options.flags.retain(|flag| !flag.starts_with("--sweep") && !flag.starts_with("--log-filter"));
     scenario.options.flags.extend(["--sweep-active=1s".to_owned(), "--sweep-steady=2s".to_owned()]);
+    scenario.use_account(ACCOUNT).await;
+    put_sample_secret(&world.aws.url, ACCOUNT).await?;
     scenario.start_operator()?;
     scenario.operator()?.ready().await?;
     let result = story(steps, &scenario).await;
@@ -75,6 +82,8 @@ async fn story(steps: &mut Steps, scenario: &Scenario<'_>) -> Result<()> {
 
     steps.next("change the image: a new revision, and the service moves to exactly that one");
     new_image(scenario).await?;
+    steps.next("roll out an image that crashes: the circuit breaker goes back, and kubectl describe says why");
+    failing_rollout(scenario).await?;
     steps.next("make three mistakes");
     mistakes(scenario).await?;
     steps.next("change the service behind the operator's back");
@@ -110,6 +119,28 @@ async fn new_image(scenario: &Scenario<'_>) -> Result<()> {
     show_aws(&scenario.outsider).await
 }
 
+async fn failing_rollout(scenario: &Scenario<'_>) -> Result<()> {
+    let definition = read(SAMPLES[1])?;
+    scenario.kubectl.apply(&definition.replace("public.ecr.aws/nginx/nginx:1.29", "example.com/crash:1"))?;
+    let message = scenario.until_ready_is(OBJECTS[2], "False", "DeploymentRolledBack").await?;
+    ensure!(message.contains("exit code 1"), message);
+    scenario.until(OBJECTS[2], |service| service["status"]["rollout"]["phase"] == "RolledBack").await?;
+    show_text(scenario.kubectl.run(&["get", "ecssvc"])?);
+    let described = scenario.kubectl.run(&["describe", OBJECTS[2]])?;
+    let events: Vec<_> = described.lines().skip_while(|line| !line.starts_with("Events:")).collect();
+    // The last are those of this rollout.
+    for line in &events[events.len().saturating_sub(7)..] {
+        show_text(line.chars().take(150).collect::<String>());
+    }
+    show_text(scenario.kubectl.apply(&definition.replace("nginx:1.29", "nginx:1.31"))?);
+    scenario.until(OBJECTS[2], |service| service["status"]["rollout"]["revision"] == "web:4").await?;
+    scenario.wait_ready(&OBJECTS)?;
+    let columns =
+        "custom-columns=HISTORY:.status.rolloutHistory[*].revision,RESULT:.status.rolloutHistory[*].result,NOW:.status.revision";
+    show_text(scenario.kubectl.run(&["get", OBJECTS[2], "-o", columns])?);
+    Ok(())
+}
+
 /// Writes down each new state of the Ready condition of the service.
 async fn record(services: Api<EcsService>, seen: Arc<Mutex<Vec<String>>>) {
     let mut services = std::pin::pin!(watcher(services, watcher::Config::default()).default_backoff().applied_objects());
@@ -132,8 +163,8 @@ async fn mistakes(scenario: &Scenario<'_>) -> Result<()> {
     ensure!(refusal.contains("cluster and clusterRef exclude each other"), refusal);
     show_text(refusal);
 
-    println!("    2. a document that AWS refuses (a task definition that does not exist)");
-    let nothing = "taskDefinition: arn:aws:ecs:eu-central-1:111122223333:task-definition/nothing:7";
+    println!("    2. a document that AWS refuses (a task definition of another account)");
+    let nothing = "taskDefinition: arn:aws:ecs:eu-central-1:444455556666:task-definition/nothing:7";
     let refused = service.replacen("name: web", "name: refused", 1).replace("taskDefinitionRef:\n    name: web", nothing);
     scenario.kubectl.apply(&refused)?;
     scenario.until_ready_is("ecsservice/refused", "False", "InvalidSpec").await?;

@@ -51,7 +51,15 @@ impl DockerEngine {
     /// # Errors
     /// When there is no port.
     pub async fn start() -> Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        Self::start_at(0).await
+    }
+
+    /// Starts an engine on this port; 0 means a free one.
+    ///
+    /// # Errors
+    /// When the port is taken.
+    pub async fn start_at(port: u16) -> Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
         let host = format!("tcp://{}", listener.local_addr()?);
         let containers = Arc::<Containers>::default();
         let routes = Router::new().fallback(answer).with_state(Arc::clone(&containers));
@@ -60,6 +68,14 @@ impl DockerEngine {
             let _ = axum::serve(listener, routes).await;
         });
         Ok(Self { host, containers, server })
+    }
+
+    /// Runs until it is ended from outside.
+    ///
+    /// # Errors
+    /// When it cannot go on.
+    pub async fn serve(mut self) -> Result<()> {
+        Ok((&mut self.server).await?)
     }
 
     /// Ends one running container of an image whose name holds `image` with an exit code, as a crash does; answers whether

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
 use e2e::aws_server::Kind;
+use e2e::docker_engine::DockerEngine;
 use e2e::ledger::Ledger;
 use e2e::world::World;
 use e2e::{assets, corpus, demo, playground};
@@ -31,6 +32,14 @@ enum Command {
     Corpus {
         /// The folder, with clusters/, task-definitions/ and services/ of JSON files
         dir: PathBuf,
+    },
+    /// Print the page about all reasons
+    Reasons,
+    /// Run the pretend Docker engine alone: no-such-image… cannot be pulled, crash… ends with exit code 1, slow… starts late
+    Engine {
+        /// Port to listen on
+        #[arg(long)]
+        port: u16,
     },
     /// Run the ledger proxy alone
     Ledger {
@@ -71,6 +80,11 @@ async fn run(command: Command) -> Result<()> {
         Command::Up => playground::up().await,
         Command::Down => playground::down().await,
         Command::Corpus { dir } => take(&dir).await,
+        Command::Reasons => {
+            print!("{}", ecs_operator_crds::condition::page());
+            Ok(())
+        }
+        Command::Engine { port } => DockerEngine::start_at(port).await?.serve().await,
         Command::Ledger { upstream, aws_port, port } => Ledger::start(&upstream, aws_port, port).await?.serve().await,
     }
 }

@@ -45,8 +45,15 @@ pub async fn up() -> Result<()> {
     fs::create_dir_all(&dir)?;
     let with_operator = std::env::var("OPERATOR").as_deref() != Ok("none");
     let control_plane_dir = dir.join("control-plane");
-    let (control_plane, server) =
-        tokio::try_join!(ControlPlane::start(&control_plane_dir), AwsServer::start(Kind::Ministack, &dir))?;
+    let [engine_port] = free_ports()?;
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["engine", "--port", &engine_port.to_string()]);
+    let mut engine = Process::start("engine", &dir, command.process_group(0))?;
+    let engine_url = format!("http://127.0.0.1:{engine_port}/_ping");
+    engine.until_ready(PATIENCE, async || Ok(reqwest::get(&engine_url).await?.error_for_status().map(drop)?)).await?;
+    let kind = Kind::MinistackWithEngine(format!("tcp://127.0.0.1:{engine_port}"));
+    let (control_plane, server) = tokio::try_join!(ControlPlane::start(&control_plane_dir), AwsServer::start(kind, &dir))?;
+    aws_server::put_sample_secret(&server.url, ACCOUNT).await?;
     let (kubeconfig, program, upstream) = (control_plane.kubeconfig.clone(), control_plane.kubectl.clone(), server.url.clone());
     let kubectl = Kubectl { program: program.clone(), kubeconfig: kubeconfig.clone(), namespace: None };
     kubectl.apply(&ecs_operator::crd::yaml()?)?;
@@ -60,7 +67,7 @@ pub async fn up() -> Result<()> {
     wait::until("the ledger", PATIENCE, async || reqwest::get(&ledger_url).await).await?;
 
     let mut processes = control_plane.into_processes();
-    processes.extend([server.into_process(), ledger]);
+    processes.extend([engine, server.into_process(), ledger]);
     let mut operator_pid = String::new();
     if with_operator {
         let options = Options {
@@ -97,6 +104,9 @@ pub async fn up() -> Result<()> {
     kubectl apply --server-side -f samples/
     kubectl get ecs
     curl -s $LEDGER_URL
+
+Tasks take their time, and the names of images decide what becomes of them: no-such-image… cannot be pulled, crash… ends with
+exit code 1, slow… takes two seconds to start, all others run.
 
 Logs are beside that file. `make down` ends it.",
         short(&dir.join("env"))

@@ -184,6 +184,13 @@ impl Scenario<'_> {
         }
     }
 
+    /// Has its operator and its outsider work in this account.
+    pub async fn use_account(&mut self, account: &str) {
+        account.clone_into(&mut self.account);
+        self.outsider = aws_server::outsider(&self.world.aws.url, account).await;
+        self.options.environment = aws_server::environment(&self.ledger.aws_url, account);
+    }
+
     /// Starts the operator, again if it ran before.
     ///
     /// # Errors

@@ -4,9 +4,12 @@ use std::fs;
 use std::path::Path;
 
 #[test]
-fn the_committed_definitions_are_those_of_the_code() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/ecs-operator/crds/crds.yaml");
-    let committed = fs::read_to_string(path).expect("the definitions are committed");
-    let current = ecs_operator::crd::yaml().expect("the definitions can be printed");
-    assert!(committed == current, "charts/ecs-operator/crds/crds.yaml is stale: run `make crds`");
+fn what_is_committed_is_what_the_code_makes() {
+    let crds = ecs_operator::crd::yaml().expect("the definitions can be printed");
+    for (path, current) in
+        [("charts/ecs-operator/crds/crds.yaml", crds), ("docs/reasons.md", ecs_operator_crds::condition::page())]
+    {
+        let committed = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)).expect("it is committed");
+        assert!(committed == current, "{path} is stale: run `make generate`");
+    }
 }

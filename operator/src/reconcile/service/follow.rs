@@ -11,9 +11,9 @@ use kube::ResourceExt;
 use serde_json::Value;
 
 use super::deployment::ServiceDeployment;
-use super::{ObservedService, Service, tasks};
+use super::{ObservedService, Service, short, tasks};
 use crate::aws::observer::{Answer, ServiceDeploymentKey, ServiceRevisionKey, StoppedTasksKey, TaskDefinitionKey};
-use crate::aws::{Fault, Freshness, time};
+use crate::aws::{Fault, Freshness, name_in, time};
 use crate::reconcile::Context;
 
 /// How often stopped tasks are looked at while a rollout is slow and ECS counts no failures.
@@ -96,12 +96,16 @@ async fn stopped(
     }
 }
 
-/// Those of `tasks` that stopped since the rollout began: what went before was told of then.
+/// Those of `tasks` that run what the rollout brings and stopped since it began. What went before was told of then, and tasks
+/// of other revisions have to stop.
 fn since_rollout(object: &EcsService, tasks: &Value) -> Value {
-    let rollout = object.status.as_ref().and_then(|status| status.rollout.as_ref());
-    let began = rollout.and_then(|rollout| rollout.started_at.as_ref()).map(|began| began.0.as_second());
-    let later = |task: &&Value| time(&task["stoppedAt"]).map(Timestamp::as_second) >= began;
-    tasks.as_array().into_iter().flatten().filter(later).cloned().collect()
+    let Some(rollout) = object.status.as_ref().and_then(|status| status.rollout.as_ref()) else { return Value::Null };
+    let began = rollout.started_at.as_ref().map(|began| began.0.as_second());
+    let concerned = |task: &&Value| {
+        time(&task["stoppedAt"]).map(Timestamp::as_second) >= began
+            && task["taskDefinitionArn"].as_str().is_some_and(|arn| name_in(arn) == rollout.revision)
+    };
+    tasks.as_array().into_iter().flatten().filter(concerned).cloned().collect()
 }
 
 /// How fresh a look at the stopped tasks has to be; `None` where none is needed.
@@ -112,7 +116,10 @@ fn wanted(object: &EcsService, observed: &ObservedService, service: &Service) ->
     let told = status.stopped_tasks.is_some();
     let more = failures > rollout.failed_count.unwrap_or_default();
     let given_up = observed.deployment.as_ref().is_some_and(|deployment| deployment.phase.is_failure())
-        || service.deployments.iter().any(|deployment| deployment.rollout_state.as_deref() == Some("FAILED"));
+        || service.deployments.iter().any(|listed| {
+            listed.rollout_state.as_deref() == Some("FAILED")
+                && short(listed.task_definition.as_deref()).as_ref() == Some(&rollout.revision)
+        });
     let fewer = service.running_count < service.desired_count;
     let lost = rollout.phase == RolloutPhase::Succeeded && fewer && Some(service.running_count) < status.running_count;
     if more || (given_up && !told) || lost {

@@ -181,7 +181,7 @@ fn percent(rollout: &RolloutStatus) -> Option<i32> {
         return Some(100);
     }
     let (requested, running) = (rollout.requested_count?, rollout.running_count?);
-    Some(if requested <= 0 { 100 } else { (running * 100 / requested).clamp(0, 100) })
+    (requested > 0).then(|| (running * 100 / requested).clamp(0, 100))
 }
 
 fn begun(mut seen: RolloutStatus, now: Timestamp) -> RolloutStatus {
