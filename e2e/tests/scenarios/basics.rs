@@ -186,7 +186,7 @@ pub(crate) async fn kubectl_explains_prints_and_waits(world: &World) -> Result<(
     let rows = [
         ("ecsc", "NAME READY REASON SERVICES TASKS AGE ARN MESSAGE"),
         ("ecstd", "NAME READY REASON REVISION AGE ARN MESSAGE"),
-        ("ecssvc", "NAME READY REASON REVISION DESIRED RUNNING AGE ARN MESSAGE"),
+        ("ecssvc", "NAME READY REASON REVISION DESIRED RUNNING AGE ROLLOUT ARN MESSAGE"),
     ];
     for (kind, columns) in rows {
         let wide = kubectl.run(&["get", kind, "-o", "wide"])?;

@@ -89,6 +89,7 @@ fn main() -> Result<ExitCode> {
         restart::a_lost_reply_and_a_kill_make_no_second_service,
         restart::a_lost_reply_and_a_kill_make_no_second_revision,
         restart::a_lost_reply_to_an_update_makes_no_second_revision,
+        restart::a_lost_reply_to_a_restart_makes_no_second_one,
         restart::a_restarted_operator_changes_nothing,
         restart::aws_may_be_down_at_the_start,
         restart::missing_credentials_are_named_and_found_later,

@@ -8,6 +8,7 @@ use e2e::ledger::Ledger;
 use e2e::process::{free_ports, signal};
 use e2e::wait;
 use e2e::world::{PATIENCE, Scenario, World};
+use k8s_openapi::jiff::Timestamp;
 use nix::sys::signal::Signal;
 
 use crate::basics::{OBJECTS, SAMPLES, SERVICE};
@@ -63,6 +64,34 @@ pub(crate) async fn a_lost_reply_to_an_update_makes_no_second_revision(world: &W
     scenario.wait_ready(&OBJECTS)?;
     scenario.is_quiet().await?;
     ensure!(scenario.ledger.counts().of("RegisterTaskDefinition") == 2, "{:?}", scenario.ledger.counts());
+    scenario.end().await
+}
+
+pub(crate) async fn a_lost_reply_to_a_restart_makes_no_second_one(world: &World) -> Result<()> {
+    let mut scenario = world.scenario("kill-restart").await?;
+    scenario.kubectl.apply(SAMPLES)?;
+    scenario.wait_ready(&OBJECTS)?;
+    // ECS tells by the time at which a deployment began whether it was after the time that is asked for.
+    let began = scenario.get(SERVICE)?["status"]["rollout"]["startedAt"].as_str().context("a time")?.parse::<Timestamp>()?;
+    let at = wait::until("a later second", PATIENCE, async || {
+        ensure!(Timestamp::now().as_second() > began.as_second(), "it is {began}");
+        Ok(Timestamp::from_second(Timestamp::now().as_second())?)
+    })
+    .await?;
+    let hold = scenario.ledger.hold("UpdateService");
+    scenario.kubectl.run(&["annotate", SERVICE, &format!("ecs-operator.dev/restartedAt={at}")])?;
+    wait::until("the restart", PATIENCE, async || {
+        ensure!(scenario.ledger.counts().of("UpdateService") == 1, "{:?}", scenario.ledger.counts());
+        Ok(())
+    })
+    .await?;
+    scenario.operator()?.process.kill().await?;
+    drop(hold);
+    scenario.start_operator()?;
+    scenario.until(SERVICE, |service| service["status"]["handledCommands"][0]["value"] == at.to_string()).await?;
+    scenario.wait_ready(&OBJECTS)?;
+    scenario.is_quiet().await?;
+    ensure!(scenario.ledger.counts().of("UpdateService") == 1, "{:?}", scenario.ledger.counts());
     scenario.end().await
 }
 

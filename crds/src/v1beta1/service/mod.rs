@@ -75,6 +75,7 @@ use super::shared::{CapacityProviderStrategyItem, ObjectReference, PlacementCons
     printcolumn(name = "Desired", type_ = "integer", json_path = ".status.desiredCount"),
     printcolumn(name = "Running", type_ = "integer", json_path = ".status.runningCount"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Rollout", type_ = "string", json_path = ".status.rollout.phase", priority = 1),
     printcolumn(name = "ARN", type_ = "string", json_path = ".status.serviceArn", priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].message", priority = 1)
 )]

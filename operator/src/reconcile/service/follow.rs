@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::deployment::ServiceDeployment;
 use super::{ObservedService, Service, short, tasks};
-use crate::aws::observer::{Answer, ServiceDeploymentKey, ServiceRevisionKey, StoppedTasksKey, TaskDefinitionKey};
+use crate::aws::observer::{Answer, Seen, ServiceDeploymentKey, ServiceRevisionKey, StoppedTasksKey, TaskDefinitionKey};
 use crate::aws::{Fault, Freshness, name_in, time};
 use crate::reconcile::Context;
 
@@ -60,8 +60,13 @@ async fn deployment(
         // It has ended, and never changes any more.
         return Ok(remembered);
     }
-    let seen = context.aws.observer.service_deployments().get(ServiceDeploymentKey(arn), Freshness::Since(at)).await?;
-    let Answer::Found(json) = seen.answer else { return Ok(None) };
+    let json = match context.aws.observer.service_deployments().get(ServiceDeploymentKey(arn), Freshness::Since(at)).await {
+        Ok(Seen { answer: Answer::Found(json), .. }) => json,
+        Ok(_) => return Ok(None),
+        // ECS has none for such a service.
+        Err(fault) if fault.code.as_deref() == Some("UnsupportedFeatureException") => return Ok(None),
+        Err(fault) => return Err(fault),
+    };
     let revision = match json["targetServiceRevision"]["arn"].as_str() {
         Some(arn) => {
             context.aws.observer.service_revisions().get(ServiceRevisionKey(arn.to_owned()), Freshness::Any).await?.answer

@@ -116,8 +116,11 @@ impl Kind for EcsService {
             |observed| observed.key.clone(),
         );
         let watcher = ObjectRef::from_obj(self);
+        // Also while a deployment goes back that has been given up.
+        let primary = observed.and_then(|observed| observed.service.as_ref()?.primary());
+        let rolls = primary.is_some_and(|primary| primary.rollout_state.as_deref() == Some("IN_PROGRESS"));
         match pace {
-            Some(pace) => services.watch(key, watcher.clone(), pace),
+            Some(pace) => services.watch(key, watcher.clone(), if rolls { Pace::Active } else { pace }),
             None => services.unwatch(&watcher),
         }
         let deployments = context.aws.observer.service_deployments();
