@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ecs_operator::aws::observer::ClusterKey;
 use ecs_operator::aws::{Answer, FaultClass, Freshness};
-use ecs_operator_crds::v1beta1::EcsCluster;
+use ecs_operator_crds::v1beta1::{EcsCluster, EcsTaskDefinition};
 use futures::StreamExt;
 use serde_json::{Value, json};
 use support::{Reply, World, refusal, success};
@@ -217,4 +217,34 @@ async fn an_object_learns_that_aws_lets_nobody_look_any_more() {
     tokio::time::timeout(Duration::from_secs(20), woken.next()).await.expect("it is woken").expect("the observer runs");
     world.pass::<EcsCluster>().await;
     assert_eq!(world.conditions().0[0], "Ready False CredentialsUnavailable");
+}
+
+#[tokio::test]
+async fn many_writes_of_a_kind_are_sent_as_the_budget_allows() {
+    let owner = json!([{"key": "ecs-operator.dev/owner", "value": "k8s/default/web/u-1"}]);
+    let revision = |number: u8| format!("arn:aws:ecs:eu-central-1:1:task-definition/web:{number}");
+    let ecs = move |operation: &str, request: &Value| match operation {
+        "ListTaskDefinitions" => success(&json!({"taskDefinitionArns": (1..=4).map(revision).collect::<Vec<_>>()})),
+        "ListClusters" => success(&json!({"clusterArns": []})),
+        "DescribeTaskDefinition" => {
+            let arn = request["taskDefinition"].clone();
+            success(&json!({"taskDefinition": {"taskDefinitionArn": arn, "family": "web", "status": "ACTIVE"}, "tags": owner}))
+        }
+        "DeregisterTaskDefinition" => success(&json!({"taskDefinition": {}})),
+        other => refusal("InvalidAction", other),
+    };
+    let object = json!({
+        "apiVersion": "ecs-operator.dev/v1beta1",
+        "kind": "EcsTaskDefinition",
+        "metadata": {"name": "web", "namespace": "default", "uid": "u-1", "generation": 1, "resourceVersion": "1",
+            "finalizers": ["ecs-operator.dev/finalizer"], "deletionTimestamp": "2026-01-01T00:00:00Z"},
+        "spec": {"containerDefinitions": [{"name": "web", "image": "web:1"}]},
+    });
+    // A burst of two, and then one each ten seconds: less than the plan needs.
+    let (world, _) = World::limited(object, ecs, Duration::from_secs(86400), Some(0.1)).await;
+    world.pass::<EcsTaskDefinition>().await;
+    let sent = |writes: Vec<String>| writes.into_iter().filter(|write| write == "DeregisterTaskDefinition").count();
+    assert_eq!(sent(world.new_writes()), 2, "what the budget allows, and not nothing");
+    world.pass::<EcsTaskDefinition>().await;
+    assert_eq!(sent(world.new_writes()), 0, "the others have their turn");
 }

@@ -52,6 +52,15 @@ impl Writer {
         Ok(Permit { operation })
     }
 
+    /// Takes back a permit that is not used.
+    pub fn give_back(&self, Permit { operation }: Permit) {
+        let Some(family) = operation.family() else { return };
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bucket) = buckets.get_mut(&family) {
+            bucket.give_back();
+        }
+    }
+
     /// Sends the write that `permit` allows.
     ///
     /// # Errors
@@ -78,6 +87,10 @@ impl Bucket {
         let (burst, per_second) = family.bucket();
         let burst = (burst * share).max(1.0);
         Self { burst, per_second: per_second * share, tokens: burst, at: now, turns: HashMap::new() }
+    }
+
+    fn give_back(&mut self) {
+        self.tokens = (self.tokens + 1.0).min(self.burst);
     }
 
     fn take(&mut self, uid: &str, now: Instant) -> Result<(), Instant> {
@@ -118,6 +131,15 @@ mod tests {
         assert_eq!(bucket.take("second", start), Err(second), "asking again costs no second turn");
         assert_eq!(bucket.take("third", start), Err(start + Duration::from_millis(1200)));
         assert_eq!(bucket.take("second", second), Ok(()));
+    }
+
+    #[test]
+    fn what_is_given_back_is_there_again() {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(ActionFamily::ClusterModify, 0.1, start);
+        assert_eq!((bucket.take("a", start), bucket.take("a", start)), (Ok(()), Ok(())));
+        bucket.give_back();
+        assert_eq!(bucket.take("b", start), Ok(()));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::plan::{Obstacle, Outcome, Plan, Write};
 use super::{Context, Kind, ignore, requested};
 use crate::aws::observer::Pace;
 use crate::aws::tags::Owner;
-use crate::aws::{Fault, FaultClass, Freshness};
+use crate::aws::{Fault, FaultClass, Freshness, Permit};
 use crate::k8s::events::{self, Notice};
 use crate::k8s::{RequestError, conditions, finalizer, status};
 
@@ -128,7 +128,7 @@ async fn act<K: Kind>(object: &K, context: &Context) -> Acted<K::Observed> {
         // Whoever asks for a look wants what was refused to be tried again too.
         context.memories.with(&owner.uid, Memory::forgive);
     }
-    let freshness = if asked { Freshness::Since(began) } else { Freshness::Any };
+    let freshness = if asked || object.is_commanded() { Freshness::Since(began) } else { Freshness::Any };
     let mut observed = match object.observe(context, freshness).await {
         Ok(observed) => observed,
         Err(fault) => return Acted::new(None, Outcome::Failed(with_way_out(object, fault))),
@@ -186,10 +186,7 @@ fn is_asked<K: Kind>(object: &K) -> bool {
 /// Sends the planned writes, one after the other, and looks whether that was enough.
 async fn send<K: Kind>(object: &K, context: &Context, owner: &Owner, acted: &mut Acted<K::Observed>) {
     let Some(mut observed) = acted.observed.take() else { return };
-    // All permits before the first write: half of a plan must not wait in a queue for the other half.
-    let permits =
-        acted.planned.iter().map(|write| context.aws.writer.permit(write.operation, &owner.uid)).collect::<Result<Vec<_>, _>>();
-    let permits = match permits {
+    let permits = match permits(context, owner, &acted.planned) {
         Ok(permits) => permits,
         Err(turn) => {
             acted.outcome = Outcome::Queued(turn);
@@ -197,6 +194,8 @@ async fn send<K: Kind>(object: &K, context: &Context, owner: &Owner, acted: &mut
             return;
         }
     };
+    // For the others a later pass asks again.
+    acted.planned.truncate(permits.len());
     for (write, permit) in acted.planned.iter().zip(permits) {
         match object.apply(context, &observed, write, permit).await {
             Ok(next) => observed = next,
@@ -213,7 +212,8 @@ async fn send<K: Kind>(object: &K, context: &Context, owner: &Owner, acted: &mut
     if matches!(rest, Plan::Write(_)) {
         // A reply may show less than a read does.
         match object.observe(context, Freshness::Since(Instant::now())).await {
-            Ok(seen) => {
+            Ok(mut seen) => {
+                K::carry_over(&observed, &mut seen);
                 rest = object.plan(&seen, owner);
                 observed = seen;
             }
@@ -229,6 +229,28 @@ async fn send<K: Kind>(object: &K, context: &Context, owner: &Owner, acted: &mut
         decided => decided.into(),
     };
     acted.observed = Some(observed);
+}
+
+/// The permits for as many of the writes as may be sent now, at least one. All come before the first write: half of a plan must
+/// not wait for the other half, unless the writes are all of a kind, which can be carried out one by one.
+fn permits(context: &Context, owner: &Owner, writes: &[Write]) -> Result<Vec<Permit>, Instant> {
+    let mut permits = Vec::new();
+    for write in writes {
+        match context.aws.writer.permit(write.operation, &owner.uid) {
+            Ok(permit) => permits.push(permit),
+            Err(turn) => {
+                let alike = writes.iter().all(|other| other.operation.family() == write.operation.family());
+                if alike && !permits.is_empty() {
+                    return Ok(permits);
+                }
+                for permit in permits {
+                    context.aws.writer.give_back(permit);
+                }
+                return Err(turn);
+            }
+        }
+    }
+    Ok(permits)
 }
 
 /// Tells what came of a pass, in events and in the status, and says when the next one comes.
@@ -308,7 +330,9 @@ fn next<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Observed>, afte
         let wait = match &acted.outcome {
             Outcome::InSync | Outcome::Gone => {
                 memory.forgive();
-                return object.look_again(after, Timestamp::now()).map_or_else(Action::await_change, Action::requeue);
+                return object
+                    .look_again(acted.observed.as_ref(), after, Timestamp::now())
+                    .map_or_else(Action::await_change, Action::requeue);
             }
             Outcome::Queued(turn) => return until(*turn),
             Outcome::Unfinished => memory.backoff(STEP),

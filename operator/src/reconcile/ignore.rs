@@ -19,6 +19,9 @@ pub fn problem(policies: &Policies, identity: &[&str]) -> Option<String> {
         if Policies::MEMBERS.contains(&first) {
             return Some(format!("ignoreFields: {pointer} is a setting of the operator, which nobody else changes in AWS: drop it"));
         }
+        if first == "tags" && path != "tags" {
+            return Some(format!("ignoreFields: {pointer} is a part of a tag: write \"/tags\" to leave all of them to others"));
+        }
         last.parse::<usize>().is_ok().then(|| {
             format!("ignoreFields: {pointer} points to an element of a list, whose place can change: point to the list, or to a member")
         })
@@ -88,6 +91,8 @@ mod tests {
             ("/serviceName", Some("/serviceName says which AWS object it is")),
             ("/suspend", Some("setting of the operator")),
             ("/loadBalancers/0", Some("element of a list")),
+            ("/tags", None),
+            ("/tags/0/value", Some("part of a tag")),
         ];
         for (pointer, words) in rows {
             let said = problem(&policies(&[pointer]), &["serviceName"]);

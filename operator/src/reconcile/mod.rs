@@ -140,10 +140,18 @@ pub trait Kind:
     /// Has the observer look after the AWS object at this pace, or with `None` forget it.
     fn watch(&self, context: &Context, observed: Option<&Self::Observed>, pace: Option<Pace>);
 
-    /// When the status changes by itself although nothing happens, counted from `now`: a deadline passes.
-    fn look_again(&self, _status: &Self::Status, _now: Timestamp) -> Option<Duration> {
+    /// When there is something to do although nothing happens, counted from `now`: a deadline passes, or work is left.
+    fn look_again(&self, _observed: Option<&Self::Observed>, _status: &Self::Status, _now: Timestamp) -> Option<Duration> {
         None
     }
+
+    /// Whether the object asks for something that can only be answered once, and so by a fresh look.
+    fn is_commanded(&self) -> bool {
+        false
+    }
+
+    /// Takes over what a pass has done into a later look of the same pass.
+    fn carry_over(_from: &Self::Observed, _to: &mut Self::Observed) {}
 
     /// What is worth an event between two statuses, beside a Ready condition that turns bad, which the driver tells.
     fn notices(&self, _before: &Self::Status, _after: &Self::Status) -> Vec<Notice> {

@@ -12,6 +12,7 @@ use kube::ResourceExt;
 use kube::runtime::reflector::{self, ObjectRef, Store};
 
 use super::cluster::ClusterExt;
+use super::ignore::ignores;
 use super::plan::{Obstacle, Plan};
 use super::service::ServiceExt;
 use super::{Kind, Stores};
@@ -152,7 +153,7 @@ pub fn rollback_targets(services: &Store<EcsService>) -> BTreeMap<String, String
     services.state().iter().flat_map(of).collect()
 }
 
-/// The services of all EcsServices, as `SERVICE in cluster CLUSTER`, and one such service for each revision, as
+/// The services whose revision an EcsService sets, as `SERVICE in cluster CLUSTER`, and of all EcsServices one such service for each revision, as
 /// `family:revision`, that a deployment of it runs.
 #[must_use]
 pub fn running_revisions(services: &Store<EcsService>) -> (BTreeSet<String>, BTreeMap<String, String>) {
@@ -163,7 +164,10 @@ pub fn running_revisions(services: &Store<EcsService>) -> (BTreeSet<String>, BTr
         let name = format!("{} in cluster {cluster}", service.service_name());
         let deployments = status.deployments.iter().flatten().filter_map(|deployment| deployment.revision.as_ref());
         running.extend(deployments.chain(&status.revision).map(|revision| (revision.clone(), name.clone())));
-        known.insert(name);
+        let policies = &service.spec.policies;
+        if !policies.observes() && !["taskDefinition", "taskDefinitionRef"].iter().any(|member| ignores(policies, member)) {
+            known.insert(name);
+        }
     }
     (known, running)
 }

@@ -54,6 +54,16 @@ impl World {
         ecs: impl Fn(&str, &Value) -> Reply + Clone + Send + Sync + 'static,
         every: Duration,
     ) -> (Self, UnboundedReceiver<ObjectRef<EcsCluster>>) {
+        Self::limited(object, ecs, every, None).await
+    }
+
+    /// The same, with this share of the published write quotas.
+    pub(crate) async fn limited(
+        object: Value,
+        ecs: impl Fn(&str, &Value) -> Reply + Clone + Send + Sync + 'static,
+        every: Duration,
+        share: Option<f64>,
+    ) -> (Self, UnboundedReceiver<ObjectRef<EcsCluster>>) {
         let (object, writes) = (Arc::new(Mutex::new(object)), Arc::new(Mutex::new(Vec::new())));
         let metrics = Arc::new(Metrics::default());
         let config = aws_config::defaults(aws_config::BehaviorVersion::latest())
@@ -78,7 +88,7 @@ impl World {
             aws: Aws {
                 scope: Scope { account: "default".into(), region: "eu-central-1".into() },
                 observer: Observer::start(&calls, Sweep { active: every, steady: every, task_definitions: every }, wakes),
-                writer: Writer::new(calls, None),
+                writer: Writer::new(calls, share),
             },
             metrics,
             memories: Memories::default(),

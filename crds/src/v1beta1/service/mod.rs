@@ -209,6 +209,8 @@ pub struct EcsServiceStatus {
     /// Tasks of this rollout that stopped for a reason that needs somebody, the newest first, one of each reason.
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub stopped_tasks: Option<Vec<StoppedTask>>,
+    /// How many failures ECS had counted when the stopped tasks were looked at last.
+    pub explained_failures: Option<i32>,
     /// Since when tasks of a steady service are missing.
     pub unavailable_since: Option<Time>,
     /// The last ten events of the service, as ECS tells them, the newest first. Each is passed on as an event of this object.

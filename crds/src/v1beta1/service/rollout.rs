@@ -96,6 +96,8 @@ pub struct RolloutStatus {
     pub requested_count: Option<i32>,
     /// Tasks of it that run.
     pub running_count: Option<i32>,
+    /// Most tasks of it that have run at once.
+    pub peak_count: Option<i32>,
     /// Tasks of it on their way to running.
     pub pending_count: Option<i32>,
     /// Tasks of it that could not start or failed their checks.

@@ -140,8 +140,11 @@ impl Key for FamilyKey {
 pub(crate) fn task_definition(mut reply: Value) -> Answer {
     let tags = reply["tags"].take();
     let Value::Object(described) = reply["taskDefinition"].take() else { return Answer::Missing };
-    if let Some("INACTIVE" | "DELETE_IN_PROGRESS") = described.get("status").and_then(Value::as_str) {
-        return Answer::Inactive;
+    match described.get("status").and_then(Value::as_str) {
+        Some("INACTIVE") => return Answer::Inactive,
+        // Nobody can use it any more, and nothing is left to do.
+        Some("DELETE_IN_PROGRESS") => return Answer::Missing,
+        _ => {}
     }
     let kept = ["taskDefinitionArn", "family", "revision", "status"];
     let mut found: serde_json::Map<_, _> = described

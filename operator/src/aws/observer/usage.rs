@@ -59,8 +59,9 @@ fn note(reply: &Value, usage: &mut Usage) {
     for service in reply["services"].as_array().into_iter().flatten().filter(|service| service["status"] != "INACTIVE") {
         let [name, cluster] =
             ["serviceName", "clusterArn"].map(|member| service[member].as_str().map(name_in).unwrap_or_default());
-        let deployments = service["deployments"].as_array().into_iter().flatten();
-        let revisions = deployments.chain([service]).filter_map(|running| running["taskDefinition"].as_str());
+        // Services of CodeDeploy and of external controllers run task sets.
+        let running = ["deployments", "taskSets"].into_iter().flat_map(|list| service[list].as_array().into_iter().flatten());
+        let revisions = running.chain([service]).filter_map(|running| running["taskDefinition"].as_str());
         for revision in revisions {
             let users = usage.entry(name_in(revision).to_owned()).or_default();
             let user = format!("{name} in cluster {cluster}");
@@ -80,12 +81,13 @@ mod tests {
         let revision = |number: i32| format!("arn:aws:ecs:eu-central-1:1:task-definition/web:{number}");
         let reply = json!({"services": [
             {"serviceName": "web", "clusterArn": "arn:aws:ecs:eu-central-1:1:cluster/shop", "status": "ACTIVE",
-             "taskDefinition": revision(3), "deployments": [{"taskDefinition": revision(3)}, {"taskDefinition": revision(2)}]},
+             "taskDefinition": revision(4), "deployments": [{"taskDefinition": revision(4)}, {"taskDefinition": revision(3)}],
+             "taskSets": [{"taskDefinition": revision(2)}]},
             {"serviceName": "old", "clusterArn": "c", "status": "INACTIVE", "taskDefinition": revision(1)},
         ]});
         let mut usage = Usage::new();
         note(&reply, &mut usage);
-        assert_eq!(usage.keys().collect::<Vec<_>>(), ["web:2", "web:3"]);
-        assert_eq!(usage["web:3"], ["web in cluster shop"]);
+        assert_eq!(usage.keys().collect::<Vec<_>>(), ["web:2", "web:3", "web:4"]);
+        assert_eq!(usage["web:4"], ["web in cluster shop"]);
     }
 }

@@ -32,7 +32,16 @@ pub(super) async fn apply(
             | Operation::StopServiceDeployment
             | Operation::ContinueServiceDeployment,
             Ok(_),
-        ) => services.get(key, Freshness::Since(Instant::now())).await?,
+        ) => {
+            let Ok(seen) = services.get(key.clone(), Freshness::Since(Instant::now())).await else {
+                // The write was accepted all the same; a later look tells.
+                services.invalidate(&key);
+                let mut after = observed.clone();
+                after.carried_out.extend(carried_out_by(object, observed, write));
+                return Ok(after);
+            };
+            seen
+        }
         (_, Ok(reply)) => {
             let tags = match &observed.service {
                 Some(service) => service.json["tags"].clone(),
@@ -44,7 +53,8 @@ pub(super) async fn apply(
     };
     let mut after = ObservedService { at: seen.at, service: observe::read(&seen)?, ..observed.clone() };
     after.carried_out.extend(carried_out_by(object, observed, write));
-    follow::follow(object, context, after).await
+    let known = after.clone();
+    Ok(follow::follow(object, context, after).await.unwrap_or(known))
 }
 
 fn is_gone(fault: &Fault) -> bool {

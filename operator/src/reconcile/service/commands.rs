@@ -15,7 +15,7 @@ use serde_json::json;
 
 use super::deployment::ServiceDeployment;
 use super::rollout::asked_for;
-use super::update::foreign_controller;
+use super::update::{foreign_controller, is_same_task_definition};
 use super::{ObservedService, Service};
 use crate::aws::{Operation, name_in, time};
 use crate::reconcile::plan::Write;
@@ -62,15 +62,27 @@ pub(super) fn pending(object: &EcsService, observed: &ObservedService) -> Vec<Co
     let is_handled =
         |annotation: &str, value: &str| handled.iter().any(|handled| handled.annotation == annotation && handled.value == value);
     let mut commands = Vec::new();
+    // Without a service there is nobody to command yet.
+    let Some(service) = &observed.service else { return commands };
     for annotation in COMMANDS {
         let Some(value) = object.annotations().get(annotation) else { continue };
         if !is_handled(annotation, value) {
             let done = observed.carried_out.get(annotation) == Some(value);
-            let answer = if done { Answer::Done } else { answer(object, observed, annotation, value) };
+            let answer = if done { Answer::Done } else { answer(object, observed, service, annotation, value) };
             commands.push(Command { annotation, value: value.clone(), answer });
         }
     }
     commands
+}
+
+/// Whether an annotation asks for something that the status has not answered: a look at AWS must be fresh then, because an
+/// answer is final.
+pub(super) fn is_asked(object: &EcsService) -> bool {
+    let handled = object.status.as_ref().and_then(|status| status.handled_commands.as_deref()).unwrap_or_default();
+    let answered = |annotation: &str, value: &String| {
+        handled.iter().any(|handled| handled.annotation == annotation && handled.value == *value)
+    };
+    COMMANDS.iter().any(|annotation| object.annotations().get(*annotation).is_some_and(|value| !answered(annotation, value)))
 }
 
 /// Which commands the status remembers after a pass: those whose annotation still stands.
@@ -102,21 +114,19 @@ pub(super) fn carried_out_by(object: &EcsService, observed: &ObservedService, wr
 
 /// The rollback by command that is in force, given the task definition that the spec asks for.
 pub(super) fn rollback(object: &EcsService, observed: &ObservedService) -> Option<Rollback> {
-    let Resolved::To(wanted) = &observed.task_definition else { return None };
+    let known = object.status.as_ref().and_then(|status| status.rollback.clone());
+    let known = known.filter(|known| object.annotations().get(ROLLBACK_TO) == Some(&known.revision));
+    // What the spec asks for is not known for a moment: nothing has changed.
+    let Resolved::To(wanted) = &observed.task_definition else { return known };
     let hash = asked_for(object, wanted);
     let done = |command: &Command| command.annotation == ROLLBACK_TO && command.answer == Answer::Done;
-    if let Some(command) = pending(object, observed).into_iter().find(done) {
-        return Some(Rollback { revision: command.value, instead_of: name_in(wanted).to_owned(), hash });
-    }
-    let known = object.status.as_ref()?.rollback.clone()?;
-    let asked = object.annotations().get(ROLLBACK_TO) == Some(&known.revision);
-    (asked && known.hash == hash).then_some(known)
+    let carried_out = pending(object, observed).into_iter().find(done).map(|command| command.value);
+    let other = carried_out.filter(|revision| !is_same_task_definition(wanted, Some(revision)));
+    let begun = other.map(|revision| Rollback { revision, instead_of: name_in(wanted).to_owned(), hash: hash.clone() });
+    begun.or_else(|| known.filter(|known| known.hash == hash))
 }
 
-fn answer(object: &EcsService, observed: &ObservedService, annotation: &str, value: &str) -> Answer {
-    let Some(service) = &observed.service else {
-        return Answer::Refuse(format!("{annotation}: there is no service in ECS yet"));
-    };
+fn answer(object: &EcsService, observed: &ObservedService, service: &Service, annotation: &str, value: &str) -> Answer {
     if annotation == ROLLBACK_TO {
         return roll_back(object, observed, service, value);
     }
@@ -125,7 +135,7 @@ fn answer(object: &EcsService, observed: &ObservedService, annotation: &str, val
     };
     match annotation {
         RESTARTED_AT => restart(observed, service, at, value),
-        CONTINUE_AT => go_on(observed),
+        CONTINUE_AT => go_on(object, observed, at),
         STOP_AT => stop(observed, at, STOP_AT, "ROLLBACK", "Stopped the deployment of"),
         ABORT_AT => stop(observed, at, ABORT_AT, "ABORT", "Aborted the deployment of"),
         _ => Answer::Refuse(format!("{annotation} is no command")),
@@ -150,13 +160,13 @@ fn restart(observed: &ObservedService, service: &Service, at: Timestamp, value: 
 
 fn roll_back(object: &EcsService, observed: &ObservedService, service: &Service, revision: &str) -> Answer {
     let refuse = |why: String| Answer::Refuse(format!("{ROLLBACK_TO}: {why}"));
+    if service.task_definition.as_deref().map(name_in) == Some(revision) {
+        return Answer::Done;
+    }
     let history = object.status.as_ref().and_then(|status| status.rollout_history.as_deref()).unwrap_or_default();
     if !history.iter().any(|rollout| rollout.revision == revision) {
         let known: Vec<_> = history.iter().map(|rollout| rollout.revision.as_str()).collect();
         return refuse(format!("{revision:?} is no revision of status.rolloutHistory, which has [{}]", known.join(", ")));
-    }
-    if service.task_definition.as_deref().map(name_in) == Some(revision) {
-        return Answer::Done;
     }
     match observed.rollback_target {
         Some(true) => {
@@ -169,23 +179,40 @@ fn roll_back(object: &EcsService, observed: &ObservedService, service: &Service,
     }
 }
 
-fn go_on(observed: &ObservedService) -> Answer {
-    let waiting = observed.deployment.as_ref().and_then(|deployment| Some((deployment, deployment.hook.as_ref()?)));
-    let Some((ServiceDeployment { arn, revision, .. }, hook)) = waiting else {
-        return Answer::Refuse(format!("{CONTINUE_AT}: no deployment waits at a pause hook"));
+fn go_on(object: &EcsService, observed: &ObservedService, at: Timestamp) -> Answer {
+    let rollout = object.status.as_ref().and_then(|status| status.rollout.as_ref());
+    let known = rollout.and_then(|rollout| rollout.hook.as_ref()).map(|hook| &hook.id);
+    let waiting = observed.deployment().and_then(|deployment| Some((deployment, deployment.hook.as_ref()?)));
+    let Some((deployment, hook)) = waiting else {
+        // The hook that was to be seen is over: somebody was faster, or the answer to our own call got lost.
+        return known
+            .map_or_else(|| Answer::Refuse(format!("{CONTINUE_AT}: no deployment waits at a pause hook")), |_| Answer::Done);
     };
-    let request = json!({"serviceDeploymentArn": arn, "hookId": hook.id, "action": "CONTINUE"});
-    let note = format!("Continued the deployment of {} after its pause", revision.as_deref().unwrap_or(&observed.key.name));
+    // One word of approval opens one gate.
+    if began_after(deployment, at) || known.is_some_and(|known| *known != hook.id) {
+        return Answer::Done;
+    }
+    let request = json!({"serviceDeploymentArn": deployment.arn, "hookId": hook.id, "action": "CONTINUE"});
+    let what = deployment.revision.as_deref().unwrap_or(&observed.key.name);
+    let note = format!("Continued the deployment of {what} after its pause");
     Answer::Send(Write { operation: Operation::ContinueServiceDeployment, request, note })
 }
 
+/// Whether a command was given before the deployment began, and so for another one.
+fn began_after(deployment: &ServiceDeployment, at: Timestamp) -> bool {
+    deployment.started_at.as_ref().is_some_and(|began| began.0.as_second() > at.as_second())
+}
+
 fn stop(observed: &ObservedService, at: Timestamp, annotation: &str, stop_type: &str, what: &str) -> Answer {
-    let Some(deployment) = &observed.deployment else {
+    let Some(deployment) = observed.deployment() else {
         return Answer::Refuse(format!("{annotation}: ECS shows no service deployment that could be stopped"));
     };
     // Whoever asked has what they want.
     let ended_since = deployment.finished_at.as_ref().is_some_and(|finished| finished.0 >= at);
-    if deployment.phase == RolloutPhase::RollingBack || (deployment.phase.is_failure() && ended_since) {
+    if began_after(deployment, at)
+        || deployment.phase == RolloutPhase::RollingBack
+        || (deployment.phase.is_failure() && ended_since)
+    {
         return Answer::Done;
     }
     if deployment.phase.is_final() {

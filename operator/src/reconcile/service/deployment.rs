@@ -4,8 +4,10 @@
 
 use ecs_operator_crds::v1beta1::service::{HookStatus, RolloutPhase, RolloutStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
 
+use super::Service;
 use crate::aws::{name_in, time};
 use crate::k8s::conditions::whole_seconds;
 
@@ -57,6 +59,15 @@ impl ServiceDeployment {
             finished_at: at(&["finishedAt", "stoppedAt"]),
             reason: reason(json),
         }
+    }
+
+    /// Whether ECS shows a newer deployment of the service already, and only does not name it yet.
+    pub(super) fn lags(&self, service: &Service) -> bool {
+        let Some(primary) = service.primary().filter(|_| self.phase.is_final()) else { return false };
+        let begun = primary.created_at.as_ref().and_then(time).map(Timestamp::as_second);
+        let ended = self.finished_at.as_ref().map(|ended| ended.0.as_second());
+        let later = begun.zip(ended).is_some_and(|(begun, ended)| begun > ended);
+        later || (self.phase == RolloutPhase::Succeeded && primary.rollout_state.as_deref() == Some("IN_PROGRESS"))
     }
 
     /// What the status remembers of one that has ended: nothing of that changes any more.

@@ -33,7 +33,7 @@ pub(super) fn given_up(
         RolloutPhase::Failed => format!("failed: {why}; ECS runs {runs}"),
         _ => format!("failed, and ECS went back to {runs}: {why}"),
     };
-    let hint = hint(&tasks::merged(known_tasks(object), &observed.stopped), revision);
+    let hint = hint(&tasks::merged(known_tasks(object), observed.stopped.as_deref().unwrap_or_default()), revision);
     let message =
         format!("The deployment of {revision} {what}{hint}. Change the task definition or the service, or restart, to try again");
     Some(FailedDeployment { task_definition: wanted.to_owned(), hash, result, message })
@@ -59,10 +59,13 @@ fn told_by_deployment(
     service: &Service,
     wanted: &str,
 ) -> Option<(RolloutPhase, String)> {
-    let deployment = observed.deployment.as_ref().filter(|deployment| deployment.phase.is_failure())?;
+    let deployment = observed.deployment().filter(|deployment| deployment.phase.is_failure())?;
     let concerned = deployment.revision.as_deref().is_some_and(|revision| is_same_task_definition(wanted, Some(revision)));
-    // Another revision runs than the one that failed: it is plain what ECS went back from. Else it must have been this spec.
-    let plain = !is_same_task_definition(wanted, service.task_definition.as_deref());
+    // The status knows for which spec the deployment was. Where it has been lost, it is plain what ECS went back from as long as
+    // another revision runs now.
+    let known = object.status.as_ref().and_then(|status| status.rollout.as_ref());
+    let known = known.is_some_and(|rollout| rollout.service_deployment_arn.as_ref() == Some(&deployment.arn));
+    let plain = !known && !is_same_task_definition(wanted, service.task_definition.as_deref());
     let why = deployment.reason.clone().unwrap_or_else(|| "ECS gives no reason".to_owned());
     (concerned && (plain || was_sent(object, wanted))).then_some((deployment.phase, why))
 }
@@ -84,8 +87,11 @@ fn told_by_service(object: &EcsService, service: &Service, wanted: &str) -> Opti
     Some((RolloutPhase::RolledBack, reason.to_owned()))
 }
 
-/// Whether all of it had been sent, for this very spec and revision. Else it is new, whatever ECS is going back from.
+/// Whether all of it had been sent, for this very spec and revision. Else it is new, whatever ECS is going back from. What is
+/// wanted may be a family alone, of which ECS took a revision.
 fn was_sent(object: &EcsService, wanted: &str) -> bool {
     let rollout = object.status.as_ref().and_then(|status| status.rollout.as_ref());
-    rollout.is_some_and(|rollout| rollout.hash == asked_for(object, wanted))
+    rollout.is_some_and(|rollout| {
+        is_same_task_definition(wanted, Some(&rollout.revision)) && rollout.hash == asked_for(object, &rollout.revision)
+    })
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use ecs_operator_crds::ROLLBACK_TO;
 use ecs_operator_crds::v1beta1::EcsService;
-use ecs_operator_crds::v1beta1::service::RolloutPhase;
+use ecs_operator_crds::v1beta1::service::{RolloutPhase, StoppedTask};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use serde_json::Value;
@@ -79,26 +79,22 @@ async fn deployment(
 
 /// The tasks that stopped, where it looks as if that mattered. They explain; without the right to list them, there is no
 /// explanation, and all else goes on.
-async fn stopped(
-    object: &EcsService,
-    context: &Context,
-    observed: &ObservedService,
-) -> Vec<ecs_operator_crds::v1beta1::service::StoppedTask> {
-    let Some(since) = observed.service.as_ref().and_then(|service| wanted(object, observed, service)) else { return Vec::new() };
+async fn stopped(object: &EcsService, context: &Context, observed: &ObservedService) -> Option<Vec<StoppedTask>> {
+    let since = wanted(object, observed, observed.service.as_ref()?)?;
     let key = StoppedTasksKey(observed.key.clone());
     match context.aws.observer.stopped_tasks().get(key, Freshness::Since(since)).await {
-        Ok(seen) => {
-            if let Answer::Found(tasks) = seen.answer {
-                tasks::troubled(&since_rollout(object, &tasks))
-            } else {
-                Vec::new()
-            }
-        }
+        Ok(Seen { answer: Answer::Found(tasks), .. }) => Some(tasks::troubled(&since_rollout(object, &tasks))),
+        Ok(_) => None,
         Err(fault) => {
             tracing::warn!(service = %observed.key, %fault, "cannot look at stopped tasks");
-            Vec::new()
+            None
         }
     }
+}
+
+/// Failures that ECS counts of all deployments that it lists.
+pub(super) fn failures(service: &Service) -> i32 {
+    service.deployments.iter().filter_map(|deployment| deployment.failed_tasks).sum()
 }
 
 /// Those of `tasks` that run what the rollout brings and stopped since it began. What went before was told of then, and tasks
@@ -117,10 +113,9 @@ fn since_rollout(object: &EcsService, tasks: &Value) -> Value {
 fn wanted(object: &EcsService, observed: &ObservedService, service: &Service) -> Option<Instant> {
     let status = object.status.as_ref()?;
     let rollout = status.rollout.as_ref()?;
-    let failures: i32 = service.deployments.iter().filter_map(|deployment| deployment.failed_tasks).sum();
     let told = status.stopped_tasks.is_some();
-    let more = failures > rollout.failed_count.unwrap_or_default();
-    let given_up = observed.deployment.as_ref().is_some_and(|deployment| deployment.phase.is_failure())
+    let more = failures(service) > status.explained_failures.unwrap_or_default();
+    let given_up = observed.deployment().is_some_and(|deployment| deployment.phase.is_failure())
         || service.deployments.iter().any(|listed| {
             listed.rollout_state.as_deref() == Some("FAILED")
                 && short(listed.task_definition.as_deref()).as_ref() == Some(&rollout.revision)

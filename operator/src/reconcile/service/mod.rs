@@ -124,17 +124,25 @@ impl Kind for EcsService {
             None => services.unwatch(&watcher),
         }
         let deployments = context.aws.observer.service_deployments();
-        let deployment = observed.and_then(|observed| observed.deployment.as_ref());
+        let deployment = observed.and_then(ObservedService::deployment);
         match (deployment.filter(|deployment| !deployment.phase.is_final()), pace) {
             (Some(deployment), Some(_)) => deployments.watch(ServiceDeploymentKey(deployment.arn.clone()), watcher, Pace::Active),
             _ => deployments.unwatch(&watcher),
         }
     }
 
-    fn look_again(&self, status: &EcsServiceStatus, now: Timestamp) -> Option<Duration> {
+    fn look_again(&self, _: Option<&ObservedService>, status: &EcsServiceStatus, now: Timestamp) -> Option<Duration> {
         let at = verdict::changes_at(self, status.rollout.as_ref(), status.unavailable_since.as_ref())?;
         // Past deadlines have had their say.
         (at > now).then(|| at.duration_since(now)).and_then(|wait| Duration::try_from(wait).ok())
+    }
+
+    fn is_commanded(&self) -> bool {
+        commands::is_asked(self)
+    }
+
+    fn carry_over(from: &ObservedService, to: &mut ObservedService) {
+        to.carried_out.clone_from(&from.carried_out);
     }
 
     fn notices(&self, before: &EcsServiceStatus, after: &EcsServiceStatus) -> Vec<Notice> {

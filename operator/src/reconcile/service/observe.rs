@@ -36,8 +36,8 @@ pub struct ObservedService {
     pub service: Option<Service>,
     /// The service deployment that is under way, or the last one, where ECS tells.
     pub deployment: Option<ServiceDeployment>,
-    /// Tasks that stopped for a reason that needs somebody; empty where nobody looked.
-    pub stopped: Vec<StoppedTask>,
+    /// Tasks that stopped for a reason that needs somebody; `None` where nobody looked.
+    pub stopped: Option<Vec<StoppedTask>>,
     /// Whether the revision that a command asks for is ACTIVE; `None` where none does.
     pub rollback_target: Option<bool>,
     /// The commands that this pass has carried out.
@@ -114,6 +114,12 @@ impl Service {
 }
 
 impl ObservedService {
+    /// The service deployment, unless ECS has begun another one since.
+    pub(super) fn deployment(&self) -> Option<&ServiceDeployment> {
+        let service = self.service.as_ref()?;
+        self.deployment.as_ref().filter(|deployment| !deployment.lags(service))
+    }
+
     /// Before anybody has asked for the service.
     pub(super) fn new(key: ServiceKey) -> Self {
         Self {
@@ -124,7 +130,7 @@ impl ObservedService {
             misfit: None,
             service: None,
             deployment: None,
-            stopped: Vec::new(),
+            stopped: None,
             rollback_target: None,
             carried_out: CarriedOut::new(),
         }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::commands::{self, Command};
 use super::failure::{self, given_up};
-use super::update::{counts, foreign_controller, is_changed_by_others, left_to_controller, shows, unseen, update};
+use super::update::{counts, foreign_controller, is_changed_by_others, left_to_controller, shows, unseen, update, with_hidden};
 use super::{Kind, OWN_MEMBERS, ObservedService, RESETS, Service};
 use crate::aws::Operation;
 use crate::aws::observer::ServiceKey;
@@ -39,8 +39,8 @@ pub(super) fn plan(object: &EcsService, observed: &ObservedService, owner: &Owne
     if let Some(plan) = claim(&key.to_string(), &service.service_arn, &service.tags(), owner, &object.spec.policies) {
         return plan;
     }
-    let spec = as_others_left_it(request(&object.spec, OWN_MEMBERS), &service.json, &object.spec.policies);
-    if let Some(message) = immutable(key, &spec, service) {
+    let spec = request(&object.spec, OWN_MEMBERS);
+    if let Some(message) = immutable(key, &as_others_left_it(spec.clone(), &service.json, &object.spec.policies), service) {
         return Plan::stall(Reason::InvalidSpec, message);
     }
     let commands = commands::pending(object, observed);
@@ -75,7 +75,8 @@ pub(super) fn plan(object: &EcsService, observed: &ObservedService, owner: &Owne
         (None, Some(restart)) if writes.is_empty() => writes.push(restart.clone()),
         (None, _) => {}
     }
-    let left = left_to_controller(&spec, task_definition.as_deref(), service);
+    let compared = as_others_left_it(spec, &service.json, &object.spec.policies);
+    let left = left_to_controller(&compared, task_definition.as_deref(), service);
     match (commands::rollback(object, observed), foreign_controller(service)) {
         (Some(rollback), _) if writes.is_empty() => rolled_back(service, &rollback),
         (None, Some(controller)) if writes.is_empty() && !left.is_empty() => Plan::wait(
@@ -194,7 +195,10 @@ fn writes(
     let resend = unsent || is_changed_by_others(object, service);
     let applied = object.status.as_ref().and_then(|status| status.applied_members.as_deref());
     let policies = &object.spec.policies;
-    let mut spec = as_others_left_it(with_resets(spec, applied, RESETS), &service.json, policies);
+    let (wanted, shown) = (with_resets(spec, applied, RESETS), with_hidden(service));
+    let mut spec = as_others_left_it(wanted.clone(), &shown, policies);
+    // What is to be seen nowhere goes as the spec has it, when it goes at all.
+    spec.extend(unseen(&wanted).into_iter().filter(|(member, _)| shown[member].is_null() && !ignores(policies, member)));
     if !counts(object) {
         spec.remove("desiredCount");
     }

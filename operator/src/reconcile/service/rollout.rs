@@ -49,8 +49,7 @@ pub(super) fn track(
     let status = object.status.clone().unwrap_or_default();
     let (before, history) = (status.rollout, status.rollout_history);
     let service = observed.service.as_ref().filter(|service| service.status == "ACTIVE");
-    let Some((service, seen)) = service.and_then(|service| Some((service, seen(object, service, observed.deployment.as_ref())?)))
-    else {
+    let Some((service, seen)) = service.and_then(|service| Some((service, seen(object, service, observed.deployment())?))) else {
         return (before, history);
     };
     match before {
@@ -70,15 +69,9 @@ pub(super) fn track(
 
 /// What ECS shows now, as if it had just begun.
 fn seen(object: &EcsService, service: &Service, deployment: Option<&ServiceDeployment>) -> Option<RolloutStatus> {
-    let primary = service.primary();
-    // A reply may lag behind: a new PRIMARY deployment beside one that has succeeded is the next.
-    let lags = |deployment: &&ServiceDeployment| {
-        deployment.phase == RolloutPhase::Succeeded
-            && primary.is_some_and(|primary| primary.rollout_state.as_deref() == Some("IN_PROGRESS"))
-    };
-    let mut seen = match deployment.filter(|deployment| !lags(deployment)) {
+    let mut seen = match deployment {
         Some(deployment) => of_service_deployment(service, deployment),
-        None => of_primary(service, primary?),
+        None => of_primary(service, service.primary()?),
     };
     seen.hash = asked_for(object, &seen.revision);
     let strategy = service.json["deploymentConfiguration"]["strategy"].as_str().unwrap_or("ROLLING");
@@ -187,6 +180,7 @@ fn percent(rollout: &RolloutStatus) -> Option<i32> {
 fn begun(mut seen: RolloutStatus, now: Timestamp) -> RolloutStatus {
     seen.started_at.get_or_insert_with(|| whole_seconds(now));
     seen.progressed_at = Some(whole_seconds(now));
+    seen.peak_count = seen.running_count;
     if seen.phase.is_final() {
         seen.finished_at.get_or_insert_with(|| whole_seconds(now));
     }
@@ -202,7 +196,9 @@ fn advanced(before: RolloutStatus, mut seen: RolloutStatus, now: Timestamp) -> R
     }
     let further = seen.phase != before.phase
         || seen.lifecycle_stage != before.lifecycle_stage
-        || (!seen.phase.is_final() && seen.running_count > before.running_count);
+        || (!seen.phase.is_final() && seen.running_count > before.peak_count);
+    // A task that comes and goes again is no progress.
+    seen.peak_count = seen.running_count.max(before.peak_count);
     seen.progressed_at = if further { Some(whole_seconds(now)) } else { before.progressed_at };
     seen.started_at = before.started_at.or(seen.started_at);
     seen.finished_at = match (seen.phase.is_final(), before.phase.is_final()) {

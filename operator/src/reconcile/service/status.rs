@@ -8,6 +8,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::commands;
 use super::failure::given_up;
+use super::follow::failures;
 use super::plan::wanted;
 use super::rollout::{Standing, track};
 use super::tasks;
@@ -36,8 +37,11 @@ pub(super) fn status(
     if *outcome == Outcome::InSync {
         status.managed_tags = tags::managed(object.spec.tags.as_deref());
         status.applied_members = applied(&request(&object.spec, OWN_MEMBERS), RESETS);
-        status.applied_desired_count = object.spec.desired_count;
         status.failed_deployment = None;
+    }
+    if *outcome == Outcome::InSync || is_given_up(outcome) || stalls_for(outcome, &[Reason::RolledBackOnCommand]) {
+        // Another number would have been sent.
+        status.applied_desired_count = object.spec.desired_count;
     }
     // Also when ECS did not heed a repair: once is enough.
     if let (Outcome::InSync | Outcome::Unheeded(_), Some(service)) = (outcome, service) {
@@ -78,16 +82,22 @@ fn follow(status: &mut EcsServiceStatus, object: &EcsService, observed: &Observe
     if status.rollout.as_ref().and_then(|rollout| rollout.started_at.clone()) != before {
         status.stopped_tasks = None;
     }
-    if !observed.stopped.is_empty() {
-        status.stopped_tasks = Some(tasks::merged(status.stopped_tasks.as_deref().unwrap_or_default(), &observed.stopped));
-    }
     let service = observed.service.as_ref();
+    if let (Some(stopped), Some(service)) = (&observed.stopped, service) {
+        // An empty list says that somebody looked.
+        status.stopped_tasks = Some(tasks::merged(status.stopped_tasks.as_deref().unwrap_or_default(), stopped));
+        status.explained_failures = Some(failures(service));
+    }
+
     status.unavailable_since = service.and_then(|service| unavailable_since(object, service, status.rollout.as_ref(), now));
 }
 
 fn is_given_up(outcome: &Outcome) -> bool {
-    let given_up = [Reason::DeploymentRolledBack, Reason::DeploymentFailed, Reason::DeploymentStopped];
-    matches!(outcome, Outcome::Stalled(obstacle) if given_up.contains(&obstacle.reason))
+    stalls_for(outcome, &[Reason::DeploymentRolledBack, Reason::DeploymentFailed, Reason::DeploymentStopped])
+}
+
+fn stalls_for(outcome: &Outcome, reasons: &[Reason]) -> bool {
+    matches!(outcome, Outcome::Stalled(obstacle) if reasons.contains(&obstacle.reason))
 }
 
 /// The deployment that ECS gave up, where the plan says so.

@@ -27,6 +27,18 @@ pub(super) fn unseen(spec: &Map<String, Value>) -> Map<String, Value> {
 /// Of the members that ECS does not show with the service, those that it shows in the PRIMARY deployment.
 const IN_DEPLOYMENT: &[&str] = &["serviceConnectConfiguration", "volumeConfigurations", "vpcLatticeConfigurations"];
 
+/// The service with the members that ECS shows in the PRIMARY deployment alone.
+pub(super) fn with_hidden(service: &Service) -> Value {
+    let mut shown = (*service.json).clone();
+    let deployments = service.json["deployments"].as_array().into_iter().flatten();
+    if let Some(primary) = deployments.into_iter().find(|deployment| deployment["status"] == "PRIMARY") {
+        for member in IN_DEPLOYMENT.iter().filter(|member| !primary[**member].is_null()) {
+            shown[*member] = primary[*member].clone();
+        }
+    }
+    shown
+}
+
 /// Whether the service, which we have never sent anything, has these members as the spec wants them: then adopting it needs no
 /// deployment. What is to be seen nowhere has to be sent.
 pub(super) fn shows(unseen: &Map<String, Value>, service: &Service) -> bool {

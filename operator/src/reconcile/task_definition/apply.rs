@@ -85,10 +85,14 @@ fn deregistered(
 /// What could not be deleted for reasons of its own is tried again by a later pass.
 fn deleted(observed: &ObservedTaskDefinition, reply: &Value) -> Result<ObservedTaskDefinition, Fault> {
     let failures = reply["failures"].as_array().into_iter().flatten();
-    let failed: Vec<_> =
-        failures.map(|failure| (name_in(failure["arn"].as_str().unwrap_or_default()), &failure["reason"])).collect();
-    if let Some((revision, reason)) = failed.first() {
-        let message = format!("{revision} was not deleted: {}", reason.as_str().unwrap_or("no reason given"));
+    let failed = failures.map(|failure| {
+        let text = |member: &str| failure[member].as_str().unwrap_or_default().to_owned();
+        (text("arn"), text("reason"))
+    });
+    // Deleted by an earlier call whose answer got lost.
+    let is_gone = |reason: &str| reason.contains("in the process of being deleted") || reason.contains("does not exist");
+    if let Some((arn, reason)) = failed.into_iter().find(|(_, reason)| !is_gone(reason)) {
+        let message = format!("{} was not deleted: {reason}", name_in(&arn));
         return Err(Fault::new(Operation::DeleteTaskDefinitions, FaultClass::Busy, message));
     }
     let mut observed = observed.clone();

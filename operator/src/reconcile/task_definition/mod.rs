@@ -8,7 +8,7 @@ mod surplus;
 #[cfg(test)]
 mod tests;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ecs_operator_crds::v1beta1::{EcsTaskDefinition, EcsTaskDefinitionStatus};
 use k8s_openapi::jiff::Timestamp;
@@ -24,6 +24,9 @@ pub use observe::{ObservedTaskDefinition, Revision};
 
 /// Members of the spec that are ours and not the API's.
 const OWN_MEMBERS: &[&str] = &["deleteRevisions", "revisionHistoryLimit"];
+
+/// When the next old revisions go, as long as there are more: at the pace of the quota that they share with new ones.
+const SURPLUS_AGAIN: Duration = Duration::from_secs(10);
 
 /// Names that only EcsTaskDefinition has.
 pub trait TaskDefinitionExt {
@@ -90,6 +93,16 @@ impl Kind for EcsTaskDefinition {
             Some(_) => families.watch(FamilyKey(self.family()), watcher, Pace::Steady),
             None => families.unwatch(&watcher),
         }
+    }
+
+    fn look_again(
+        &self,
+        observed: Option<&ObservedTaskDefinition>,
+        _: &EcsTaskDefinitionStatus,
+        _: Timestamp,
+    ) -> Option<Duration> {
+        // Old revisions go a few at a time.
+        observed.filter(|observed| observed.surplus.left > 0).map(|_| SURPLUS_AGAIN)
     }
 
     fn invalidate(&self, context: &Context, _: &ObservedTaskDefinition) {

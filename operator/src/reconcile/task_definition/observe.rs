@@ -86,7 +86,11 @@ pub(super) async fn observe(
         Answer::Inactive | Answer::Missing => Arc::default(),
     };
     let mut observed = search(object, context, freshness, &newest).await?;
-    observed.surplus = surplus::observe(object, context, observed.current.as_ref()).await?;
+    // Old revisions can wait: the current one cannot.
+    observed.surplus = surplus::observe(object, context, observed.current.as_ref()).await.unwrap_or_else(|fault| {
+        tracing::warn!(family = object.family(), %fault, "cannot look who uses old revisions");
+        Surplus::default()
+    });
     Ok(observed)
 }
 

@@ -124,7 +124,8 @@ fn delete(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition) -> Plan
     let Surplus { used, left, .. } = &observed.surplus;
     match let_go(object, &observed.surplus) {
         writes if !writes.is_empty() => Plan::Write(writes),
-        _ if *left > 0 => Plan::pause(Reason::Deleting, format!("{left} more revisions have to be deregistered")),
+        // A later pass goes on with them.
+        _ if *left > 0 => Plan::Write(Vec::new()),
         _ if !used.is_empty() => Plan::wait(
             Reason::DeletionBlocked,
             format!("task definition {} is in use and waits until it is not: {}", object.family(), used.join("; ")),

@@ -5,7 +5,7 @@ use ecs_operator_crds::v1beta1::{EcsTaskDefinition, EcsTaskDefinitionStatus};
 use k8s_openapi::jiff::Timestamp;
 
 use super::{Kind, ObservedTaskDefinition, TaskDefinitionExt};
-use crate::aws::tags;
+use crate::aws::{Operation, tags};
 use crate::k8s::conditions::{State, Verdict, conditions};
 use crate::reconcile::plan::Outcome;
 
@@ -33,13 +33,21 @@ pub(super) fn status(
     if *outcome == Outcome::InSync {
         status.managed_tags = tags::managed(object.spec.tags.as_deref());
     }
-    let verdict = outcome.verdict().unwrap_or_else(|| {
-        let message = format!("Revision {}:{} is registered", object.family(), status.revision.unwrap_or_default());
-        Verdict::new(State::Ready, Reason::Succeeded, message)
-    });
+    let registered = format!("Revision {}:{} is registered", object.family(), status.revision.unwrap_or_default());
+    let verdict = match outcome {
+        // That an old one cannot go is no trouble of the current one.
+        Outcome::Failed(fault) if lets_go(fault.operation) && !object.is_deleting() => {
+            Verdict::new(State::Ready, Reason::Succeeded, format!("{registered}; an old one stays for now: {fault}"))
+        }
+        _ => outcome.verdict().unwrap_or_else(|| Verdict::new(State::Ready, Reason::Succeeded, registered)),
+    };
     status.conditions = conditions(&status.conditions, &verdict, object.metadata.generation, now);
     status.observed_generation = object.metadata.generation;
     status
+}
+
+fn lets_go(operation: Operation) -> bool {
+    matches!(operation, Operation::DeregisterTaskDefinition | Operation::DeleteTaskDefinitions)
 }
 
 /// Our revisions, where there is a limit to keep; `None` has the next pass look for them.

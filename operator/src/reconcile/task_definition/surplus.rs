@@ -9,8 +9,9 @@ use ecs_operator_crds::v1beta1::EcsTaskDefinition;
 
 use super::observe::{Revision, describe, number};
 use super::{TaskDefinitionExt, known_arn};
-use crate::aws::tags::Ownership;
-use crate::aws::{Fault, Freshness};
+use crate::aws::observer::{Answer, TaskDefinitionKey};
+use crate::aws::tags::{Ownership, Tags};
+use crate::aws::{Fault, Freshness, name_in};
 use crate::reconcile::{Context, references};
 
 /// How many revisions one pass lets go: few, because their budget is that of new revisions.
@@ -123,23 +124,36 @@ async fn sort_out(
         return Ok(SortedOut { found, gone });
     }
     let owner = context.owner(object);
-    let usage = context.aws.observer.usage(age).await?;
     let (known, running) = references::running_revisions(&context.stores.services);
+    let (mut candidates, mut kept) = (Vec::new(), Vec::new());
     for arn in revisions {
-        let name = crate::aws::name_in(&arn);
-        // Of services that have an EcsService, the watch knows more than a reply of a while ago.
+        let name = name_in(&arn);
+        match (running.get(name), targets.get(name)) {
+            (Some(user), _) => kept.push(format!("{name} runs in service {user}")),
+            (None, Some(service)) => kept.push(format!("EcsService {service} can be rolled back to {name}")),
+            (None, None) => candidates.push(arn),
+        }
+    }
+    found.used = kept;
+    if candidates.is_empty() {
+        return Ok(SortedOut { found, gone });
+    }
+    // Only now that it matters: this reads all services.
+    let usage = context.aws.observer.usage(age).await?;
+    for arn in candidates {
+        let name = name_in(&arn);
+        // Of services whose revision is ours to set, the watch knows more than a reply of a while ago.
         let others = usage.get(name).and_then(|users| users.iter().find(|user| !known.contains(*user)));
-        if let Some(user) = others.or_else(|| running.get(name)) {
+        if let Some(user) = others {
             found.used.push(format!("{name} runs in service {user}"));
-        } else if let Some(service) = targets.get(name) {
-            found.used.push(format!("EcsService {service} can be rolled back to {name}"));
         } else if found.active.len() + found.inactive.len() == AT_ONCE {
             found.left += 1;
         } else {
-            match describe(context, &owner, &arn, Freshness::Since(Instant::now())).await? {
-                Some((_, Ownership::Ours)) => found.active.push(arn),
-                None if deletes(object) => found.inactive.push(arn),
-                // Deregistered, or with somebody else's tag.
+            let key = TaskDefinitionKey(arn.clone());
+            match context.aws.observer.task_definitions().get(key, Freshness::Since(Instant::now())).await?.answer {
+                Answer::Found(json) if owner.of(&Tags::read(&json["tags"])) == Ownership::Ours => found.active.push(arn),
+                Answer::Inactive if deletes(object) => found.inactive.push(arn),
+                // Deregistered, deleted, or with somebody else's tag.
                 _ => gone.push(arn),
             }
         }

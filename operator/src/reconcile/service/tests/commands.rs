@@ -139,3 +139,58 @@ fn a_deployment_is_continued_stopped_and_aborted() {
     assert_eq!(after.status.unwrap().handled_commands.unwrap()[0].refused, None);
     assert!(refused(&asked("stopAt", NOON, &json!({})), &seen(RolloutPhase::Succeeded)).contains("no deployment is under way"));
 }
+
+#[test]
+fn a_rollback_survives_a_moment_in_which_nobody_knows_what_the_spec_asks_for() {
+    let history = json!({"rolloutHistory": [{"revision": "web:2", "hash": "", "result": "Succeeded"}]});
+    let asked = asked("rollbackTo", "web:2", &history);
+    let back = observed(Some(with(&json!({"taskDefinition": REVISION.replace(":3", ":2")}))));
+    let (_, rolled_back) = after_pass(&asked, &back, 0);
+    let obstacle = Obstacle { reason: Reason::DependencyNotReady, message: "being worked on".into(), passing: true };
+    let waiting = ObservedService { task_definition: Resolved::NotYet(obstacle), ..back.clone() };
+    let (_, waiting) = after_pass(&rolled_back, &waiting, 10);
+    assert!(matches!(plan::plan(&waiting, &back, &owner()), Plan::Stall(_)), "web:3 is not sent");
+    // The status is lost: what runs shows that it was done.
+    let mut lost = rolled_back.clone();
+    lost.status = None;
+    assert!(matches!(after_pass(&lost, &back, 20).0, Plan::Stall(obstacle) if obstacle.reason == Reason::RolledBackOnCommand));
+    // Back to what the spec asks for anyway is no rollback.
+    let mut same = asked;
+    same.metadata.annotations.as_mut().unwrap().insert("ecs-operator.dev/rollbackTo".into(), "web:3".into());
+    assert_eq!(after_pass(&same, &observed(Some(described())), 0).0, Plan::InSync);
+}
+
+#[test]
+fn a_command_is_for_what_was_there_when_it_was_given() {
+    let deployment = ServiceDeployment {
+        arn: "arn:d".into(),
+        phase: RolloutPhase::AwaitingApproval,
+        hook: Some(HookStatus { id: "hook-2".into(), expires_at: None }),
+        ..ServiceDeployment::default()
+    };
+    let seen = |began: &str| {
+        let began = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(began.parse().unwrap());
+        let deployment = ServiceDeployment { started_at: Some(began), ..deployment.clone() };
+        ObservedService { deployment: Some(deployment), ..observed(Some(described())) }
+    };
+    let answered = |object: &EcsService, observed: &ObservedService| {
+        let (plan, after) = after_pass(object, observed, 0);
+        assert!(!matches!(plan, Plan::Write(_)), "{plan:?}");
+        after.status.unwrap().handled_commands.unwrap()[0].refused.clone()
+    };
+    // Older than the deployment.
+    for annotation in ["stopAt", "abortAt", "continueAt"] {
+        assert_eq!(answered(&asked(annotation, NOON, &json!({})), &seen("2026-06-02T00:00:00Z")), None, "{annotation}");
+    }
+    // One approval opens one gate: the answer to it got lost, and the next hook waits already.
+    let first = json!({"rollout": {"revision": "web:3", "hash": "", "phase": "AwaitingApproval", "hook": {"id": "hook-1"}}});
+    assert_eq!(answered(&asked("continueAt", NOON, &first), &seen("2026-05-01T00:00:00Z")), None);
+    assert!(matches!(
+        plan::plan(&asked("continueAt", NOON, &json!({})), &seen("2026-05-01T00:00:00Z"), &owner()),
+        Plan::Write(_)
+    ));
+    // Without a service there is nobody to command yet, and nothing is refused.
+    let (plan, after) = after_pass(&asked("stopAt", NOON, &json!({})), &observed(None), 0);
+    assert!(matches!(plan, Plan::Write(writes) if writes[0].operation == Operation::CreateService));
+    assert_eq!(after.status.unwrap().handled_commands, None);
+}

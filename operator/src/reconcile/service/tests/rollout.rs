@@ -142,7 +142,7 @@ fn a_rollout_without_progress_is_told_after_its_deadline_and_may_still_succeed()
     let mut object = object(&spec, &json!({}));
     let wait = |object: &EcsService, now: i64| {
         let now = Timestamp::from_second(now).unwrap();
-        crate::reconcile::Kind::look_again(object, object.status.as_ref().unwrap(), now).map(|wait| wait.as_secs())
+        crate::reconcile::Kind::look_again(object, None, object.status.as_ref().unwrap(), now).map(|wait| wait.as_secs())
     };
     for (at, seen, reason, next) in [
         (100, &starting, "Progressing", Some(100)),
@@ -194,7 +194,7 @@ fn stopped_tasks_explain_what_failed() {
         "stoppedReason": "Essential container in task exited", "taskDefinitionArn": REVISION,
         "containers": [{"name": "web", "exitCode": 3}]}]);
     let failed = ObservedService {
-        stopped: crate::reconcile::service::tasks::troubled(&task),
+        stopped: Some(crate::reconcile::service::tasks::troubled(&task)),
         ..deploying(&[deployment(1, 2, "COMPLETED", [2, 2, 0]), deployment(2, 3, "FAILED", [0, 0, 0])])
     };
     let (_, after) = after_pass(&rolling, &failed, 20);
@@ -300,4 +300,56 @@ fn who_owns_the_desired_count_decides_whether_it_is_set_back() {
     assert_eq!(after.status.unwrap().applied_desired_count, Some(4));
     // By default it is the spec's.
     assert!(matches!(planned(&spec(), Some(with(&json!({"desiredCount": 7})))), Plan::Write(_)));
+}
+
+#[test]
+fn a_family_without_a_number_is_not_sent_again_after_a_rollback_either() {
+    let literal = |observed: ObservedService| ObservedService { task_definition: Resolved::To("web".into()), ..observed };
+    let rolling = literal(deploying(&[deployment(2, 3, "IN_PROGRESS", [2, 0, 2])]));
+    let (_, rolling) = after_pass(&object(&spec(), &json!({})), &rolling, 10);
+    let mut primary = deployment(1, 3, "IN_PROGRESS", [2, 2, 0]);
+    primary["rolloutStateReason"] = json!("rolling back to deploymentId ecs-svc/1.");
+    let mut back = with(&json!({"deployments": [primary]}));
+    back["networkConfiguration"] = json!({"awsvpcConfiguration": {"subnets": ["subnet-old"]}});
+    let (plan, _) = after_pass(&rolling, &literal(observed(Some(back))), 20);
+    assert!(matches!(plan, Plan::Stall(obstacle) if obstacle.reason == Reason::DeploymentRolledBack));
+}
+
+#[test]
+fn tasks_that_come_and_go_are_no_progress() {
+    let seen = |running: i32| deploying(&[deployment(1, 3, "IN_PROGRESS", [2, running, 2 - running])]);
+    let mut object = object(&spec(), &json!({}));
+    for (at, running, reason) in [
+        (0, 0, "Progressing"),
+        (100, 1, "Progressing"),
+        (200, 0, "Progressing"),
+        (400, 1, "Progressing"),
+        (700, 1, "ProgressDeadlineExceeded"),
+    ] {
+        (_, object) = after_pass(&object, &seen(running), at);
+        assert_eq!(ready(&object).1, reason, "{at}");
+    }
+}
+
+#[test]
+fn a_number_sent_while_a_deployment_is_given_up_is_sent_once() {
+    let mut spec = spec();
+    spec["desiredCountOwner"] = json!("External");
+    let mut primary = deployment(1, 2, "IN_PROGRESS", [2, 2, 0]);
+    primary["rolloutStateReason"] = json!("rolling back to deploymentId ecs-svc/1.");
+    let rolling = after_pass(&object(&spec, &json!({})), &deploying(&[deployment(2, 3, "IN_PROGRESS", [2, 0, 2])]), 10).1;
+    let (_, mut back) = after_pass(&rolling, &deploying(&[primary.clone()]), 20);
+    back.spec.desired_count = Some(3);
+    let service = |count: i32| {
+        let mut observed = deploying(&[primary.clone()]);
+        let service = observed.service.as_mut().unwrap();
+        service.desired_count = count;
+        let mut json = (*service.json).clone();
+        json["desiredCount"] = json!(count);
+        service.json = Arc::new(json);
+        observed
+    };
+    assert_eq!(writes(after_pass(&back, &service(2), 30).0)[0].request["desiredCount"], 3);
+    let (_, sent) = after_pass(&back, &service(3), 40);
+    assert!(matches!(after_pass(&sent, &service(6), 50).0, Plan::Stall(_)), "the autoscaler has the last word");
 }

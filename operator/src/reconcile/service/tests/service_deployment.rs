@@ -165,3 +165,36 @@ fn a_new_deployment_that_ecs_does_not_name_yet_is_not_taken_for_the_old_one() {
     let (_, after) = after_pass(&before, &lagging, 1100);
     assert_eq!((ready(&after).0.as_str(), &rollout(&after)["id"]), ("Unknown", &json!("ecs-svc/9")));
 }
+
+#[test]
+fn an_edited_spec_is_tried_after_a_rollback_and_a_lost_status_is_not() {
+    let rolling = after_pass(&object(&spec(), &json!({})), &seen(3, &json!({})), 1001).1;
+    let back = json!({"status": "ROLLBACK_SUCCESSFUL", "finishedAt": 1500.0});
+    let (_, rolled_back) = after_pass(&rolling, &seen(2, &back), 1600);
+    let mut edited = rolled_back.clone();
+    edited.spec.health_check_grace_period_seconds = Some(60);
+    let write = writes(after_pass(&edited, &seen(2, &back), 1700).0).remove(0);
+    assert_eq!(
+        (&write.request["taskDefinition"], &write.request["healthCheckGracePeriodSeconds"]),
+        (&json!(REVISION), &json!(60))
+    );
+    let lost = EcsService { status: None, ..rolled_back };
+    assert!(matches!(after_pass(&lost, &seen(2, &back), 1700).0, Plan::Stall(_)));
+}
+
+#[test]
+fn a_restart_of_what_failed_is_judged_by_its_own_deployment() {
+    let rolling = after_pass(&object(&spec(), &json!({})), &seen(3, &json!({})), 1001).1;
+    let back = json!({"status": "ROLLBACK_SUCCESSFUL", "finishedAt": 1500.0});
+    let (_, rolled_back) = after_pass(&rolling, &seen(2, &back), 1600);
+    // ECS has begun anew, and still names the deployment that failed.
+    let mut restarted = seen(3, &back);
+    let primary = &mut restarted.service.as_mut().unwrap().deployments[0];
+    (primary.id, primary.created_at) = (Some("ecs-svc/9".into()), Some(json!(1700.0)));
+    primary.running_count = Some(0);
+    let (plan, after) = after_pass(&rolled_back, &restarted, 1701);
+    assert_eq!((plan, ready(&after).0.as_str()), (Plan::InSync, "Unknown"));
+    assert_eq!(rollout(&after)["phase"], "InProgress");
+    restarted.service.as_mut().unwrap().deployments[0].running_count = Some(2);
+    assert_eq!(ready(&after_pass(&after, &restarted, 1800).1).0, "True");
+}

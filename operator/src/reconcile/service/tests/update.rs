@@ -156,6 +156,20 @@ fn a_literal_family_runs_whatever_revision_ecs_took() {
 }
 
 #[test]
+fn a_hidden_part_that_is_left_to_others_goes_along_as_they_left_it() {
+    let mut spec = spec();
+    spec["serviceConnectConfiguration"] = json!({"enabled": true, "namespace": "ours", "services": []});
+    spec["monitoring"] = json!({"metricConfigurations": [{"metricNames": ["CPUUtilization"], "resolutionSeconds": 20}]});
+    spec["ignoreFields"] = json!(["/serviceConnectConfiguration/namespace", "/monitoring/metricConfigurations"]);
+    let mut shown = described();
+    shown["deployments"][0]["serviceConnectConfiguration"] = json!({"enabled": true, "namespace": "theirs"});
+    let update = writes(planned(&spec, Some(shown))).remove(0).request;
+    assert_eq!(update["serviceConnectConfiguration"], json!({"enabled": true, "namespace": "theirs", "services": []}));
+    // Of this nothing is to be seen.
+    assert_eq!(update["monitoring"], spec["monitoring"]);
+}
+
+#[test]
 fn adoption_sends_only_what_the_service_does_not_show() {
     let mut spec = spec();
     spec["adoptionPolicy"] = json!("IfUnowned");
