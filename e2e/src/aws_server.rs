@@ -7,6 +7,7 @@ use anyhow::Result;
 use aws_config::BehaviorVersion;
 use aws_credential_types::Credentials;
 use aws_types::region::Region;
+use serde_json::Value;
 use tokio::process::Command;
 
 use crate::assets;
@@ -97,17 +98,25 @@ impl AwsServer {
 /// # Errors
 /// When the server refuses.
 pub async fn put_sample_secret(url: &str, account: &str) -> Result<()> {
-    let authorization = format!(
-        "AWS4-HMAC-SHA256 Credential={account}/20260101/{REGION}/secretsmanager/aws4_request, SignedHeaders=host, Signature=0"
-    );
-    let secret = r#"{"Name": "shop/database-AbCdEf", "SecretString": "postgres://shop@db/shop"}"#;
+    let secret = serde_json::json!({"Name": "shop/database-AbCdEf", "SecretString": "postgres://shop@db/shop"});
+    send(url, account, "secretsmanager", "secretsmanager.CreateSecret", &secret).await.map(drop)
+}
+
+/// Sends a request document as it is, as `aws … --cli-input-json` would; the signature is left out, which the servers do not mind.
+///
+/// # Errors
+/// With the body of the reply, when the server refuses.
+pub async fn send(url: &str, account: &str, service: &str, target: &str, document: &Value) -> Result<Value> {
+    let credential = format!("Credential={account}/20260101/{REGION}/{service}/aws4_request");
     let request = reqwest::Client::new()
         .post(url)
-        .header("x-amz-target", "secretsmanager.CreateSecret")
+        .header("x-amz-target", target)
         .header("content-type", "application/x-amz-json-1.1")
-        .header("authorization", authorization);
-    request.body(secret).send().await?.error_for_status()?;
-    Ok(())
+        .header("authorization", format!("AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature=0"));
+    let reply = request.body(document.to_string()).send().await?;
+    let (refused, text) = (!reply.status().is_success(), reply.text().await?);
+    anyhow::ensure!(!refused, "{target}: {text}");
+    Ok(serde_json::from_str(&text)?)
 }
 
 /// A client of an outsider: it speaks to the server directly, past the ledger.

@@ -2,11 +2,14 @@
 
 use anyhow::{Context, Result, ensure};
 use aws_sdk_ecs::types::{ContainerDefinition, ServiceField, Tag};
+use e2e::aws_server;
 use e2e::ledger::Counts;
-use e2e::world::{Scenario, World, ready};
+use e2e::wait;
+use e2e::world::{PATIENCE, Scenario, World, ready};
+use serde_json::{Value, json};
 
 use crate::basics::{OBJECTS, SAMPLES, SERVICE};
-use crate::policies::{leave_unowned, samples_with};
+use crate::rollout::{Rolling, samples};
 
 pub(crate) async fn what_we_did_not_make_is_left_alone_until_adopted(world: &World) -> Result<()> {
     let scenario = world.scenario("adopt").await?;
@@ -88,18 +91,54 @@ pub(crate) async fn two_namespaces_may_use_the_same_names_for_different_things(w
 }
 
 pub(crate) async fn what_runs_already_is_adopted_without_a_restart(world: &World) -> Result<()> {
-    let scenario = world.scenario("take-over").await?;
-    leave_unowned(&scenario).await?;
-    let (before, running) = (scenario.ledger.counts(), deployment(&scenario).await?);
-    scenario.kubectl.apply(&samples_with("adoptionPolicy: IfUnowned"))?;
+    let rolling = Rolling::start(world, "take-over").await?;
+    let scenario = &rolling.scenario;
+    // Somebody made all three with another tool, from the very documents that the specs are.
+    let samples = samples("web:1");
+    let mut specs = samples.split("---\n").map(|document| {
+        let object: Value = serde_saphyr::from_str(document)?;
+        Ok::<_, anyhow::Error>(object["spec"].clone())
+    });
+    let mut next = || specs.next().context("three documents")?;
+    let (mut cluster, mut definition, mut service) = (next()?, next()?, next()?);
+    cluster["clusterName"] = json!("shop");
+    definition["family"] = json!("web");
+    for (member, value) in [("cluster", "shop"), ("serviceName", "web"), ("taskDefinition", "web:1")] {
+        service[member] = json!(value);
+    }
+    for (operation, document) in [("CreateCluster", cluster), ("RegisterTaskDefinition", definition), ("CreateService", service)]
+    {
+        let target = format!("AmazonEC2ContainerServiceV20141113.{operation}");
+        aws_server::send(&rolling.server.url, &scenario.account, "ecs", &target, &document).await?;
+    }
+    wait::until("their tasks", PATIENCE, async || {
+        let described = scenario.outsider.describe_services().cluster("shop").services("web").send().await?;
+        let service = described.services().first().context("the service is there")?;
+        ensure!(service.running_count() == 2 && service.pending_count() == 0, "{service:?}");
+        Ok(())
+    })
+    .await?;
+    let running = (deployment(scenario).await?, tasks(scenario).await?);
+
+    scenario.kubectl.apply(&samples)?;
+    for object in OBJECTS {
+        scenario.until_ready_is(object, "False", "NotOwned").await?;
+    }
+    scenario.kubectl.apply(&samples.replace("\nspec:\n", "\nspec:\n  adoptionPolicy: IfUnowned\n"))?;
     scenario.wait_ready(&OBJECTS)?;
     scenario.is_quiet().await?;
-    let after = scenario.ledger.counts();
-    let tagged = after.of("TagResource") - before.of("TagResource");
-    ensure!(after.writes() - before.writes() == tagged && tagged >= 3, "only tags were written: {after:?}");
-    ensure!(deployment(&scenario).await? == running, "the tasks are the same");
+    let counts = scenario.ledger.counts();
+    ensure!(counts.writes() == counts.of("TagResource") && counts.writes() >= 3, "only tags were written: {counts:?}");
+    ensure!((deployment(scenario).await?, tasks(scenario).await?) == running, "the tasks are the same");
     ensure!(scenario.get(SERVICE)?["status"]["revision"] == "web:1");
-    scenario.end().await
+    rolling.end().await
+}
+
+/// ARNs of the tasks that run.
+async fn tasks(scenario: &Scenario<'_>) -> Result<Vec<String>> {
+    let mut tasks = scenario.outsider.list_tasks().cluster("shop").service_name("web").send().await?.task_arns().to_vec();
+    tasks.sort();
+    Ok(tasks)
 }
 
 /// ID of the PRIMARY deployment.

@@ -8,12 +8,12 @@ use serde_json::Value;
 use crate::basics::{OBJECTS, SAMPLES, SERVICE};
 
 /// The samples with a line more at the beginning of each spec.
-pub(crate) fn samples_with(line: &str) -> String {
+fn samples_with(line: &str) -> String {
     SAMPLES.replace("\nspec:\n", &format!("\nspec:\n  {line}\n"))
 }
 
 /// Has the operator make all three, and lets them go so that nobody owns them.
-pub(crate) async fn leave_unowned(scenario: &Scenario<'_>) -> Result<()> {
+async fn leave_unowned(scenario: &Scenario<'_>) -> Result<()> {
     scenario.kubectl.apply(&samples_with("deletionPolicy: Retain"))?;
     scenario.wait_ready(&OBJECTS)?;
     let arns = ["clusterArn", "taskDefinitionArn", "serviceArn"];

@@ -12,7 +12,7 @@ use crate::basics::{OBJECTS, SAMPLES, SERVICE};
 /// A world in which tasks take time.
 pub(crate) struct Rolling<'a> {
     pub(crate) scenario: Scenario<'a>,
-    server: AwsServer,
+    pub(crate) server: AwsServer,
     pub(crate) engine: DockerEngine,
 }
 
