@@ -4,7 +4,7 @@ CARGO ?= cargo
 BIN := $(or $(CARGO_TARGET_DIR),target)/debug
 export RUST_BACKTRACE ?= 0
 
-.PHONY: help build setup demo up down test lint unit scenarios generate audit release clean
+.PHONY: help build setup demo up down test lint unit scenarios chaos generate audit release clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1: /p' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ unit: ## Unit tests, schema tests and the driver against mock servers
 
 scenarios: build ## End-to-end scenarios on a real API server, and the schemas against AWS's API model
 	$(CARGO) test --workspace --locked --test api_model --test scenarios
+
+chaos: build ## The crash matrix: the operator is killed at every boundary of every call (CHAOS_SHARD=2/4, CHAOS_RESUME=1)
+	$(CARGO) test --workspace --locked --test chaos
 
 generate: build ## Regenerate what is generated from the code
 	$(BIN)/ecs-operator crd > charts/ecs-operator/crds/crds.yaml

@@ -20,6 +20,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::gate::Gate;
+
 /// Largest body that is forwarded; ECS allows 64 KiB for a task definition.
 const MAX_BODY: usize = 16 << 20;
 
@@ -90,6 +92,8 @@ pub struct Ledger {
     pub aws_url: String,
     /// Address of the ledger itself.
     pub url: String,
+    /// The gate that every call passes.
+    pub gate: Gate,
     shared: Arc<Shared>,
     servers: [JoinHandle<()>; 2],
 }
@@ -102,6 +106,7 @@ struct Shared {
     calls: Mutex<Vec<Call>>,
     /// The operation whose replies are held back, if any.
     held: watch::Sender<Option<String>>,
+    gate: Gate,
 }
 
 impl Ledger {
@@ -118,6 +123,7 @@ impl Ledger {
             opened: Instant::now(),
             calls: Mutex::default(),
             held: watch::Sender::new(None),
+            gate: Gate::default(),
         });
         let (aws_url, url) = (format!("http://{}", aws.local_addr()?), format!("http://{}", own.local_addr()?));
         let proxy = Router::new().fallback(forward).with_state(Arc::clone(&shared));
@@ -129,7 +135,7 @@ impl Ledger {
                 let _ = axum::serve(listener, routes).await;
             })
         });
-        Ok(Self { aws_url, url, shared, servers })
+        Ok(Self { aws_url, url, gate: shared.gate.clone(), shared, servers })
     }
 
     /// All calls so far, in the order in which their replies came.
@@ -210,6 +216,7 @@ async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Respons
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
     let operation = operation(&parts.headers, parts.method.as_str(), parts.uri.path());
+    let Ok(nth) = shared.gate.before(&operation).await else { return StatusCode::BAD_GATEWAY.into_response() };
     let started = Instant::now();
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     let call = shared
@@ -227,6 +234,9 @@ async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Respons
         return StatusCode::BAD_GATEWAY.into_response();
     };
     shared.enter(operation.clone(), started, status, &reply, &body);
+    if shared.gate.after(&operation, nth).await.is_err() {
+        return StatusCode::BAD_GATEWAY.into_response();
+    }
     let mut held = shared.held.subscribe();
     // The sender lives as long as we do.
     let _ = held.wait_for(|held| held.as_ref() != Some(&operation)).await;

@@ -4,10 +4,13 @@
 pub mod api_model;
 pub mod assets;
 pub mod aws_server;
+pub mod chaos;
 pub mod control_plane;
 pub mod corpus;
 pub mod demo;
 pub mod docker_engine;
+pub mod gate;
+pub mod kube_proxy;
 pub mod kubectl;
 pub mod ledger;
 pub mod operator;

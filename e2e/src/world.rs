@@ -196,8 +196,16 @@ impl Scenario<'_> {
     /// # Errors
     /// When it cannot be started.
     pub fn start_operator(&mut self) -> Result<()> {
-        self.operator = Some(Operator::start(&self.dir, &self.options)?);
+        self.operator = Some(self.spawn_operator()?);
         Ok(())
+    }
+
+    /// An operator that the caller keeps.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn spawn_operator(&self) -> Result<Operator> {
+        Operator::start(&self.dir, &self.options)
     }
 
     /// The running operator.

@@ -6,6 +6,7 @@
 mod basics;
 mod commands;
 mod corpus;
+mod crash;
 mod deletion;
 mod drift;
 mod installation;
@@ -49,7 +50,7 @@ fn main() -> Result<ExitCode> {
     let runtime = Runtime::new()?;
     let dir = tempfile::Builder::new().prefix("ecs-operator-e2e-").tempdir()?;
     let world = Arc::new(runtime.block_on(World::start(Kind::Ministack, dir.path()))?);
-    let trials = scenarios![
+    let mut trials = scenarios![
         &world,
         &runtime,
         basics::three_objects_become_ready_and_stay_quiet,
@@ -109,6 +110,7 @@ fn main() -> Result<ExitCode> {
         trouble::a_service_that_does_not_fit_its_task_definition_is_told_before_aws,
         trouble::a_refusal_of_aws_is_told_once_and_mended_by_a_new_spec,
     ];
+    trials.extend(crash::trials(&world, runtime.handle()));
     let conclusion = libtest_mimic::run(&arguments, trials);
     let mut world = Arc::into_inner(world).expect("no scenario runs any more");
     runtime.block_on(world.stop())?;

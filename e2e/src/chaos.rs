@@ -1,0 +1,354 @@
+//! Crashes: the operator is killed at a boundary of a call to AWS or to the API server, started again, and in the end the world is
+//! as if nothing had happened.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, ensure};
+use aws_sdk_ecs::types::{ServiceField, TaskDefinitionStatus};
+use ecs_operator_crds::v1beta1::{EcsCluster, EcsService, EcsTaskDefinition};
+use k8s_openapi::jiff::Timestamp;
+use kube::Api;
+use kube::api::{ApiResource, DynamicObject, ListParams};
+use serde_json::{Value, json};
+
+use crate::gate::{Boundary, Moment};
+use crate::kube_proxy::KubeProxy;
+use crate::ledger::is_write;
+use crate::operator::Operator;
+use crate::world::{PATIENCE, Scenario, World, ready};
+use crate::{aws_server, wait};
+
+/// The samples: cluster, task definition, service.
+const SAMPLES: [&str; 3] = [
+    include_str!("../../samples/cluster.yaml"),
+    include_str!("../../samples/task-definition.yaml"),
+    include_str!("../../samples/service.yaml"),
+];
+
+/// What users do while the operator crashes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Workload {
+    /// Apply the samples.
+    Create,
+    /// … and a new image.
+    Image,
+    /// … and another number of tasks.
+    Scale,
+    /// … and other settings and tags of cluster and service.
+    Settings,
+    /// … and restart the service.
+    Restart,
+    /// … and a new image, and go back by command.
+    Rollback,
+    /// Take over what somebody else made.
+    Adopt,
+    /// Apply the samples, and delete all.
+    Delete,
+    /// Three images, of which only the last revision is to stay.
+    Revisions,
+}
+
+impl Workload {
+    /// All of them; the first is the beginning of most others.
+    pub const ALL: [Self; 9] = [
+        Self::Create,
+        Self::Image,
+        Self::Scale,
+        Self::Settings,
+        Self::Restart,
+        Self::Rollback,
+        Self::Adopt,
+        Self::Delete,
+        Self::Revisions,
+    ];
+
+    async fn prepare(self, scenario: &Scenario<'_>) -> Result<()> {
+        if self != Self::Adopt {
+            return Ok(());
+        }
+        let [mut cluster, mut definition, mut service] = specs()?;
+        cluster["clusterName"] = json!("shop");
+        definition["family"] = json!("web");
+        for (member, value) in [("cluster", "shop"), ("serviceName", "web"), ("taskDefinition", "web:1")] {
+            service[member] = json!(value);
+        }
+        for (operation, document) in
+            [("CreateCluster", cluster), ("RegisterTaskDefinition", definition), ("CreateService", service)]
+        {
+            let target = format!("AmazonEC2ContainerServiceV20141113.{operation}");
+            aws_server::send(&scenario.world.aws.url, &scenario.account, "ecs", &target, &document).await?;
+        }
+        Ok(())
+    }
+
+    async fn carry_out(self, scenario: &Scenario<'_>) -> Result<()> {
+        let apply = |manifests: &str| scenario.kubectl.apply(manifests).map(drop);
+        let image = |name: &str| SAMPLES[1].replace("nginx:1.29", name);
+        match self {
+            Self::Adopt => apply(&samples().replace("\nspec:\n", "\nspec:\n  adoptionPolicy: IfUnowned\n"))?,
+            Self::Revisions => {}
+            _ => apply(&samples())?,
+        }
+        if self != Self::Revisions {
+            until_ready(scenario).await?;
+        }
+        match self {
+            Self::Create | Self::Adopt => {}
+            Self::Image => {
+                apply(&image("nginx:2"))?;
+                until_revision(scenario, "web:2").await?;
+            }
+            Self::Scale => {
+                scenario.kubectl.run(&["scale", "ecsservice/web", "--replicas=4"])?;
+                until(scenario, "ecsservice", |service| service["status"]["runningCount"] == 4).await?;
+            }
+            Self::Settings => {
+                apply(
+                    &samples()
+                        .replace("value: enabled", "value: disabled")
+                        .replace("value: checkout", "value: shop")
+                        .replace("maximumPercent: 200", "maximumPercent: 150"),
+                )?;
+            }
+            Self::Restart => {
+                let began = get(scenario, "ecsservice").await?["status"]["rollout"]["startedAt"].clone();
+                let began: Timestamp = began.as_str().context("a time")?.parse()?;
+                wait::until("a later second", PATIENCE, async || {
+                    ensure!(Timestamp::now().as_second() > began.as_second(), "it is {began}");
+                    Ok(())
+                })
+                .await?;
+                let at = Timestamp::from_second(Timestamp::now().as_second())?;
+                annotate(scenario, &format!("ecs-operator.dev/restartedAt={at}"))?;
+                until(scenario, "ecsservice", |service| !service["status"]["handledCommands"].is_null()).await?;
+            }
+            Self::Rollback => {
+                apply(&image("nginx:2"))?;
+                until_revision(scenario, "web:2").await?;
+                annotate(scenario, "ecs-operator.dev/rollbackTo=web:1")?;
+                let back = |service: &Value| ready(service).is_some_and(|ready| ready["reason"] == "RolledBackOnCommand");
+                until(scenario, "ecsservice", back).await?;
+                return Ok(());
+            }
+            Self::Delete => {
+                scenario.kubectl.run(&["delete", "ecs", "--all", "--wait=false"])?;
+                return until_empty(scenario).await;
+            }
+            Self::Revisions => {
+                for number in 1..=3 {
+                    let more = "  revisionHistoryLimit: 0\n  deleteRevisions: true\n  requiresCompatibilities:";
+                    apply(&image(&format!("nginx:{number}")).replace("  requiresCompatibilities:", more))?;
+                    until(scenario, "ecstaskdefinition", |definition| definition["status"]["revision"] == number).await?;
+                }
+                annotate_definition(scenario)?;
+                until(scenario, "ecstaskdefinition", |definition| definition["status"]["revisions"] == json!([3])).await?;
+                return Ok(());
+            }
+        }
+        until_ready(scenario).await
+    }
+
+    /// Checks that the world is what it is without crashes.
+    async fn judge(self, scenario: &Scenario<'_>) -> Result<()> {
+        let aws = &scenario.outsider;
+        let revisions = |status| async move {
+            let listed = aws.list_task_definitions().family_prefix("web").status(status).send().await?;
+            let names = listed.task_definition_arns().iter().map(|arn| arn.rsplit('/').next().unwrap_or_default().to_owned());
+            Ok::<_, anyhow::Error>(names.collect::<Vec<_>>())
+        };
+        let (active, inactive) =
+            (revisions(TaskDefinitionStatus::Active).await?, revisions(TaskDefinitionStatus::Inactive).await?);
+        let expected: &[&str] = match self {
+            Self::Image | Self::Rollback => &["web:1", "web:2"],
+            Self::Revisions => &["web:3"],
+            Self::Delete => &[],
+            _ => &["web:1"],
+        };
+        ensure!(active == expected, "ACTIVE revisions {active:?}, not {expected:?}");
+        let gone = usize::from(self == Self::Delete);
+        ensure!(inactive.len() == gone, "INACTIVE revisions {inactive:?}");
+        let clusters = aws.list_clusters().send().await?;
+        let lives = !matches!(self, Self::Delete | Self::Revisions);
+        ensure!(clusters.cluster_arns().len() == usize::from(lives), "{clusters:?}");
+        if !lives {
+            return Ok(());
+        }
+        let listed = aws.list_services().cluster("shop").send().await?;
+        ensure!(listed.service_arns().len() == 1, "{listed:?}");
+        let described = aws.describe_services().cluster("shop").services("web").include(ServiceField::Tags).send().await?;
+        let service = described.services().first().context("the service is there")?;
+        let (count, revision) = match self {
+            Self::Scale => (4, "web:1"),
+            Self::Image => (2, "web:2"),
+            _ => (2, "web:1"),
+        };
+        ensure!((service.desired_count(), service.running_count()) == (count, count), "{service:?}");
+        ensure!(service.task_definition().is_some_and(|arn| arn.ends_with(revision)), "{service:?}");
+        ensure!(
+            service.tags().iter().filter(|tag| tag.key() == Some("ecs-operator.dev/owner")).count() == 1,
+            "{:?}",
+            service.tags()
+        );
+        if self == Self::Settings {
+            let percent =
+                service.deployment_configuration().and_then(aws_sdk_ecs::types::DeploymentConfiguration::maximum_percent);
+            ensure!(percent == Some(150), "{service:?}");
+            ensure!(service.tags().iter().any(|tag| tag.value() == Some("shop")), "{:?}", service.tags());
+        }
+        Ok(())
+    }
+
+    /// How often writes may have been carried out that ECS does not undo: the same as without crashes.
+    fn limits(self) -> &'static [(&'static str, usize)] {
+        match self {
+            Self::Adopt => &[("CreateCluster", 0), ("RegisterTaskDefinition", 0), ("CreateService", 0), ("UpdateService", 0)],
+            Self::Image | Self::Rollback => &[("RegisterTaskDefinition", 2), ("CreateService", 1)],
+            Self::Revisions => &[("RegisterTaskDefinition", 3)],
+            Self::Restart => &[("RegisterTaskDefinition", 1), ("CreateService", 1), ("UpdateService", 1)],
+            _ => &[("RegisterTaskDefinition", 1), ("CreateService", 1)],
+        }
+    }
+}
+
+/// Carries out a workload in a world of its own, with a crash at `boundary`. Answers how many calls of each name were made, and
+/// whether the boundary was reached.
+///
+/// # Errors
+/// With what is not as it is without crashes.
+pub async fn run(world: &World, workload: Workload, boundary: Option<&Boundary>) -> Result<(BTreeMap<String, usize>, bool)> {
+    let mut scenario = world.scenario_without_operator("chaos").await?;
+    let gate = scenario.ledger.gate.clone();
+    let proxy = KubeProxy::start(scenario.client.clone(), gate.clone(), &world.dir.join(&scenario.namespace)).await?;
+    scenario.options.kubeconfig.clone_from(&proxy.kubeconfig);
+    workload.prepare(&scenario).await?;
+    if let Some(boundary) = boundary {
+        gate.arm(boundary.clone());
+    }
+    let mut operator = scenario.spawn_operator()?;
+    let reached = survive(&scenario, workload, &mut operator).await?;
+    // What comes later are looks at a world at rest.
+    let passed = gate.passed();
+    gate.open();
+    judge(&scenario, workload).await?;
+    scenario.operator = Some(operator);
+    scenario.end().await?;
+    Ok((passed, reached))
+}
+
+/// The workload, and the crash if its boundary is reached meanwhile.
+async fn survive(scenario: &Scenario<'_>, workload: Workload, operator: &mut Operator) -> Result<bool> {
+    let gate = &scenario.ledger.gate;
+    let mut work = std::pin::pin!(workload.carry_out(scenario));
+    tokio::select! {
+        result = &mut work => {
+            result?;
+            return Ok(false);
+        }
+        () = gate.reached() => {}
+    }
+    operator.process.kill().await?;
+    gate.open();
+    *operator = scenario.spawn_operator()?;
+    work.await?;
+    Ok(true)
+}
+
+async fn judge(scenario: &Scenario<'_>, workload: Workload) -> Result<()> {
+    let settled = async || workload.judge(scenario).await;
+    // AWS may be ahead of the status by one look, and settings are no part of Ready.
+    wait::until("the end state", PATIENCE, settled).await?;
+    let counts = scenario.ledger.counts();
+    for (operation, most) in workload.limits() {
+        ensure!(counts.of(operation) <= *most, "{operation} was carried out {} times: {counts:?}", counts.of(operation));
+    }
+    if matches!(workload, Workload::Delete | Workload::Revisions) {
+        return Ok(());
+    }
+    scenario.is_quiet().await?;
+    let calls = scenario.ledger.calls();
+    let late: Vec<_> = calls.iter().skip(counts.operations.values().map(|count| count.count).sum()).collect();
+    ensure!(late.iter().all(|call| !is_write(&call.operation)), "written after all was well: {late:?}");
+    Ok(())
+}
+
+/// The boundaries that a workload has and the calls of `before` have not: two for each call.
+#[must_use]
+pub fn boundaries(calls: &BTreeMap<String, usize>, before: &BTreeMap<String, usize>) -> Vec<Boundary> {
+    let mut boundaries = Vec::new();
+    for (call, count) in calls {
+        for nth in before.get(call).copied().unwrap_or_default() + 1..=*count {
+            for moment in [Moment::Before, Moment::After] {
+                boundaries.push(Boundary { call: call.clone(), nth, moment });
+            }
+        }
+    }
+    boundaries
+}
+
+fn samples() -> String {
+    SAMPLES.join("---\n")
+}
+
+fn specs() -> Result<[Value; 3]> {
+    let spec = |document: &str| -> Result<Value> { Ok(serde_saphyr::from_str::<Value>(document)?["spec"].take()) };
+    Ok([spec(SAMPLES[0])?, spec(SAMPLES[1])?, spec(SAMPLES[2])?])
+}
+
+fn annotate(scenario: &Scenario<'_>, annotation: &str) -> Result<()> {
+    scenario.kubectl.run(&["annotate", "--overwrite", "ecsservice/web", annotation]).map(drop)
+}
+
+fn annotate_definition(scenario: &Scenario<'_>) -> Result<()> {
+    scenario.kubectl.run(&["annotate", "--overwrite", "ecstaskdefinition/web", "ecs-operator.dev/reconcileAt=now"]).map(drop)
+}
+
+fn resources() -> [(&'static str, &'static str, ApiResource); 3] {
+    [
+        ("ecscluster", "shop", ApiResource::erase::<EcsCluster>(&())),
+        ("ecstaskdefinition", "web", ApiResource::erase::<EcsTaskDefinition>(&())),
+        ("ecsservice", "web", ApiResource::erase::<EcsService>(&())),
+    ]
+}
+
+async fn get(scenario: &Scenario<'_>, kind: &str) -> Result<Value> {
+    let (_, name, resource) = resources().into_iter().find(|(known, ..)| *known == kind).context("a kind of ours")?;
+    let api = Api::<DynamicObject>::namespaced_with(scenario.client.clone(), &scenario.namespace, &resource);
+    Ok(serde_json::to_value(api.get(name).await?)?)
+}
+
+async fn until(scenario: &Scenario<'_>, kind: &str, condition: impl Fn(&Value) -> bool) -> Result<()> {
+    wait::until(kind, PATIENCE, async || {
+        let object = get(scenario, kind).await?;
+        ensure!(condition(&object), "{}", object["status"]);
+        Ok(())
+    })
+    .await
+}
+
+async fn until_ready(scenario: &Scenario<'_>) -> Result<()> {
+    let is_ready = |object: &Value| {
+        object["status"]["observedGeneration"] == object["metadata"]["generation"]
+            && ready(object).is_some_and(|ready| ready["status"] == "True")
+    };
+    for (kind, ..) in resources() {
+        until(scenario, kind, is_ready).await?;
+    }
+    Ok(())
+}
+
+async fn until_revision(scenario: &Scenario<'_>, revision: &str) -> Result<()> {
+    until(scenario, "ecsservice", |service| service["status"]["revision"] == revision).await?;
+    until_ready(scenario).await
+}
+
+async fn until_empty(scenario: &Scenario<'_>) -> Result<()> {
+    wait::until("deletion", PATIENCE, async || {
+        for (kind, _, resource) in resources() {
+            let api = Api::<DynamicObject>::namespaced_with(scenario.client.clone(), &scenario.namespace, &resource);
+            let left = api.list(&ListParams::default()).await?.items;
+            ensure!(left.is_empty(), "{kind}: {:?}", left[0].data["status"]);
+        }
+        Ok(())
+    })
+    .await
+}

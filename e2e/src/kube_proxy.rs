@@ -1,0 +1,97 @@
+//! A proxy in front of the API server: everything passes a gate first. It has the administrator's rights and speaks plain HTTP, on
+//! loopback alone.
+
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use kube::Client;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::gate::Gate;
+
+/// Largest body that is forwarded.
+const MAX_BODY: usize = 16 << 20;
+
+/// A running proxy; stopped when dropped.
+#[derive(Debug)]
+pub struct KubeProxy {
+    /// A kubeconfig for whoever is to go through it.
+    pub kubeconfig: PathBuf,
+    server: JoinHandle<()>,
+}
+
+impl KubeProxy {
+    /// Starts one with its kubeconfig in `dir`.
+    ///
+    /// # Errors
+    /// When there is no port, or the file cannot be written.
+    pub async fn start(client: Client, gate: Gate, dir: &Path) -> Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let server = listener.local_addr()?;
+        std::fs::create_dir_all(dir)?;
+        let kubeconfig = dir.join("proxy.kubeconfig");
+        let text = format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: test\ncontexts:\n- name: test\n  context: {{cluster: test, user: none}}\n\
+             clusters:\n- name: test\n  cluster: {{server: \"http://{server}\"}}\nusers:\n- name: none\n  user: {{}}\n"
+        );
+        std::fs::write(&kubeconfig, text)?;
+        let routes = Router::new().fallback(forward).with_state((client, gate));
+        let server = tokio::spawn(async move {
+            // It ends only when it is aborted.
+            let _ = axum::serve(listener, routes).await;
+        });
+        Ok(Self { kubeconfig, server })
+    }
+}
+
+impl Drop for KubeProxy {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+async fn forward(State((client, gate)): State<(Client, Gate)>, request: Request) -> Response {
+    let name = name(request.method(), request.uri().path());
+    let nth = match &name {
+        Some(name) => match gate.before(name).await {
+            Ok(nth) => nth,
+            Err(_) => return StatusCode::BAD_GATEWAY.into_response(),
+        },
+        None => 0,
+    };
+    let (parts, body) = request.into_parts();
+    let Ok(body) = axum::body::to_bytes(body, MAX_BODY).await else {
+        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+    };
+    let mut call = axum::http::Request::new(kube::client::Body::from(body.to_vec()));
+    *call.method_mut() = parts.method;
+    *call.uri_mut() = parts.uri;
+    for header in ["content-type", "accept"] {
+        if let Some(value) = parts.headers.get(header) {
+            call.headers_mut().insert(header, value.clone());
+        }
+    }
+    let Ok(reply) = client.send(call).await else { return StatusCode::BAD_GATEWAY.into_response() };
+    if let Some(name) = name
+        && gate.after(&name, nth).await.is_err()
+    {
+        return StatusCode::BAD_GATEWAY.into_response();
+    }
+    reply.map(axum::body::Body::new)
+}
+
+/// The name of a call that writes, such as `PATCH ecsservices/web/status`; reads go by without one.
+fn name(method: &Method, path: &str) -> Option<String> {
+    if method == Method::GET {
+        return None;
+    }
+    // /apis/GROUP/VERSION/namespaces/NAMESPACE/PLURAL/NAME/SUBRESOURCE
+    let rest: Vec<_> = path.split('/').skip_while(|part| *part != "namespaces").skip(2).collect();
+    Some(format!("{method} {}", rest.join("/")))
+}
