@@ -1,5 +1,5 @@
-//! Crashes: the operator is killed at a boundary of a call to AWS or to the API server, started again, and in the end the world is
-//! as if nothing had happened.
+//! Trouble with every call: at a boundary of a call to AWS or to the API server the operator is killed and started again, or the call
+//! is refused, or its reply is lost; and in the end the world is as if nothing had happened.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use kube::Api;
 use kube::api::{ApiResource, DynamicObject, ListParams};
 use serde_json::{Value, json};
 
-use crate::gate::{Boundary, Moment};
+use crate::gate::{Boundary, Trouble};
 use crate::kube_proxy::KubeProxy;
 use crate::ledger::is_write;
 use crate::operator::Operator;
@@ -210,7 +210,7 @@ impl Workload {
     }
 }
 
-/// Carries out a workload in a world of its own, with a crash at `boundary`. Answers how many calls of each name were made, and
+/// Carries out a workload in a world of its own, with trouble at `boundary`. Answers how many calls of each name were made, and
 /// whether the boundary was reached.
 ///
 /// # Errors
@@ -235,20 +235,22 @@ pub async fn run(world: &World, workload: Workload, boundary: Option<&Boundary>)
     Ok((passed, reached))
 }
 
-/// The workload, and the crash if its boundary is reached meanwhile.
+/// The workload, and the trouble if its boundary is reached meanwhile.
 async fn survive(scenario: &Scenario<'_>, workload: Workload, operator: &mut Operator) -> Result<bool> {
     let gate = &scenario.ledger.gate;
     let mut work = std::pin::pin!(workload.carry_out(scenario));
-    tokio::select! {
+    let trouble = tokio::select! {
         result = &mut work => {
             result?;
             return Ok(false);
         }
-        () = gate.reached() => {}
+        trouble = gate.reached() => trouble,
+    };
+    if matches!(trouble, Trouble::FrozenBefore | Trouble::FrozenAfter) {
+        operator.process.kill().await?;
+        *operator = scenario.spawn_operator()?;
     }
-    operator.process.kill().await?;
     gate.open();
-    *operator = scenario.spawn_operator()?;
     work.await?;
     Ok(true)
 }
@@ -271,15 +273,13 @@ async fn judge(scenario: &Scenario<'_>, workload: Workload) -> Result<()> {
     Ok(())
 }
 
-/// The boundaries that a workload has and the calls of `before` have not: two for each call.
+/// The boundaries that a workload has and the calls of `before` have not: one of each kind of trouble for each call.
 #[must_use]
 pub fn boundaries(calls: &BTreeMap<String, usize>, before: &BTreeMap<String, usize>) -> Vec<Boundary> {
     let mut boundaries = Vec::new();
     for (call, count) in calls {
         for nth in before.get(call).copied().unwrap_or_default() + 1..=*count {
-            for moment in [Moment::Before, Moment::After] {
-                boundaries.push(Boundary { call: call.clone(), nth, moment });
-            }
+            boundaries.extend(Trouble::ALL.map(|trouble| Boundary { call: call.clone(), nth, trouble }));
         }
     }
     boundaries

@@ -13,7 +13,7 @@ use kube::Client;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::gate::Gate;
+use crate::gate::{Gate, Stopped};
 
 /// Largest body that is forwarded.
 const MAX_BODY: usize = 16 << 20;
@@ -61,7 +61,8 @@ async fn forward(State((client, gate)): State<(Client, Gate)>, request: Request)
     let nth = match &name {
         Some(name) => match gate.before(name).await {
             Ok(nth) => nth,
-            Err(_) => return StatusCode::BAD_GATEWAY.into_response(),
+            Err(Stopped::Refused) => return refused(),
+            Err(Stopped::Broken) => return StatusCode::BAD_GATEWAY.into_response(),
         },
         None => 0,
     };
@@ -84,6 +85,13 @@ async fn forward(State((client, gate)): State<(Client, Gate)>, request: Request)
         return StatusCode::BAD_GATEWAY.into_response();
     }
     reply.map(axum::body::Body::new)
+}
+
+/// An API server that has too much to do.
+fn refused() -> Response {
+    let status = serde_json::json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": 429,
+        "reason": "TooManyRequests", "message": "too many requests"});
+    (StatusCode::TOO_MANY_REQUESTS, axum::Json(status)).into_response()
 }
 
 /// The name of a call that writes, such as `PATCH ecsservices/web/status`; reads go by without one.

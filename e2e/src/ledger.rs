@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::gate::Gate;
+use crate::gate::{Gate, Stopped};
 
 /// Largest body that is forwarded; ECS allows 64 KiB for a task definition.
 const MAX_BODY: usize = 16 << 20;
@@ -216,7 +216,11 @@ async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Respons
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
     let operation = operation(&parts.headers, parts.method.as_str(), parts.uri.path());
-    let Ok(nth) = shared.gate.before(&operation).await else { return StatusCode::BAD_GATEWAY.into_response() };
+    let nth = match shared.gate.before(&operation).await {
+        Ok(nth) => nth,
+        Err(Stopped::Refused) => return throttled(),
+        Err(Stopped::Broken) => return StatusCode::BAD_GATEWAY.into_response(),
+    };
     let started = Instant::now();
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     let call = shared
@@ -241,6 +245,12 @@ async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Respons
     // The sender lives as long as we do.
     let _ = held.wait_for(|held| held.as_ref() != Some(&operation)).await;
     (status, end_to_end(headers), reply).into_response()
+}
+
+/// As ECS says it: with status 400.
+fn throttled() -> Response {
+    let body = serde_json::json!({"__type": "ThrottlingException", "message": "Rate exceeded"});
+    (StatusCode::BAD_REQUEST, [(header::CONTENT_TYPE, "application/x-amz-json-1.1")], body.to_string()).into_response()
 }
 
 impl Shared {

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use tokio::process::Command;
 
 use crate::assets;
-use crate::process::{Process, free_ports};
+use crate::process::Process;
 
 /// How long it may take to become ready.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -26,10 +26,10 @@ pub struct Options {
 /// A running operator.
 #[derive(Debug)]
 pub struct Operator {
-    /// Address of metrics and probes.
-    pub url: String,
     /// The process.
     pub process: Process,
+    /// Where its own lines begin in a log that operators before it may have begun.
+    own: usize,
 }
 
 impl Operator {
@@ -39,17 +39,25 @@ impl Operator {
     /// When it cannot be started.
     pub fn start(dir: &Path, options: &Options) -> Result<Self> {
         std::fs::create_dir_all(dir)?;
-        let [port] = free_ports()?;
         let mut command = Command::new(assets::operator()?);
-        command.arg("run").arg(format!("--http-address=127.0.0.1:{port}")).args(&options.flags);
+        command.arg("run").arg("--http-address=127.0.0.1:0").args(&options.flags);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("AWS_") {
                 command.env_remove(name);
             }
         }
         command.env("KUBECONFIG", &options.kubeconfig).envs(options.environment.iter().map(|(name, value)| (name, value)));
+        let own = std::fs::read(dir.join("operator.log")).map_or(0, |log| log.len());
         let process = Process::start("operator", dir, command.process_group(0))?;
-        Ok(Self { url: format!("http://127.0.0.1:{port}"), process })
+        Ok(Self { process, own })
+    }
+
+    /// Address of metrics and probes: it takes a free port and says which.
+    ///
+    /// # Errors
+    /// When it has not said so yet.
+    pub fn url(&self) -> Result<String> {
+        url_in(self.process.log_path(), self.own)
     }
 
     /// Awaits `/readyz`.
@@ -57,9 +65,10 @@ impl Operator {
     /// # Errors
     /// With what it lacks, when it does not become ready.
     pub async fn ready(&mut self) -> Result<()> {
-        let url = format!("{}/readyz", self.url);
+        let own = self.own;
+        let log = self.process.log_path().to_owned();
         let ready = async || {
-            let reply = reqwest::get(&url).await?;
+            let reply = reqwest::get(format!("{}/readyz", url_in(&log, own)?)).await?;
             let (ready, text) = (reply.status().is_success(), reply.text().await?);
             anyhow::ensure!(ready, text);
             Ok(())
@@ -72,7 +81,7 @@ impl Operator {
     /// # Errors
     /// When it does not answer.
     pub async fn get(&self, path: &str) -> Result<String> {
-        Ok(reqwest::get(format!("{}{path}", self.url)).await?.text().await?)
+        Ok(reqwest::get(format!("{}{path}", self.url()?)).await?.text().await?)
     }
 
     /// Its resident memory in KiB, as Linux accounts it.
@@ -82,6 +91,15 @@ impl Operator {
     pub fn resident_kib(&self) -> Result<u64> {
         resident_kib(self.process.pid())
     }
+}
+
+/// The address that an operator says in its log.
+fn url_in(log: &Path, own: usize) -> Result<String> {
+    let log = std::fs::read_to_string(log)?;
+    let said = log.get(own..).unwrap_or_default().lines().find(|line| line.contains("ecs-operator starts"));
+    let address = said.and_then(|line| line.split("127.0.0.1:").nth(1)).context("it has not said its address yet")?;
+    let port: String = address.chars().take_while(char::is_ascii_digit).collect();
+    Ok(format!("http://127.0.0.1:{port}"))
 }
 
 /// Resident memory of a process in KiB.

@@ -57,6 +57,12 @@ impl Process {
         &self.name
     }
 
+    /// Where it prints.
+    #[must_use]
+    pub fn log_path(&self) -> &Path {
+        &self.log
+    }
+
     /// What it has printed so far.
     #[must_use]
     pub fn log(&self) -> String {

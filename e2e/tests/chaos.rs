@@ -1,4 +1,5 @@
-//! The crash matrix: at every boundary of every call that a workload makes the operator is killed and started again.
+//! The matrix of trouble: for every call that a workload makes the operator is killed before it and after it, the call is refused,
+//! and its reply is lost.
 //!
 //! First each workload runs without a crash, to count its calls; then once for each boundary that workloads before it have not.
 //! `CHAOS_SHARD=2/4` takes the second quarter; `CHAOS_RESUME=1` leaves out what has passed before, by `target/chaos/passed`.
@@ -62,7 +63,7 @@ fn main() -> Result<ExitCode> {
         .collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     println!(
-        "crash matrix: {} boundaries in all, {} passed here, of which {} were reached; {} failed",
+        "matrix: {} boundaries in all, {} passed here, of which {} were reached; {} failed",
         total,
         conclusion.num_passed,
         reached.load(Ordering::Relaxed),

@@ -47,7 +47,9 @@ async fn run(settings: Settings) -> Result<(), Error> {
     let metrics = Arc::new(Metrics::default());
     let readiness = Arc::new(Readiness::default());
     let listener = http::bind(settings.http_address).await?;
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), http = %settings.http_address, "ecs-operator starts");
+    // With port 0 only the listener knows the address.
+    let address = listener.local_addr().unwrap_or(settings.http_address);
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), http = %address, "ecs-operator starts");
     let probes =
         tokio::spawn(http::serve(listener, Endpoints { readiness: Arc::clone(&readiness), metrics: Arc::clone(&metrics) }));
     let stop = CancellationToken::new();

@@ -80,7 +80,7 @@ subjects: [{kind: ServiceAccount, name: ecs-operator, namespace: default}]
 
 pub(crate) async fn a_taken_port_and_a_wrong_flag_end_the_operator_with_words(world: &World) -> Result<()> {
     let scenario = world.scenario("port").await?;
-    let address = scenario.operator.as_ref().context("it runs")?.url.replace("http://", "");
+    let address = scenario.operator.as_ref().context("it runs")?.url()?.replace("http://", "");
     let rows = [
         (vec!["--http-address", &address], vec![], "--http-address"),
         (vec!["--sweep-steady", "often"], vec![], "--sweep-steady"),

@@ -46,25 +46,39 @@ impl Verdict {
 /// The conditions that express `verdict`, given those there were before.
 #[must_use]
 pub fn conditions(before: &[Condition], verdict: &Verdict, generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
-    let (ready, besides) = match verdict.state {
+    let (ready, other) = match verdict.state {
         State::Ready => ("True", None),
         State::Progressing => ("Unknown", Some(ConditionType::Reconciling)),
         State::Waiting => ("False", Some(ConditionType::Reconciling)),
         State::Stalled => ("False", Some(ConditionType::Stalled)),
     };
-    let condition = |type_: ConditionType, status: &str| Condition {
+    let condition = |type_: ConditionType, status: &str| {
+        besides(type_, status, verdict.reason, verdict.message.clone(), before, generation, now)
+    };
+    let other = other.map(|type_| condition(type_, "True"));
+    std::iter::once(condition(ConditionType::Ready, ready)).chain(other).collect()
+}
+
+/// A condition beside those of the verdict, given those there were before.
+#[must_use]
+pub fn besides(
+    type_: ConditionType,
+    status: &str,
+    reason: Reason,
+    message: String,
+    before: &[Condition],
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Condition {
+    let same = before.iter().find(|old| old.type_ == type_.as_str() && old.status == status);
+    Condition {
         type_: type_.as_str().to_owned(),
         status: status.to_owned(),
-        reason: verdict.reason.as_str().to_owned(),
-        message: verdict.message.clone(),
+        reason: reason.as_str().to_owned(),
+        message,
         observed_generation: generation,
-        last_transition_time: before
-            .iter()
-            .find(|old| old.type_ == type_.as_str() && old.status == status)
-            .map_or_else(|| whole_seconds(now), |old| old.last_transition_time.clone()),
-    };
-    let besides = besides.map(|type_| condition(type_, "True"));
-    std::iter::once(condition(ConditionType::Ready, ready)).chain(besides).collect()
+        last_transition_time: same.map_or_else(|| whole_seconds(now), |old| old.last_transition_time.clone()),
+    }
 }
 
 /// `conditions`, and one that says that the object is suspended.
@@ -75,15 +89,8 @@ pub fn suspended(
     generation: Option<i64>,
     now: Timestamp,
 ) -> Vec<Condition> {
-    let since = before.iter().find(|condition| condition.type_ == ConditionType::Suspended.as_str());
-    conditions.push(Condition {
-        type_: ConditionType::Suspended.as_str().to_owned(),
-        status: "True".to_owned(),
-        reason: Reason::Suspended.as_str().to_owned(),
-        message: "spec.suspend is true: the operator looks and changes nothing in AWS".to_owned(),
-        observed_generation: generation,
-        last_transition_time: since.map_or_else(|| whole_seconds(now), |since| since.last_transition_time.clone()),
-    });
+    let message = "spec.suspend is true: the operator looks and changes nothing in AWS".to_owned();
+    conditions.push(besides(ConditionType::Suspended, "True", Reason::Suspended, message, before, generation, now));
     conditions
 }
 

@@ -43,6 +43,12 @@ pub(super) fn plan(object: &EcsService, observed: &ObservedService, owner: &Owne
     if let Some(message) = immutable(key, &as_others_left_it(spec.clone(), &service.json, &object.spec.policies), service) {
         return Plan::stall(Reason::InvalidSpec, message);
     }
+    bring(object, observed, service, spec, owner)
+}
+
+/// What brings a service that is ours to the spec, and what commands ask for.
+fn bring(object: &EcsService, observed: &ObservedService, service: &Service, spec: Map<String, Value>, owner: &Owner) -> Plan {
+    let key = &observed.key;
     let commands = commands::pending(object, observed);
     // A restart goes with what else is to be sent, all others at once and on their own.
     let urgent = commands.iter().filter(|command| command.annotation != RESTARTED_AT);

@@ -3,7 +3,6 @@
 use ecs_operator_crds::condition::{ConditionType, Reason};
 use ecs_operator_crds::v1beta1::service::{DeploymentStatus, FailedDeployment};
 use ecs_operator_crds::v1beta1::{EcsService, EcsServiceStatus};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::Timestamp;
 
 use super::commands;
@@ -16,7 +15,7 @@ use super::update::shown_in_deployment;
 use super::verdict::{Facts, unavailable_since, verdict};
 use super::{Deployment, OWN_MEMBERS, ObservedService, RESETS, Service, ecs_events, short};
 use crate::aws::tags;
-use crate::k8s::conditions::{State, Verdict, conditions, whole_seconds};
+use crate::k8s::conditions::{State, Verdict, besides, conditions};
 use crate::reconcile::plan::{Outcome, request};
 use crate::reconcile::reset::applied;
 
@@ -63,9 +62,12 @@ pub(super) fn status(
             now,
         })
     });
-    status.conditions = conditions(&status.conditions, &verdict, object.metadata.generation, now);
+    let (before, generation) = (std::mem::take(&mut status.conditions), object.metadata.generation);
+    status.conditions = conditions(&before, &verdict, generation, now);
+    // There is none while all is well.
     let refused = status.handled_commands.iter().flatten().find_map(|command| command.refused.clone());
-    refuse_command(&mut status.conditions, object, refused, now);
+    let told = |words| besides(ConditionType::CommandAccepted, "False", Reason::CommandRefused, words, &before, generation, now);
+    status.conditions.extend(refused.map(told));
     status.observed_generation = object.metadata.generation;
     status
 }
@@ -80,7 +82,7 @@ fn follow(status: &mut EcsServiceStatus, object: &EcsService, observed: &Observe
     let before = status.rollout.as_ref().and_then(|rollout| rollout.started_at.clone());
     (status.rollout, status.rollout_history) = track(object, observed, standing, now);
     if status.rollout.as_ref().and_then(|rollout| rollout.started_at.clone()) != before {
-        status.stopped_tasks = None;
+        (status.stopped_tasks, status.explained_failures) = (None, None);
     }
     let service = observed.service.as_ref();
     if let (Some(stopped), Some(service)) = (&observed.stopped, service) {
@@ -88,7 +90,6 @@ fn follow(status: &mut EcsServiceStatus, object: &EcsService, observed: &Observe
         status.stopped_tasks = Some(tasks::merged(status.stopped_tasks.as_deref().unwrap_or_default(), stopped));
         status.explained_failures = Some(failures(service));
     }
-
     status.unavailable_since = service.and_then(|service| unavailable_since(object, service, status.rollout.as_ref(), now));
 }
 
@@ -104,21 +105,6 @@ fn stalls_for(outcome: &Outcome, reasons: &[Reason]) -> bool {
 fn failed(object: &EcsService, observed: &ObservedService, outcome: &Outcome) -> Option<FailedDeployment> {
     let (service, wanted) = (observed.service.as_ref()?, wanted(object, observed).ok()??);
     is_given_up(outcome).then(|| given_up(object, observed, service, &wanted)).flatten()
-}
-
-/// A condition for a command that cannot be carried out; there is none while all is well.
-fn refuse_command(conditions: &mut Vec<Condition>, object: &EcsService, refused: Option<String>, now: Timestamp) {
-    let Some(message) = refused else { return };
-    let before = object.status.iter().flat_map(|status| &status.conditions);
-    let since = before.into_iter().find(|condition| condition.type_ == ConditionType::CommandAccepted.as_str());
-    conditions.push(Condition {
-        type_: ConditionType::CommandAccepted.as_str().to_owned(),
-        status: "False".to_owned(),
-        reason: Reason::CommandRefused.as_str().to_owned(),
-        message,
-        observed_generation: object.metadata.generation,
-        last_transition_time: since.map_or_else(|| whole_seconds(now), |since| since.last_transition_time.clone()),
-    });
 }
 
 fn show(status: &mut EcsServiceStatus, service: Option<&Service>) {
