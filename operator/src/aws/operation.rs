@@ -77,6 +77,12 @@ impl Operation {
         }
     }
 
+    /// Whether it only lets go of task definition revisions that have had their time.
+    #[must_use]
+    pub const fn lets_go(self) -> bool {
+        matches!(self, Self::DeregisterTaskDefinition | Self::DeleteTaskDefinitions)
+    }
+
     /// The quota that a write draws on; `None` for a read.
     #[must_use]
     pub const fn family(self) -> Option<ActionFamily> {

@@ -232,7 +232,7 @@ async fn send<K: Kind>(object: &K, context: &Context, owner: &Owner, acted: &mut
 }
 
 /// The permits for as many of the writes as may be sent now, at least one. All come before the first write: half of a plan must
-/// not wait for the other half, unless the writes are all of a kind, which can be carried out one by one.
+/// not wait for the other half, unless the writes are all of a kind or only let things go, and can be carried out one by one.
 fn permits(context: &Context, owner: &Owner, writes: &[Write]) -> Result<Vec<Permit>, Instant> {
     let mut permits = Vec::new();
     for write in writes {
@@ -240,7 +240,7 @@ fn permits(context: &Context, owner: &Owner, writes: &[Write]) -> Result<Vec<Per
             Ok(permit) => permits.push(permit),
             Err(turn) => {
                 let alike = writes.iter().all(|other| other.operation.family() == write.operation.family());
-                if alike && !permits.is_empty() {
+                if (alike || writes.iter().all(|write| write.operation.lets_go())) && !permits.is_empty() {
                     return Ok(permits);
                 }
                 for permit in permits {

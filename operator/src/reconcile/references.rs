@@ -165,7 +165,11 @@ pub fn running_revisions(services: &Store<EcsService>) -> (BTreeSet<String>, BTr
         let deployments = status.deployments.iter().flatten().filter_map(|deployment| deployment.revision.as_ref());
         running.extend(deployments.chain(&status.revision).map(|revision| (revision.clone(), name.clone())));
         let policies = &service.spec.policies;
-        if !policies.observes() && !["taskDefinition", "taskDefinitionRef"].iter().any(|member| ignores(policies, member)) {
+        let by_ecs = service.spec.deployment_controller.as_ref().is_none_or(|controller| controller.type_ == "ECS");
+        if by_ecs
+            && !policies.observes()
+            && !["taskDefinition", "taskDefinitionRef"].iter().any(|member| ignores(policies, member))
+        {
             known.insert(name);
         }
     }

@@ -66,7 +66,9 @@ pub(super) fn pending(object: &EcsService, observed: &ObservedService) -> Vec<Co
     let Some(service) = &observed.service else { return commands };
     for annotation in COMMANDS {
         let Some(value) = object.annotations().get(annotation) else { continue };
-        if !is_handled(annotation, value) {
+        // Which revision is to be replaced has to be known, or nobody could tell when the rollback ends.
+        let too_early = annotation == ROLLBACK_TO && matches!(observed.task_definition, Resolved::NotYet(_));
+        if !is_handled(annotation, value) && !too_early {
             let done = observed.carried_out.get(annotation) == Some(value);
             let answer = if done { Answer::Done } else { answer(object, observed, service, annotation, value) };
             commands.push(Command { annotation, value: value.clone(), answer });

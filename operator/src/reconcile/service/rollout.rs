@@ -54,7 +54,9 @@ pub(super) fn track(
     };
     match before {
         Some(before) if is_same(&before, &seen) => {
-            let hash = if standing == Standing::InSync { seen.hash.clone() } else { before.hash.clone() };
+            // What failed was for the spec that it was sent for, and for no later one.
+            let current = standing == Standing::InSync && !seen.phase.is_failure();
+            let hash = if current { seen.hash.clone() } else { before.hash.clone() };
             (Some(RolloutStatus { hash, ..advanced(before, seen, now) }), history)
         }
         // Without service deployments, what ECS went back to looks like a deployment of its own.

@@ -38,13 +38,16 @@ pub(super) fn status(
         status.applied_members = applied(&request(&object.spec, OWN_MEMBERS), RESETS);
         status.failed_deployment = None;
     }
-    if *outcome == Outcome::InSync || is_given_up(outcome) || stalls_for(outcome, &[Reason::RolledBackOnCommand]) {
+    if *outcome == Outcome::InSync || is_given_up(outcome) || has_all_else(outcome) {
         // Another number would have been sent.
         status.applied_desired_count = object.spec.desired_count;
     }
     // Also when ECS did not heed a repair: once is enough.
     if let (Outcome::InSync | Outcome::Unheeded(_), Some(service)) = (outcome, service) {
         status.shown_in_deployment = shown_in_deployment(object, service);
+    } else if status.observed_generation != object.metadata.generation {
+        // What a new spec changes there is no change of others.
+        status.shown_in_deployment = None;
     }
     status.handled_commands = commands::handled(object, observed);
     status.selector = object.metadata.uid.as_ref().map(|uid| format!("ecs-operator.dev/service-uid={uid}"));
@@ -90,15 +93,21 @@ fn follow(status: &mut EcsServiceStatus, object: &EcsService, observed: &Observe
         status.stopped_tasks = Some(tasks::merged(status.stopped_tasks.as_deref().unwrap_or_default(), stopped));
         status.explained_failures = Some(failures(service));
     }
+    // Deployments that are listed no more take their failures with them.
+    let listed = service.map(failures);
+    status.explained_failures = status.explained_failures.map(|explained| explained.min(listed.unwrap_or_default()));
     status.unavailable_since = service.and_then(|service| unavailable_since(object, service, status.rollout.as_ref(), now));
 }
 
 fn is_given_up(outcome: &Outcome) -> bool {
-    stalls_for(outcome, &[Reason::DeploymentRolledBack, Reason::DeploymentFailed, Reason::DeploymentStopped])
+    let given_up = [Reason::DeploymentRolledBack, Reason::DeploymentFailed, Reason::DeploymentStopped];
+    matches!(outcome, Outcome::Stalled(obstacle) if given_up.contains(&obstacle.reason))
 }
 
-fn stalls_for(outcome: &Outcome, reasons: &[Reason]) -> bool {
-    matches!(outcome, Outcome::Stalled(obstacle) if reasons.contains(&obstacle.reason))
+/// Whether nothing is left to send although the revision of the spec does not run: the plan says so for these reasons only then.
+fn has_all_else(outcome: &Outcome) -> bool {
+    let reasons = [Reason::RolledBackOnCommand, Reason::LeftToDeploymentController, Reason::Progressing];
+    matches!(outcome, Outcome::Stalled(obstacle) | Outcome::Waiting(obstacle) if reasons.contains(&obstacle.reason))
 }
 
 /// The deployment that ECS gave up, where the plan says so.

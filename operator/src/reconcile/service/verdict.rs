@@ -7,7 +7,7 @@ use ecs_operator_crds::{CONTINUE_AT, STOP_AT};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 
-use super::rollout::is_over;
+use super::rollout::{asked_for, is_over};
 use super::tasks::told;
 use super::update::is_same_task_definition;
 use super::{Service, short};
@@ -36,7 +36,7 @@ pub(super) fn verdict(facts: &Facts<'_>) -> Verdict {
     let rollout = rollout.filter(|rollout| is_same_task_definition(&rollout.revision, service.task_definition.as_deref()));
     let phase = rollout.map(|rollout| rollout.phase);
     match (phase, rollout) {
-        (Some(phase), Some(rollout)) if phase.is_failure() => failed(facts, rollout),
+        (Some(phase), Some(rollout)) if phase.is_failure() && is_of_this_spec(facts, rollout) => failed(facts, rollout),
         (Some(RolloutPhase::AwaitingApproval), Some(rollout)) => awaiting(facts, rollout),
         (Some(RolloutPhase::Baking), _) => Verdict::new(
             State::Progressing,
@@ -46,6 +46,13 @@ pub(super) fn verdict(facts: &Facts<'_>) -> Verdict {
         (Some(RolloutPhase::Pending | RolloutPhase::InProgress), Some(rollout)) => deploying(facts, rollout),
         _ => steady(facts),
     }
+}
+
+/// Whether a failure is one of what the spec asks for. What ECS has gone back from may have been another spec with the same
+/// revision; what it has not gone back from is still there.
+fn is_of_this_spec(facts: &Facts<'_>, rollout: &RolloutStatus) -> bool {
+    let went_back = matches!(rollout.phase, RolloutPhase::RollingBack | RolloutPhase::RolledBack);
+    !went_back || rollout.hash == asked_for(facts.object, &rollout.revision)
 }
 
 /// When the verdict changes by itself, if nothing else happens: a deadline.

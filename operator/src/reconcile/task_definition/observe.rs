@@ -89,7 +89,7 @@ pub(super) async fn observe(
     // Old revisions can wait: the current one cannot.
     observed.surplus = surplus::observe(object, context, observed.current.as_ref()).await.unwrap_or_else(|fault| {
         tracing::warn!(family = object.family(), %fault, "cannot look who uses old revisions");
-        Surplus::default()
+        Surplus { left: 1, ..Surplus::default() }
     });
     Ok(observed)
 }

@@ -52,13 +52,13 @@ fn definition(object: &EcsTaskDefinition) -> Map<String, Value> {
 }
 
 /// Hash of the definition, without what is left to others.
-fn spec_hash(object: &EcsTaskDefinition) -> String {
+pub(super) fn spec_hash(object: &EcsTaskDefinition) -> String {
     hash(&as_others_left_it(definition(object), &Value::Null, &object.spec.policies).into())
 }
 
 /// Whether the revision is what the spec asks for: by the hash of the request that made it, or, where somebody else made it, by
 /// comparison. Here both sides count: what the spec leaves out, a revision of ours would not have.
-fn is_same(object: &EcsTaskDefinition, revision: &Revision, hash: &str) -> bool {
+pub(super) fn is_same(object: &EcsTaskDefinition, revision: &Revision, hash: &str) -> bool {
     if revision.hash.is_some() {
         return revision.hash.as_deref() == Some(hash);
     }

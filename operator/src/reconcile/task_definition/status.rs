@@ -4,8 +4,9 @@ use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::{EcsTaskDefinition, EcsTaskDefinitionStatus};
 use k8s_openapi::jiff::Timestamp;
 
+use super::plan::{is_same, spec_hash};
 use super::{Kind, ObservedTaskDefinition, TaskDefinitionExt};
-use crate::aws::{Operation, tags};
+use crate::aws::tags;
 use crate::k8s::conditions::{State, Verdict, conditions};
 use crate::reconcile::plan::Outcome;
 
@@ -36,8 +37,11 @@ pub(super) fn status(
     let registered = format!("Revision {}:{} is registered", object.family(), status.revision.unwrap_or_default());
     let verdict = match outcome {
         // That an old one cannot go is no trouble of the current one.
-        Outcome::Failed(fault) if lets_go(fault.operation) && !object.is_deleting() => {
+        Outcome::Failed(fault) if fault.operation.lets_go() && !object.is_deleting() => {
             Verdict::new(State::Ready, Reason::Succeeded, format!("{registered}; an old one stays for now: {fault}"))
+        }
+        Outcome::Unfinished if observed.is_some_and(|observed| only_lets_go(object, observed)) => {
+            Verdict::new(State::Ready, Reason::Succeeded, registered)
         }
         _ => outcome.verdict().unwrap_or_else(|| Verdict::new(State::Ready, Reason::Succeeded, registered)),
     };
@@ -46,8 +50,11 @@ pub(super) fn status(
     status
 }
 
-fn lets_go(operation: Operation) -> bool {
-    matches!(operation, Operation::DeregisterTaskDefinition | Operation::DeleteTaskDefinitions)
+/// Whether nothing but old revisions is left to see to.
+fn only_lets_go(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition) -> bool {
+    let current = observed.current.as_ref().is_some_and(|current| is_same(object, current, &spec_hash(object)));
+    let surplus = &observed.surplus;
+    current && !object.is_deleting() && !(surplus.active.is_empty() && surplus.inactive.is_empty())
 }
 
 /// Our revisions, where there is a limit to keep; `None` has the next pass look for them.

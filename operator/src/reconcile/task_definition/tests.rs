@@ -233,3 +233,16 @@ fn the_status_names_the_revision_and_its_hash() {
     assert_eq!(status.spec_hash, observed.current.unwrap().hash);
     assert_eq!(status.conditions[0].message, "Revision web:1 is registered");
 }
+
+#[test]
+fn old_revisions_that_wait_for_their_turn_are_no_trouble_of_the_current_one() {
+    let first = registered(&write(planned(&spec(), &ObservedTaskDefinition::default())));
+    let surplus = Surplus { active: vec![ARN.replace(":1", ":7")], ..Surplus::default() };
+    let observed = ObservedTaskDefinition { surplus, ..first.clone() };
+    let ready = |observed: &ObservedTaskDefinition| {
+        let status = status::status(&object(&spec(), false), Some(observed), &Outcome::Unfinished, Timestamp::UNIX_EPOCH);
+        status.conditions[0].status.clone()
+    };
+    assert_eq!(ready(&observed), "True");
+    assert_eq!(ready(&first), "Unknown", "something else is unfinished");
+}

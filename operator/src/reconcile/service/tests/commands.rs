@@ -146,10 +146,17 @@ fn a_rollback_survives_a_moment_in_which_nobody_knows_what_the_spec_asks_for() {
     let asked = asked("rollbackTo", "web:2", &history);
     let back = observed(Some(with(&json!({"taskDefinition": REVISION.replace(":3", ":2")}))));
     let (_, rolled_back) = after_pass(&asked, &back, 0);
-    let obstacle = Obstacle { reason: Reason::DependencyNotReady, message: "being worked on".into(), passing: true };
-    let waiting = ObservedService { task_definition: Resolved::NotYet(obstacle), ..back.clone() };
+    let not_yet =
+        || Resolved::NotYet(Obstacle { reason: Reason::DependencyNotReady, message: "being worked on".into(), passing: true });
+    let waiting = ObservedService { task_definition: not_yet(), ..back.clone() };
     let (_, waiting) = after_pass(&rolled_back, &waiting, 10);
     assert!(matches!(plan::plan(&waiting, &back, &owner()), Plan::Stall(_)), "web:3 is not sent");
+    // Given in such a moment, it waits.
+    let early = ObservedService { rollback_target: Some(true), ..observed(Some(described())) };
+    let Resolved::NotYet(obstacle) = not_yet() else { unreachable!() };
+    let early = ObservedService { task_definition: Resolved::NotYet(obstacle.clone()), ..early };
+    let (plan, after) = after_pass(&asked, &early, 10);
+    assert_eq!((plan, after.status.unwrap().handled_commands), (Plan::Wait(obstacle), None));
     // The status is lost: what runs shows that it was done.
     let mut lost = rolled_back.clone();
     lost.status = None;

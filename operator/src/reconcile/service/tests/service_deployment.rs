@@ -198,3 +198,41 @@ fn a_restart_of_what_failed_is_judged_by_its_own_deployment() {
     restarted.service.as_mut().unwrap().deployments[0].running_count = Some(2);
     assert_eq!(ready(&after_pass(&after, &restarted, 1800).1).0, "True");
 }
+
+#[test]
+fn a_failure_is_one_of_the_spec_that_it_was_sent_for() {
+    let subnets = |list: &[&str]| {
+        let mut spec = spec();
+        spec["networkConfiguration"]["awsvpcConfiguration"]["subnets"] = json!(list);
+        spec
+    };
+    let back = json!({"status": "ROLLBACK_SUCCESSFUL", "finishedAt": 1500.0});
+    // Other subnets with the same revision fail, and ECS goes back.
+    let mut other = object(&subnets(&["subnet-x"]), &json!({}));
+    let mut rolling = seen(3, &json!({}));
+    let service = rolling.service.as_mut().unwrap();
+    let mut shown = (*service.json).clone();
+    shown["networkConfiguration"]["awsvpcConfiguration"]["subnets"] = json!(["subnet-x"]);
+    service.json = Arc::new(shown);
+    (_, other) = after_pass(&other, &rolling, 1001);
+    (_, other) = after_pass(&other, &seen(3, &back), 1600);
+    assert_eq!(ready(&other).1, "DeploymentRolledBack");
+    // The spec goes back, too: what runs is what it asks for.
+    let reverted = EcsService { spec: object(&spec(), &json!({})).spec, ..other };
+    let (plan, reverted) = after_pass(&reverted, &seen(3, &back), 1700);
+    assert_eq!((plan, ready(&reverted).0.as_str()), (Plan::InSync, "True"));
+    // What was never sent is tried: web:2 with another grace time runs, and web:3 with it has not failed yet.
+    let rolled_back =
+        after_pass(&after_pass(&object(&spec(), &json!({})), &seen(3, &json!({})), 1001).1, &seen(2, &back), 1600).1;
+    let mut edited = rolled_back;
+    edited.spec.health_check_grace_period_seconds = Some(60);
+    let mut older = seen(2, &back);
+    let service = older.service.as_mut().unwrap();
+    let mut shown = (*service.json).clone();
+    shown["healthCheckGracePeriodSeconds"] = json!(60);
+    service.json = Arc::new(shown);
+    let waiting = ObservedService { task_definition: Resolved::To(REVISION.replace(":3", ":2")), ..older.clone() };
+    let (plan, edited) = after_pass(&edited, &waiting, 1800);
+    assert_eq!(plan, Plan::InSync);
+    assert!(matches!(after_pass(&edited, &older, 1900).0, Plan::Write(_)));
+}

@@ -189,3 +189,29 @@ fn adoption_sends_only_what_the_service_does_not_show() {
         assert_eq!(writes[0].operation, Operation::UpdateService, "{other}");
     }
 }
+
+#[test]
+fn a_change_of_our_own_is_not_taken_for_one_of_others() {
+    let mut spec = spec();
+    spec["serviceConnectConfiguration"] = json!({"enabled": true, "namespace": "shop"});
+    let shown = |namespace: &str, hash_of: &Value| {
+        let mut service = described();
+        service["deployments"][0]["serviceConnectConfiguration"] = json!({"enabled": true, "namespace": namespace});
+        let unseen = json!({"serviceConnectConfiguration": hash_of["serviceConnectConfiguration"]});
+        service["tags"][1]["value"] = json!(hash(&unseen));
+        observed(Some(service))
+    };
+    let (plan, known) = after_pass(&object(&spec, &json!({})), &shown("shop", &spec), 10);
+    assert_eq!(plan, Plan::InSync);
+    // A new spec waits for its task definition first, and is sent then.
+    spec["serviceConnectConfiguration"]["namespace"] = json!("desk");
+    let mut edited = object(&spec, &json!({}));
+    (edited.status, edited.metadata.generation) = (known.status, Some(4));
+    let obstacle = Obstacle { reason: Reason::DependencyNotReady, message: "being worked on".into(), passing: true };
+    let mut before = shown("shop", &json!({"serviceConnectConfiguration": {"enabled": true, "namespace": "shop"}}));
+    let waiting = ObservedService { task_definition: Resolved::NotYet(obstacle), ..before.clone() };
+    let (_, edited) = after_pass(&edited, &waiting, 20);
+    before.at = Instant::now();
+    assert!(matches!(plan::plan(&edited, &before, &owner()), Plan::Write(_)));
+    assert_eq!(plan::plan(&edited, &shown("desk", &spec), &owner()), Plan::InSync, "sent, and not again");
+}
