@@ -1,7 +1,8 @@
 //! Commands by annotation, and who may change the number of tasks.
 
 use anyhow::{Result, ensure};
-use e2e::world::{Scenario, World, condition};
+use e2e::wait;
+use e2e::world::{PATIENCE, Scenario, World, condition};
 
 use crate::basics::{OBJECTS, SAMPLES, SERVICE};
 
@@ -18,10 +19,14 @@ async fn until_refused(scenario: &Scenario<'_>, words: &str) -> Result<()> {
     };
     let service = scenario.until(SERVICE, says).await?;
     ensure!(e2e::world::ready(&service).is_some_and(|ready| ready["status"] == "True"), "it runs as before: {service}");
-    let told =
-        scenario.events("web").await?.into_iter().filter(|(reason, note)| reason == "CommandRefused" && note.contains(words));
-    ensure!(told.count() == 1, "told once");
-    Ok(())
+    // The event follows the status that it tells of.
+    wait::until("the event", PATIENCE, async || {
+        let told = scenario.events("web").await?.into_iter();
+        let told = told.filter(|(reason, note)| reason == "CommandRefused" && note.contains(words)).count();
+        ensure!(told == 1, "told {told} times");
+        Ok(())
+    })
+    .await
 }
 
 pub(crate) async fn nonsense_is_refused_with_words_and_changes_nothing(world: &World) -> Result<()> {

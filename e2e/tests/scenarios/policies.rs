@@ -117,7 +117,12 @@ pub(crate) async fn what_is_left_to_others_is_not_repaired(world: &World) -> Res
         };
         let service = scenario.until(SERVICE, told).await?;
         ensure!(ready(&service).is_some_and(|ready| ready["reason"] == "InvalidSpec"), "{service}");
-        ensure!(scenario.events("web").await?.iter().any(|(reason, note)| reason == "InvalidSpec" && note.contains(words)));
+        wait::until("the event", PATIENCE, async || {
+            let events = scenario.events("web").await?;
+            ensure!(events.iter().any(|(reason, note)| reason == "InvalidSpec" && note.contains(words)), "{events:?}");
+            Ok(())
+        })
+        .await?;
     }
     ensure!(scenario.ledger.counts().of("UpdateService") == 0, "{:?}", scenario.ledger.counts());
     scenario.end().await

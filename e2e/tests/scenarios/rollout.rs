@@ -122,10 +122,11 @@ pub(crate) async fn an_image_that_cannot_be_pulled_is_told_and_a_restart_tries_a
     // A first deployment has nothing to go back to.
     let message = scenario.until_ready_is(SERVICE, "False", "DeploymentFailed").await?;
     ensure!(message.contains("pull access denied"), "{message}");
+    // Events follow the status that they tell of.
+    scenario.is_quiet().await?;
     let events = scenario.events("web").await?;
     let pulls = events.iter().filter(|(reason, _)| reason == "TaskImagePullFailed").count();
     ensure!(pulls == 1, "one for all tasks: {events:?}");
-    scenario.is_quiet().await?;
     ensure!(scenario.ledger.counts().of("UpdateService") == 0, "{:?}", scenario.ledger.counts());
 
     scenario.kubectl.run(&["annotate", SERVICE, "ecs-operator.dev/restartedAt=2099-01-01T00:00:00Z"])?;
