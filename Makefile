@@ -37,7 +37,7 @@ unit: ## Unit tests, schema tests and the driver against mock servers
 scenarios: build ## End-to-end scenarios on a real API server, and the schemas against AWS's API model
 	$(CARGO) test --workspace --locked --test api_model --test scenarios
 
-chaos: build ## The crash matrix: the operator is killed at every boundary of every call (CHAOS_SHARD=2/4, CHAOS_RESUME=1)
+chaos: build ## Trouble at every call to AWS and the API server (CHAOS_SHARD=2/4, CHAOS_RESUME=1)
 	$(CARGO) test --workspace --locked --test chaos
 
 generate: build ## Regenerate what is generated from the code

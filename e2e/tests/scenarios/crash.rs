@@ -1,4 +1,4 @@
-//! A small part of the crash matrix; `make chaos` is the whole of it.
+//! A small part of the matrix of trouble; `make chaos` is the whole of it.
 
 use std::sync::Arc;
 
