@@ -58,20 +58,17 @@ pub(super) enum Answer {
 
 /// The commands that wait for an answer, in the order in which they are given one.
 pub(super) fn pending(object: &EcsService, observed: &ObservedService) -> Vec<Command> {
-    let handled = object.status.as_ref().and_then(|status| status.handled_commands.as_deref()).unwrap_or_default();
-    let is_handled =
-        |annotation: &str, value: &str| handled.iter().any(|handled| handled.annotation == annotation && handled.value == value);
     let mut commands = Vec::new();
     // Without a service there is nobody to command yet.
     let Some(service) = &observed.service else { return commands };
     for annotation in COMMANDS {
-        let Some(value) = object.annotations().get(annotation) else { continue };
+        let Some(value) = unanswered(object, annotation) else { continue };
         // Which revision is to be replaced has to be known, or nobody could tell when the rollback ends.
         let too_early = annotation == ROLLBACK_TO && matches!(observed.task_definition, Resolved::NotYet(_));
-        if !is_handled(annotation, value) && !too_early {
-            let done = observed.carried_out.get(annotation) == Some(value);
+        if !too_early {
+            let done = observed.carried_out.get(annotation).is_some_and(|carried_out| carried_out == value);
             let answer = if done { Answer::Done } else { answer(object, observed, service, annotation, value) };
-            commands.push(Command { annotation, value: value.clone(), answer });
+            commands.push(Command { annotation, value: value.to_owned(), answer });
         }
     }
     commands
@@ -80,11 +77,20 @@ pub(super) fn pending(object: &EcsService, observed: &ObservedService) -> Vec<Co
 /// Whether an annotation asks for something that the status has not answered: a look at AWS must be fresh then, because an
 /// answer is final.
 pub(super) fn is_asked(object: &EcsService) -> bool {
+    COMMANDS.iter().any(|annotation| unanswered(object, annotation).is_some())
+}
+
+/// The value of a command that the status has not answered.
+pub(super) fn unanswered<'a>(object: &'a EcsService, annotation: &str) -> Option<&'a str> {
     let handled = object.status.as_ref().and_then(|status| status.handled_commands.as_deref()).unwrap_or_default();
-    let answered = |annotation: &str, value: &String| {
-        handled.iter().any(|handled| handled.annotation == annotation && handled.value == *value)
-    };
-    COMMANDS.iter().any(|annotation| object.annotations().get(*annotation).is_some_and(|value| !answered(annotation, value)))
+    let value = object.annotations().get(annotation)?;
+    (!handled.iter().any(|handled| handled.annotation == annotation && handled.value == *value)).then_some(value)
+}
+
+/// Whether the status remembers a rollout of this revision.
+pub(super) fn is_in_history(object: &EcsService, revision: &str) -> bool {
+    let history = object.status.as_ref().and_then(|status| status.rollout_history.as_deref()).unwrap_or_default();
+    history.iter().any(|rollout| rollout.revision == revision)
 }
 
 /// Which commands the status remembers after a pass: those whose annotation still stands.
@@ -165,8 +171,8 @@ fn roll_back(object: &EcsService, observed: &ObservedService, service: &Service,
     if service.task_definition.as_deref().map(name_in) == Some(revision) {
         return Answer::Done;
     }
-    let history = object.status.as_ref().and_then(|status| status.rollout_history.as_deref()).unwrap_or_default();
-    if !history.iter().any(|rollout| rollout.revision == revision) {
+    if !is_in_history(object, revision) {
+        let history = object.status.as_ref().and_then(|status| status.rollout_history.as_deref()).unwrap_or_default();
         let known: Vec<_> = history.iter().map(|rollout| rollout.revision.as_str()).collect();
         return refuse(format!("{revision:?} is no revision of status.rolloutHistory, which has [{}]", known.join(", ")));
     }

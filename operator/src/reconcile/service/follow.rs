@@ -7,9 +7,9 @@ use ecs_operator_crds::ROLLBACK_TO;
 use ecs_operator_crds::v1beta1::EcsService;
 use ecs_operator_crds::v1beta1::service::{RolloutPhase, StoppedTask};
 use k8s_openapi::jiff::Timestamp;
-use kube::ResourceExt;
 use serde_json::Value;
 
+use super::commands::{is_in_history, unanswered};
 use super::deployment::ServiceDeployment;
 use super::{ObservedService, Service, short, tasks};
 use crate::aws::observer::{Answer, Seen, ServiceDeploymentKey, ServiceRevisionKey, StoppedTasksKey, TaskDefinitionKey};
@@ -30,17 +30,10 @@ pub(super) async fn follow(object: &EcsService, context: &Context, observed: Obs
 
 /// Whether the revision that the rollback command asks for is ACTIVE.
 pub(super) async fn rollback_target(object: &EcsService, context: &Context) -> Result<Option<bool>, Fault> {
-    let handled = object.status.as_ref().and_then(|status| status.handled_commands.as_deref()).unwrap_or_default();
-    let asked = object.annotations().get(ROLLBACK_TO);
-    let asked =
-        asked.filter(|revision| !handled.iter().any(|handled| handled.annotation == ROLLBACK_TO && handled.value == **revision));
     // Nonsense is refused without asking anybody.
-    let known = |revision: &&String| {
-        let history = object.status.as_ref().and_then(|status| status.rollout_history.as_deref()).unwrap_or_default();
-        history.iter().any(|rollout| rollout.revision == **revision)
-    };
-    let Some(revision) = asked.filter(known) else { return Ok(None) };
-    let key = TaskDefinitionKey(revision.clone());
+    let asked = unanswered(object, ROLLBACK_TO).filter(|revision| is_in_history(object, revision));
+    let Some(revision) = asked else { return Ok(None) };
+    let key = TaskDefinitionKey(revision.to_owned());
     let seen = context.aws.observer.task_definitions().get(key, Freshness::Since(Instant::now())).await?;
     Ok(Some(matches!(seen.answer, Answer::Found(_))))
 }

@@ -27,14 +27,20 @@ pub(super) fn unseen(spec: &Map<String, Value>) -> Map<String, Value> {
 /// Of the members that ECS does not show with the service, those that it shows in the PRIMARY deployment.
 const IN_DEPLOYMENT: &[&str] = &["serviceConnectConfiguration", "volumeConfigurations", "vpcLatticeConfigurations"];
 
+/// What ECS shows in the PRIMARY deployment of the members that it does not show with the service.
+fn in_deployment(service: &Service) -> Map<String, Value> {
+    let mut deployments = service.json["deployments"].as_array().into_iter().flatten();
+    let primary = deployments.find(|deployment| deployment["status"] == "PRIMARY").and_then(Value::as_object);
+    let mut shown = primary.map(|primary| pick(primary, IN_DEPLOYMENT)).unwrap_or_default();
+    shown.retain(|_, value| !value.is_null());
+    shown
+}
+
 /// The service with the members that ECS shows in the PRIMARY deployment alone.
 pub(super) fn with_hidden(service: &Service) -> Value {
     let mut shown = (*service.json).clone();
-    let deployments = service.json["deployments"].as_array().into_iter().flatten();
-    if let Some(primary) = deployments.into_iter().find(|deployment| deployment["status"] == "PRIMARY") {
-        for member in IN_DEPLOYMENT.iter().filter(|member| !primary[**member].is_null()) {
-            shown[*member] = primary[*member].clone();
-        }
+    for (member, value) in in_deployment(service) {
+        shown[member] = value;
     }
     shown
 }
@@ -42,18 +48,18 @@ pub(super) fn with_hidden(service: &Service) -> Value {
 /// Whether the service, which we have never sent anything, has these members as the spec wants them: then adopting it needs no
 /// deployment. What is to be seen nowhere has to be sent.
 pub(super) fn shows(unseen: &Map<String, Value>, service: &Service) -> bool {
-    let deployments = service.json["deployments"].as_array().into_iter().flatten();
-    let primary = deployments.into_iter().find(|deployment| deployment["status"] == "PRIMARY").unwrap_or(&Value::Null);
+    let shown = in_deployment(service);
     unseen.iter().all(|(member, wanted)| {
+        let Some(shown) = shown.get(member) else { return false };
         let mut wanted = wanted.clone();
         // A name that ECS shows as an ARN, which says nothing of the name.
-        if let (Some(name), Some(shown)) = (wanted["namespace"].as_str(), primary[member]["namespace"].as_str())
+        if let (Some(name), Some(arn)) = (wanted["namespace"].as_str(), shown["namespace"].as_str())
             && !name.starts_with("arn:")
-            && shown.starts_with("arn:")
+            && arn.starts_with("arn:")
         {
-            wanted["namespace"] = shown.into();
+            wanted["namespace"] = arn.into();
         }
-        IN_DEPLOYMENT.contains(&member.as_str()) && drift(&wanted, &primary[member]).is_empty() && !primary[member].is_null()
+        drift(&wanted, shown).is_empty()
     })
 }
 
@@ -70,13 +76,8 @@ pub(super) fn counts(object: &EcsService) -> bool {
 /// It is compared with itself over time and never with the spec: ECS shows names as ARNs here and fills defaults in.
 pub(super) fn shown_in_deployment(object: &EcsService, service: &Service) -> Option<String> {
     let spec = as_others_left_it(request(&object.spec, OWN_MEMBERS), &Value::Null, &object.spec.policies);
-    let deployments = service.json["deployments"].as_array()?;
-    let primary = deployments.iter().find(|deployment| deployment["status"] == "PRIMARY")?;
-    let shown: Map<_, _> = IN_DEPLOYMENT
-        .iter()
-        .filter(|member| spec.contains_key(**member) && !primary[**member].is_null())
-        .map(|member| ((*member).to_owned(), primary[*member].clone()))
-        .collect();
+    let mut shown = in_deployment(service);
+    shown.retain(|member, _| spec.contains_key(member));
     (!shown.is_empty()).then(|| hash(&shown.into()))
 }
 
