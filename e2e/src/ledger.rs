@@ -1,6 +1,7 @@
 //! A proxy between the operator and an AWS server that forwards everything and keeps the ledger of calls.
 //!
-//! `GET /` on its own address answers counts by operation, `GET /calls` the calls in order, `DELETE /` forgets them.
+//! `GET /` on its own address answers counts by operation, `GET /calls` the calls in order, `DELETE /` forgets them, `PUT /faults`
+//! sets what goes wrong ([`Faults`]).
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -20,6 +21,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::faults::{self, Fault, Faults, Reply, Rules};
 use crate::gate::{Gate, Stopped};
 
 /// Largest body that is forwarded; ECS allows 64 KiB for a task definition.
@@ -94,6 +96,8 @@ pub struct Ledger {
     pub url: String,
     /// The gate that every call passes.
     pub gate: Gate,
+    /// What goes wrong.
+    pub faults: Rules,
     shared: Arc<Shared>,
     servers: [JoinHandle<()>; 2],
 }
@@ -107,6 +111,7 @@ struct Shared {
     /// The operation whose replies are held back, if any.
     held: watch::Sender<Option<String>>,
     gate: Gate,
+    faults: Rules,
 }
 
 impl Ledger {
@@ -124,18 +129,22 @@ impl Ledger {
             calls: Mutex::default(),
             held: watch::Sender::new(None),
             gate: Gate::default(),
+            faults: Rules::default(),
         });
         let (aws_url, url) = (format!("http://{}", aws.local_addr()?), format!("http://{}", own.local_addr()?));
         let proxy = Router::new().fallback(forward).with_state(Arc::clone(&shared));
-        let ledger =
-            Router::new().route("/", get(counts).delete(reset)).route("/calls", get(calls)).with_state(Arc::clone(&shared));
+        let ledger = Router::new()
+            .route("/", get(counts).delete(reset))
+            .route("/calls", get(calls))
+            .route("/faults", get(show_faults).put(set_faults))
+            .with_state(Arc::clone(&shared));
         let servers = [(aws, proxy), (own, ledger)].map(|(listener, routes)| {
             tokio::spawn(async move {
                 // It ends only when it is aborted.
                 let _ = axum::serve(listener, routes).await;
             })
         });
-        Ok(Self { aws_url, url, gate: shared.gate.clone(), shared, servers })
+        Ok(Self { aws_url, url, gate: shared.gate.clone(), faults: shared.faults.clone(), shared, servers })
     }
 
     /// All calls so far, in the order in which their replies came.
@@ -206,6 +215,15 @@ async fn calls(State(shared): State<Arc<Shared>>) -> Json<Vec<Call>> {
     Json(shared.calls().clone())
 }
 
+async fn show_faults(State(shared): State<Arc<Shared>>) -> Json<Faults> {
+    Json(shared.faults.0.faults())
+}
+
+async fn set_faults(State(shared): State<Arc<Shared>>, Json(faults): Json<Faults>) {
+    println!("faults with seed {}: {:?}", faults.seed, faults.rules);
+    shared.faults.set(faults);
+}
+
 async fn reset(State(shared): State<Arc<Shared>>) {
     shared.calls().clear();
 }
@@ -215,13 +233,18 @@ async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Respons
     let Ok(body) = axum::body::to_bytes(body, MAX_BODY).await else {
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
+    let started = Instant::now();
     let operation = operation(&parts.headers, parts.method.as_str(), parts.uri.path());
     let nth = match shared.gate.before(&operation).await {
         Ok(nth) => nth,
-        Err(Stopped::Refused) => return throttled(),
+        Err(Stopped::Refused) => return faults::throttled().into_response(),
         Err(Stopped::Broken) => return StatusCode::BAD_GATEWAY.into_response(),
     };
-    let started = Instant::now();
+    let fault = shared.faults.0.decide(&operation);
+    if let Some(reply) = fault.and_then(faults::instead) {
+        shared.enter(operation, started, reply.0, &reply.2, &body);
+        return reply.into_response();
+    }
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     let call = shared
         .client
@@ -230,27 +253,38 @@ async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Respons
         .body(body.clone());
     let reply = async {
         let reply = call.send().await?;
-        Ok::<_, reqwest::Error>((reply.status(), reply.headers().clone(), reply.bytes().await?))
+        Ok::<_, reqwest::Error>((reply.status(), end_to_end(reply.headers().clone()), reply.bytes().await?))
     };
-    let Ok((status, headers, reply)) = reply.await else {
+    let Ok(reply) = reply.await else {
         // The server is down: so is the connection of whoever asked, who must not take this for an answer of AWS.
         shared.enter(operation, started, StatusCode::BAD_GATEWAY, &Bytes::new(), &body);
         return StatusCode::BAD_GATEWAY.into_response();
     };
-    shared.enter(operation.clone(), started, status, &reply, &body);
+    shared.enter(operation.clone(), started, reply.0, &reply.2, &body);
     if shared.gate.after(&operation, nth).await.is_err() {
         return StatusCode::BAD_GATEWAY.into_response();
     }
     let mut held = shared.held.subscribe();
     // The sender lives as long as we do.
     let _ = held.wait_for(|held| held.as_ref() != Some(&operation)).await;
-    (status, end_to_end(headers), reply).into_response()
+    answer(&shared, fault, &operation, &body, reply).await
 }
 
-/// As ECS says it: with status 400.
-fn throttled() -> Response {
-    let body = serde_json::json!({"__type": "ThrottlingException", "message": "Rate exceeded"});
-    (StatusCode::BAD_REQUEST, [(header::CONTENT_TYPE, "application/x-amz-json-1.1")], body.to_string()).into_response()
+/// The answer to a call that was carried out.
+async fn answer(shared: &Shared, fault: Option<Fault>, operation: &str, request: &Bytes, reply: Reply) -> Response {
+    match fault {
+        Some(Fault::ResetAfter) => faults::reset(),
+        Some(Fault::LostReply) => std::future::pending().await,
+        Some(Fault::Truncated) => faults::truncated(reply),
+        Some(Fault::Delay(millis)) => {
+            tokio::time::sleep(Duration::from_millis(millis)).await;
+            reply.into_response()
+        }
+        Some(Fault::Stale(millis)) if !is_write(operation) => {
+            shared.faults.0.stale(operation, request, reply, Duration::from_millis(millis)).into_response()
+        }
+        _ => reply.into_response(),
+    }
 }
 
 impl Shared {

@@ -9,6 +9,7 @@ pub mod control_plane;
 pub mod corpus;
 pub mod demo;
 pub mod docker_engine;
+pub mod faults;
 pub mod gate;
 pub mod kube_proxy;
 pub mod kubectl;
