@@ -4,7 +4,7 @@ CARGO ?= cargo
 BIN := $(or $(CARGO_TARGET_DIR),target)/debug
 export RUST_BACKTRACE ?= 0
 
-.PHONY: help build setup demo up down test lint unit scenarios chaos generate audit release clean
+.PHONY: help build setup demo up down test lint unit scenarios chaos bench generate audit release clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1: /p' $(MAKEFILE_LIST)
@@ -39,6 +39,10 @@ scenarios: build ## End-to-end scenarios on a real API server, and the schemas a
 
 chaos: build ## Trouble at every call to AWS and the API server (CHAOS_SHARD=2/4, CHAOS_RESUME=1)
 	$(CARGO) test --workspace --locked --test chaos
+
+# GOGC as the API server has it by default: that is how the peer was measured.
+bench: build release ## Speed, calls and memory beside our aims (BENCH="--parts=life --sizes=200")
+	GOGC=100 OPERATOR_BINARY=$(or $(CARGO_TARGET_DIR),target)/release/ecs-operator $(BIN)/e2e bench $(BENCH)
 
 generate: build ## Regenerate what is generated from the code
 	$(BIN)/ecs-operator crd > charts/ecs-operator/crds/crds.yaml

@@ -114,6 +114,10 @@ impl ControlPlane {
             // Else an error is logged every 10 s: 127.0.0.1 cannot be an endpoint.
             "--endpoint-reconciler-type=none",
         ]);
+        if env::var_os("GOGC").is_none() {
+            // A third of its work would be to collect garbage, and there is memory enough.
+            command.env("GOGC", "400");
+        }
         self.keep(Process::start("kube-apiserver", dir, command.process_group(0))?);
         let client = self.client().await?;
         let process = self.processes.last_mut().context("it was just started")?;

@@ -4,6 +4,7 @@
 pub mod api_model;
 pub mod assets;
 pub mod aws_server;
+pub mod bench;
 pub mod chaos;
 pub mod control_plane;
 pub mod corpus;

@@ -9,7 +9,7 @@ use e2e::aws_server::Kind;
 use e2e::docker_engine::DockerEngine;
 use e2e::ledger::Ledger;
 use e2e::world::World;
-use e2e::{assets, corpus, demo, playground};
+use e2e::{assets, bench, corpus, demo, playground};
 
 #[derive(Debug, Parser)]
 #[command(name = "e2e", about = "The test world of ecs-operator")]
@@ -32,6 +32,15 @@ enum Command {
     Corpus {
         /// The folder, with clusters/, task-definitions/ and services/ of JSON files
         dir: PathBuf,
+    },
+    /// Measure speed, calls and memory beside our aims and the peer's figures
+    Bench {
+        /// What is measured; default: everything
+        #[arg(long, value_delimiter = ',', default_value = "life,delay,quotas,neighbour")]
+        parts: Vec<bench::Part>,
+        /// Numbers of pairs that live a life
+        #[arg(long, value_delimiter = ',', default_value = "50,200,1000")]
+        sizes: Vec<usize>,
     },
     /// Print the page about all reasons
     Reasons,
@@ -80,6 +89,7 @@ async fn run(command: Command) -> Result<()> {
         Command::Up => playground::up().await,
         Command::Down => playground::down().await,
         Command::Corpus { dir } => take(&dir).await,
+        Command::Bench { parts, sizes } => bench::run(&parts, &sizes).await,
         Command::Reasons => {
             print!("{}", ecs_operator_crds::condition::page());
             Ok(())

@@ -89,7 +89,27 @@ impl Operator {
     /// # Errors
     /// When the system does not tell.
     pub fn resident_kib(&self) -> Result<u64> {
-        resident_kib(self.process.pid())
+        memory_kib(self.process.pid(), "VmRSS:")
+    }
+
+    /// The most resident memory that it has had, in KiB.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn peak_kib(&self) -> Result<u64> {
+        memory_kib(self.process.pid(), "VmHWM:")
+    }
+
+    /// The CPU time that it has used, in seconds.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn cpu_seconds(&self) -> Result<f64> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.pid()))?;
+        // After the name in parentheses; user and system time are the 14th and 15th member, in hundredths of a second.
+        let members: Vec<_> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let time = |member: usize| anyhow::Ok(members.get(member - 3).context("a shorter stat")?.parse::<f64>()?);
+        Ok((time(14)? + time(15)?) / 100.0)
     }
 }
 
@@ -102,13 +122,9 @@ fn url_in(log: &Path, own: usize) -> Result<String> {
     Ok(format!("http://127.0.0.1:{port}"))
 }
 
-/// Resident memory of a process in KiB.
-///
-/// # Errors
-/// When the system does not tell.
-pub fn resident_kib(pid: i32) -> Result<u64> {
+fn memory_kib(pid: i32, member: &str) -> Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(member));
     let kib = line.and_then(|line| line.split_whitespace().next());
-    Ok(kib.ok_or_else(|| anyhow::anyhow!("no VmRSS"))?.parse()?)
+    Ok(kib.with_context(|| format!("no {member}"))?.parse()?)
 }

@@ -70,6 +70,11 @@ pub struct Recorder {
 }
 
 impl Recorder {
+    /// Watches no more.
+    pub fn stop(&self) {
+        self.watches.iter().for_each(JoinHandle::abort);
+    }
+
     /// Begins to watch a namespace.
     #[must_use]
     pub fn start(client: &Client, namespace: &str) -> Self {
@@ -112,7 +117,7 @@ impl Recorder {
 
 impl Drop for Recorder {
     fn drop(&mut self) {
-        self.watches.iter().for_each(JoinHandle::abort);
+        self.stop();
     }
 }
 

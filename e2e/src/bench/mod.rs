@@ -1,0 +1,233 @@
+//! `make bench`: how fast the operator is, how many calls it makes and what it costs, beside the aims that we set and the figures of
+//! the peer, ACK's ecs-controller 1.2.1, measured by the same kind of harness.
+//!
+//! These are no tests: they print what they find. The server is ministack behind our proxy, which gives some 670 replies a second.
+
+mod load;
+mod meter;
+mod table;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use serde_json::json;
+
+use crate::aws_server::Kind;
+use crate::faults::{Fault, Faults, Rule};
+use crate::wait;
+use crate::world::World;
+use load::Load;
+use meter::Meter;
+use table::{Table, fixed};
+
+/// How long any phase may take.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Without news for this long, all is quiet.
+const QUIET: Duration = Duration::from_secs(3);
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Part {
+    /// A life from creation to deletion, as fast as the server gives replies.
+    Life,
+    /// The same creation, with 50 ms more for each call to AWS.
+    Delay,
+    /// The same creation, under the rates that AWS publishes.
+    Quotas,
+    /// One creation beside a thousand of another namespace, under the rates that AWS publishes.
+    Neighbour,
+}
+
+/// Measures `parts`, the life for each of the `sizes`, and prints the table; the figures as JSON go to `target/bench.json`.
+///
+/// # Errors
+/// When something does not come to its end.
+pub async fn run(parts: &[Part], sizes: &[usize]) -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let mut world = World::start(Kind::Ministack, dir.path()).await?;
+    let mut table = Table::default();
+    let measured = measure(&world, parts, sizes, &mut table).await;
+    table.print(&crate::assets::target().join("bench.json"))?;
+    world.stop().await?;
+    measured
+}
+
+async fn measure(world: &World, parts: &[Part], sizes: &[usize], table: &mut Table) -> Result<()> {
+    for part in parts {
+        match part {
+            Part::Life => {
+                for size in sizes {
+                    life(world, *size, table).await?;
+                }
+            }
+            Part::Delay => {
+                let faults = Faults { rules: vec![Rule::always(Fault::Delay(50))], ..Faults::default() };
+                let mut load = Load::start(world, "delay", &["--aws-quota-share=off"], faults).await?;
+                let ready = create(&mut load, 200).await?.0;
+                table.row(200, "50 ms per call: apply until all Ready", "s", ready, Some(66.0), Some(4.0));
+                load.end().await?;
+            }
+            Part::Quotas => quotas(world, table).await?,
+            Part::Neighbour => neighbour(world, table).await?,
+        }
+    }
+    Ok(())
+}
+
+/// Creates pairs and waits until all are Ready and nothing happens any more: the seconds until Ready, and what happened until quiet.
+async fn create(load: &mut Load<'_>, size: usize) -> Result<(f64, Meter)> {
+    println!("{}: {size} pairs are created …", load.namespace());
+    let (start, before) = (Instant::now(), Meter::read(load).await?);
+    load.apply(0..size, "nginx:1").await?;
+    load.until_ready(2 * size + 1).await?;
+    let ready = start.elapsed().as_secs_f64();
+    println!("{}: {size} pairs are Ready after {ready:.1} s", load.namespace());
+    Ok((ready, meter::quiet(load).await?.since(&before)))
+}
+
+async fn life(world: &World, size: usize, table: &mut Table) -> Result<()> {
+    let peer = |at_200: f64, at_1000: f64| match size {
+        200 => Some(at_200),
+        1000 => Some(at_1000),
+        _ => None,
+    };
+    let pairs = fixed(size);
+    let mut load = Load::start(world, "life", &["--aws-quota-share=off"], Faults::default()).await?;
+
+    let cpu = load.cpu_seconds()?;
+    let (ready, spent) = create(&mut load, size).await?;
+    table.row(size, "apply until all Ready", "s", ready, peer(33.0, 180.0), peer(3.0, 15.0));
+    table.row(size, "AWS writes per pair, creation until quiet", "", fixed(spent.aws_writes) / pairs, peer(3.0, 3.0), Some(2.0));
+    table.row(size, "AWS reads per pair, creation until quiet", "", fixed(spent.aws_reads) / pairs, peer(6.0, 6.0), Some(0.5));
+    table.row(size, "API server writes per pair", "", fixed(spent.kube_writes) / pairs, peer(8.0, 8.0), Some(6.0));
+    table.row(size, "API server GETs per pair", "", fixed(spent.kube_gets) / pairs, peer(8.0, 8.0), Some(0.0));
+    table.row(size, "CPU of the creation", "s", load.cpu_seconds()? - cpu, peer(f64::NAN, 32.0), peer(f64::NAN, 5.0));
+    table.row(size, "resident memory, peak", "MiB", load.peak_mib()?, peer(66.0, 83.0), peer(18.0, 25.0));
+
+    let before = Meter::read(&load).await?;
+    load.apply(0..size, "nginx:1").await?;
+    let spent = meter::quiet(&load).await?.since(&before);
+    table.row(size, "the same manifests again: AWS writes", "", fixed(spent.aws_writes), peer(200.0, 1000.0), Some(0.0));
+    table.row(size, "the same manifests again: status writes", "", fixed(spent.kube_writes), None, Some(0.0));
+
+    let start = Instant::now();
+    load.apply(0..1, "nginx:2").await?;
+    load.until_revision("app-0:2").await?;
+    table.row(size, "a new image: its service runs that revision", "s", start.elapsed().as_secs_f64(), None, Some(2.0));
+    meter::quiet(&load).await?;
+
+    load.until_counted(size).await?;
+    at_rest(&load, size, table).await?;
+    if size == 200 {
+        drift(&load, size, table).await?;
+        meter::quiet(&load).await?;
+    }
+    restart(&mut load, size, table).await?;
+
+    let (start, before) = (Instant::now(), Meter::read(&load).await?);
+    load.delete().await?;
+    table.row(size, "delete all", "s", start.elapsed().as_secs_f64(), peer(f64::NAN, 165.0), peer(f64::NAN, 30.0));
+    let spent = Meter::read(&load).await?.since(&before);
+    table.row(
+        size,
+        "AWS calls per pair to delete",
+        "",
+        fixed(spent.aws_writes + spent.aws_reads) / pairs,
+        peer(6.0, 6.0),
+        Some(3.1),
+    );
+    load.end().await?;
+    if size == 50 {
+        cluster_gone_first(world, size, table).await?;
+    }
+    Ok(())
+}
+
+/// A new process sees everything that is there, and has nothing to do.
+async fn restart(load: &mut Load<'_>, size: usize, table: &mut Table) -> Result<()> {
+    load.kill().await?;
+    let before = Meter::read(load).await?;
+    let start = Instant::now();
+    load.start_operator()?;
+    load.until_looked_at(2 * size + 1).await?;
+    let peer = |at_1000: f64| (size == 1000).then_some(at_1000);
+    table.row(size, "restart: everything looked at", "s", start.elapsed().as_secs_f64(), peer(99.0), peer(5.0));
+    let spent = meter::quiet(load).await?.since(&before);
+    table.row(size, "restart: AWS reads", "", fixed(spent.aws_reads), peer(2002.0), peer(120.0));
+    table.row(size, "restart: AWS writes", "", fixed(spent.aws_writes), peer(1000.0), Some(0.0));
+    table.row(size, "restart: API server writes", "", fixed(spent.kube_writes), peer(2001.0), Some(0.0));
+    table.row(size, "restart: resident memory", "MiB", load.peak_mib()?, None, None);
+    Ok(())
+}
+
+/// One sweep over everything at rest.
+async fn at_rest(load: &Load<'_>, size: usize, table: &mut Table) -> Result<()> {
+    let before = Meter::read(load).await?;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let spent = Meter::read(load).await?.since(&before);
+    table.row(size, "at rest: AWS reads per service and sweep", "", fixed(spent.aws_reads) / fixed(size), None, Some(0.101));
+    table.row(
+        size,
+        "at rest: API server calls in a minute",
+        "",
+        fixed(spent.kube_writes + spent.kube_gets),
+        Some(0.0),
+        Some(0.0),
+    );
+    Ok(())
+}
+
+/// Somebody else changes the number of tasks.
+async fn drift(load: &Load<'_>, size: usize, table: &mut Table) -> Result<()> {
+    let start = Instant::now();
+    load.scale_in_aws("app-1", 3).await?;
+    load.until_repaired("app-1", 1).await?;
+    table.row(size, "desiredCount changed in AWS: repaired", "s", start.elapsed().as_secs_f64(), None, Some(60.0));
+    Ok(())
+}
+
+async fn cluster_gone_first(world: &World, size: usize, table: &mut Table) -> Result<()> {
+    let mut load = Load::start(world, "gone", &["--aws-quota-share=off"], Faults::default()).await?;
+    create(&mut load, size).await?;
+    load.delete_cluster_in_aws().await?;
+    let start = Instant::now();
+    load.delete().await?;
+    table.row(size, "cluster deleted in AWS first, then the objects", "s", start.elapsed().as_secs_f64(), None, Some(5.0));
+    load.end().await
+}
+
+async fn quotas(world: &World, table: &mut Table) -> Result<()> {
+    let size = 200;
+    let faults = Faults { quotas: true, ..Faults::default() };
+    let mut load = Load::start(world, "quotas", &["--aws-quota-share=100"], faults).await?;
+    let (ready, spent) = create(&mut load, size).await?;
+    table.row(size, "published rates: apply until all Ready (floor 180 s)", "s", ready, Some(202.0), Some(189.0));
+    let share = 100.0 * fixed(spent.throttled) / fixed(spent.aws_writes + spent.aws_reads);
+    table.row(size, "published rates: throttled", "%", share, Some(100.0 * 138.0 / 1938.0), Some(0.5));
+    load.end().await
+}
+
+async fn neighbour(world: &World, table: &mut Table) -> Result<()> {
+    let faults = Faults { quotas: true, ..Faults::default() };
+    let load = Load::start_everywhere(world, "neighbour", &["--aws-quota-share=100"], faults).await?;
+    load.apply(0..1, "nginx:1").await?;
+    load.until_ready(3).await?;
+    load.crowd(1000).await?;
+    wait::until("the crowd waits for its turn", PATIENCE, async || {
+        ensure!(load.calls("CreateService") > 50);
+        Ok(())
+    })
+    .await?;
+    let other = world.namespace("alone").await?;
+    let start = Instant::now();
+    load.alone(&other).await?;
+    table.row(1000, "one more service of another namespace", "s", start.elapsed().as_secs_f64(), None, Some(2.0));
+    load.end().await
+}
+
+/// The figures as JSON.
+fn save(path: &Path, rows: &[serde_json::Value]) -> Result<()> {
+    Ok(std::fs::write(path, serde_json::to_string_pretty(&json!({"server": "ministack", "figures": rows}))?)?)
+}
