@@ -1,6 +1,7 @@
 //! One table of the observer: a cache, the demands that wait for a read, and what is read again in the background.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -34,10 +35,13 @@ pub struct Table<K: Key> {
     demands: mpsc::UnboundedSender<Demand<K>>,
 }
 
+/// Where one who asks waits for the answer.
+type Reply = oneshot::Sender<Result<Seen, Fault>>;
+
 #[derive(Debug)]
 struct Demand<K> {
     key: K,
-    reply: oneshot::Sender<Result<Seen, Fault>>,
+    reply: Reply,
 }
 
 #[derive(Debug)]
@@ -50,10 +54,51 @@ struct Shared<K: Key> {
 
 #[derive(Debug)]
 struct State<K: Key> {
-    cache: HashMap<K, Seen>,
+    cache: HashMap<K, Kept>,
     watched: HashMap<K, Watched<K>>,
     /// What each watcher watches.
     keys: HashMap<Watcher<K>, K>,
+}
+
+/// An answer as the cache keeps it: as text it takes a fraction of the memory that a tree of JSON needs.
+struct Kept {
+    at: Instant,
+    answer: KeptAnswer,
+}
+
+#[derive(PartialEq)]
+enum KeptAnswer {
+    Found(Box<str>),
+    Inactive,
+    Missing,
+}
+
+impl Kept {
+    fn new(at: Instant, answer: &Answer) -> Self {
+        let answer = match answer {
+            Answer::Found(json) => KeptAnswer::Found(json.to_string().into()),
+            Answer::Inactive => KeptAnswer::Inactive,
+            Answer::Missing => KeptAnswer::Missing,
+        };
+        Self { at, answer }
+    }
+
+    fn seen(&self) -> Seen {
+        let answer = match &self.answer {
+            // It was written from JSON.
+            KeptAnswer::Found(text) => Answer::Found(Arc::new(serde_json::from_str(text).unwrap_or_default())),
+            KeptAnswer::Inactive => Answer::Inactive,
+            KeptAnswer::Missing => Answer::Missing,
+        };
+        Seen { at: self.at, answer }
+    }
+}
+
+/// It can hold values of environment variables, so it is never printed.
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kept").field("at", &self.at).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug)]
@@ -78,7 +123,7 @@ impl<K: Key> Table<K> {
     /// What the cache has, however old.
     #[must_use]
     pub fn cached(&self, key: &K) -> Option<Seen> {
-        self.shared.state().cache.get(key).cloned()
+        self.shared.state().cache.get(key).map(Kept::seen)
     }
 
     /// The answer about `key`, from the cache where that is fresh enough, else read together with other demands.
@@ -86,11 +131,11 @@ impl<K: Key> Table<K> {
     /// # Errors
     /// When the read fails.
     pub async fn get(&self, key: K, freshness: Freshness) -> Result<Seen, Fault> {
-        let fresh = |seen: &Seen| match freshness {
+        let fresh = |kept: &&Kept| match freshness {
             Freshness::Any => true,
-            Freshness::Since(moment) => seen.at >= moment,
+            Freshness::Since(moment) => kept.at >= moment,
         };
-        if let Some(seen) = self.cached(&key).filter(fresh) {
+        if let Some(seen) = self.shared.state().cache.get(&key).filter(fresh).map(Kept::seen) {
             return Ok(seen);
         }
         let (reply, answer) = oneshot::channel();
@@ -102,7 +147,8 @@ impl<K: Key> Table<K> {
     /// Enters what the reply to a write of ours says, so that nobody has to read it.
     pub fn enter(&self, key: K, answer: Answer) -> Seen {
         let seen = Seen { at: Instant::now(), answer };
-        self.shared.state().cache.insert(key, seen.clone());
+        let kept = Kept::new(seen.at, &seen.answer);
+        self.shared.state().cache.insert(key, kept);
         seen
     }
 
@@ -185,9 +231,30 @@ impl<K: Key> Shared<K> {
         self.state().watched.values().map(|watched| watched.due).min()
     }
 
-    fn due(&self, now: Instant) -> Vec<K> {
+    /// Adds to what waits for a read what is due, and what is due next: a call with room in it costs as much as a full one.
+    fn add_due(&self, now: Instant, waiting: &mut BTreeMap<K, Vec<Reply>>) {
         let state = self.state();
-        state.watched.iter().filter(|(_, watched)| watched.due <= now).map(|(key, _)| key.clone()).collect()
+        for (key, _) in state.watched.iter().filter(|(_, watched)| watched.due <= now) {
+            waiting.entry(key.clone()).or_default();
+        }
+        let mut room = BTreeMap::<String, usize>::new();
+        for key in waiting.keys() {
+            let left = room.entry(key.group().to_owned()).or_default();
+            *left = left.checked_sub(1).unwrap_or(K::BATCH - 1);
+        }
+        if room.values().all(|left| *left == 0) {
+            return;
+        }
+        let is_near = |watched: &Watched<K>| watched.due < now + interval(self.sweep, watched.pace) / 2;
+        let mut near: Vec<_> =
+            state.watched.iter().filter(|(key, watched)| is_near(watched) && !waiting.contains_key(*key)).collect();
+        near.sort_by_key(|(_, watched)| watched.due);
+        for (key, _) in near {
+            if let Some(left) = room.get_mut(key.group()).filter(|left| **left > 0) {
+                *left -= 1;
+                waiting.insert(key.clone(), Vec::new());
+            }
+        }
     }
 
     /// Enters what a read found, unless a write of ours has been entered since the read began, and wakes whom it concerns.
@@ -200,12 +267,13 @@ impl<K: Key> Shared<K> {
             self.wake(&state, key);
         }
         let seen = Seen { at, answer: result? };
+        let kept = Kept::new(at, &seen.answer);
         match state.cache.get(key) {
-            Some(newer) if newer.at > at => return Ok(newer.clone()),
-            Some(older) if older.answer == seen.answer => {}
+            Some(newer) if newer.at > at => return Ok(newer.seen()),
+            Some(older) if older.answer == kept.answer => {}
             _ => self.wake(&state, key),
         }
-        state.cache.insert(key.clone(), seen.clone());
+        state.cache.insert(key.clone(), kept);
         Ok(seen)
     }
 
@@ -223,7 +291,7 @@ impl<K: Key> Shared<K> {
     }
 
     /// Reads `keys` in batches, side by side, and answers those who wait.
-    async fn read(&self, mut waiting: BTreeMap<K, Vec<oneshot::Sender<Result<Seen, Fault>>>>) {
+    async fn read(&self, mut waiting: BTreeMap<K, Vec<Reply>>) {
         let keys: Vec<K> = waiting.keys().cloned().collect();
         let groups = keys.chunk_by(|a, b| a.group() == b.group());
         let batches = groups.flat_map(|group| group.chunks(K::BATCH)).map(|batch| async move {
@@ -262,7 +330,7 @@ async fn run<K: Key>(shared: Arc<Shared<K>>, mut incoming: mpsc::UnboundedReceiv
     loop {
         let look = Instant::now() + LOOK;
         let due = shared.next_due().map_or(look, |due| due.min(look));
-        let mut waiting = BTreeMap::<K, Vec<_>>::new();
+        let mut waiting = BTreeMap::<K, Vec<Reply>>::new();
         tokio::select! {
             demand = incoming.recv() => match demand {
                 None => return,
@@ -273,9 +341,7 @@ async fn run<K: Key>(shared: Arc<Shared<K>>, mut incoming: mpsc::UnboundedReceiv
             },
             () = sleep_until(due.into()) => shared.forget(),
         }
-        for key in shared.due(Instant::now()) {
-            waiting.entry(key).or_default();
-        }
+        shared.add_due(Instant::now(), &mut waiting);
         if !waiting.is_empty() {
             // On the side, so that a slow reply holds up nobody else.
             let shared = Arc::clone(&shared);
@@ -286,10 +352,7 @@ async fn run<K: Key>(shared: Arc<Shared<K>>, mut incoming: mpsc::UnboundedReceiv
 }
 
 /// Waits for more demands until the batch closes.
-async fn collect<K: Key>(
-    incoming: &mut mpsc::UnboundedReceiver<Demand<K>>,
-    waiting: &mut BTreeMap<K, Vec<oneshot::Sender<Result<Seen, Fault>>>>,
-) {
+async fn collect<K: Key>(incoming: &mut mpsc::UnboundedReceiver<Demand<K>>, waiting: &mut BTreeMap<K, Vec<Reply>>) {
     let closes = Instant::now() + LONGEST;
     while waiting.len() < K::BATCH {
         let idle = (Instant::now() + IDLE).min(closes);
