@@ -77,6 +77,7 @@ async fn dispatch(client: &Client, operation: Operation, request: &Value) -> Res
         Operation::ListServices => send!(list_services),
         Operation::ListTasks => send!(list_tasks),
         Operation::ListTaskDefinitions => send!(list_task_definitions),
+        Operation::ListTaskDefinitionFamilies => send!(list_task_definition_families),
         Operation::CreateCluster => send!(create_cluster),
         Operation::UpdateCluster => send!(update_cluster),
         Operation::PutClusterCapacityProviders => send!(put_cluster_capacity_providers),

@@ -16,6 +16,7 @@ pub enum Operation {
     ListServices,
     ListTasks,
     ListTaskDefinitions,
+    ListTaskDefinitionFamilies,
     CreateCluster,
     UpdateCluster,
     PutClusterCapacityProviders,
@@ -60,6 +61,7 @@ impl Operation {
             Self::ListServices => "ListServices",
             Self::ListTasks => "ListTasks",
             Self::ListTaskDefinitions => "ListTaskDefinitions",
+            Self::ListTaskDefinitionFamilies => "ListTaskDefinitionFamilies",
             Self::CreateCluster => "CreateCluster",
             Self::UpdateCluster => "UpdateCluster",
             Self::PutClusterCapacityProviders => "PutClusterCapacityProviders",
@@ -96,7 +98,8 @@ impl Operation {
             | Self::ListClusters
             | Self::ListServices
             | Self::ListTasks
-            | Self::ListTaskDefinitions => None,
+            | Self::ListTaskDefinitions
+            | Self::ListTaskDefinitionFamilies => None,
             Self::CreateCluster | Self::UpdateCluster | Self::PutClusterCapacityProviders | Self::DeleteCluster => {
                 Some(ActionFamily::ClusterModify)
             }

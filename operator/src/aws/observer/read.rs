@@ -1,10 +1,12 @@
 //! The read calls: which requests are sent, and what their replies mean.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
 use ecs_operator_crds::v1beta1::{EcsCluster, EcsService, EcsTaskDefinition};
+use futures::future::ready;
+use futures::{FutureExt, StreamExt, stream};
 use serde_json::{Value, json};
 
 use super::{Answer, Key};
@@ -115,23 +117,62 @@ impl Key for TaskDefinitionKey {
 const NEWEST: usize = 10;
 
 /// Found is a list of the ARNs of the newest ACTIVE revisions, the newest first; a family without any is missing.
+///
+/// ECS lists one family a call. Where many are asked for at once, most of them are new: a list of the families that there are
+/// tells which need no look of their own.
 impl Key for FamilyKey {
     type Object = EcsTaskDefinition;
-    const BATCH: usize = 1;
+    const BATCH: usize = 100;
 
-    fn group(&self) -> &str {
-        &self.0
+    fn group(&self) -> &'static str {
+        ""
     }
 
     async fn read(calls: &Calls, keys: &[Self]) -> Vec<Result<Answer, Fault>> {
-        let family = &keys[0].0;
-        let request = json!({"familyPrefix": family, "status": "ACTIVE", "sort": "DESC", "maxResults": NEWEST});
-        vec![calls.send(Operation::ListTaskDefinitions, &request).await.map(|reply| {
-            // The server may not keep to the limit.
-            let newest: Vec<_> = revisions(&reply, family).take(NEWEST).collect();
-            if newest.is_empty() { Answer::Missing } else { Answer::Found(Arc::new(newest.into())) }
-        })]
+        let existing = match existing_families(calls, keys).await {
+            Ok(existing) => existing,
+            Err(fault) => return keys.iter().map(|_| Err(fault.clone())).collect(),
+        };
+        let is_new = |family: &str| existing.as_ref().is_some_and(|existing| !existing.contains(family));
+        let reads = keys.iter().map(|FamilyKey(family)| {
+            if is_new(family) { ready(Ok(Answer::Missing)).left_future() } else { newest_revisions(calls, family).right_future() }
+        });
+        stream::iter(reads.collect::<Vec<_>>()).buffered(SIDE_BY_SIDE).collect().await
     }
+}
+
+/// How many families are listed side by side.
+const SIDE_BY_SIDE: usize = 10;
+
+async fn newest_revisions(calls: &Calls, family: &str) -> Result<Answer, Fault> {
+    let request = json!({"familyPrefix": family, "status": "ACTIVE", "sort": "DESC", "maxResults": NEWEST});
+    let reply = calls.send(Operation::ListTaskDefinitions, &request).await?;
+    // The server may not keep to the limit.
+    let newest: Vec<_> = revisions(&reply, family).take(NEWEST).collect();
+    Ok(if newest.is_empty() { Answer::Missing } else { Answer::Found(Arc::new(newest.into())) })
+}
+
+/// Which of these families have ACTIVE revisions, and maybe others; `None` where it costs less to look at each of them.
+async fn existing_families(calls: &Calls, keys: &[FamilyKey]) -> Result<Option<HashSet<String>>, Fault> {
+    let mut request = json!({"familyPrefix": common_prefix(keys), "status": "ACTIVE", "maxResults": 100});
+    let mut existing = HashSet::new();
+    for _ in 0..keys.len() / 2 {
+        let mut reply = calls.send(Operation::ListTaskDefinitionFamilies, &request).await?;
+        existing.extend(arns(&reply, "families").map(str::to_owned));
+        match reply["nextToken"].take() {
+            Value::String(token) if !token.is_empty() => request["nextToken"] = token.into(),
+            _ => return Ok(Some(existing)),
+        }
+    }
+    Ok(None)
+}
+
+/// What all names begin with.
+fn common_prefix(keys: &[FamilyKey]) -> &str {
+    // Keys are sorted, so the first and the last differ most.
+    let (Some(FamilyKey(first)), Some(FamilyKey(last))) = (keys.first(), keys.last()) else { return "" };
+    let common = first.bytes().zip(last.bytes()).take_while(|(a, b)| a == b).count();
+    first.get(..common).unwrap_or_default()
 }
 
 /// The answer in a reply of DescribeTaskDefinition or RegisterTaskDefinition: the task definition with its tags, which the
@@ -268,7 +309,7 @@ pub(super) async fn pages(calls: &Calls, operation: Operation, mut request: Valu
     }
 }
 
-/// The ARNs that a list call answers in `member`.
+/// The ARNs or names that a list call answers in `member`.
 pub(super) fn arns<'a>(page: &'a Value, member: &str) -> impl Iterator<Item = &'a str> {
     page[member].as_array().into_iter().flatten().filter_map(Value::as_str)
 }
@@ -328,6 +369,17 @@ mod tests {
         let fault = Fault::new(Operation::DescribeClusters, FaultClass::Throttle, "Rate exceeded");
         let answers = sort_out(Operation::DescribeClusters, Err(fault.clone()), "clusters", "clusterName", &["a", "b"]);
         assert_eq!(answers, [Err(fault.clone()), Err(fault)]);
+    }
+
+    #[test]
+    fn families_are_listed_by_what_their_names_begin_with() {
+        let prefix = |names: &[&str]| {
+            let keys: Vec<_> = names.iter().map(|name| FamilyKey((*name).to_owned())).collect();
+            common_prefix(&keys).to_owned()
+        };
+        assert_eq!(prefix(&["shop-api", "shop-cart", "shop-web"]), "shop-");
+        assert_eq!(prefix(&["api", "web"]), "");
+        assert_eq!(prefix(&["web", "web-admin"]), "web");
     }
 
     #[test]
