@@ -5,7 +5,8 @@ use e2e::aws_server;
 use e2e::ledger::Ledger;
 use e2e::process::free_ports;
 use e2e::wait;
-use e2e::world::{PATIENCE, Scenario, World, condition};
+use e2e::world::{PATIENCE, Scenario, World, condition, ready};
+use serde_json::Value;
 
 use crate::basics::{OBJECTS, SAMPLES, SERVICE};
 
@@ -115,11 +116,11 @@ pub(crate) async fn an_unreachable_aws_keeps_the_finalizer_and_tells_the_way_out
         std::mem::replace(&mut scenario.options.environment, aws_server::environment(&nowhere.aws_url, &scenario.account));
     scenario.start_operator()?;
     scenario.kubectl.run(&["delete", SERVICE, "--wait=false"])?;
-    let message = scenario.until_ready_is(SERVICE, "False", "AwsUnavailable").await?;
-    ensure!(
-        message.contains("The finalizer stays until AWS answers; spec.deletionPolicy: Retain lets this object go"),
-        "{message}"
-    );
+    let way_out = "The finalizer stays until AWS answers; spec.deletionPolicy: Retain lets this object go";
+    let tells = |service: &Value| {
+        ready(service).is_some_and(|ready| ready["reason"] == "AwsUnavailable" && ready["message"].to_string().contains(way_out))
+    };
+    scenario.until(SERVICE, tells).await?;
     // The way out needs no AWS.
     scenario.kubectl.run(&["patch", SERVICE, "--type=merge", "-p", r#"{"spec":{"deletionPolicy":"Retain"}}"#])?;
     scenario.kubectl.run(&["wait", "--for=delete", "--timeout=60s", SERVICE])?;

@@ -187,6 +187,11 @@ impl Observer {
         self.usage.get(&self.calls, age).await
     }
 
+    /// A service was seen to be missing or INACTIVE: it uses nothing any more, whatever was read before `at`.
+    pub fn is_gone(&self, service: &ServiceKey, at: Instant) {
+        self.usage.is_gone(service, at);
+    }
+
     /// ARNs of all ACTIVE revisions of a family. Read at every call, page by page.
     ///
     /// # Errors

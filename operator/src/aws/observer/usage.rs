@@ -1,36 +1,62 @@
 //! Which services use which task definition revisions, across all clusters of the account and Region: what others run counts
 //! as much as what we run.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tokio::sync::Mutex;
 
+use super::ServiceKey;
 use super::read::{arns, pages};
 use crate::aws::{Calls, Fault, Operation, name_in};
 
 /// Services, as `SERVICE in cluster CLUSTER`, by the revision, as `family:revision`, that one of their deployments runs.
 pub type Usage = BTreeMap<String, Vec<String>>;
 
+/// How long it is remembered that a service has gone; longer than any answer is used.
+const REMEMBERED: Duration = Duration::from_secs(120);
+
 /// The last answer. Whoever asks while it is being read waits for the same one.
 #[derive(Debug, Default)]
-pub(super) struct Cache(Mutex<Option<(Instant, Arc<Usage>)>>);
+pub(super) struct Cache {
+    last: tokio::sync::Mutex<Option<(Instant, Arc<Usage>)>>,
+    /// Services that were seen to be gone, and when.
+    gone: Mutex<HashMap<String, Instant>>,
+}
 
 impl Cache {
     pub(super) async fn get(&self, calls: &Calls, age: Duration) -> Result<Arc<Usage>, Fault> {
-        let mut cached = self.0.lock().await;
-        if let Some((at, usage)) = &*cached
-            && at.elapsed() < age
-        {
-            return Ok(Arc::clone(usage));
-        }
-        let at = Instant::now();
-        let usage = Arc::new(read(calls).await?);
-        *cached = Some((at, Arc::clone(&usage)));
+        let mut last = self.last.lock().await;
+        let (at, mut usage) = match &*last {
+            Some((at, usage)) if at.elapsed() < age => (*at, Arc::clone(usage)),
+            _ => (Instant::now(), Arc::new(read(calls).await?)),
+        };
+        strike_out(&mut usage, at, &self.gone.lock().unwrap_or_else(PoisonError::into_inner));
+        *last = Some((at, Arc::clone(&usage)));
         Ok(usage)
     }
+
+    pub(super) fn is_gone(&self, service: &ServiceKey, at: Instant) {
+        let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        gone.retain(|_, since| since.elapsed() < REMEMBERED);
+        gone.insert(user(&service.name, &service.cluster), at);
+    }
+}
+
+/// Strikes out of what was read at `at` the services that were seen to be gone since.
+fn strike_out(usage: &mut Arc<Usage>, at: Instant, gone: &HashMap<String, Instant>) {
+    let is_gone = |user: &String| gone.get(user).is_some_and(|since| *since > at);
+    if usage.values().flatten().any(is_gone) {
+        for users in Arc::make_mut(usage).values_mut() {
+            users.retain(|user| !is_gone(user));
+        }
+    }
+}
+
+/// How users are called.
+fn user(service: &str, cluster: &str) -> String {
+    format!("{service} in cluster {cluster}")
 }
 
 async fn read(calls: &Calls) -> Result<Usage, Fault> {
@@ -64,7 +90,7 @@ fn note(reply: &Value, usage: &mut Usage) {
         let revisions = running.chain([service]).filter_map(|running| running["taskDefinition"].as_str());
         for revision in revisions {
             let users = usage.entry(name_in(revision).to_owned()).or_default();
-            let user = format!("{name} in cluster {cluster}");
+            let user = user(name, cluster);
             if !users.contains(&user) {
                 users.push(user);
             }
@@ -75,6 +101,17 @@ fn note(reply: &Value, usage: &mut Usage) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_service_that_has_gone_since_counts_no_more() {
+        let users = ["web", "api", "old"].map(|name| user(name, "shop"));
+        let gone_before = Instant::now();
+        let read = gone_before + Duration::from_millis(1);
+        let gone = HashMap::from([(users[0].clone(), read + Duration::from_millis(1)), (users[2].clone(), gone_before)]);
+        let mut usage = Arc::new(Usage::from([("web:1".to_owned(), users.to_vec())]));
+        strike_out(&mut usage, read, &gone);
+        assert_eq!(usage["web:1"], ["api in cluster shop", "old in cluster shop"], "old has come back since");
+    }
 
     #[test]
     fn every_deployment_of_every_living_service_counts() {

@@ -62,6 +62,8 @@ pub(super) async fn observe(object: &EcsCluster, context: &Context, freshness: F
         let dependants = Dependants::of(&references::services_of_cluster(object, &context.stores.services));
         return Ok(ObservedCluster { at: Instant::now(), cluster: None, blockers: Blockers::default(), dependants });
     }
+    // At the end what lives in it is read anyway, and somebody may have been faster.
+    let freshness = if object.is_deleting() { Freshness::Since(Instant::now()) } else { freshness };
     let seen = context.aws.observer.clusters().get(ClusterKey(name.clone()), freshness).await?;
     let mut observed = read(seen)?;
     if object.is_deleting() && observed.cluster.is_some() {

@@ -145,6 +145,9 @@ pub(super) async fn observe(object: &EcsService, context: &Context, freshness: F
         return Ok(observed);
     }
     let seen = context.aws.observer.services().get(observed.key.clone(), freshness).await?;
+    if !matches!(seen.answer, Answer::Found(_)) {
+        context.aws.observer.is_gone(&observed.key, seen.at);
+    }
     let definition = references::task_definition_object(object, &context.stores);
     let observed = ObservedService {
         at: seen.at,

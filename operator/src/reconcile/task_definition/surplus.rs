@@ -65,7 +65,7 @@ pub(super) async fn observe(object: &EcsTaskDefinition, context: &Context, curre
     let family = current.arn.rsplit_once(':').map(|(family, _)| family).unwrap_or_default();
     let beyond = beyond.iter().rev().map(|number| format!("{family}:{number}")).collect();
     let targets = references::rollback_targets(&context.stores.services);
-    let SortedOut { mut found, gone } = sort_out(object, context, beyond, &targets, USAGE.0).await?;
+    let SortedOut { mut found, gone } = sort_out(object, context, beyond, &targets, USAGE.0, Instant::now()).await?;
     found.revisions = Some(revisions);
     for arn in &gone {
         found.forget(arn);
@@ -75,6 +75,7 @@ pub(super) async fn observe(object: &EcsTaskDefinition, context: &Context, curre
 
 /// All our revisions, at the end.
 pub(super) async fn observe_all(object: &EcsTaskDefinition, context: &Context) -> Result<Surplus, Fault> {
+    let began = Instant::now();
     let mut all = ours(object, context).await?;
     if deletes(object) {
         // Those that an earlier pass deregistered.
@@ -84,7 +85,7 @@ pub(super) async fn observe_all(object: &EcsTaskDefinition, context: &Context) -
         let missing: Vec<_> = known.filter(|arn| !all.contains(arn)).collect();
         all.extend(missing);
     }
-    Ok(sort_out(object, context, all, &BTreeMap::new(), USAGE.1).await?.found)
+    Ok(sort_out(object, context, all, &BTreeMap::new(), USAGE.1, began).await?.found)
 }
 
 /// Whether revisions are deleted, and not only deregistered.
@@ -111,13 +112,14 @@ struct SortedOut {
     gone: Vec<String>,
 }
 
-/// Looks who needs these revisions, and at those that nobody does.
+/// Looks who needs these revisions, and at those that nobody does: whose they are counts only where it was read after `since`.
 async fn sort_out(
     object: &EcsTaskDefinition,
     context: &Context,
     revisions: Vec<String>,
     targets: &BTreeMap<String, String>,
     age: Duration,
+    since: Instant,
 ) -> Result<SortedOut, Fault> {
     let (mut found, mut gone) = (Surplus::default(), Vec::new());
     if revisions.is_empty() {
@@ -150,7 +152,7 @@ async fn sort_out(
             found.left += 1;
         } else {
             let key = TaskDefinitionKey(arn.clone());
-            match context.aws.observer.task_definitions().get(key, Freshness::Since(Instant::now())).await?.answer {
+            match context.aws.observer.task_definitions().get(key, Freshness::Since(since)).await?.answer {
                 Answer::Found(json) if owner.of(&Tags::read(&json["tags"])) == Ownership::Ours => found.active.push(arn),
                 Answer::Inactive if deletes(object) => found.inactive.push(arn),
                 // Deregistered, deleted, or with somebody else's tag.
