@@ -36,6 +36,10 @@ const STEP: (Duration, Duration) = (Duration::from_millis(50), Duration::from_se
 /// Wait for the watch to show us what we wrote ourselves.
 const CATCH_UP: Duration = Duration::from_millis(50);
 
+/// Objects that are applied together need each other for a moment. A new one that waits for another tells of it only when it waits
+/// for longer than this.
+const ARRIVAL: Duration = Duration::from_secs(2);
+
 /// First and longest wait after a write that AWS did not heed, or after a fault of our own.
 const UNHEEDED: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(900));
 
@@ -269,6 +273,7 @@ async fn conclude<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Obser
     let after = match outcome {
         // Waiting for one's turn is no news.
         Outcome::Queued(_) if sent.is_empty() => before.clone(),
+        outcome if arrives(object, context, outcome).is_some() => before.clone(),
         _ => settled(object, observed, outcome, &before),
     };
     let ready = conditions::is_ready(after.conditions());
@@ -288,6 +293,17 @@ async fn conclude<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Obser
         }
     }
     next(object, context, acted, &after)
+}
+
+/// How much longer a new object may wait for another one before that is worth telling.
+fn arrives<K: Kind>(object: &K, context: &Context, outcome: &Outcome) -> Option<Duration> {
+    let waits = matches!(outcome, Outcome::Waiting(Obstacle { reason: Reason::DependencyNotReady, .. }));
+    let is_told = object.status().is_some_and(|status| !status.conditions().is_empty());
+    if !waits || is_told || object.is_deleting() {
+        return None;
+    }
+    let uid = object.uid().unwrap_or_default();
+    ARRIVAL.checked_sub(context.memories.with(&uid, |memory| memory.age()))
 }
 
 /// The status after a pass: what the kind says, and what is the same for all kinds.
@@ -324,6 +340,9 @@ fn next<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Observed>, afte
     let until = |moment: Instant| Action::requeue(moment.saturating_duration_since(Instant::now()));
     if let Some(moment) = acted.held_until {
         return until(moment);
+    }
+    if let Some(rest) = arrives(object, context, &acted.outcome) {
+        return Action::requeue(rest);
     }
     let uid = object.uid().unwrap_or_default();
     context.memories.with(&uid, |memory| {

@@ -11,8 +11,10 @@ use super::plan::{Outcome, Write};
 pub struct Memories(Mutex<HashMap<String, Memory>>);
 
 /// What is remembered of one object.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Memory {
+    /// When it was first looked at.
+    since: Instant,
     /// Passes in a row that ended in trouble.
     failures: u32,
     /// Resource version that our last write to the API server made, and when.
@@ -32,7 +34,18 @@ pub(super) struct Refusal {
 /// How long a watch may lag behind our own writes before we stop waiting for it.
 const WATCH_LAG: Duration = Duration::from_secs(5);
 
+impl Default for Memory {
+    fn default() -> Self {
+        Self { since: Instant::now(), failures: 0, written: None, refusal: None }
+    }
+}
+
 impl Memory {
+    /// How long it has been known.
+    pub(super) fn age(&self) -> Duration {
+        self.since.elapsed()
+    }
+
     /// The wait before the next try: twice as long each time, between `first` and `longest`, and random by a quarter so
     /// that objects that failed together do not all come back together.
     pub(super) fn backoff(&mut self, (first, longest): (Duration, Duration)) -> Duration {

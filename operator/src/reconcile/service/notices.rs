@@ -37,7 +37,8 @@ fn rollout(before: &EcsServiceStatus, after: &EcsServiceStatus) -> Option<Notice
             let stage = now.lifecycle_stage.as_deref().unwrap_or_default();
             (Reason::AwaitingApproval, format!("The deployment of {revision} waits at {stage} for somebody (hook {hook})"))
         }
-        RolloutPhase::Succeeded => {
+        // Of one that has ended when it is first seen, of a service that was adopted or came to be at once, Ready says enough.
+        RolloutPhase::Succeeded if before.rollout.is_some() => {
             let seconds = now.started_at.as_ref().zip(now.finished_at.as_ref());
             let seconds = seconds.map(|(started, finished)| finished.0.as_second() - started.0.as_second());
             let took = seconds.map(|seconds| format!(" after {} s", seconds.max(0))).unwrap_or_default();
