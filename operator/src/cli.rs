@@ -64,8 +64,24 @@ pub struct RunArgs {
     pub former_cluster_ids: Vec<String>,
 
     /// Objects of one kind that are worked on side by side
-    #[arg(long, env = "ECS_OPERATOR_CONCURRENCY", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..), help_heading = "Kubernetes")]
+    #[arg(long, env = "ECS_OPERATOR_CONCURRENCY", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..), help_heading = "Kubernetes")]
     pub concurrency: u16,
+
+    /// Work only while holding a Lease that all replicas share; without it, run one replica
+    #[arg(long, env = "ECS_OPERATOR_LEADER_ELECTION", help_heading = "Leader election")]
+    pub leader_election: bool,
+
+    /// Namespace of the Lease; default: the operator's own
+    #[arg(long, env = "ECS_OPERATOR_LEADER_ELECTION_NAMESPACE", help_heading = "Leader election")]
+    pub leader_election_namespace: Option<String>,
+
+    /// Name of the Lease
+    #[arg(long, env = "ECS_OPERATOR_LEADER_ELECTION_LEASE", default_value = "ecs-operator", help_heading = "Leader election")]
+    pub leader_election_lease: String,
+
+    /// How long the Lease is good without being renewed; whole seconds
+    #[arg(long, env = "ECS_OPERATOR_LEADER_ELECTION_DURATION", default_value = "15s", value_parser = lease_duration, help_heading = "Leader election")]
+    pub leader_election_duration: Duration,
 
     /// Address of metrics and probes
     #[arg(long, env = "ECS_OPERATOR_HTTP_ADDRESS", default_value = "0.0.0.0:8080", help_heading = "Observability")]
@@ -111,6 +127,14 @@ fn interval(text: &str) -> Result<Duration, String> {
     Ok(interval)
 }
 
+fn lease_duration(text: &str) -> Result<Duration, String> {
+    let duration = interval(text)?;
+    if duration.subsec_nanos() != 0 || !(3..=3600).contains(&duration.as_secs()) {
+        return Err("give whole seconds, from 3s to 1h".to_owned());
+    }
+    Ok(duration)
+}
+
 /// The identity is part of a tag value of at most 256 characters.
 fn cluster_id(text: &str) -> Result<String, String> {
     let allowed = |character: char| character.is_ascii_alphanumeric() || "._-".contains(character);
@@ -142,6 +166,8 @@ mod tests {
             ("--cluster-id=a b", "letters, digits"),
             ("--former-cluster-ids=a,b/c", "letters, digits"),
             ("--concurrency=0", "--concurrency"),
+            ("--leader-election-duration=1s", "from 3s to 1h"),
+            ("--leader-election-duration=3500ms", "whole seconds"),
         ];
         for (flag, words) in rows {
             let error = Cli::try_parse_from(["ecs-operator", "run", flag]).expect_err(flag).to_string();

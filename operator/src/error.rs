@@ -16,6 +16,8 @@ pub enum Error {
         "cannot read namespace kube-system, whose UID tells this cluster from others: {0}; grant `get` on it or set --cluster-id"
     )]
     ClusterId(String),
+    #[error("this process is not the leader any more: another replica goes on, and this one has to be started again")]
+    LeadershipLost,
     #[error("cannot start the runtime: {0}")]
     Runtime(std::io::Error),
     #[error("cannot write: {0}")]

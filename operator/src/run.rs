@@ -9,9 +9,9 @@ use futures::channel::mpsc::{UnboundedReceiver, unbounded};
 use futures::{StreamExt, stream};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::runtime::Controller;
-use kube::runtime::controller::{Action, Config};
+use kube::runtime::controller::{self, Action};
 use kube::runtime::reflector::{self, ObjectRef, Store};
-use kube::{Api, Client, ResourceExt};
+use kube::{Api, Client, Config, ResourceExt};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +19,7 @@ use crate::Error;
 use crate::aws::observer::{Observer, Wakes};
 use crate::aws::{Aws, Calls, Scope, Writer, client};
 use crate::http::{self, Endpoints, Readiness};
+use crate::k8s::leader::{Campaign, Leadership};
 use crate::k8s::watch::{self, Change};
 use crate::metrics::Metrics;
 use crate::reconcile::{Context, Kind, Memories, Stores, reconcile, references};
@@ -53,13 +54,35 @@ async fn run(settings: Settings) -> Result<(), Error> {
     let probes =
         tokio::spawn(http::serve(listener, Endpoints { readiness: Arc::clone(&readiness), metrics: Arc::clone(&metrics) }));
     let stop = CancellationToken::new();
+    let (kube, leadership, campaign) = connect(&settings, &readiness).await?;
     let result = tokio::select! {
-        result = work(settings, metrics, readiness, stop.clone()) => result,
+        result = work(settings, kube, leadership.clone(), metrics, readiness, stop.clone()) => result,
         () = shutdown(&stop) => Ok(()),
+        () = leadership.lost() => Err(Error::LeadershipLost),
     };
+    // Only now that nothing is written any more.
+    if let Some(campaign) = campaign {
+        campaign.end().await;
+    }
     probes.abort();
     tracing::info!("ecs-operator ends");
     result
+}
+
+/// The client of the API server, and this replica's part in the election of a leader, where there is one.
+async fn connect(settings: &Settings, readiness: &Arc<Readiness>) -> Result<(Client, Leadership, Option<Campaign>), Error> {
+    let no_cluster = |error: &dyn std::error::Error| Error::NoCluster(error.to_string());
+    let config = Config::infer().await.map_err(|error| no_cluster(&error))?;
+    let (campaign, leadership) = match settings.election.clone() {
+        Some(election) => {
+            let own = Client::try_from(config.clone()).map_err(|error| no_cluster(&error))?;
+            let (campaign, leadership) = Campaign::start(own, election, Arc::clone(readiness));
+            (Some(campaign), leadership)
+        }
+        None => (None, Leadership::unopposed()),
+    };
+    let client = crate::k8s::client(config, leadership.clone()).map_err(|error| no_cluster(&error))?;
+    Ok((client, leadership, campaign))
 }
 
 /// Ends when SIGTERM or SIGINT has come and running passes have had their time.
@@ -76,6 +99,8 @@ async fn shutdown(stop: &CancellationToken) {
 
 async fn work(
     settings: Settings,
+    kube: Client,
+    leadership: Leadership,
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
     stop: CancellationToken,
@@ -85,7 +110,6 @@ async fn work(
     }
     let config = client::load(settings.region.as_deref()).await;
     let region = config.region().map(ToString::to_string).filter(|region| !region.is_empty()).ok_or(Error::NoRegion)?;
-    let kube = Client::try_default().await.map_err(|error| Error::NoCluster(error.to_string()))?;
     tokio::spawn(await_credentials(config.clone(), Arc::clone(&readiness)));
     let cluster_id = match settings.cluster_id.clone() {
         Some(cluster_id) => cluster_id,
@@ -103,7 +127,7 @@ async fn work(
     let (service_wake, service_wakes) = unbounded();
     let wakes = Wakes { clusters: cluster_wake, task_definitions: task_definition_wake, services: service_wake };
 
-    let calls = Arc::new(Calls::new(&config, Arc::clone(&metrics)));
+    let calls = Arc::new(Calls::new(&config, leadership.clone(), Arc::clone(&metrics)));
     let aws = Aws {
         scope: Scope { account: "default".into(), region: region.into() },
         observer: Observer::start(&calls, settings.sweep, wakes.clone()),
@@ -120,7 +144,7 @@ async fn work(
         memories: Memories::default(),
     });
 
-    let wiring = Wiring { settings, kube, readiness, context: Arc::clone(&context), stop };
+    let wiring = Wiring { settings, kube, leadership, readiness, context: Arc::clone(&context), stop };
     tokio::join!(
         wiring.control::<EcsCluster>(stores.clusters.clone(), cluster_writer, cluster_wakes, |change| {
             cluster_changed(&change, &context, &wakes);
@@ -176,6 +200,7 @@ async fn await_credentials(config: aws_types::SdkConfig, readiness: Arc<Readines
 struct Wiring {
     settings: Settings,
     kube: Client,
+    leadership: Leadership,
     readiness: Arc<Readiness>,
     context: Arc<Context>,
     stop: CancellationToken,
@@ -187,7 +212,7 @@ impl Wiring {
         &self,
         store: Store<K>,
         writer: reflector::store::Writer<K>,
-        wakes: UnboundedReceiver<ObjectRef<K>>,
+        mut wakes: UnboundedReceiver<ObjectRef<K>>,
         wake: impl Fn(Change<'_, K>),
     ) {
         let selection = self.settings.selection.clone();
@@ -196,9 +221,10 @@ impl Wiring {
         let work = async {
             // References are looked up in the stores of all kinds: an empty one would say that everything is missing.
             self.context.stores.loaded().await;
+            let seen = self.stand_by(&store, &mut wakes).await;
             Controller::for_shared_stream(stream::pending(), store)
-                .with_config(Config::default().concurrency(self.settings.concurrency))
-                .reconcile_on(wakes)
+                .with_config(controller::Config::default().concurrency(self.settings.concurrency))
+                .reconcile_on(stream::iter(seen).chain(wakes))
                 .graceful_shutdown_on(self.stop.clone().cancelled_owned())
                 .run(reconcile::<K>, never::<K>, Arc::clone(&self.context))
                 // The only error left is an object that is gone before its pass.
@@ -209,6 +235,19 @@ impl Wiring {
             () = watch::watch(api, selection, writer, &self.readiness, wake) => {}
             () = work => {}
         }
+    }
+
+    /// Awaits that this replica is the leader, and answers the objects that wait for it then. Those that it is woken for before are in
+    /// the store.
+    async fn stand_by<K: Kind>(&self, store: &Store<K>, wakes: &mut UnboundedReceiver<ObjectRef<K>>) -> Vec<ObjectRef<K>> {
+        if self.leadership.holds() {
+            return Vec::new();
+        }
+        tokio::select! {
+            () = wakes.for_each(|_| async {}) => {}
+            () = self.leadership.acquired() => {}
+        }
+        store.state().iter().map(|object| ObjectRef::from_obj(&**object)).collect()
     }
 }
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use crate::aws::observer::Sweep;
 use crate::cli::{LogFormat, RunArgs};
+use crate::k8s::leader::Election;
 use crate::k8s::watch::Selection;
 
 /// Everything that can be set.
@@ -23,6 +24,8 @@ pub struct Settings {
     pub former_cluster_ids: Vec<String>,
     /// Objects of one kind that are worked on side by side.
     pub concurrency: u16,
+    /// Which Lease the replicas share; `None` for a single one.
+    pub election: Option<Election>,
     /// Address of metrics and probes.
     pub http_address: SocketAddr,
     /// Form of the log lines.
@@ -44,10 +47,16 @@ impl From<RunArgs> for Settings {
             cluster_id,
             former_cluster_ids,
             concurrency,
+            leader_election,
+            leader_election_namespace,
+            leader_election_lease,
+            leader_election_duration,
             http_address,
             log_format,
             log_filter,
         } = arguments;
+        let election =
+            Election { namespace: leader_election_namespace, lease: leader_election_lease, duration: leader_election_duration };
         Self {
             region: aws_region,
             quota_share: aws_quota_share.0,
@@ -56,6 +65,7 @@ impl From<RunArgs> for Settings {
             cluster_id,
             former_cluster_ids,
             concurrency,
+            election: leader_election.then_some(election),
             http_address,
             log_format,
             log_filter,

@@ -11,6 +11,7 @@ mod deletion;
 mod drift;
 mod installation;
 mod kstatus;
+mod leader;
 mod ownership;
 mod policies;
 mod restart;
@@ -79,6 +80,10 @@ fn main() -> Result<ExitCode> {
         kstatus::every_row_of_the_state_map_is_what_kubernetes_tools_expect,
         kstatus::every_state_of_the_conditions_has_its_judgement,
         kstatus::what_objects_say_on_their_way_to_ready_is_recorded,
+        leader::who_was_stopped_and_wakes_up_writes_nothing_and_ends,
+        leader::a_standby_goes_on_where_the_leader_was_killed,
+        leader::who_ends_in_peace_lets_the_lease_go,
+        leader::without_rights_on_leases_it_says_which_it_needs,
         ownership::what_we_did_not_make_is_left_alone_until_adopted,
         ownership::two_namespaces_may_use_the_same_names_for_different_things,
         ownership::what_runs_already_is_adopted_without_a_restart,

@@ -21,7 +21,9 @@ use aws_smithy_types::config_bag::ConfigBag;
 use aws_types::SdkConfig;
 use serde_json::Value;
 
-use super::{Fault, Operation};
+use super::{Fault, FaultClass, Operation};
+use crate::k8s::NOT_LEADER;
+use crate::k8s::leader::Leadership;
 use crate::metrics::Metrics;
 
 /// Sends ECS operations as JSON and counts them.
@@ -31,15 +33,17 @@ pub struct Calls {
     /// Without the SDK's retries: it repeats a call after a lost reply, and not every write may be repeated. The driver
     /// looks again before it tries again.
     writes: Client,
+    /// Asked before every write.
+    leadership: Leadership,
     metrics: Arc<Metrics>,
 }
 
 impl Calls {
-    /// Calls with the credentials, Region and endpoint of `config`.
+    /// Calls with the credentials, Region and endpoint of `config`, those that write only while `leadership` holds.
     #[must_use]
-    pub fn new(config: &SdkConfig, metrics: Arc<Metrics>) -> Self {
+    pub fn new(config: &SdkConfig, leadership: Leadership, metrics: Arc<Metrics>) -> Self {
         let writes = aws_sdk_ecs::config::Builder::from(config).retry_config(RetryConfig::disabled()).build();
-        Self { reads: Client::new(config), writes: Client::from_conf(writes), metrics }
+        Self { reads: Client::new(config), writes: Client::from_conf(writes), leadership, metrics }
     }
 
     /// Sends `request` as the body of `operation` and answers the body of the reply.
@@ -48,7 +52,11 @@ impl Calls {
     /// Whatever AWS, the network or the credentials answer instead, classified. After a write, an error other than AWS's
     /// own refusal leaves open whether the call was applied.
     pub async fn send(&self, operation: Operation, request: &Value) -> Result<Value, Fault> {
-        let client = if operation.family().is_some() { &self.writes } else { &self.reads };
+        let writes = operation.family().is_some();
+        if writes && !self.leadership.holds() {
+            return Err(Fault::new(operation, FaultClass::Server, NOT_LEADER));
+        }
+        let client = if writes { &self.writes } else { &self.reads };
         let started = Instant::now();
         let result = dispatch(client, operation, request).await;
         let label = result.as_ref().map_or_else(|fault| fault.class.as_str(), |_| "ok");
@@ -146,5 +154,22 @@ impl Intercept for RawJson {
             self.reply.set(body.to_vec()).map_err(|_| "one call got two replies")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_config::BehaviorVersion;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_is_not_the_leader_writes_nothing() {
+        let config = SdkConfig::builder().behavior_version(BehaviorVersion::latest()).build();
+        let calls = Calls::new(&config, Leadership::deposed(), Arc::default());
+        let message = async |operation| calls.send(operation, &Value::Null).await.map_err(|fault| fault.message);
+        assert_eq!(message(Operation::CreateService).await, Err(NOT_LEADER.to_owned()));
+        // A read is tried; without a Region it comes to nothing.
+        assert_ne!(message(Operation::DescribeServices).await, Err(NOT_LEADER.to_owned()));
     }
 }

@@ -1,12 +1,20 @@
-//! Everything we do to Kubernetes: watches, conditions, status, events, finalizers.
+//! Everything we do to Kubernetes: watches, conditions, status, events, finalizers, leader election.
 
 pub mod conditions;
 pub mod events;
 pub mod finalizer;
+pub mod leader;
 pub mod status;
 pub mod watch;
 
 use std::time::Duration;
+
+use kube::client::ClientBuilder;
+use kube::{Client, Config};
+use tower::BoxError;
+use tower::filter::FilterLayer;
+
+use leader::Leadership;
 
 /// Name under which the operator applies fields and reports events.
 pub const MANAGER: &str = "ecs-operator";
@@ -36,4 +44,40 @@ impl RequestError {
 /// Awaits a request for as long as it may take.
 pub(crate) async fn request<T>(call: impl Future<Output = kube::Result<T>>) -> Result<T, RequestError> {
     Ok(tokio::time::timeout(REQUEST_TIMEOUT, call).await??)
+}
+
+/// A client that reads at any time, and writes only while this process is the leader.
+///
+/// # Errors
+/// When the configuration names no server that can be reached in principle.
+pub fn client(config: Config, leadership: Leadership) -> kube::Result<Client> {
+    let guard = move |request: http::Request<kube::client::Body>| {
+        if request.method().is_safe() || leadership.holds() { Ok(request) } else { Err(BoxError::from(NOT_LEADER)) }
+    };
+    Ok(ClientBuilder::try_from(config)?.with_layer(&FilterLayer::new(guard)).build())
+}
+
+/// Why a write is not sent.
+pub(crate) const NOT_LEADER: &str = "this process is not the leader";
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::Namespace;
+    use kube::Api;
+    use kube::api::{DeleteParams, PostParams};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_is_not_the_leader_writes_nothing() -> kube::Result<()> {
+        // Of the installed ones there is none in tests; a second one is no error here.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let nowhere = Config::new("http://127.0.0.1:9".parse().expect("an address"));
+        let namespaces = Api::<Namespace>::all(client(nowhere, Leadership::deposed())?);
+        let is_refused = |error: Option<kube::Error>| error.is_some_and(|error| format!("{error:?}").contains(NOT_LEADER));
+        assert!(is_refused(namespaces.create(&PostParams::default(), &Namespace::default()).await.err()));
+        assert!(is_refused(namespaces.delete("web", &DeleteParams::default()).await.err()));
+        assert!(!is_refused(namespaces.get("web").await.err()), "a read is tried");
+        Ok(())
+    }
 }

@@ -11,6 +11,7 @@ use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode};
 use ecs_operator::aws::observer::{Observer, Sweep, Wakes};
 use ecs_operator::aws::{Aws, Calls, Scope, Writer};
+use ecs_operator::k8s::leader::Leadership;
 use ecs_operator::metrics::Metrics;
 use ecs_operator::reconcile::{Context, Kind, Memories, Stores, reconcile};
 use ecs_operator_crds::v1beta1::EcsCluster;
@@ -73,7 +74,7 @@ impl World {
             .credentials_provider(Credentials::new("111122223333", "test", None, None, "test"))
             .load()
             .await;
-        let calls = Arc::new(Calls::new(&config, Arc::clone(&metrics)));
+        let calls = Arc::new(Calls::new(&config, Leadership::unopposed(), Arc::clone(&metrics)));
         let (clusters, woken) = unbounded();
         let wakes = Wakes { clusters, task_definitions: unbounded().0, services: unbounded().0 };
         let context = Context {

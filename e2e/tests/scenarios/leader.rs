@@ -1,0 +1,116 @@
+//! Two replicas, of which one works.
+
+use anyhow::{Context, Result, ensure};
+use e2e::aws_server;
+use e2e::ledger::Ledger;
+use e2e::operator::{Operator, Options};
+use e2e::process::signal;
+use e2e::wait;
+use e2e::world::{PATIENCE, Scenario, World};
+use nix::sys::signal::Signal;
+
+use crate::basics::{OBJECTS, SAMPLES, SERVICE};
+
+/// Starts the operator of the scenario, which leads, and then another one beside it, with a ledger of its own.
+async fn two<'a>(world: &'a World, name: &str) -> Result<(Scenario<'a>, Operator, Ledger)> {
+    let mut scenario = world.scenario_without_operator(name).await?;
+    // The Lease lies in the namespace of the scenario.
+    let namespace = format!("--leader-election-namespace={}", scenario.namespace);
+    scenario.options.flags.extend(["--leader-election", "--leader-election-duration=3s", &namespace].map(str::to_owned));
+    scenario.start_operator()?;
+    scenario.operator()?.ready().await?;
+    until_leader(scenario.operator()?).await?;
+    let ledger = Ledger::start(&world.aws.url, 0, 0).await?;
+    let options =
+        Options { environment: aws_server::environment(&ledger.aws_url, &scenario.account), ..scenario.options.clone() };
+    let mut other = Operator::start(&world.dir.join(format!("{}-other", scenario.namespace)), &options)?;
+    other.ready().await?;
+    ensure!(!is_leader(&other), "there are two leaders");
+    Ok((scenario, other, ledger))
+}
+
+fn is_leader(operator: &Operator) -> bool {
+    operator.process.log().contains("this process is the leader")
+}
+
+async fn until_leader(operator: &Operator) -> Result<()> {
+    wait::until("a leader", PATIENCE, async || {
+        ensure!(is_leader(operator), "it is none yet");
+        Ok(())
+    })
+    .await
+}
+
+pub(crate) async fn who_was_stopped_and_wakes_up_writes_nothing_and_ends(world: &World) -> Result<()> {
+    let (mut scenario, other, ledger) = two(world, "stopped").await?;
+    scenario.kubectl.apply(SAMPLES)?;
+    scenario.wait_ready(&OBJECTS)?;
+    ensure!(ledger.counts().writes() + ledger.counts().reads() == 0, "the standby calls AWS: {:?}", ledger.counts());
+
+    signal(scenario.operator()?.process.pid(), Signal::SIGSTOP);
+    scenario.kubectl.apply(&SAMPLES.replace("nginx:1.29", "nginx:1.30"))?;
+    until_leader(&other).await?;
+    scenario.until(SERVICE, |service| service["status"]["revision"] == "web:2").await?;
+    scenario.wait_ready(&OBJECTS)?;
+    let written = scenario.ledger.counts().writes();
+    signal(scenario.operator()?.process.pid(), Signal::SIGCONT);
+    let code = tokio::time::timeout(PATIENCE, scenario.operator()?.process.wait()).await.context("it goes on")??;
+    let log = scenario.operator()?.process.log();
+    ensure!(code == 1 && log.contains("this process is not the leader any more"), "{code}: {log}");
+    ensure!(scenario.ledger.counts().writes() == written, "who was deposed wrote: {:?}", scenario.ledger.counts());
+
+    // The other one has made one revision and one update, and nothing twice.
+    let counts = ledger.counts();
+    ensure!(counts.of("RegisterTaskDefinition") == 1 && counts.of("UpdateService") == 1 && counts.writes() == 2, "{counts:?}");
+    scenario.operator = Some(other);
+    scenario.end().await
+}
+
+pub(crate) async fn a_standby_goes_on_where_the_leader_was_killed(world: &World) -> Result<()> {
+    let (mut scenario, other, ledger) = two(world, "killed").await?;
+    let hold = scenario.ledger.hold("CreateService");
+    scenario.kubectl.apply(SAMPLES)?;
+    wait::until("the service", PATIENCE, async || {
+        ensure!(scenario.ledger.counts().of("CreateService") == 1, "{:?}", scenario.ledger.counts());
+        Ok(())
+    })
+    .await?;
+    scenario.operator()?.process.kill().await?;
+    drop(hold);
+    scenario.wait_ready(&OBJECTS)?;
+    ensure!(ledger.counts().of("CreateService") == 0, "the service is made twice: {:?}", ledger.counts());
+    ensure!(ledger.counts().of("RegisterTaskDefinition") == 0, "the revision is made twice: {:?}", ledger.counts());
+    scenario.operator = Some(other);
+    scenario.end().await
+}
+
+pub(crate) async fn who_ends_in_peace_lets_the_lease_go(world: &World) -> Result<()> {
+    let (mut scenario, other, ledger) = two(world, "peace").await?;
+    scenario.kubectl.apply(SAMPLES)?;
+    scenario.wait_ready(&OBJECTS)?;
+    let code = scenario.operator()?.process.stop().await?;
+    ensure!(code == 0, "it ends with {code}");
+    let log = scenario.operator()?.process.log();
+    ensure!(!log.contains("the Lease was not let go"), "{log}");
+    until_leader(&other).await?;
+    scenario.kubectl.apply(&SAMPLES.replace("nginx:1.29", "nginx:1.30"))?;
+    scenario.until(SERVICE, |service| service["status"]["revision"] == "web:2").await?;
+    ensure!(ledger.counts().writes() == 2, "{:?}", ledger.counts());
+    scenario.operator = Some(other);
+    scenario.end().await
+}
+
+pub(crate) async fn without_rights_on_leases_it_says_which_it_needs(world: &World) -> Result<()> {
+    let mut scenario = world.scenario_without_operator("no-lease").await?;
+    let flags = ["--leader-election", "--leader-election-namespace=does-not-exist"].map(str::to_owned);
+    scenario.options.flags.extend(flags);
+    scenario.start_operator()?;
+    wait::until("what is missing", PATIENCE, async || {
+        let report = scenario.operator.as_ref().context("it runs")?.get("/readyz").await?;
+        ensure!(report.contains("[-] leader-election: the Lease cannot be read or taken"), report);
+        ensure!(report.contains("not found"), report);
+        Ok(())
+    })
+    .await?;
+    scenario.end().await
+}
