@@ -47,6 +47,7 @@ bench: build release ## Speed, calls and memory beside our aims (BENCH="--parts=
 generate: build ## Regenerate what is generated from the code
 	$(BIN)/ecs-operator crd > charts/ecs-operator/crds/crds.yaml
 	$(BIN)/e2e reasons > docs/reasons.md
+	$(BIN)/e2e metrics > docs/metrics.md
 
 audit: ## Licences, bans and sources of the dependencies, where cargo-deny is installed
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny check licenses bans sources; else echo "cargo-deny is not installed: skipped"; fi

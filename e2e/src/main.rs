@@ -44,6 +44,8 @@ enum Command {
     },
     /// Print the page about all reasons
     Reasons,
+    /// Print the page about all metrics
+    Metrics,
     /// Run the pretend Docker engine alone: no-such-image… cannot be pulled, crash… ends with exit code 1, slow… starts late
     Engine {
         /// Port to listen on
@@ -92,6 +94,10 @@ async fn run(command: Command) -> Result<()> {
         Command::Bench { parts, sizes } => bench::run(&parts, &sizes).await,
         Command::Reasons => {
             print!("{}", ecs_operator_crds::condition::page());
+            Ok(())
+        }
+        Command::Metrics => {
+            print!("{}", ecs_operator::metrics::page());
             Ok(())
         }
         Command::Engine { port } => DockerEngine::start_at(port).await?.serve().await,

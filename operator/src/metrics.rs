@@ -1,36 +1,44 @@
-//! Prometheus metrics.
+//! Prometheus metrics. `docs/metrics.md` is made from what is registered here.
 
-use std::collections::BTreeMap;
+mod state;
+
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use ecs_operator_crds::v1beta1::shared::Status;
-use kube::runtime::reflector::Store;
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
-use prometheus_client::metrics::MetricType;
+use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Metric, Registry};
 
-use crate::k8s::conditions;
-use crate::reconcile::{Kind, Stores};
+use crate::aws::Operation;
+use state::Shared;
+pub use state::State;
 
 /// Bucket borders in seconds; a call to ECS takes some 20 ms to several seconds.
 const SECONDS: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+
+/// Bucket borders of the wait for a turn in seconds: with a thousand services it is minutes.
+const WAIT_SECONDS: [f64; 8] = [0.1, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0];
+
+/// Bucket borders of the number of objects in one read.
+const BATCH: [f64; 7] = [1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0];
 
 type Labels = Vec<(&'static str, String)>;
 
 /// All metrics of the operator.
 pub struct Metrics {
-    registry: Mutex<Registry>,
+    registry: Registry,
+    state: Arc<State>,
     reconciles: Family<Labels, Counter>,
     reconcile_seconds: Family<Labels, Histogram>,
+    faults: Family<Labels, Counter>,
+    repairs: Family<Labels, Counter>,
     aws_calls: Family<Labels, Counter>,
     aws_seconds: Family<Labels, Histogram>,
+    write_wait_seconds: Family<Labels, Histogram>,
+    read_batch: Family<Labels, Histogram>,
 }
 
 impl fmt::Debug for Metrics {
@@ -39,19 +47,55 @@ impl fmt::Debug for Metrics {
     }
 }
 
+/// A family of histograms with these bucket borders.
+fn histograms(new: fn() -> Histogram) -> Family<Labels, Histogram> {
+    Family::new_with_constructor(new)
+}
+
 impl Default for Metrics {
     fn default() -> Self {
-        let histogram: fn() -> Histogram = || Histogram::new(SECONDS);
         let mut registry = Registry::with_prefix("ecs_operator");
-        let reconciles = Family::<Labels, Counter>::default();
-        registry.register("reconciles", "Passes over an object, by kind and outcome", reconciles.clone());
-        let reconcile_seconds = Family::<Labels, Histogram>::new_with_constructor(histogram);
-        registry.register("reconcile_seconds", "Time of a pass, by kind", reconcile_seconds.clone());
-        let aws_calls = Family::<Labels, Counter>::default();
-        registry.register("aws_calls", "Calls to AWS, by operation and result", aws_calls.clone());
-        let aws_seconds = Family::<Labels, Histogram>::new_with_constructor(histogram);
-        registry.register("aws_call_seconds", "Time of a call to AWS with its retries, by operation", aws_seconds.clone());
-        Self { registry: Mutex::new(registry), reconciles, reconcile_seconds, aws_calls, aws_seconds }
+        let state = Arc::new(State::default());
+        registry.register_collector(Box::new(Shared(Arc::clone(&state))));
+        let mut add = Register(&mut registry);
+        Self {
+            reconciles: add.metric("reconciles", "Passes over an object, by kind and outcome", Family::default()),
+            reconcile_seconds: add.metric("reconcile_seconds", "Time of a pass, by kind", histograms(|| Histogram::new(SECONDS))),
+            faults: add.metric("faults", "Passes that a call to AWS ended, by kind and class of the fault", Family::default()),
+            repairs: add.metric(
+                "repairs",
+                "Writes that set back what somebody else had changed, by kind and operation",
+                Family::default(),
+            ),
+            aws_calls: add.metric("aws_calls", "Calls to AWS, by operation and result", Family::default()),
+            aws_seconds: add.metric(
+                "aws_call_seconds",
+                "Time of a call to AWS with its retries, by operation",
+                histograms(|| Histogram::new(SECONDS)),
+            ),
+            write_wait_seconds: add.metric(
+                "aws_write_wait_seconds",
+                "Time that a write waited for its turn in our share of the quota, by operation",
+                histograms(|| Histogram::new(WAIT_SECONDS)),
+            ),
+            read_batch: add.metric(
+                "aws_read_batch",
+                "Objects that were read together, by what they are",
+                histograms(|| Histogram::new(BATCH)),
+            ),
+            registry,
+            state,
+        }
+    }
+}
+
+struct Register<'a>(&'a mut Registry);
+
+impl Register<'_> {
+    /// Registers a metric and answers it.
+    fn metric<M: Metric + Clone>(&mut self, name: &str, help: &str, metric: M) -> M {
+        self.0.register(name, help, metric.clone());
+        metric
     }
 }
 
@@ -62,56 +106,77 @@ impl Metrics {
         self.reconcile_seconds.get_or_create(&vec![("kind", kind.to_owned())]).observe(took.as_secs_f64());
     }
 
-    /// Counts a call to AWS. `result` is `ok` or the class of the fault.
-    pub fn aws_call(&self, operation: &str, result: &str, took: Duration) {
-        self.aws_calls.get_or_create(&vec![("operation", operation.to_owned()), ("result", result.to_owned())]).inc();
-        self.aws_seconds.get_or_create(&vec![("operation", operation.to_owned())]).observe(took.as_secs_f64());
+    /// Counts a pass that a fault of this class ended.
+    pub fn failed(&self, kind: &str, class: &str) {
+        self.faults.get_or_create(&vec![("kind", kind.to_owned()), ("class", class.to_owned())]).inc();
     }
 
-    /// Has the objects in `stores` counted whenever metrics are asked for.
-    pub fn count_objects(&self, stores: Stores) {
-        let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
-        registry.register_collector(Box::new(Objects(stores)));
+    /// Counts a write that set something back.
+    pub fn repaired(&self, kind: &str, operation: Operation) {
+        self.repairs.get_or_create(&vec![("kind", kind.to_owned()), ("operation", operation.to_string())]).inc();
+    }
+
+    /// Counts a call to AWS. `result` is `ok` or the class of the fault.
+    pub fn aws_call(&self, operation: Operation, result: &str, took: Duration) {
+        self.aws_calls.get_or_create(&vec![("operation", operation.to_string()), ("result", result.to_owned())]).inc();
+        self.aws_seconds.get_or_create(&vec![("operation", operation.to_string())]).observe(took.as_secs_f64());
+    }
+
+    /// Notes how long a write waited for its turn.
+    pub fn write_waited(&self, operation: Operation, waited: Duration) {
+        self.write_wait_seconds.get_or_create(&vec![("operation", operation.to_string())]).observe(waited.as_secs_f64());
+    }
+
+    /// Notes how many objects were read together.
+    pub fn read_together(&self, what: &str, count: usize) {
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        self.read_batch.get_or_create(&vec![("what", what.to_owned())]).observe(count.into());
+    }
+
+    /// Each metric counted once: those that were never counted are not encoded.
+    fn each_once() -> Self {
+        let (metrics, operation, time) = (Self::default(), Operation::CreateService, Duration::ZERO);
+        metrics.reconciled("", "", time);
+        metrics.failed("", "");
+        metrics.repaired("", operation);
+        metrics.aws_call(operation, "", time);
+        metrics.write_waited(operation, time);
+        metrics.read_together("", 1);
+        metrics
+    }
+
+    /// What is looked at whenever metrics are asked for.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        &self.state
     }
 
     /// All metrics in the OpenMetrics text format.
     #[must_use]
     pub fn encode(&self) -> String {
         let mut out = String::new();
-        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         // Writing to a string cannot fail.
-        let _ = text::encode(&mut out, &registry);
+        let _ = text::encode(&mut out, &self.registry);
         out
     }
 }
 
-/// Counts objects by kind and by what their Ready condition says.
-#[derive(Debug)]
-struct Objects(Stores);
-
-impl Collector for Objects {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let Stores { clusters, task_definitions, services } = &self.0;
-        let mut counts = BTreeMap::new();
-        count(clusters, &mut counts);
-        count(task_definitions, &mut counts);
-        count(services, &mut counts);
-        let help = "Custom resources, by kind and by status and reason of their Ready condition";
-        let mut family = encoder.encode_descriptor("objects", help, None, MetricType::Gauge)?;
-        for ((kind, ready, reason), objects) in counts {
-            let labels: Labels = vec![("kind", kind), ("ready", ready), ("reason", reason)];
-            ConstGauge::new(objects).encode(family.encode_family(&labels)?)?;
-        }
-        Ok(())
+/// The page `docs/metrics.md`: every metric that is registered.
+#[must_use]
+pub fn page() -> String {
+    let mut page = String::from(
+        "# Metrics\n\nServed as OpenMetrics at `/metrics` on `--http-address`. Counters end in `_total`; histograms have `_bucket`, `_sum` \
+         and `_count`. Made by `make generate` from `operator/src/metrics.rs`.\n\n| metric | type | meaning |\n|---|---|---|\n",
+    );
+    let text = Metrics::each_once().encode();
+    for line in text.lines() {
+        let Some((name, help)) = line.strip_prefix("# HELP ").and_then(|line| line.trim_end_matches('.').split_once(' ')) else {
+            continue;
+        };
+        let type_ = text.lines().find_map(|line| line.strip_prefix(&format!("# TYPE {name} "))).unwrap_or_default();
+        page.extend(["| `", name, "` | ", type_, " | ", help, " |\n"]);
     }
-}
-
-fn count<K: Kind>(store: &Store<K>, counts: &mut BTreeMap<(String, String, String), i64>) {
-    for object in store.state() {
-        let ready = object.status().and_then(|status| conditions::ready(status.conditions()));
-        let (status, reason) = ready.map_or(("Unknown", ""), |ready| (ready.status.as_str(), ready.reason.as_str()));
-        *counts.entry((K::kind(&()).into_owned(), status.to_owned(), reason.to_owned())).or_default() += 1;
-    }
+    page
 }
 
 #[cfg(test)]
@@ -121,14 +186,16 @@ mod tests {
     #[test]
     fn calls_and_passes_are_counted_by_label() {
         let metrics = Metrics::default();
-        metrics.aws_call("CreateService", "ok", Duration::from_millis(20));
-        metrics.aws_call("CreateService", "throttle", Duration::from_millis(20));
+        metrics.aws_call(Operation::CreateService, "ok", Duration::from_millis(20));
+        metrics.aws_call(Operation::CreateService, "throttle", Duration::from_millis(20));
         metrics.reconciled("EcsService", "in_sync", Duration::from_millis(1));
+        metrics.read_together("services", 7);
         let text = metrics.encode();
         for line in [
             "ecs_operator_aws_calls_total{operation=\"CreateService\",result=\"throttle\"} 1",
             "ecs_operator_aws_call_seconds_count{operation=\"CreateService\"} 2",
             "ecs_operator_reconciles_total{kind=\"EcsService\",outcome=\"in_sync\"} 1",
+            "ecs_operator_aws_read_batch_bucket{le=\"10.0\",what=\"services\"} 1",
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }

@@ -120,7 +120,8 @@ async fn work(
     let (task_definitions, task_definition_writer) = reflector::store();
     let (services, service_writer) = reflector::store();
     let stores = Stores { clusters, task_definitions, services };
-    metrics.count_objects(stores.clone());
+    let _ = metrics.state().stores.set(stores.clone());
+    let _ = metrics.state().leadership.set(leadership.clone());
 
     let (cluster_wake, cluster_wakes) = unbounded();
     let (task_definition_wake, task_definition_wakes) = unbounded();
@@ -131,8 +132,9 @@ async fn work(
     let aws = Aws {
         scope: Scope { account: "default".into(), region: region.into() },
         observer: Observer::start(&calls, settings.sweep, wakes.clone()),
-        writer: Writer::new(calls, settings.quota_share),
+        writer: Writer::new(calls, settings.quota_share, Arc::clone(&metrics)),
     };
+    let _ = metrics.state().ages.set(aws.observer.ages());
     tracing::info!(aws = %aws.scope, cluster_id, "ready to look");
     let context = Arc::new(Context {
         client: kube.clone(),

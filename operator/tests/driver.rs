@@ -88,7 +88,7 @@ async fn the_last_write_of_a_deletion_takes_the_finalizer_off() {
 #[tokio::test]
 async fn faults_are_told_once_in_the_words_of_their_class() {
     let html = || (500, "<html>oops</html>".to_owned());
-    let rows: [(&str, Reply, [&str; 2], &str); 6] = [
+    let rows: [(&str, Reply, [&str; 2], &str); 5] = [
         (
             "CreateCluster",
             refusal("AccessDeniedException", "User: u is not authorized to perform: ecs:CreateCluster"),
@@ -106,12 +106,6 @@ async fn faults_are_told_once_in_the_words_of_their_class() {
             refusal("LimitExceededException", "too many clusters"),
             ["Ready False QuotaExceeded", "Stalled True QuotaExceeded"],
             "too many clusters",
-        ),
-        (
-            "DescribeClusters",
-            refusal("ThrottlingException", "Rate exceeded"),
-            ["Ready False Throttled", "Reconciling True Throttled"],
-            "Rate exceeded",
         ),
         (
             "DescribeClusters",
@@ -138,6 +132,22 @@ async fn faults_are_told_once_in_the_words_of_their_class() {
         world.pass::<EcsCluster>().await;
         assert_eq!(world.new_writes(), [""; 0], "not tried again before its time, and not told again");
     }
+}
+
+#[tokio::test]
+async fn throttling_is_told_when_it_lasts() {
+    let ecs = |_: &str, _: &Value| refusal("ThrottlingException", "Rate exceeded");
+    let world = World::new(cluster(&json!({})), ecs).await;
+    for _ in 0..4 {
+        world.pass::<EcsCluster>().await;
+        assert_eq!(world.conditions().0, [""; 0], "it passes by itself");
+    }
+    world.pass::<EcsCluster>().await;
+    let (shapes, message) = world.conditions();
+    assert_eq!(shapes, ["Ready False Throttled", "Reconciling True Throttled"]);
+    assert!(message.contains("Rate exceeded"), "{message}");
+    let told = world.new_writes().iter().filter(|write| write.starts_with("event")).count();
+    assert_eq!(told, 1);
 }
 
 #[tokio::test]
@@ -240,8 +250,8 @@ async fn many_writes_of_a_kind_are_sent_as_the_budget_allows() {
             "finalizers": ["ecs-operator.dev/finalizer"], "deletionTimestamp": "2026-01-01T00:00:00Z"},
         "spec": {"containerDefinitions": [{"name": "web", "image": "web:1"}]},
     });
-    // A burst of two, and then one each ten seconds: less than the plan needs.
-    let (world, _) = World::limited(object, ecs, Duration::from_secs(86400), Some(0.1)).await;
+    // A burst of two, and then one each seven seconds: less than the plan needs.
+    let (world, _) = World::limited(object, ecs, Duration::from_secs(86400), Some(0.15)).await;
     world.pass::<EcsTaskDefinition>().await;
     let sent = |writes: Vec<String>| writes.into_iter().filter(|write| write == "DeregisterTaskDefinition").count();
     assert_eq!(sent(world.new_writes()), 2, "what the budget allows, and not nothing");

@@ -6,9 +6,11 @@ use std::path::Path;
 #[test]
 fn what_is_committed_is_what_the_code_makes() {
     let crds = ecs_operator::crd::yaml().expect("the definitions can be printed");
-    for (path, current) in
-        [("charts/ecs-operator/crds/crds.yaml", crds), ("docs/reasons.md", ecs_operator_crds::condition::page())]
-    {
+    for (path, current) in [
+        ("charts/ecs-operator/crds/crds.yaml", crds),
+        ("docs/reasons.md", ecs_operator_crds::condition::page()),
+        ("docs/metrics.md", ecs_operator::metrics::page()),
+    ] {
         let committed = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)).expect("it is committed");
         assert!(committed == current, "{path} is stale: run `make generate`");
     }

@@ -35,7 +35,7 @@ pub struct Calls {
     writes: Client,
     /// Asked before every write.
     leadership: Leadership,
-    metrics: Arc<Metrics>,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl Calls {
@@ -60,7 +60,7 @@ impl Calls {
         let started = Instant::now();
         let result = dispatch(client, operation, request).await;
         let label = result.as_ref().map_or_else(|fault| fault.class.as_str(), |_| "ok");
-        self.metrics.aws_call(operation.name(), label, started.elapsed());
+        self.metrics.aws_call(operation, label, started.elapsed());
         if let Err(fault) = &result {
             tracing::debug!(operation = operation.name(), code = fault.code, message = fault.message, "AWS call failed");
         }

@@ -178,6 +178,12 @@ impl Observer {
         &self.stopped_tasks
     }
 
+    /// How old the answers are that are kept fresh.
+    #[must_use]
+    pub fn ages(&self) -> Ages {
+        Ages(vec![self.clusters.age(), self.services.age(), self.service_deployments.age(), self.task_definitions.age()])
+    }
+
     /// Which services of the account and Region use which revisions, of others too; at most `age` old, and read once for all
     /// who ask together.
     ///
@@ -209,11 +215,34 @@ pub trait Key: Clone + fmt::Debug + fmt::Display + Eq + std::hash::Hash + Ord + 
     /// Most keys that one call can read.
     const BATCH: usize;
 
+    /// What it is a key of, in the plural, for metrics.
+    const WHAT: &'static str;
+
     /// Keys can share a call when this is equal.
     fn group(&self) -> &str;
 
     /// Reads `keys`, which are of one group and at most [`BATCH`](Self::BATCH). One answer per key, in the same order.
     fn read(calls: &Calls, keys: &[Self]) -> impl Future<Output = Vec<Result<Answer, Fault>>> + Send;
+}
+
+/// Tells how old the answers are that are kept fresh.
+pub struct Ages(Vec<AgeOf>);
+
+/// What answers are about, and the age of the oldest one.
+type AgeOf = (&'static str, Box<dyn Fn() -> Option<Duration> + Send + Sync>);
+
+impl Ages {
+    /// The age of the oldest answer, by what it is about.
+    #[must_use]
+    pub fn oldest(&self) -> Vec<(&'static str, Duration)> {
+        self.0.iter().filter_map(|(what, oldest)| Some((*what, oldest()?))).collect()
+    }
+}
+
+impl fmt::Debug for Ages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.oldest()).finish()
+    }
 }
 
 /// Names the custom resource that is woken when an answer changes.

@@ -17,7 +17,8 @@ use super::plan::{Obstacle, Outcome, Plan, Write};
 use super::{Context, Kind, ignore, requested};
 use crate::aws::observer::Pace;
 use crate::aws::tags::Owner;
-use crate::aws::{Fault, FaultClass, Freshness, Permit};
+use crate::aws::writer::{Asker, Permit, Urgency};
+use crate::aws::{Fault, FaultClass, Freshness};
 use crate::k8s::events::{self, Notice};
 use crate::k8s::{RequestError, conditions, finalizer, status};
 
@@ -39,6 +40,9 @@ const CATCH_UP: Duration = Duration::from_millis(50);
 /// Objects that are applied together need each other for a moment. A new one that waits for another tells of it only when it waits
 /// for longer than this.
 const ARRIVAL: Duration = Duration::from_secs(2);
+
+/// How often in a row AWS may throttle an object before that is worth telling: the last wait is a quarter of a minute.
+const THROTTLES: u32 = 4;
 
 /// First and longest wait after a write that AWS did not heed, or after a fault of our own.
 const UNHEEDED: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(900));
@@ -138,7 +142,17 @@ async fn act<K: Kind>(object: &K, context: &Context) -> Acted<K::Observed> {
         Err(fault) => return Acted::new(None, Outcome::Failed(with_way_out(object, fault))),
     };
     let mut plan = object.plan(&observed, &owner);
-    if matches!(plan, Plan::Write(_)) && K::observed_at(&observed).is_none_or(|at| at < began) {
+    let mut permits = Vec::new();
+    if let Plan::Write(writes) = &plan
+        && K::observed_at(&observed).is_none_or(|at| at < began)
+    {
+        // Who has to wait for a turn need not look before.
+        if !is_withheld(object) {
+            permits = match obtain(object, context, &owner, writes) {
+                Ok(permits) => permits,
+                Err(turn) => return Acted::new(Some(observed), Outcome::Queued(turn)),
+            };
+        }
         // The cache is good enough to do nothing, not to change something.
         observed = match object.observe(context, Freshness::Since(began)).await {
             Ok(observed) => observed,
@@ -147,9 +161,7 @@ async fn act<K: Kind>(object: &K, context: &Context) -> Acted<K::Observed> {
         plan = object.plan(&observed, &owner);
     }
     let writes = match plan {
-        Plan::Write(writes) if !object.is_deleting() && (object.policies().observes() || object.policies().suspends()) => {
-            return Acted::new(Some(observed), Outcome::Withheld(writes));
-        }
+        Plan::Write(writes) if is_withheld(object) => return Acted::new(Some(observed), Outcome::Withheld(writes)),
         Plan::Write(writes) => writes,
         decided => return Acted::new(Some(observed), decided.into()),
     };
@@ -157,8 +169,13 @@ async fn act<K: Kind>(object: &K, context: &Context) -> Acted<K::Observed> {
         return Acted { held_until: Some(refusal.until), ..Acted::new(Some(observed), refusal.outcome) };
     }
     let mut acted = Acted { planned: writes, ..Acted::new(Some(observed), Outcome::Unfinished) };
-    send(object, context, &owner, &mut acted).await;
+    send(object, context, &owner, &mut acted, permits).await;
     acted
+}
+
+/// Whether nothing may be written now.
+fn is_withheld<K: Kind>(object: &K) -> bool {
+    !object.is_deleting() && (object.policies().observes() || object.policies().suspends())
 }
 
 /// What the spec forbids before anybody looks at AWS.
@@ -187,10 +204,11 @@ fn is_asked<K: Kind>(object: &K) -> bool {
     requested(object).is_some_and(|request| status.last_handled_reconcile_at().as_ref() != Some(&request))
 }
 
-/// Sends the planned writes, one after the other, and looks whether that was enough.
-async fn send<K: Kind>(object: &K, context: &Context, owner: &Owner, acted: &mut Acted<K::Observed>) {
+/// Sends the planned writes, one after the other, and looks whether that was enough. `permits` are those at hand.
+async fn send<K: Kind>(object: &K, context: &Context, owner: &Owner, acted: &mut Acted<K::Observed>, permits: Vec<Permit>) {
     let Some(mut observed) = acted.observed.take() else { return };
-    let permits = match permits(context, owner, &acted.planned) {
+    let permits = if fit(&permits, &acted.planned) { Ok(permits) } else { obtain(object, context, owner, &acted.planned) };
+    let permits = match permits {
         Ok(permits) => permits,
         Err(turn) => {
             acted.outcome = Outcome::Queued(turn);
@@ -236,25 +254,40 @@ async fn send<K: Kind>(object: &K, context: &Context, owner: &Owner, acted: &mut
 }
 
 /// The permits for as many of the writes as may be sent now, at least one. All come before the first write: half of a plan must
-/// not wait for the other half, unless the writes are all of a kind or only let things go, and can be carried out one by one.
-fn permits(context: &Context, owner: &Owner, writes: &[Write]) -> Result<Vec<Permit>, Instant> {
+/// not wait for the other half, unless it may be parted.
+fn obtain<K: Kind>(object: &K, context: &Context, owner: &Owner, writes: &[Write]) -> Result<Vec<Permit>, Instant> {
+    let asker = Asker { namespace: &owner.namespace, uid: &owner.uid, urgency: urgency(object, writes) };
     let mut permits = Vec::new();
     for write in writes {
-        match context.aws.writer.permit(write.operation, &owner.uid) {
+        match context.aws.writer.permit(write.operation, asker) {
             Ok(permit) => permits.push(permit),
-            Err(turn) => {
-                let alike = writes.iter().all(|other| other.operation.family() == write.operation.family());
-                if (alike || writes.iter().all(|write| write.operation.lets_go())) && !permits.is_empty() {
-                    return Ok(permits);
-                }
-                for permit in permits {
-                    context.aws.writer.give_back(permit);
-                }
-                return Err(turn);
-            }
+            Err(_) if may_be_parted(writes) && !permits.is_empty() => break,
+            Err(turn) => return Err(turn),
         }
     }
     Ok(permits)
+}
+
+/// Whether writes are all of a kind, or only let things go, and can be carried out one by one.
+fn may_be_parted(writes: &[Write]) -> bool {
+    let family = |write: &Write| write.operation.family();
+    writes.iter().all(|write| Some(family(write)) == writes.first().map(family))
+        || writes.iter().all(|write| write.operation.lets_go())
+}
+
+/// Whether these permits are for the writes, or for the first of them where they may be parted.
+fn fit(permits: &[Permit], writes: &[Write]) -> bool {
+    let are_for = permits.iter().map(Permit::operation).eq(writes.iter().take(permits.len()).map(|write| write.operation));
+    are_for && !permits.is_empty() && (permits.len() == writes.len() || may_be_parted(writes))
+}
+
+/// Whether somebody waits for the writes: not where the spec was carried out before, and somebody else undid it.
+fn urgency<K: Kind>(object: &K, writes: &[Write]) -> Urgency {
+    let is_carried_out = object.status().is_some_and(|status| {
+        status.observed_generation() == object.meta().generation && conditions::is_ready(status.conditions())
+    });
+    let repairs = is_carried_out && !object.is_deleting() && !object.is_commanded();
+    if repairs || writes.iter().all(|write| write.operation.lets_go()) { Urgency::Repair } else { Urgency::Asked }
 }
 
 /// Tells what came of a pass, in events and in the status, and says when the next one comes.
@@ -262,7 +295,14 @@ async fn conclude<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Obser
     let Acted { observed, outcome, planned, sent, .. } = acted;
     let (observed, sent) = (observed.as_ref(), &planned[..*sent]);
     let about = object.object_ref(&());
+    let kind = K::kind(&());
+    if let Outcome::Failed(fault) = outcome {
+        context.metrics.failed(&kind, fault.class.as_str());
+    }
     for write in sent {
+        if !write.operation.lets_go() && urgency(object, std::slice::from_ref(write)) == Urgency::Repair {
+            context.metrics.repaired(&kind, write.operation);
+        }
         tracing::info!(kind = %K::kind(&()), namespace = about.namespace, name = about.name, operation = %write.operation, "{}", write.note);
         events::publish(&context.client, &about, written(write)).await;
     }
@@ -270,11 +310,10 @@ async fn conclude<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Obser
         return release(object, context).await;
     }
     let before = object.status().cloned().unwrap_or_default();
-    let after = match outcome {
-        // Waiting for one's turn is no news.
-        Outcome::Queued(_) if sent.is_empty() => before.clone(),
-        outcome if arrives(object, context, outcome).is_some() => before.clone(),
-        _ => settled(object, observed, outcome, &before),
+    let after = if sent.is_empty() && is_no_news(object, context, outcome) {
+        before.clone()
+    } else {
+        settled(object, observed, outcome, &before)
     };
     let ready = conditions::is_ready(after.conditions());
     let stalled = outcome.verdict().is_some_and(|verdict| verdict.state == conditions::State::Stalled);
@@ -293,6 +332,16 @@ async fn conclude<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Obser
         }
     }
     next(object, context, acted, &after)
+}
+
+/// Whether an outcome is not worth telling: waiting for one's turn, or for what is being applied, or that AWS throttles for a moment.
+fn is_no_news<K: Kind>(object: &K, context: &Context, outcome: &Outcome) -> bool {
+    let failures = |uid: &str| context.memories.with(uid, |memory| memory.failures());
+    match outcome {
+        Outcome::Queued(_) => true,
+        Outcome::Failed(fault) if fault.class == FaultClass::Throttle => failures(&object.uid().unwrap_or_default()) < THROTTLES,
+        outcome => arrives(object, context, outcome).is_some(),
+    }
 }
 
 /// How much longer a new object may wait for another one before that is worth telling.

@@ -46,6 +46,11 @@ impl Memory {
         self.since.elapsed()
     }
 
+    /// Passes in a row that ended in trouble.
+    pub(super) fn failures(&self) -> u32 {
+        self.failures
+    }
+
     /// The wait before the next try: twice as long each time, between `first` and `longest`, and random by a quarter so
     /// that objects that failed together do not all come back together.
     pub(super) fn backoff(&mut self, (first, longest): (Duration, Duration)) -> Duration {

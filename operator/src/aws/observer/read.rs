@@ -60,6 +60,7 @@ impl fmt::Display for TaskDefinitionKey {
 
 impl Key for ClusterKey {
     type Object = EcsCluster;
+    const WHAT: &'static str = "clusters";
     const BATCH: usize = 100;
 
     fn group(&self) -> &'static str {
@@ -76,6 +77,7 @@ impl Key for ClusterKey {
 
 impl Key for ServiceKey {
     type Object = EcsService;
+    const WHAT: &'static str = "services";
     const BATCH: usize = 10;
 
     fn group(&self) -> &str {
@@ -97,6 +99,7 @@ impl Key for ServiceKey {
 
 impl Key for TaskDefinitionKey {
     type Object = EcsTaskDefinition;
+    const WHAT: &'static str = "task_definitions";
     const BATCH: usize = 1;
 
     fn group(&self) -> &str {
@@ -122,6 +125,7 @@ const NEWEST: usize = 10;
 /// tells which need no look of their own.
 impl Key for FamilyKey {
     type Object = EcsTaskDefinition;
+    const WHAT: &'static str = "families";
     const BATCH: usize = 100;
 
     fn group(&self) -> &'static str {

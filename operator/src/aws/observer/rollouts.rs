@@ -42,6 +42,7 @@ impl fmt::Display for StoppedTasksKey {
 
 impl Key for ServiceDeploymentKey {
     type Object = EcsService;
+    const WHAT: &'static str = "service_deployments";
     const BATCH: usize = 20;
 
     fn group(&self) -> &'static str {
@@ -58,6 +59,7 @@ impl Key for ServiceDeploymentKey {
 
 impl Key for ServiceRevisionKey {
     type Object = EcsService;
+    const WHAT: &'static str = "service_revisions";
     const BATCH: usize = 20;
 
     fn group(&self) -> &'static str {
@@ -77,6 +79,7 @@ const STOPPED: usize = 100;
 /// Found is the list of tasks as DescribeTasks shows them; ECS forgets them after about an hour.
 impl Key for StoppedTasksKey {
     type Object = EcsService;
+    const WHAT: &'static str = "stopped_tasks";
     const BATCH: usize = 1;
 
     fn group(&self) -> &str {

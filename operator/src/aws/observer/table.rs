@@ -11,7 +11,7 @@ use kube::runtime::reflector::ObjectRef;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep_until, timeout_at};
 
-use super::{Answer, Freshness, Key, Pace, Seen, Sweep, Watcher};
+use super::{AgeOf, Answer, Freshness, Key, Pace, Seen, Sweep, Watcher};
 use crate::aws::{Calls, Fault, FaultClass, Operation};
 
 /// Where a table sends the custom resources whose answer changed.
@@ -182,6 +182,16 @@ impl<K: Key> Table<K> {
         }
     }
 
+    /// How old the oldest answer is that is kept fresh.
+    pub(super) fn age(&self) -> AgeOf {
+        let shared = Arc::clone(&self.shared);
+        let oldest = move || {
+            let state = shared.state();
+            state.watched.keys().filter_map(|key| state.cache.get(key)).map(|kept| kept.at.elapsed()).max()
+        };
+        (K::WHAT, Box::new(oldest))
+    }
+
     /// Ends the watch of `watcher`, and forgets what nobody watches.
     pub fn unwatch(&self, watcher: &Watcher<K>) {
         self.shared.state().unwatch(watcher);
@@ -296,6 +306,7 @@ impl<K: Key> Shared<K> {
         let groups = keys.chunk_by(|a, b| a.group() == b.group());
         let batches = groups.flat_map(|group| group.chunks(K::BATCH)).map(|batch| async move {
             let at = Instant::now();
+            self.calls.metrics.read_together(K::WHAT, batch.len());
             (at, batch, read_each(&self.calls, batch).await)
         });
         for (at, batch, answers) in join_all(batches).await {

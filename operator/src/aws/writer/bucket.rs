@@ -1,0 +1,285 @@
+//! A token bucket with a queue: who finds it empty is told when the turn comes.
+//!
+//! Turns go around the namespaces, so that one that wants a thousand things holds up nobody else by more than one, and what somebody
+//! asked for goes before repairs. Nobody waits in here: who was told a time comes back then, and is told a later one if others came in
+//! between.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::{Asker, Urgency};
+
+/// How long a place in the queue is kept for one that does not come back, because its object is gone or needs no write any more.
+const KEPT: Duration = Duration::from_secs(30);
+
+/// After waiting this long a repair is as urgent as anything else.
+const AGED: Duration = Duration::from_secs(120);
+
+/// Of what AWS grants, this part is the least that is used after AWS has throttled again and again.
+const SLOWEST: f64 = 1.0 / 16.0;
+
+/// How fast the pace comes back after AWS has throttled: from nothing to all of it in twenty seconds.
+const RECOVERY: f64 = 1.0 / 20.0;
+
+/// How long AWS's refusals count as one: those of calls that were under way together.
+const ONE_THROTTLE: Duration = Duration::from_secs(1);
+
+/// A token bucket with a queue.
+#[derive(Debug)]
+pub(super) struct Bucket {
+    burst: f64,
+    per_second: f64,
+    tokens: f64,
+    at: Instant,
+    /// The part of the rate that AWS lets us have at present, above 0 and at most 1.
+    pace: f64,
+    slowed: Option<Instant>,
+    /// What somebody asked for, and repairs.
+    queues: [Queue; 2],
+}
+
+impl Bucket {
+    /// A full bucket.
+    pub(super) fn new(burst: f64, per_second: f64, now: Instant) -> Self {
+        let burst = burst.max(1.0);
+        Self { burst, per_second, tokens: burst, at: now, pace: 1.0, slowed: None, queues: Default::default() }
+    }
+
+    /// A token for `asker`, and how long it has waited for it.
+    ///
+    /// # Errors
+    /// The time at which it may come back.
+    pub(super) fn take(&mut self, asker: Asker<'_>, now: Instant) -> Result<Duration, Instant> {
+        self.refill(now);
+        let position = self.position(asker, now);
+        #[allow(clippy::cast_precision_loss, reason = "a queue is shorter than that")]
+        let needed = position as f64 + 1.0;
+        if self.tokens >= needed {
+            self.tokens -= 1.0;
+            let waited = self.queues.iter_mut().find_map(|queue| queue.leave(asker));
+            return Ok(waited.map_or(Duration::ZERO, |since| now.duration_since(since)));
+        }
+        let turn = now + Duration::from_secs_f64((needed - self.tokens) / (self.per_second * self.pace));
+        if let Some(waiting) = self.queues.iter_mut().find_map(|queue| queue.find(asker)) {
+            waiting.turn = turn;
+        }
+        Err(turn)
+    }
+
+    /// Takes a token back that was not used.
+    pub(super) fn give_back(&mut self) {
+        self.tokens = (self.tokens + 1.0).min(self.burst);
+    }
+
+    /// AWS has throttled: half as fast from now on, and then faster again bit by bit.
+    pub(super) fn slow_down(&mut self, now: Instant) {
+        self.refill(now);
+        if self.slowed.is_none_or(|slowed| now.duration_since(slowed) >= ONE_THROTTLE) {
+            self.pace = (self.pace / 2.0).max(SLOWEST);
+            self.tokens = self.tokens.min(0.0);
+            self.slowed = Some(now);
+        }
+    }
+
+    /// How many wait, by urgency.
+    pub(super) fn waiting(&self) -> [usize; 2] {
+        [self.queues[0].len(), self.queues[1].len()]
+    }
+
+    /// Calls per second that are allowed at present.
+    pub(super) fn rate(&self) -> f64 {
+        self.per_second * self.pace
+    }
+
+    fn refill(&mut self, now: Instant) {
+        let seconds = now.saturating_duration_since(self.at).as_secs_f64();
+        self.pace = (self.pace + seconds * RECOVERY).min(1.0);
+        self.tokens = (self.tokens + seconds * self.rate()).min(self.burst);
+        self.at = now;
+        for queue in &mut self.queues {
+            queue.forget(now);
+        }
+    }
+
+    /// How many go before `asker`, who has a place in the queue after this.
+    fn position(&mut self, asker: Asker<'_>, now: Instant) -> usize {
+        let [urgent, repairs] = &mut self.queues;
+        if let Some(position) = urgent.position(asker) {
+            return position;
+        }
+        match repairs.find(asker).map(|waiting| waiting.since) {
+            // It has become urgent.
+            Some(since) if asker.urgency == Urgency::Asked || now.duration_since(since) >= AGED => {
+                repairs.leave(asker);
+                urgent.enter(asker, since, now);
+                urgent.position(asker).unwrap_or_default()
+            }
+            Some(_) => urgent.len() + repairs.position(asker).unwrap_or_default(),
+            None if asker.urgency == Urgency::Asked => {
+                urgent.enter(asker, now, now);
+                urgent.position(asker).unwrap_or_default()
+            }
+            None => {
+                repairs.enter(asker, now, now);
+                urgent.len() + repairs.position(asker).unwrap_or_default()
+            }
+        }
+    }
+}
+
+/// Objects that wait, in turn by namespace.
+#[derive(Debug, Default)]
+struct Queue(VecDeque<(String, VecDeque<Waiting>)>);
+
+#[derive(Debug)]
+struct Waiting {
+    uid: String,
+    since: Instant,
+    turn: Instant,
+}
+
+impl Queue {
+    fn len(&self) -> usize {
+        self.0.iter().map(|(_, waiting)| waiting.len()).sum()
+    }
+
+    fn find(&mut self, asker: Asker<'_>) -> Option<&mut Waiting> {
+        let (_, waiting) = self.0.iter_mut().find(|(namespace, _)| namespace == asker.namespace)?;
+        waiting.iter_mut().find(|waiting| waiting.uid == asker.uid)
+    }
+
+    /// How many go before it, if it waits: of each namespace as many as of its own, and one more of those whose turn is before.
+    fn position(&self, asker: Asker<'_>) -> Option<usize> {
+        let own = self.0.iter().position(|(namespace, _)| namespace == asker.namespace)?;
+        let place = self.0[own].1.iter().position(|waiting| waiting.uid == asker.uid)?;
+        let before =
+            |(index, (_, waiting)): (usize, &(String, VecDeque<Waiting>))| waiting.len().min(place + usize::from(index < own));
+        Some(place + self.0.iter().enumerate().filter(|(index, _)| *index != own).map(before).sum::<usize>())
+    }
+
+    fn enter(&mut self, asker: Asker<'_>, since: Instant, turn: Instant) {
+        let waiting = Waiting { uid: asker.uid.to_owned(), since, turn };
+        match self.0.iter_mut().find(|(namespace, _)| namespace == asker.namespace) {
+            Some((_, queue)) => queue.push_back(waiting),
+            None => self.0.push_back((asker.namespace.to_owned(), VecDeque::from([waiting]))),
+        }
+    }
+
+    /// Takes it out, since when it waited; its namespace has had its turn.
+    fn leave(&mut self, asker: Asker<'_>) -> Option<Instant> {
+        let own = self.0.iter().position(|(namespace, _)| namespace == asker.namespace)?;
+        let place = self.0[own].1.iter().position(|waiting| waiting.uid == asker.uid)?;
+        let (namespace, mut waiting) = self.0.remove(own)?;
+        let left = waiting.remove(place)?;
+        if !waiting.is_empty() {
+            self.0.push_back((namespace, waiting));
+        }
+        Some(left.since)
+    }
+
+    fn forget(&mut self, now: Instant) {
+        for (_, waiting) in &mut self.0 {
+            waiting.retain(|waiting| waiting.turn + KEPT > now);
+        }
+        self.0.retain(|(_, waiting)| !waiting.is_empty());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn asker<'a>(namespace: &'a str, uid: &'a str) -> Asker<'a> {
+        Asker { namespace, uid, urgency: Urgency::Asked }
+    }
+
+    /// An empty bucket that gives one token a second.
+    fn empty(start: Instant) -> Bucket {
+        let mut bucket = Bucket::new(1.0, 1.0, start);
+        assert_eq!(bucket.take(asker("first", "first"), start), Ok(Duration::ZERO));
+        bucket
+    }
+
+    #[test]
+    fn a_bucket_gives_its_burst_and_then_one_turn_after_the_other() {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(25.0, 2.5, start);
+        let burst = (0..100).map(|n| bucket.take(asker("shop", &format!("b{n}")), start)).take_while(Result::is_ok).count();
+        assert_eq!(burst, 25);
+        // The one that ended the burst has the first turn.
+        let second = start + Duration::from_millis(800);
+        assert_eq!(bucket.take(asker("shop", "second"), start), Err(second));
+        assert_eq!(bucket.take(asker("shop", "second"), start), Err(second), "asking again costs no second turn");
+        assert_eq!(bucket.take(asker("shop", "third"), start), Err(start + Duration::from_millis(1200)));
+        let first = bucket.take(asker("shop", "b25"), second);
+        assert_eq!(first, Ok(Duration::from_millis(800)));
+        assert_eq!(bucket.take(asker("shop", "second"), second), Ok(Duration::from_millis(800)));
+    }
+
+    #[test]
+    fn a_namespace_that_wants_much_holds_up_no_other() {
+        let start = Instant::now();
+        let mut bucket = empty(start);
+        for n in 0..1000 {
+            bucket.take(asker("crowd", &format!("c{n}")), start).expect_err("the bucket is empty");
+        }
+        assert_eq!(bucket.take(asker("alone", "one"), start), Err(start + 2 * SECOND));
+        assert_eq!(bucket.take(asker("crowd", "c0"), start + SECOND), Ok(SECOND));
+        assert_eq!(bucket.take(asker("crowd", "c1"), start + 2 * SECOND), Err(start + 3 * SECOND), "it is the other's turn");
+        assert_eq!(bucket.take(asker("alone", "one"), start + 2 * SECOND), Ok(2 * SECOND));
+    }
+
+    #[test]
+    fn a_repair_waits_for_what_was_asked_for_but_not_for_ever() {
+        let start = Instant::now();
+        let mut bucket = empty(start);
+        let repair = Asker { urgency: Urgency::Repair, ..asker("shop", "repair") };
+        assert_eq!(bucket.take(repair, start), Err(start + SECOND));
+        assert_eq!(bucket.take(asker("shop", "new"), start), Err(start + SECOND));
+        assert_eq!(bucket.take(repair, start), Err(start + 2 * SECOND));
+        let mut bucket = Bucket::new(1.0, 0.001, start);
+        assert_eq!(bucket.take(asker("shop", "first"), start), Ok(Duration::ZERO));
+        bucket.take(repair, start).expect_err("the bucket is empty");
+        bucket.take(asker("shop", "new"), start).expect_err("the bucket is empty");
+        let later = start + AGED;
+        bucket.take(repair, later).expect_err("there is no token yet");
+        assert_eq!(bucket.waiting(), [2, 0]);
+    }
+
+    #[test]
+    fn what_is_given_back_is_there_again() {
+        let start = Instant::now();
+        let mut bucket = empty(start);
+        bucket.give_back();
+        assert_eq!(bucket.take(asker("shop", "b"), start), Ok(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_place_is_not_kept_for_ever() {
+        let start = Instant::now();
+        let mut bucket = empty(start);
+        bucket.take(asker("shop", "gone"), start).expect_err("the bucket is empty");
+        assert_eq!(bucket.waiting(), [1, 0]);
+        let later = start + SECOND + KEPT;
+        assert_eq!(bucket.take(asker("shop", "other"), later), Ok(Duration::ZERO));
+        assert_eq!(bucket.waiting(), [0, 0]);
+    }
+
+    #[test]
+    fn throttling_halves_the_pace_and_it_comes_back() {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(50.0, 5.0, start);
+        bucket.slow_down(start);
+        bucket.slow_down(start);
+        assert!((bucket.rate() - 2.5).abs() < 0.01, "calls that were under way together count once: {}", bucket.rate());
+        bucket.take(asker("shop", "a"), start).expect_err("nothing is left of the burst");
+        for second in 1..60 {
+            bucket.slow_down(start + second * SECOND);
+        }
+        assert!(bucket.rate() >= 5.0 * SLOWEST && bucket.rate() < 1.0, "{}", bucket.rate());
+        bucket.refill(start + 60 * SECOND + 30 * SECOND);
+        assert!((bucket.rate() - 5.0).abs() < f64::EPSILON, "{}", bucket.rate());
+    }
+}
