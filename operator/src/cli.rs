@@ -35,6 +35,10 @@ pub struct RunArgs {
     #[arg(long, env = "ECS_OPERATOR_AWS_QUOTA_SHARE", default_value = "50", value_parser = quota_share, help_heading = "AWS")]
     pub aws_quota_share: QuotaShare,
 
+    /// URL of an SQS queue with events of ECS, which have changes found in seconds; default: none
+    #[arg(long, env = "ECS_OPERATOR_AWS_EVENT_QUEUE_URL", value_parser = queue_url, help_heading = "AWS")]
+    pub aws_event_queue_url: Option<String>,
+
     /// How often a service is looked at while a deployment or deletion runs
     #[arg(long, env = "ECS_OPERATOR_SWEEP_ACTIVE", default_value = "10s", value_parser = interval, help_heading = "AWS")]
     pub sweep_active: Duration,
@@ -119,6 +123,14 @@ fn quota_share(text: &str) -> Result<QuotaShare, String> {
     }
 }
 
+fn queue_url(text: &str) -> Result<String, String> {
+    let path = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).and_then(|rest| rest.split_once('/'));
+    match path {
+        Some((host, path)) if !host.is_empty() && path.split('/').count() >= 2 => Ok(text.to_owned()),
+        _ => Err("give the URL of a queue, such as https://sqs.eu-central-1.amazonaws.com/111122223333/ecs-events".to_owned()),
+    }
+}
+
 fn interval(text: &str) -> Result<Duration, String> {
     let interval = humantime::parse_duration(text).map_err(|error| format!("{error}; give a time such as 30s or 5m"))?;
     if interval < Duration::from_millis(100) {
@@ -160,6 +172,8 @@ mod tests {
         let rows = [
             ("--aws-quota-share=0", "from 1 to 100"),
             ("--aws-quota-share=200", "from 1 to 100"),
+            ("--aws-event-queue-url=ecs-events", "such as https://sqs."),
+            ("--aws-event-queue-url=https://sqs.eu-central-1.amazonaws.com", "such as https://sqs."),
             ("--sweep-steady=soon", "such as 30s"),
             ("--sweep-active=1ms", "at least 100ms"),
             ("--http-address=here", "--http-address"),

@@ -18,6 +18,10 @@ pub enum Error {
     ClusterId(String),
     #[error("this process is not the leader any more: another replica goes on, and this one has to be started again")]
     LeadershipLost,
+    #[error(
+        "the event queue is in {queue_region} and the ECS objects are in {region}: EventBridge delivers events within a Region"
+    )]
+    QueueRegion { queue_region: String, region: String },
     #[error("cannot start the runtime: {0}")]
     Runtime(std::io::Error),
     #[error("cannot write: {0}")]

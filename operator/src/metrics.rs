@@ -3,7 +3,7 @@
 mod state;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::encoding::text;
@@ -39,6 +39,7 @@ pub struct Metrics {
     aws_seconds: Family<Labels, Histogram>,
     write_wait_seconds: Family<Labels, Histogram>,
     read_batch: Family<Labels, Histogram>,
+    hints: Family<Labels, Counter>,
 }
 
 impl fmt::Debug for Metrics {
@@ -83,6 +84,7 @@ impl Default for Metrics {
                 "Objects that were read together, by what they are",
                 histograms(|| Histogram::new(BATCH)),
             ),
+            hints: add.metric("hints", "Events of ECS from the queue, by result: ours, not_ours, unreadable", Family::default()),
             registry,
             state,
         }
@@ -133,6 +135,16 @@ impl Metrics {
         self.read_batch.get_or_create(&vec![("what", what.to_owned())]).observe(count.into());
     }
 
+    /// Counts an event from the queue.
+    pub fn hinted(&self, result: &str) {
+        self.hints.get_or_create(&vec![("result", result.to_owned())]).inc();
+    }
+
+    /// Notes whether the event queue can be read.
+    pub fn queue_is_read(&self, up: bool) {
+        *self.state.queue_up.lock().unwrap_or_else(PoisonError::into_inner) = Some(up);
+    }
+
     /// Each metric counted once: those that were never counted are not encoded.
     fn each_once() -> Self {
         let (metrics, operation, time) = (Self::default(), Operation::CreateService, Duration::ZERO);
@@ -142,6 +154,7 @@ impl Metrics {
         metrics.aws_call(operation, "", time);
         metrics.write_waited(operation, time);
         metrics.read_together("", 1);
+        metrics.hinted("");
         metrics
     }
 

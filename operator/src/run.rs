@@ -16,6 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::Error;
+use crate::aws::hints::Hints;
 use crate::aws::observer::{Observer, Wakes};
 use crate::aws::{Aws, Calls, Scope, Writer, client};
 use crate::http::{self, Endpoints, Readiness};
@@ -146,6 +147,17 @@ async fn work(
         memories: Memories::default(),
     });
 
+    let hints = match settings.event_queue_url.clone() {
+        Some(url) => Some(Hints::new(&config, url, Arc::clone(&context.metrics), Arc::clone(&readiness))?),
+        None => None,
+    };
+    let (leads, hinted) = (leadership.clone(), Arc::clone(&context));
+    let hints = hints.map(|hints| {
+        tokio::spawn(async move {
+            leads.acquired().await;
+            hints.follow(&hinted.aws.observer).await;
+        })
+    });
     let wiring = Wiring { settings, kube, leadership, readiness, context: Arc::clone(&context), stop };
     tokio::join!(
         wiring.control::<EcsCluster>(stores.clusters.clone(), cluster_writer, cluster_wakes, |change| {
@@ -163,6 +175,9 @@ async fn work(
             service_changed(&change, &context, &wakes);
         }),
     );
+    if let Some(hints) = hints {
+        hints.abort();
+    }
     Ok(())
 }
 

@@ -14,6 +14,8 @@ pub struct Settings {
     pub region: Option<String>,
     /// Share of the published write quotas, above 0 and at most 1; `None` means no limit.
     pub quota_share: Option<f64>,
+    /// URL of the SQS queue with events of ECS, where there is one.
+    pub event_queue_url: Option<String>,
     /// How often the observer reads by itself.
     pub sweep: Sweep,
     /// Which objects are looked at.
@@ -39,6 +41,7 @@ impl From<RunArgs> for Settings {
         let RunArgs {
             aws_region,
             aws_quota_share,
+            aws_event_queue_url,
             sweep_active,
             sweep_steady,
             sweep_task_definitions,
@@ -60,6 +63,7 @@ impl From<RunArgs> for Settings {
         Self {
             region: aws_region,
             quota_share: aws_quota_share.0,
+            event_queue_url: aws_event_queue_url,
             sweep: Sweep { active: sweep_active, steady: sweep_steady, task_definitions: sweep_task_definitions },
             selection: Selection { namespace: watch_namespace, labels: watch_label_selector },
             cluster_id,

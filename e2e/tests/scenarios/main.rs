@@ -9,6 +9,7 @@ mod corpus;
 mod crash;
 mod deletion;
 mod drift;
+mod hints;
 mod installation;
 mod kstatus;
 mod leader;
@@ -75,6 +76,8 @@ fn main() -> Result<ExitCode> {
         deletion::an_unreachable_aws_keeps_the_finalizer_and_tells_the_way_out,
         drift::changes_behind_our_back_are_repaired,
         drift::what_was_deleted_behind_our_back_comes_back,
+        hints::events_have_changes_found_without_regular_looks,
+        hints::a_lost_queue_is_told_and_found_again,
         installation::missing_definitions_and_rights_are_named,
         installation::a_taken_port_and_a_wrong_flag_end_the_operator_with_words,
         kstatus::every_row_of_the_state_map_is_what_kubernetes_tools_expect,

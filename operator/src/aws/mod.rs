@@ -7,6 +7,7 @@ pub mod call;
 pub mod client;
 pub mod drift;
 pub mod fault;
+pub mod hints;
 pub mod observer;
 pub mod operation;
 pub mod tags;

@@ -193,6 +193,13 @@ impl Observer {
         self.usage.get(&self.calls, age).await
     }
 
+    /// Something happened to a service: it is read again soon, with its service deployment. Answers whether anybody cares for it.
+    #[must_use]
+    pub fn hint(&self, service: &ServiceKey) -> bool {
+        self.service_deployments.hint(|deployment| deployment.is_of(service));
+        self.services.hint(|key| key == service)
+    }
+
     /// A service was seen to be missing or INACTIVE: it uses nothing any more, whatever was read before `at`.
     pub fn is_gone(&self, service: &ServiceKey, at: Instant) {
         self.usage.is_gone(service, at);

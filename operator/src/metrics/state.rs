@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use ecs_operator_crds::v1beta1::shared::Status;
 use kube::runtime::reflector::Store;
@@ -29,6 +29,8 @@ pub struct State {
     pub ages: OnceLock<Ages>,
     /// Whether this process is the leader.
     pub leadership: OnceLock<Leadership>,
+    /// Whether the event queue can be read, where there is one.
+    pub(super) queue_up: Mutex<Option<bool>>,
 }
 
 /// The state as the registry holds it.
@@ -50,6 +52,9 @@ impl Collector for Shared {
         )?;
         let leads = state.leadership.get().map(|leadership| (Vec::new(), f64::from(u8::from(leadership.holds()))));
         gauge("leader", "1 in the replica that works, 0 in the others", leads.into_iter().collect())?;
+        let up = *state.queue_up.lock().unwrap_or_else(PoisonError::into_inner);
+        let help = "1 while the event queue can be read, 0 while it cannot; absent where there is none";
+        gauge("event_queue_up", help, up.map(|up| (Vec::new(), f64::from(u8::from(up)))).into_iter().collect())?;
         let build = vec![(vec![("version", env!("CARGO_PKG_VERSION").to_owned())], 1.0)];
         gauge("build", "Always 1; the version is its label", build)
     }
@@ -93,6 +98,9 @@ impl State {
 fn gauges(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, values: Vec<(Labels, f64)>) -> fmt::Result {
     let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
     for (labels, value) in values {
+        if labels.is_empty() {
+            return ConstGauge::new(value).encode(family);
+        }
         ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
     }
     Ok(())

@@ -22,6 +22,14 @@ pub struct ServiceRevisionKey(pub String);
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StoppedTasksKey(pub ServiceKey);
 
+impl ServiceDeploymentKey {
+    /// Whether it is one of this service: its ARN ends in `service-deployment/CLUSTER/SERVICE/ID`.
+    pub(super) fn is_of(&self, service: &ServiceKey) -> bool {
+        let mut parts = self.0.rsplit('/').skip(1);
+        parts.next() == Some(&service.name) && parts.next() == Some(&service.cluster)
+    }
+}
+
 impl fmt::Display for ServiceDeploymentKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "service deployment {}", self.0)

@@ -25,6 +25,9 @@ const LONGEST: Duration = Duration::from_millis(250);
 /// Reads in a row that AWS must refuse before an object that was fine is woken to tell of it.
 const REFUSALS: u32 = 3;
 
+/// However many hints come, something is read again only after this time.
+const HINTED: Duration = Duration::from_secs(2);
+
 /// How long an answer is kept that nobody watches.
 const UNWATCHED: Duration = Duration::from_secs(60);
 
@@ -190,6 +193,18 @@ impl<K: Key> Table<K> {
             state.watched.keys().filter_map(|key| state.cache.get(key)).map(|kept| kept.at.elapsed()).max()
         };
         (K::WHAT, Box::new(oldest))
+    }
+
+    /// Reads what is meant again soon, if it is watched; answers whether anything is.
+    pub(super) fn hint(&self, is_meant: impl Fn(&K) -> bool) -> bool {
+        let State { cache, watched, .. } = &mut *self.shared.state();
+        let mut any = false;
+        for (key, watched) in watched.iter_mut().filter(|(key, _)| is_meant(key)) {
+            let soon = cache.get(key).map_or_else(Instant::now, |kept| kept.at + HINTED);
+            watched.due = watched.due.min(soon);
+            any = true;
+        }
+        any
     }
 
     /// Ends the watch of `watcher`, and forgets what nobody watches.
