@@ -71,7 +71,7 @@ pub enum Fault {
     Truncated,
     /// Something that is no AWS answers.
     Html,
-    /// A read is answered with what was true this many milliseconds ago, if it was asked then.
+    /// A read is answered with what was true this many milliseconds ago.
     Stale(u64),
 }
 
@@ -142,13 +142,14 @@ impl Injector {
         None
     }
 
-    /// The answer that was true `age` ago, where this read was answered then; `now` is kept for later.
+    /// The answer to this read that was true `age` ago, or the first that was ever given; `now` is kept for later.
     pub(crate) fn stale(&self, operation: &str, request: &Bytes, now: Reply, age: Duration) -> Reply {
         let mut state = self.state();
         let past = state.past.entry((operation.to_owned(), request.clone())).or_default();
-        past.push((Instant::now(), now.clone()));
-        let old = past.iter().rposition(|(at, _)| at.elapsed() >= age);
-        old.map_or(now, |old| past.drain(..=old).next_back().map_or_else(|| unreachable!("it was found"), |(_, reply)| reply))
+        past.push((Instant::now(), now));
+        let then = past.iter().rposition(|(at, _)| at.elapsed() >= age).unwrap_or_default();
+        past.drain(..then);
+        past[0].1.clone()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -194,7 +195,6 @@ pub(crate) fn instead(fault: Fault) -> Option<Reply> {
             refusal(StatusCode::BAD_REQUEST, "ExpiredTokenException", "The security token included in the request is expired")
         }
         Fault::Html => reply(StatusCode::OK, "text/html", "<html><body>Sign in</body></html>".to_owned()),
-        Fault::ResetBefore => reset(),
         _ => return None,
     })
 }
@@ -278,8 +278,9 @@ mod tests {
         let injector = Injector::default();
         let reply = |text: &'static str| (StatusCode::OK, header::HeaderMap::new(), Bytes::from_static(text.as_bytes()));
         let ask = |text, age| injector.stale("DescribeServices", &Bytes::from_static(b"{}"), reply(text), age).2;
-        assert_eq!(ask("one", Duration::from_secs(60)), "one", "nothing older is known");
-        assert_eq!(ask("two", Duration::ZERO), "two");
-        assert_eq!(ask("three", Duration::from_secs(60)), "three");
+        assert_eq!(ask("one", Duration::from_secs(60)), "one");
+        assert_eq!(ask("two", Duration::from_secs(60)), "one");
+        assert_eq!(ask("three", Duration::ZERO), "three");
+        assert_eq!(ask("four", Duration::from_secs(60)), "three", "what was newer once is not forgotten");
     }
 }

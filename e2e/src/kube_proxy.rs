@@ -3,27 +3,51 @@
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Result;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
+use futures::StreamExt;
 use kube::Client;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::faults;
 use crate::gate::{Gate, Stopped};
 
 /// Largest body that is forwarded.
 const MAX_BODY: usize = 16 << 20;
 
+/// What is wrong with the API server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Outage {
+    /// Nothing.
+    #[default]
+    None,
+    /// It is gone: connections break, those that are open, too.
+    Down,
+    /// It has forgotten what it was at: watches break off, and new ones are refused with 410.
+    Gone,
+}
+
 /// A running proxy; stopped when dropped.
-#[derive(Debug)]
 pub struct KubeProxy {
     /// A kubeconfig for whoever is to go through it.
     pub kubeconfig: PathBuf,
+    shared: Arc<Shared>,
     server: JoinHandle<()>,
+}
+
+struct Shared {
+    client: Client,
+    gate: Gate,
+    outage: watch::Sender<Outage>,
+    refused: AtomicUsize,
 }
 
 impl KubeProxy {
@@ -41,12 +65,24 @@ impl KubeProxy {
              clusters:\n- name: test\n  cluster: {{server: \"http://{server}\"}}\nusers:\n- name: none\n  user: {{}}\n"
         );
         std::fs::write(&kubeconfig, text)?;
-        let routes = Router::new().fallback(forward).with_state((client, gate));
+        let shared = Arc::new(Shared { client, gate, outage: watch::Sender::default(), refused: AtomicUsize::new(0) });
+        let routes = Router::new().fallback(forward).with_state(Arc::clone(&shared));
         let server = tokio::spawn(async move {
             // It ends only when it is aborted.
             let _ = axum::serve(listener, routes).await;
         });
-        Ok(Self { kubeconfig, server })
+        Ok(Self { kubeconfig, shared, server })
+    }
+
+    /// Has something go wrong from now on, or nothing any more.
+    pub fn set(&self, outage: Outage) {
+        self.shared.outage.send_replace(outage);
+    }
+
+    /// How many watches were refused with 410.
+    #[must_use]
+    pub fn refused(&self) -> usize {
+        self.shared.refused.load(Ordering::Relaxed)
     }
 }
 
@@ -56,7 +92,18 @@ impl Drop for KubeProxy {
     }
 }
 
-async fn forward(State((client, gate)): State<(Client, Gate)>, request: Request) -> Response {
+async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let Shared { client, gate, outage, refused: gone } = &*shared;
+    let is_watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
+    let now = *outage.borrow();
+    match now {
+        Outage::Down => faults::reset(),
+        Outage::Gone if is_watch => {
+            gone.fetch_add(1, Ordering::Relaxed);
+            return status(StatusCode::GONE, "Expired", "too old resource version");
+        }
+        _ => {}
+    }
     let name = name(request.method(), request.uri().path());
     let nth = match &name {
         Some(name) => match gate.before(name).await {
@@ -84,14 +131,22 @@ async fn forward(State((client, gate)): State<(Client, Gate)>, request: Request)
     {
         return StatusCode::BAD_GATEWAY.into_response();
     }
-    reply.map(axum::body::Body::new)
+    let mut outage = outage.subscribe();
+    let over =
+        async move { outage.wait_for(|outage| *outage == Outage::Down || (*outage == Outage::Gone && is_watch)).await.is_ok() };
+    reply.map(|body| axum::body::Body::from_stream(axum::body::Body::new(body).into_data_stream().take_until(Box::pin(over))))
 }
 
 /// An API server that has too much to do.
 fn refused() -> Response {
-    let status = serde_json::json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": 429,
-        "reason": "TooManyRequests", "message": "too many requests"});
-    (StatusCode::TOO_MANY_REQUESTS, axum::Json(status)).into_response()
+    status(StatusCode::TOO_MANY_REQUESTS, "TooManyRequests", "too many requests")
+}
+
+/// A refusal as the API server puts it.
+fn status(code: StatusCode, reason: &str, message: &str) -> Response {
+    let status = serde_json::json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "code": code.as_u16(), "reason": reason, "message": message});
+    (code, axum::Json(status)).into_response()
 }
 
 /// The name of a call that writes, such as `PATCH ecsservices/web/status`; reads go by without one.

@@ -241,6 +241,10 @@ async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Respons
         Err(Stopped::Broken) => return StatusCode::BAD_GATEWAY.into_response(),
     };
     let fault = shared.faults.0.decide(&operation);
+    if fault == Some(Fault::ResetBefore) {
+        shared.enter(operation, started, StatusCode::BAD_GATEWAY, &Bytes::new(), &body);
+        faults::reset();
+    }
     if let Some(reply) = fault.and_then(faults::instead) {
         shared.enter(operation, started, reply.0, &reply.2, &body);
         return reply.into_response();

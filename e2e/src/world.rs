@@ -300,7 +300,11 @@ impl Scenario<'_> {
     }
 
     /// Awaits that the operator has looked at AWS `times` more.
-    async fn looks(&self, times: usize) -> Result<()> {
+    /// Awaits that the operator has looked at AWS so many times more.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn looks(&self, times: usize) -> Result<()> {
         let looks = |counts: &Counts| counts.of("DescribeServices") + counts.of("DescribeClusters");
         let before = looks(&self.ledger.counts());
         wait::until("sweeps", PATIENCE, async || {

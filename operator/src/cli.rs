@@ -68,7 +68,7 @@ pub struct RunArgs {
     pub former_cluster_ids: Vec<String>,
 
     /// Objects of one kind that are worked on side by side
-    #[arg(long, env = "ECS_OPERATOR_CONCURRENCY", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..), help_heading = "Kubernetes")]
+    #[arg(long, env = "ECS_OPERATOR_CONCURRENCY", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..), help_heading = "Kubernetes")]
     pub concurrency: u16,
 
     /// Work only while holding a Lease that all replicas share; without it, run one replica

@@ -20,6 +20,7 @@ mod revisions;
 mod rollout;
 mod schema;
 mod second_server;
+mod storms;
 #[path = "../../../crds/tests/table/mod.rs"]
 mod table;
 mod trouble;
@@ -113,12 +114,15 @@ fn main() -> Result<ExitCode> {
         schema::the_api_server_judges_every_rule_as_we_do,
         schema::two_managers_share_lists_by_key,
         second_server::moto_holds_what_we_ask_for,
+        storms::without_api_server_and_aws_it_waits_and_goes_on,
+        storms::watches_that_lost_their_place_start_anew,
         trouble::a_missing_reference_starts_the_service_when_it_appears,
         trouble::the_schema_refuses_with_words,
         trouble::a_service_that_does_not_fit_its_task_definition_is_told_before_aws,
         trouble::a_refusal_of_aws_is_told_once_and_mended_by_a_new_spec,
     ];
     trials.extend(crash::trials(&world, runtime.handle()));
+    trials.extend(storms::trials(&world, runtime.handle()));
     let conclusion = libtest_mimic::run(&arguments, trials);
     let mut world = Arc::into_inner(world).expect("no scenario runs any more");
     runtime.block_on(world.stop())?;

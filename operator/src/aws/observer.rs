@@ -225,6 +225,9 @@ pub trait Key: Clone + fmt::Debug + fmt::Display + Eq + std::hash::Hash + Ord + 
     /// What it is a key of, in the plural, for metrics.
     const WHAT: &'static str;
 
+    /// Whether a call with more keys, up to [`BATCH`](Self::BATCH), costs no more.
+    const ROOM_IS_FREE: bool = true;
+
     /// Keys can share a call when this is equal.
     fn group(&self) -> &str;
 

@@ -127,6 +127,8 @@ impl Key for FamilyKey {
     type Object = EcsTaskDefinition;
     const WHAT: &'static str = "families";
     const BATCH: usize = 100;
+    // Each family that there is needs a call of its own.
+    const ROOM_IS_FREE: bool = false;
 
     fn group(&self) -> &'static str {
         ""

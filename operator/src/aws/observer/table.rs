@@ -25,6 +25,10 @@ const LONGEST: Duration = Duration::from_millis(250);
 /// Reads in a row that AWS must refuse before an object that was fine is woken to tell of it.
 const REFUSALS: u32 = 3;
 
+/// How long AWS's reads may lag behind its writes, and how many states before writes of ours are recognised.
+const LAG: Duration = Duration::from_secs(60);
+const OUTDATED: usize = 4;
+
 /// However many hints come, something is read again only after this time.
 const HINTED: Duration = Duration::from_secs(2);
 
@@ -67,6 +71,9 @@ struct State<K: Key> {
 struct Kept {
     at: Instant,
     answer: KeptAnswer,
+    /// What was true before writes of ours, the newest last, and when the last of them was.
+    outdated: Vec<KeptAnswer>,
+    written: Option<Instant>,
 }
 
 #[derive(PartialEq)]
@@ -83,7 +90,24 @@ impl Kept {
             Answer::Inactive => KeptAnswer::Inactive,
             Answer::Missing => KeptAnswer::Missing,
         };
-        Self { at, answer }
+        Self { at, answer, outdated: Vec::new(), written: None }
+    }
+
+    /// What a write of ours made of it.
+    fn rewritten(self, Seen { at, answer }: &Seen) -> Self {
+        let Self { answer: before, mut outdated, .. } = self;
+        let kept = Self::new(*at, answer);
+        if before != kept.answer {
+            outdated.drain(..(outdated.len() + 1).saturating_sub(OUTDATED));
+            outdated.push(before);
+        }
+        Self { outdated, written: Some(*at), ..kept }
+    }
+
+    /// Whether a read shows what was before writes of ours: AWS's reads may lag behind its writes.
+    fn is_lagging(&self, read: &Self) -> bool {
+        let lately = self.written.is_some_and(|written| read.at < written + LAG);
+        lately && self.answer != read.answer && self.outdated.contains(&read.answer)
     }
 
     fn seen(&self) -> Seen {
@@ -150,8 +174,12 @@ impl<K: Key> Table<K> {
     /// Enters what the reply to a write of ours says, so that nobody has to read it.
     pub fn enter(&self, key: K, answer: Answer) -> Seen {
         let seen = Seen { at: Instant::now(), answer };
-        let kept = Kept::new(seen.at, &seen.answer);
-        self.shared.state().cache.insert(key, kept);
+        let cache = &mut self.shared.state().cache;
+        let kept = match cache.remove(&key) {
+            Some(before) => before.rewritten(&seen),
+            None => Kept::new(seen.at, &seen.answer),
+        };
+        cache.insert(key, kept);
         seen
     }
 
@@ -262,6 +290,9 @@ impl<K: Key> Shared<K> {
         for (key, _) in state.watched.iter().filter(|(_, watched)| watched.due <= now) {
             waiting.entry(key.clone()).or_default();
         }
+        if !K::ROOM_IS_FREE {
+            return;
+        }
         let mut room = BTreeMap::<String, usize>::new();
         for key in waiting.keys() {
             let left = room.entry(key.group().to_owned()).or_default();
@@ -292,11 +323,14 @@ impl<K: Key> Shared<K> {
             self.wake(&state, key);
         }
         let seen = Seen { at, answer: result? };
-        let kept = Kept::new(at, &seen.answer);
+        let mut kept = Kept::new(at, &seen.answer);
         match state.cache.get(key) {
-            Some(newer) if newer.at > at => return Ok(newer.seen()),
+            Some(newer) if newer.at > at || newer.is_lagging(&kept) => return Ok(newer.seen()),
             Some(older) if older.answer == kept.answer => {}
             _ => self.wake(&state, key),
+        }
+        if let Some(before) = state.cache.remove(key).filter(|before| before.written.is_some_and(|written| at < written + LAG)) {
+            (kept.outdated, kept.written) = (before.outdated, before.written);
         }
         state.cache.insert(key.clone(), kept);
         Ok(seen)
@@ -399,5 +433,38 @@ impl<K: Key> Shared<K> {
                 watched.due = now + interval(self.sweep, watched.pace);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn found(count: u8) -> Answer {
+        Answer::Found(Arc::new(json!({"desiredCount": count})))
+    }
+
+    #[test]
+    fn a_read_that_lags_behind_our_writes_is_recognised() {
+        let start = Instant::now();
+        let second = |n| start + Duration::from_secs(n);
+        let kept = Kept::new(start, &Answer::Missing);
+        let kept = kept.rewritten(&Seen { at: second(1), answer: found(1) }).rewritten(&Seen { at: second(2), answer: found(2) });
+        let lags = |n, answer: &Answer| kept.is_lagging(&Kept::new(second(n), answer));
+        assert!(lags(3, &found(1)) && lags(3, &Answer::Missing));
+        assert!(!lags(3, &found(2)), "that is what we wrote");
+        assert!(!lags(3, &found(7)), "somebody else wrote");
+        assert!(!lags(63, &found(1)), "so late it is true");
+    }
+
+    #[test]
+    fn few_outdated_states_are_kept() {
+        let start = Instant::now();
+        let kept =
+            (0..20).fold(Kept::new(start, &Answer::Missing), |kept, n| kept.rewritten(&Seen { at: start, answer: found(n) }));
+        assert_eq!(kept.outdated.len(), OUTDATED);
+        assert!(kept.outdated.last() == Some(&Kept::new(start, &found(18)).answer));
     }
 }
