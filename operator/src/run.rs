@@ -56,14 +56,14 @@ async fn run(settings: Settings) -> Result<(), Error> {
         tokio::spawn(http::serve(listener, Endpoints { readiness: Arc::clone(&readiness), metrics: Arc::clone(&metrics) }));
     let stop = CancellationToken::new();
     let (kube, leadership, campaign) = connect(&settings, &readiness).await?;
-    let result = tokio::select! {
-        result = work(settings, kube, leadership.clone(), metrics, readiness, stop.clone()) => result,
-        () = shutdown(&stop) => Ok(()),
-        () = leadership.lost() => Err(Error::LeadershipLost),
+    // Whether all passes have ended, so that nothing they sent is still under way.
+    let (result, at_rest) = tokio::select! {
+        result = work(settings, kube, leadership.clone(), metrics, readiness, stop.clone()) => (result, true),
+        () = shutdown(&stop) => (Ok(()), false),
+        () = leadership.lost() => (Err(Error::LeadershipLost), false),
     };
-    // Only now that nothing is written any more.
     if let Some(campaign) = campaign {
-        campaign.end().await;
+        campaign.end(at_rest).await;
     }
     probes.abort();
     tracing::info!("ecs-operator ends");
@@ -76,8 +76,8 @@ async fn connect(settings: &Settings, readiness: &Arc<Readiness>) -> Result<(Cli
     let config = Config::infer().await.map_err(|error| no_cluster(&error))?;
     let (campaign, leadership) = match settings.election.clone() {
         Some(election) => {
-            let own = Client::try_from(config.clone()).map_err(|error| no_cluster(&error))?;
-            let (campaign, leadership) = Campaign::start(own, election, Arc::clone(readiness));
+            let started = Campaign::start(config.clone(), election, Arc::clone(readiness));
+            let (campaign, leadership) = started.map_err(|error| no_cluster(&error))?;
             (Some(campaign), leadership)
         }
         None => (None, Leadership::unopposed()),

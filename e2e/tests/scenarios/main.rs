@@ -85,6 +85,7 @@ fn main() -> Result<ExitCode> {
         kstatus::every_state_of_the_conditions_has_its_judgement,
         kstatus::what_objects_say_on_their_way_to_ready_is_recorded,
         leader::who_was_stopped_and_wakes_up_writes_nothing_and_ends,
+        leader::a_leader_renews_its_lease_and_stays,
         leader::a_standby_goes_on_where_the_leader_was_killed,
         leader::who_ends_in_peace_lets_the_lease_go,
         leader::without_rights_on_leases_it_says_which_it_needs,

@@ -4,21 +4,22 @@
 //! was stopped or cut off. So a watch follows the Lease beside it, and before every write it is asked whether the Lease, as it was last
 //! seen, is ours and has time left by our own clock. A process that held it and does so no more ends: what it knows may be old.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use futures::StreamExt;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
-use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
-use kube::{Api, Client};
+use kube::{Api, Client, Config};
 use kube_lease_manager::{LeaseManager, LeaseManagerBuilder};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::http::Readiness;
 
-/// What is in the way while the Lease cannot be read or taken.
-const NEED: &str = "leader-election";
+/// What is in the way while the Lease cannot be seen, and while it cannot be taken or renewed.
+const SEEN: &str = "leader-election-watch";
+const TAKEN: &str = "leader-election";
 
 /// How long after trouble with the Lease it is tried again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -42,8 +43,8 @@ pub struct Election {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Held {
     by: Option<String>,
-    /// Until when its holder may write.
-    until: Option<Instant>,
+    /// Until when its holder may write, by both clocks: one stands still in a machine that is paused, the other one can be set.
+    until: Option<(Instant, SystemTime)>,
 }
 
 impl Held {
@@ -54,12 +55,19 @@ impl Held {
             return Self::default();
         };
         let duration = Duration::from_secs(seconds.try_into().unwrap_or_default());
-        let until = SystemTime::from(renewed.0) + duration - duration / PARTS;
-        Self { by, until: until.duration_since(now.1).ok().map(|left| now.0 + left) }
+        let good = duration * (PARTS - 1) / PARTS;
+        let until = SystemTime::from(renewed.0) + good;
+        // A clock that was set back makes no Lease longer.
+        let left = until.duration_since(now.1).ok().map(|left| left.min(good));
+        Self { by, until: left.map(|left| (now.0 + left, now.1 + left)) }
     }
 
     fn is_by(&self, identity: &str) -> bool {
         self.by.as_deref() == Some(identity)
+    }
+
+    fn lets_write(&self, identity: &str) -> bool {
+        self.is_by(identity) && self.until.is_some_and(|(until, time)| Instant::now() < until && SystemTime::now() < time)
     }
 }
 
@@ -91,29 +99,31 @@ impl Leadership {
     #[must_use]
     pub fn holds(&self) -> bool {
         let Some(Candidate { identity, held }) = &self.0 else { return true };
-        let held = held.borrow();
-        held.is_by(identity) && held.until.is_some_and(|until| Instant::now() < until)
+        held.borrow().lets_write(identity)
     }
 
     /// Awaits that this process may write.
     pub async fn acquired(&self) {
         let Some(Candidate { identity, held }) = &self.0 else { return };
-        let may_write = |held: &Held| held.is_by(identity) && held.until.is_some_and(|until| Instant::now() < until);
-        if held.clone().wait_for(may_write).await.is_err() {
-            // Nobody follows the Lease any more: the operator ends.
+        if held.clone().wait_for(|held| held.lets_write(identity)).await.is_err() {
+            // Nobody follows the Lease any more, and `lost` ends the operator.
             std::future::pending::<()>().await;
         }
     }
 
-    /// Awaits that this process, which could write, may not do so any more.
+    /// Awaits that this process, which could write, may not do so any more, or can never do so.
     pub async fn lost(&self) {
-        self.acquired().await;
-        let Some(Candidate { held, .. }) = &self.0 else { return std::future::pending().await };
+        let Some(Candidate { identity, held }) = &self.0 else { return std::future::pending().await };
         let mut held = held.clone();
+        if held.wait_for(|held| held.lets_write(identity)).await.is_err() {
+            return;
+        }
         while self.holds() {
-            let until = held.borrow_and_update().until.unwrap_or_else(Instant::now);
-            // Either there is news of the Lease, or its time is over.
-            let _ = tokio::time::timeout_at(until.into(), held.changed()).await;
+            let until = held.borrow_and_update().until.map_or_else(Instant::now, |(until, _)| until);
+            // Either there is news of the Lease, or its time is over, or nobody follows it any more.
+            if let Ok(Err(_)) = tokio::time::timeout_at(until.into(), held.changed()).await {
+                return;
+            }
         }
     }
 }
@@ -127,32 +137,45 @@ pub struct Campaign {
 
 impl Campaign {
     /// Takes part, with a client of its own, so that nothing holds up the renewal.
-    #[must_use]
-    pub fn start(client: Client, election: Election, readiness: std::sync::Arc<Readiness>) -> (Self, Leadership) {
+    ///
+    /// # Errors
+    /// When the configuration names no server that can be reached in principle.
+    pub fn start(mut config: Config, election: Election, readiness: Arc<Readiness>) -> kube::Result<(Self, Leadership)> {
+        // An answer that comes later than that is of no use.
+        config.connect_timeout = Some(election.duration);
+        config.read_timeout = Some(election.duration);
+        config.write_timeout = Some(election.duration);
+        let client = Client::try_from(config)?;
         let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "ecs-operator".to_owned());
         let identity = format!("{host}_{:016x}", fastrand::u64(..));
         let (sender, held) = watch::channel(Held::default());
         let leadership = Leadership(Some(Candidate { identity: identity.clone(), held: held.clone() }));
         let stop = CancellationToken::new();
-        readiness.set(NEED, Err("the Lease was not seen yet".to_owned()));
+        readiness.set(SEEN, Err("the Lease was not seen yet".to_owned()));
         let (leads, stopped) = (leadership.clone(), stop.clone());
+        let namespace = election.namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned());
+        tracing::info!(identity, lease = election.lease, namespace, "takes part in the election of a leader");
+        let leases = Api::namespaced(client.clone(), &namespace);
+        let candidate = Renewal { client, namespace, election, identity, held, readiness };
         let task = tokio::spawn(async move {
-            let namespace = election.namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned());
-            tracing::info!(identity, lease = election.lease, namespace, "takes part in the election of a leader");
-            let leases = Api::namespaced(client.clone(), &namespace);
             tokio::select! {
-                () = follow(leases, &election.lease, &sender, &readiness) => {}
-                () = run(client, &namespace, &election, &identity, held, &readiness, &stopped) => {}
+                () = follow(leases, &candidate.election.lease, &sender, &candidate.readiness) => {}
+                () = candidate.run(&stopped) => {}
                 () = tell(&leads) => {}
             }
         });
-        (Self { stop, task }, leadership)
+        Ok((Self { stop, task }, leadership))
     }
 
-    /// Takes part no more, and lets the Lease go, so that another replica need not wait for its end.
-    pub async fn end(self) {
-        self.stop.cancel();
-        let _ = tokio::time::timeout(RETRY, self.task).await;
+    /// Takes part no more. With `release` it lets the Lease go, so that another replica need not wait for its end: only where nothing
+    /// that this one has begun can still be carried out.
+    pub async fn end(self, release: bool) {
+        if release {
+            self.stop.cancel();
+            let _ = tokio::time::timeout(RETRY, self.task).await;
+        } else {
+            self.task.abort();
+        }
     }
 }
 
@@ -166,65 +189,77 @@ async fn tell(leadership: &Leadership) {
 /// Keeps `held` true to what the API server says of the Lease.
 async fn follow(leases: Api<Lease>, name: &str, held: &watch::Sender<Held>, readiness: &Readiness) {
     let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
-    let mut events = std::pin::pin!(watcher(leases, config).default_backoff());
+    let mut events = std::pin::pin!(watcher(leases, config));
     while let Some(event) = events.next().await {
         let spec = match event {
             Ok(Event::Apply(lease) | Event::InitApply(lease)) => lease.spec,
             Ok(Event::Delete(_)) => None,
             Ok(Event::Init | Event::InitDone) => continue,
             Err(error) => {
-                refused(readiness, &error);
+                refused(readiness, SEEN, &error);
+                // Not longer and longer: a leader that does not see its own renewals ends.
+                tokio::time::sleep(RETRY).await;
                 continue;
             }
         };
-        readiness.set(NEED, Ok(()));
-        held.send_replace(Held::read(spec, (Instant::now(), SystemTime::now())));
+        let seen = Held::read(spec, (Instant::now(), SystemTime::now()));
+        readiness.set(SEEN, Ok(()));
+        if seen.until.is_some() {
+            readiness.set(TAKEN, Ok(()));
+        }
+        held.send_replace(seen);
     }
 }
 
 /// Takes the Lease when it is free or has run out, and renews it.
-async fn run(
+struct Renewal {
     client: Client,
-    namespace: &str,
-    election: &Election,
-    identity: &str,
+    namespace: String,
+    election: Election,
+    identity: String,
     held: watch::Receiver<Held>,
-    readiness: &Readiness,
-    stop: &CancellationToken,
-) {
-    let seconds = election.duration.as_secs().max(u64::from(PARTS));
-    loop {
-        let manager = LeaseManagerBuilder::new(client.clone(), &election.lease)
-            .with_namespace(namespace)
-            .with_identity(identity)
-            .with_duration(seconds)
-            .with_grace(seconds - seconds / u64::from(PARTS));
-        match manager.build().await {
-            Ok(manager) => tokio::select! {
-                () = renew(&manager) => {}
-                // The manager would wait for the end of the Lease's time.
-                () = is_freed(held.clone(), identity) => continue,
-                () = stop.cancelled() => {
-                    if let Err(error) = manager.release().await {
-                        tracing::warn!(%error, "the Lease was not let go: the next leader waits for its end");
-                    }
-                    return;
-                }
-            },
-            Err(error) => refused(readiness, &error),
-        }
-        tokio::select! {
-            () = tokio::time::sleep(RETRY) => {}
-            () = stop.cancelled() => return,
-        }
-    }
+    readiness: Arc<Readiness>,
 }
 
-/// Renews the Lease until there is trouble.
-async fn renew(manager: &LeaseManager) {
-    while let Err(error) = manager.changed().await.map(drop) {
-        tracing::warn!(%error, "the Lease cannot be renewed");
-        tokio::time::sleep(RETRY).await;
+impl Renewal {
+    async fn run(&self, stop: &CancellationToken) {
+        let seconds = self.election.duration.as_secs().max(u64::from(PARTS));
+        loop {
+            let manager = LeaseManagerBuilder::new(self.client.clone(), &self.election.lease)
+                .with_namespace(&self.namespace)
+                .with_identity(&self.identity)
+                .with_duration(seconds)
+                .with_grace(seconds - seconds / u64::from(PARTS));
+            match manager.build().await {
+                Ok(manager) => tokio::select! {
+                    () = self.renew(&manager) => {}
+                    // The manager would wait for the end of the Lease's time.
+                    () = is_freed(self.held.clone(), &self.identity) => continue,
+                    () = stop.cancelled() => {
+                        match manager.release().await {
+                            Ok(()) => tracing::info!("the Lease was let go"),
+                            Err(error) => tracing::warn!(%error, "the Lease was not let go: the next leader waits for its end"),
+                        }
+                        return;
+                    }
+                },
+                Err(error) => refused(&self.readiness, TAKEN, &error),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(RETRY) => {}
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    /// Renews the Lease, or waits for its end, until there is trouble. The manager comes back with every change, and goes on.
+    async fn renew(&self, manager: &LeaseManager) {
+        loop {
+            match manager.changed().await {
+                Ok(leads) => tracing::debug!(leads, "the Lease has changed hands"),
+                Err(error) => return refused(&self.readiness, TAKEN, &error),
+            }
+        }
     }
 }
 
@@ -240,10 +275,10 @@ async fn is_freed(mut held: watch::Receiver<Held>, identity: &str) {
     }
 }
 
-fn refused(readiness: &Readiness, error: &dyn std::error::Error) {
+fn refused(readiness: &Readiness, need: &str, error: &dyn std::error::Error) {
     let problem =
         format!("the Lease cannot be read or taken: {error}; the operator needs get, list, watch, create and patch on leases");
-    if readiness.set(NEED, Err(problem.clone())) {
+    if readiness.set(need, Err(problem.clone())) {
         tracing::warn!("waiting: {problem}");
     }
 }
@@ -269,20 +304,25 @@ mod tests {
     #[test]
     fn the_holder_may_write_for_two_thirds_of_the_time_since_it_renewed() {
         let now = (Instant::now(), SystemTime::now());
-        let left =
-            |ago: u64| Held::read(Some(lease("me", now.1 - Duration::from_secs(ago), 15)), now).until.map(|until| until - now.0);
+        let left = |ago: u64| {
+            Held::read(Some(lease("me", now.1 - Duration::from_secs(ago), 15)), now).until.map(|(until, _)| until - now.0)
+        };
         assert_eq!(left(0).map(|left| left.as_secs_f64().round()), Some(10.0));
         assert_eq!(left(9).map(|left| left.as_secs_f64().round()), Some(1.0));
         assert_eq!(left(11), None, "its time is over for us, and not yet for the others");
+        let ahead = Held::read(Some(lease("me", now.1 + Duration::from_secs(600), 15)), now);
+        assert_eq!(ahead.until.map(|(until, _)| until - now.0), Some(Duration::from_secs(10)), "our clock was set back");
     }
 
     #[test]
     fn only_the_holder_of_a_lease_with_time_left_may_write() {
-        let soon = Some(Instant::now() + Duration::from_secs(60));
+        let (now, time, minute) = (Instant::now(), SystemTime::now(), Duration::from_secs(60));
+        let soon = Some((now + minute, time + minute));
         let held = |by: &str, until| leadership(Held { by: Some(by.to_owned()), until }).holds();
         assert!(held("me", soon));
         assert!(!held("other", soon));
-        assert!(!held("me", Some(Instant::now())));
+        assert!(!held("me", Some((now, time + minute))));
+        assert!(!held("me", Some((now + minute, time))), "time has passed that this machine slept through");
         assert!(!held("me", None));
         assert!(!Leadership::deposed().holds());
         assert!(Leadership::unopposed().holds());
@@ -301,11 +341,17 @@ mod tests {
 
     #[tokio::test]
     async fn a_lease_that_is_not_renewed_is_lost() {
-        let until = Some(Instant::now() + Duration::from_millis(50));
+        let soon = Duration::from_millis(50);
+        let until = Some((Instant::now() + soon, SystemTime::now() + soon));
         let (sender, held) = watch::channel(Held { by: Some("me".to_owned()), until });
         let leadership = Leadership(Some(Candidate { identity: "me".to_owned(), held }));
         leadership.lost().await;
         assert!(!leadership.holds());
         drop(sender);
+    }
+
+    #[tokio::test]
+    async fn without_anybody_who_follows_the_lease_it_is_lost() {
+        Leadership::deposed().lost().await;
     }
 }
