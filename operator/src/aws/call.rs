@@ -52,7 +52,7 @@ impl Calls {
     /// Whatever AWS, the network or the credentials answer instead, classified. After a write, an error other than AWS's
     /// own refusal leaves open whether the call was applied.
     pub async fn send(&self, operation: Operation, request: &Value) -> Result<Value, Fault> {
-        let writes = operation.family().is_some();
+        let writes = operation.is_write();
         if writes && !self.leadership.holds() {
             return Err(Fault::new(operation, FaultClass::Server, NOT_LEADER));
         }

@@ -33,12 +33,18 @@ pub enum Operation {
     UntagResource,
 }
 
-/// A group of write operations that share one token bucket of the account and Region.
+/// A group of operations that share one token bucket of the account and Region.
 ///
 /// Source: "Request throttling for the Amazon ECS API", ECS API reference.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "the names are those of the AWS documentation")]
 pub enum ActionFamily {
+    ClusterRead,
+    ClusterResourceRead,
+    TaskDefinitionRead,
+    ServiceRead,
+    ServiceDeploymentRead,
+    ServiceRevisionRead,
     ClusterModify,
     TaskDefinitionModify,
     TaskDefinitionDelete,
@@ -85,33 +91,44 @@ impl Operation {
         matches!(self, Self::DeregisterTaskDefinition | Self::DeleteTaskDefinitions)
     }
 
-    /// The quota that a write draws on; `None` for a read.
+    /// Whether it changes something.
     #[must_use]
-    pub const fn family(self) -> Option<ActionFamily> {
+    pub const fn is_write(self) -> bool {
+        !matches!(
+            self.family(),
+            ActionFamily::ClusterRead
+                | ActionFamily::ClusterResourceRead
+                | ActionFamily::TaskDefinitionRead
+                | ActionFamily::ServiceRead
+                | ActionFamily::ServiceDeploymentRead
+                | ActionFamily::ServiceRevisionRead
+        )
+    }
+
+    /// The quota that it draws on.
+    #[must_use]
+    pub const fn family(self) -> ActionFamily {
         match self {
-            Self::DescribeClusters
-            | Self::DescribeServices
-            | Self::DescribeServiceDeployments
-            | Self::DescribeServiceRevisions
-            | Self::DescribeTaskDefinition
-            | Self::DescribeTasks
-            | Self::ListClusters
-            | Self::ListServices
-            | Self::ListTasks
-            | Self::ListTaskDefinitions
-            | Self::ListTaskDefinitionFamilies => None,
-            Self::CreateCluster | Self::UpdateCluster | Self::PutClusterCapacityProviders | Self::DeleteCluster => {
-                Some(ActionFamily::ClusterModify)
+            Self::DescribeClusters | Self::ListClusters => ActionFamily::ClusterRead,
+            Self::DescribeServices | Self::ListServices => ActionFamily::ServiceRead,
+            Self::DescribeServiceDeployments => ActionFamily::ServiceDeploymentRead,
+            Self::DescribeServiceRevisions => ActionFamily::ServiceRevisionRead,
+            Self::DescribeTaskDefinition | Self::ListTaskDefinitions | Self::ListTaskDefinitionFamilies => {
+                ActionFamily::TaskDefinitionRead
             }
-            Self::RegisterTaskDefinition | Self::DeregisterTaskDefinition => Some(ActionFamily::TaskDefinitionModify),
-            Self::DeleteTaskDefinitions => Some(ActionFamily::TaskDefinitionDelete),
+            Self::DescribeTasks | Self::ListTasks => ActionFamily::ClusterResourceRead,
+            Self::CreateCluster | Self::UpdateCluster | Self::PutClusterCapacityProviders | Self::DeleteCluster => {
+                ActionFamily::ClusterModify
+            }
+            Self::RegisterTaskDefinition | Self::DeregisterTaskDefinition => ActionFamily::TaskDefinitionModify,
+            Self::DeleteTaskDefinitions => ActionFamily::TaskDefinitionDelete,
             // Of the last two AWS publishes no rate: they are few.
             Self::CreateService
             | Self::UpdateService
             | Self::DeleteService
             | Self::ContinueServiceDeployment
-            | Self::StopServiceDeployment => Some(ActionFamily::ServiceModify),
-            Self::TagResource | Self::UntagResource => Some(ActionFamily::TagModify),
+            | Self::StopServiceDeployment => ActionFamily::ServiceModify,
+            Self::TagResource | Self::UntagResource => ActionFamily::TagModify,
         }
     }
 }
@@ -127,6 +144,10 @@ impl ActionFamily {
     #[must_use]
     pub const fn bucket(self) -> (f64, f64) {
         match self {
+            Self::ClusterRead | Self::TaskDefinitionRead | Self::ServiceDeploymentRead | Self::ServiceRevisionRead => {
+                (50.0, 20.0)
+            }
+            Self::ServiceRead | Self::ClusterResourceRead => (100.0, 20.0),
             Self::ClusterModify | Self::TaskDefinitionModify => (20.0, 1.0),
             Self::TaskDefinitionDelete => (5.0, 1.0),
             Self::ServiceModify => (50.0, 5.0),

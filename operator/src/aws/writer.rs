@@ -6,10 +6,10 @@
 
 mod bucket;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -96,15 +96,24 @@ impl Writer {
         Self { calls, budget, metrics }
     }
 
-    /// The right to send `operation` now.
+    /// The rights to send all of `operations` now.
     ///
     /// # Errors
-    /// When the budget is used up: the moment of this object's turn. Its place in the queue is kept for a while.
-    pub fn permit(&self, operation: Operation, asker: Asker<'_>) -> Result<Permit, Instant> {
-        if let Some(waited) = self.budget.with(operation, |bucket| bucket.take(asker, Instant::now())) {
-            self.metrics.write_waited(operation, waited?);
+    /// When the budget of one of them is used up: the moment of this object's turn. Its places in the queues are kept.
+    pub fn permits(&self, operations: &[Operation], asker: Asker<'_>) -> Result<Vec<Permit>, Instant> {
+        for waited in self.budget.draw(operations, asker, Instant::now())? {
+            self.metrics.write_waited(waited.0, waited.1);
         }
-        Ok(Permit { operation, budget: Some(self.budget.clone()) })
+        let permit = |operation: &Operation| Permit { operation: *operation, budget: Some(self.budget.clone()) };
+        Ok(operations.iter().map(permit).collect())
+    }
+
+    /// Gives up the places of an object that has nothing to write any more.
+    pub fn withdraw(&self, namespace: &str, uid: &str) {
+        let asker = Asker { namespace, uid, urgency: Urgency::Asked };
+        for bucket in self.budget.buckets().values_mut() {
+            bucket.withdraw(asker);
+        }
     }
 
     /// Sends the write that `permit` allows.
@@ -146,15 +155,31 @@ impl Budget {
         standing.collect()
     }
 
-    /// Works with the bucket that an operation draws on, where there is a limit.
-    fn with<T>(&self, operation: Operation, work: impl FnOnce(&mut Bucket) -> T) -> Option<T> {
-        let (share, family) = (self.share?, operation.family()?);
+    /// A token for each operation, or none for any; and how long each was waited for.
+    fn draw(&self, operations: &[Operation], asker: Asker<'_>, now: Instant) -> Result<Vec<(Operation, Duration)>, Instant> {
+        let Some(share) = self.share else { return Ok(Vec::new()) };
+        let mut needed = BTreeMap::new();
+        for operation in operations {
+            needed.entry(operation.family()).or_insert((0, *operation)).0 += 1;
+        }
         let mut buckets = self.buckets();
-        Some(work(buckets.entry(family).or_insert_with(|| {
-            let (burst, per_second) = family.bucket();
-            let (burst, per_second) = (burst * share, per_second * share);
-            Bucket::new(burst - (per_second * JITTER).max(1.0), per_second, Instant::now())
-        })))
+        let mut later = None;
+        for (family, (count, _)) in &needed {
+            let bucket = buckets.entry(*family).or_insert_with(|| full(*family, share, now));
+            later = later.max(bucket.turn(asker, *count, now).err());
+        }
+        if let Some(turn) = later {
+            return Err(turn);
+        }
+        let draw = |(family, (count, operation))| Some((operation, buckets.get_mut(&family)?.draw(asker, count, now)));
+        Ok(needed.into_iter().filter_map(draw).collect())
+    }
+
+    /// Works with the bucket that an operation has drawn on.
+    fn with(&self, operation: Operation, work: impl FnOnce(&mut Bucket)) {
+        if let Some(bucket) = self.buckets().get_mut(&operation.family()) {
+            work(bucket);
+        }
     }
 
     fn buckets(&self) -> MutexGuard<'_, HashMap<ActionFamily, Bucket>> {
@@ -162,10 +187,15 @@ impl Budget {
     }
 }
 
+/// The full bucket of a family, as far as it is ours.
+fn full(family: ActionFamily, share: f64, now: Instant) -> Bucket {
+    let (burst, per_second) = family.bucket();
+    let (burst, per_second) = (burst * share, per_second * share);
+    Bucket::new(burst - (per_second * JITTER).max(1.0), per_second, now)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     const ASKER: Asker<'_> = Asker { namespace: "shop", uid: "web", urgency: Urgency::Asked };
@@ -176,21 +206,33 @@ mod tests {
 
     #[test]
     fn a_small_share_still_lets_one_call_through() {
-        let (budget, start) = (budget(0.01), Instant::now());
-        let take = |asker| budget.with(Operation::CreateCluster, |bucket| bucket.take(asker, start)).expect("a limit");
-        assert_eq!(take(ASKER), Ok(Duration::ZERO));
-        let turn = take(Asker { uid: "api", ..ASKER }).expect_err("the bucket is empty");
-        assert!(turn > start + Duration::from_secs(99) && turn <= start + Duration::from_secs(100));
+        let (budget, start) = (budget(0.1), Instant::now());
+        let draw = |uid| budget.draw(&[Operation::CreateCluster], Asker { uid, ..ASKER }, start).map(drop);
+        assert_eq!(draw("a"), Ok(()));
+        assert_eq!(draw("b"), Err(start + Duration::from_secs(10)));
+    }
+
+    #[test]
+    fn a_plan_waits_for_all_it_needs_and_keeps_its_places() {
+        let (budget, start) = (budget(0.1), Instant::now());
+        let plan = [Operation::UpdateCluster, Operation::PutClusterCapacityProviders, Operation::TagResource];
+        assert!(budget.draw(&[Operation::TagResource], Asker { uid: "other", ..ASKER }, start).is_ok());
+        let second = Duration::from_secs(1);
+        assert_eq!(budget.draw(&plan, ASKER, start), Err(start + second), "there is no token for the tag");
+        let behind = Asker { uid: "behind", ..ASKER };
+        assert!(budget.draw(&[Operation::UpdateCluster], behind, start).is_err(), "nobody overtakes it");
+        let waited = budget.draw(&plan, ASKER, start + second).expect("its turn");
+        assert_eq!(waited.len(), 2, "one for each family: {waited:?}");
     }
 
     #[test]
     fn a_permit_that_is_not_used_goes_back() {
-        let budget = budget(0.05);
-        let take = |uid| budget.with(Operation::UpdateCluster, |bucket| bucket.take(Asker { uid, ..ASKER }, Instant::now()));
-        assert!(take("a").is_some_and(|taken| taken.is_ok()));
+        let (budget, start) = (budget(0.05), Instant::now());
+        let draw = |uid| budget.draw(&[Operation::UpdateCluster], Asker { uid, ..ASKER }, start);
+        assert!(draw("a").is_ok());
         drop(Permit { operation: Operation::UpdateCluster, budget: Some(budget.clone()) });
-        assert!(take("b").is_some_and(|taken| taken.is_ok()), "it is there again");
-        assert!(take("c").is_some_and(|taken| taken.is_err()));
+        assert!(draw("b").is_ok(), "it is there again");
+        assert!(draw("c").is_err());
         assert_eq!(budget.standing().iter().map(|family| family.asked).sum::<usize>(), 1);
     }
 }

@@ -12,7 +12,6 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
 
-use super::memory::Memory;
 use super::plan::{Obstacle, Outcome, Plan, Write};
 use super::{Context, Kind, ignore, requested};
 use crate::aws::observer::Pace;
@@ -41,8 +40,11 @@ const CATCH_UP: Duration = Duration::from_millis(50);
 /// for longer than this.
 const ARRIVAL: Duration = Duration::from_secs(2);
 
-/// How often in a row AWS may throttle an object before that is worth telling: the last wait is a quarter of a minute.
+/// After how many passes in a row that ended in trouble it is worth telling that AWS throttles: the last wait is a quarter of a minute.
 const THROTTLES: u32 = 4;
+
+/// How long an object may wait for its turn to write before that is worth telling.
+const TURN: Duration = Duration::from_secs(10);
 
 /// First and longest wait after a write that AWS did not heed, or after a fault of our own.
 const UNHEEDED: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(900));
@@ -67,6 +69,12 @@ pub async fn reconcile<K: Kind>(object: Arc<K>, context: Arc<Context>) -> Result
             (acted.outcome, action)
         }
     };
+    let uid = object.uid().unwrap_or_default();
+    let queued = matches!(outcome, Outcome::Queued(_));
+    context.memories.with(&uid, |memory| memory.queues(queued));
+    if !queued {
+        context.aws.writer.withdraw(&object.namespace().unwrap_or_default(), &uid);
+    }
     context.metrics.reconciled(&K::kind(&()), outcome.as_str(), started.elapsed());
     Ok(action)
 }
@@ -133,8 +141,8 @@ async fn act<K: Kind>(object: &K, context: &Context) -> Acted<K::Observed> {
     let owner = context.owner(object);
     let asked = is_asked(object);
     if asked {
-        // Whoever asks for a look wants what was refused to be tried again too.
-        context.memories.with(&owner.uid, Memory::forgive);
+        // Whoever asks for a look wants what was refused to be tried again too, once.
+        context.memories.with(&owner.uid, |memory| memory.forgive_for(requested(object)));
     }
     let freshness = if asked || object.is_commanded() { Freshness::Since(began) } else { Freshness::Any };
     let mut observed = match object.observe(context, freshness).await {
@@ -207,7 +215,13 @@ fn is_asked<K: Kind>(object: &K) -> bool {
 /// Sends the planned writes, one after the other, and looks whether that was enough. `permits` are those at hand.
 async fn send<K: Kind>(object: &K, context: &Context, owner: &Owner, acted: &mut Acted<K::Observed>, permits: Vec<Permit>) {
     let Some(mut observed) = acted.observed.take() else { return };
-    let permits = if fit(&permits, &acted.planned) { Ok(permits) } else { obtain(object, context, owner, &acted.planned) };
+    let permits = if fit(&permits, &acted.planned) {
+        Ok(permits)
+    } else {
+        // Else it would wait for what it has itself.
+        drop(permits);
+        obtain(object, context, owner, &acted.planned)
+    };
     let permits = match permits {
         Ok(permits) => permits,
         Err(turn) => {
@@ -257,11 +271,15 @@ async fn send<K: Kind>(object: &K, context: &Context, owner: &Owner, acted: &mut
 /// not wait for the other half, unless it may be parted.
 fn obtain<K: Kind>(object: &K, context: &Context, owner: &Owner, writes: &[Write]) -> Result<Vec<Permit>, Instant> {
     let asker = Asker { namespace: &owner.namespace, uid: &owner.uid, urgency: urgency(object, writes) };
+    let operations: Vec<_> = writes.iter().map(|write| write.operation).collect();
+    if !may_be_parted(writes) {
+        return context.aws.writer.permits(&operations, asker);
+    }
     let mut permits = Vec::new();
-    for write in writes {
-        match context.aws.writer.permit(write.operation, asker) {
-            Ok(permit) => permits.push(permit),
-            Err(_) if may_be_parted(writes) && !permits.is_empty() => break,
+    for operation in operations {
+        match context.aws.writer.permits(&[operation], asker) {
+            Ok(one) => permits.extend(one),
+            Err(_) if !permits.is_empty() => break,
             Err(turn) => return Err(turn),
         }
     }
@@ -286,8 +304,10 @@ fn urgency<K: Kind>(object: &K, writes: &[Write]) -> Urgency {
     let is_carried_out = object.status().is_some_and(|status| {
         status.observed_generation() == object.meta().generation && conditions::is_ready(status.conditions())
     });
-    let repairs = is_carried_out && !object.is_deleting() && !object.is_commanded();
-    if repairs || writes.iter().all(|write| write.operation.lets_go()) { Urgency::Repair } else { Urgency::Asked }
+    if object.is_deleting() || object.is_commanded() {
+        return Urgency::Asked;
+    }
+    if is_carried_out || writes.iter().all(|write| write.operation.lets_go()) { Urgency::Repair } else { Urgency::Asked }
 }
 
 /// Tells what came of a pass, in events and in the status, and says when the next one comes.
@@ -296,7 +316,7 @@ async fn conclude<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Obser
     let (observed, sent) = (observed.as_ref(), &planned[..*sent]);
     let about = object.object_ref(&());
     let kind = K::kind(&());
-    if let Outcome::Failed(fault) = outcome {
+    if let (Outcome::Failed(fault), None) = (outcome, acted.held_until) {
         context.metrics.failed(&kind, fault.class.as_str());
     }
     for write in sent {
@@ -317,7 +337,9 @@ async fn conclude<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Obser
     };
     let ready = conditions::is_ready(after.conditions());
     let stalled = outcome.verdict().is_some_and(|verdict| verdict.state == conditions::State::Stalled);
-    object.watch(context, observed, Some(if ready || stalled { Pace::Steady } else { Pace::Active }));
+    // While it waits for its turn nothing is expected to happen.
+    let rests = ready || stalled || matches!(outcome, Outcome::Queued(_));
+    object.watch(context, observed, Some(if rests { Pace::Steady } else { Pace::Active }));
     if after != before {
         match status::write(&context.client, object, &after).await {
             Ok(written) => remember(&written, context),
@@ -336,10 +358,12 @@ async fn conclude<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Obser
 
 /// Whether an outcome is not worth telling: waiting for one's turn, or for what is being applied, or that AWS throttles for a moment.
 fn is_no_news<K: Kind>(object: &K, context: &Context, outcome: &Outcome) -> bool {
-    let failures = |uid: &str| context.memories.with(uid, |memory| memory.failures());
+    let uid = object.uid().unwrap_or_default();
     match outcome {
-        Outcome::Queued(_) => true,
-        Outcome::Failed(fault) if fault.class == FaultClass::Throttle => failures(&object.uid().unwrap_or_default()) < THROTTLES,
+        Outcome::Queued(_) => context.memories.with(&uid, |memory| memory.queued()) < TURN,
+        Outcome::Failed(fault) if fault.class == FaultClass::Throttle => {
+            context.memories.with(&uid, |memory| memory.failures()) < THROTTLES
+        }
         outcome => arrives(object, context, outcome).is_some(),
     }
 }

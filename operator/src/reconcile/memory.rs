@@ -17,6 +17,10 @@ pub(super) struct Memory {
     since: Instant,
     /// Passes in a row that ended in trouble.
     failures: u32,
+    /// Since when it waits for its turn to write.
+    queued: Option<Instant>,
+    /// The last request for a look for which it was forgiven.
+    forgiven: Option<String>,
     /// Resource version that our last write to the API server made, and when.
     written: Option<(u64, Instant)>,
     /// What AWS refused or did not heed.
@@ -36,7 +40,7 @@ const WATCH_LAG: Duration = Duration::from_secs(5);
 
 impl Default for Memory {
     fn default() -> Self {
-        Self { since: Instant::now(), failures: 0, written: None, refusal: None }
+        Self { since: Instant::now(), failures: 0, queued: None, forgiven: None, written: None, refusal: None }
     }
 }
 
@@ -63,6 +67,24 @@ impl Memory {
     pub(super) fn forgive(&mut self) {
         self.failures = 0;
         self.refusal = None;
+    }
+
+    /// Somebody asks for a look; the same request forgives only once.
+    pub(super) fn forgive_for(&mut self, request: Option<String>) {
+        if self.forgiven != request {
+            self.forgiven = request;
+            self.forgive();
+        }
+    }
+
+    /// A pass ended, in the queue or not.
+    pub(super) fn queues(&mut self, queued: bool) {
+        self.queued = if queued { self.queued.or_else(|| Some(Instant::now())) } else { None };
+    }
+
+    /// How long it has been in the queue.
+    pub(super) fn queued(&self) -> Duration {
+        self.queued.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     /// `writes` came to nothing, and are worth another try after `wait`.

@@ -141,8 +141,11 @@ impl Outcome {
     pub fn verdict(&self) -> Option<Verdict> {
         let (state, reason, message) = match self {
             Self::InSync => return None,
-            Self::Unfinished | Self::Queued(_) => {
-                (State::Progressing, Reason::Progressing, "AWS is being brought to the spec".to_owned())
+            Self::Unfinished => (State::Progressing, Reason::Progressing, "AWS is being brought to the spec".to_owned()),
+            Self::Queued(_) => {
+                let message =
+                    "AWS is being brought to the spec; this object waits for its turn in the operator's share of the write quota";
+                (State::Progressing, Reason::Progressing, message.to_owned())
             }
             Self::Waiting(Obstacle { reason, message, passing }) => {
                 let state = if *passing { State::Progressing } else { State::Waiting };

@@ -9,7 +9,10 @@ use std::time::{Duration, Instant};
 
 use super::{Asker, Urgency};
 
-/// How long a place in the queue is kept for one that does not come back, because its object is gone or needs no write any more.
+/// The longest time that anybody is told to wait: by then the pace may be another one, and others may have gone.
+const LONGEST_TURN: Duration = Duration::from_secs(30);
+
+/// How long after its turn a place is kept for one that does not come back.
 const KEPT: Duration = Duration::from_secs(30);
 
 /// After waiting this long a repair is as urgent as anything else.
@@ -45,25 +48,36 @@ impl Bucket {
         Self { burst, per_second, tokens: burst, at: now, pace: 1.0, slowed: None, queues: Default::default() }
     }
 
-    /// A token for `asker`, and how long it has waited for it.
+    /// Whether it is the turn of `asker`, who wants `count` tokens, and has a place in the queue after this.
     ///
     /// # Errors
     /// The time at which it may come back.
-    pub(super) fn take(&mut self, asker: Asker<'_>, now: Instant) -> Result<Duration, Instant> {
+    pub(super) fn turn(&mut self, asker: Asker<'_>, count: u32, now: Instant) -> Result<(), Instant> {
         self.refill(now);
-        let position = self.position(asker, now);
         #[allow(clippy::cast_precision_loss, reason = "a queue is shorter than that")]
-        let needed = position as f64 + 1.0;
+        let before = self.position(asker, now) as f64;
+        // Who wants more than there can be has them when the bucket is full.
+        let needed = (before + f64::from(count)).min(self.burst.max(before + 1.0));
         if self.tokens >= needed {
-            self.tokens -= 1.0;
-            let waited = self.queues.iter_mut().find_map(|queue| queue.leave(asker));
-            return Ok(waited.map_or(Duration::ZERO, |since| now.duration_since(since)));
+            return Ok(());
         }
-        let turn = now + Duration::from_secs_f64((needed - self.tokens) / (self.per_second * self.pace));
+        let wait = Duration::from_secs_f64((needed - self.tokens) / self.rate());
+        let turn = now + wait.min(LONGEST_TURN);
         if let Some(waiting) = self.queues.iter_mut().find_map(|queue| queue.find(asker)) {
             waiting.turn = turn;
         }
         Err(turn)
+    }
+
+    /// Takes `count` tokens for `asker`, whose turn it is, and answers how long it has waited for them.
+    pub(super) fn draw(&mut self, asker: Asker<'_>, count: u32, now: Instant) -> Duration {
+        self.tokens -= f64::from(count);
+        self.withdraw(asker).map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
+    }
+
+    /// Gives up the place of `asker`, if it has one, and answers since when it had it.
+    pub(super) fn withdraw(&mut self, asker: Asker<'_>) -> Option<Instant> {
+        self.queues.iter_mut().find_map(|queue| queue.leave(asker))
     }
 
     /// Takes a token back that was not used.
@@ -195,10 +209,15 @@ mod tests {
         Asker { namespace, uid, urgency: Urgency::Asked }
     }
 
+    /// One token, if it is the asker's turn, and how long it waited for it.
+    fn take(bucket: &mut Bucket, asker: Asker<'_>, now: Instant) -> Result<Duration, Instant> {
+        bucket.turn(asker, 1, now).map(|()| bucket.draw(asker, 1, now))
+    }
+
     /// An empty bucket that gives one token a second.
     fn empty(start: Instant) -> Bucket {
         let mut bucket = Bucket::new(1.0, 1.0, start);
-        assert_eq!(bucket.take(asker("first", "first"), start), Ok(Duration::ZERO));
+        assert_eq!(take(&mut bucket, asker("first", "first"), start), Ok(Duration::ZERO));
         bucket
     }
 
@@ -206,16 +225,16 @@ mod tests {
     fn a_bucket_gives_its_burst_and_then_one_turn_after_the_other() {
         let start = Instant::now();
         let mut bucket = Bucket::new(25.0, 2.5, start);
-        let burst = (0..100).map(|n| bucket.take(asker("shop", &format!("b{n}")), start)).take_while(Result::is_ok).count();
+        let burst = (0..100).map(|n| take(&mut bucket, asker("shop", &format!("b{n}")), start)).take_while(Result::is_ok).count();
         assert_eq!(burst, 25);
         // The one that ended the burst has the first turn.
         let second = start + Duration::from_millis(800);
-        assert_eq!(bucket.take(asker("shop", "second"), start), Err(second));
-        assert_eq!(bucket.take(asker("shop", "second"), start), Err(second), "asking again costs no second turn");
-        assert_eq!(bucket.take(asker("shop", "third"), start), Err(start + Duration::from_millis(1200)));
-        let first = bucket.take(asker("shop", "b25"), second);
+        assert_eq!(take(&mut bucket, asker("shop", "second"), start), Err(second));
+        assert_eq!(take(&mut bucket, asker("shop", "second"), start), Err(second), "asking again costs no second turn");
+        assert_eq!(take(&mut bucket, asker("shop", "third"), start), Err(start + Duration::from_millis(1200)));
+        let first = take(&mut bucket, asker("shop", "b25"), second);
         assert_eq!(first, Ok(Duration::from_millis(800)));
-        assert_eq!(bucket.take(asker("shop", "second"), second), Ok(Duration::from_millis(800)));
+        assert_eq!(take(&mut bucket, asker("shop", "second"), second), Ok(Duration::from_millis(800)));
     }
 
     #[test]
@@ -223,12 +242,16 @@ mod tests {
         let start = Instant::now();
         let mut bucket = empty(start);
         for n in 0..1000 {
-            bucket.take(asker("crowd", &format!("c{n}")), start).expect_err("the bucket is empty");
+            take(&mut bucket, asker("crowd", &format!("c{n}")), start).expect_err("the bucket is empty");
         }
-        assert_eq!(bucket.take(asker("alone", "one"), start), Err(start + 2 * SECOND));
-        assert_eq!(bucket.take(asker("crowd", "c0"), start + SECOND), Ok(SECOND));
-        assert_eq!(bucket.take(asker("crowd", "c1"), start + 2 * SECOND), Err(start + 3 * SECOND), "it is the other's turn");
-        assert_eq!(bucket.take(asker("alone", "one"), start + 2 * SECOND), Ok(2 * SECOND));
+        assert_eq!(take(&mut bucket, asker("alone", "one"), start), Err(start + 2 * SECOND));
+        assert_eq!(take(&mut bucket, asker("crowd", "c0"), start + SECOND), Ok(SECOND));
+        assert_eq!(
+            take(&mut bucket, asker("crowd", "c1"), start + 2 * SECOND),
+            Err(start + 3 * SECOND),
+            "it is the other's turn"
+        );
+        assert_eq!(take(&mut bucket, asker("alone", "one"), start + 2 * SECOND), Ok(2 * SECOND));
     }
 
     #[test]
@@ -236,16 +259,59 @@ mod tests {
         let start = Instant::now();
         let mut bucket = empty(start);
         let repair = Asker { urgency: Urgency::Repair, ..asker("shop", "repair") };
-        assert_eq!(bucket.take(repair, start), Err(start + SECOND));
-        assert_eq!(bucket.take(asker("shop", "new"), start), Err(start + SECOND));
-        assert_eq!(bucket.take(repair, start), Err(start + 2 * SECOND));
+        assert_eq!(take(&mut bucket, repair, start), Err(start + SECOND));
+        assert_eq!(take(&mut bucket, asker("shop", "new"), start), Err(start + SECOND));
+        assert_eq!(take(&mut bucket, repair, start), Err(start + 2 * SECOND));
         let mut bucket = Bucket::new(1.0, 0.001, start);
-        assert_eq!(bucket.take(asker("shop", "first"), start), Ok(Duration::ZERO));
-        bucket.take(repair, start).expect_err("the bucket is empty");
-        bucket.take(asker("shop", "new"), start).expect_err("the bucket is empty");
-        let later = start + AGED;
-        bucket.take(repair, later).expect_err("there is no token yet");
+        assert_eq!(take(&mut bucket, asker("shop", "first"), start), Ok(Duration::ZERO));
+        for seconds in [0, 30, 60, 90, 120] {
+            let now = start + seconds * SECOND;
+            assert_eq!(bucket.waiting()[0], usize::from(seconds > 0), "after {seconds} s the repair still waits behind");
+            take(&mut bucket, asker("shop", "new"), now).expect_err("there is no token");
+            take(&mut bucket, repair, now).expect_err("there is no token");
+        }
         assert_eq!(bucket.waiting(), [2, 0]);
+    }
+
+    #[test]
+    fn who_wants_several_gets_all_of_them_or_none() {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(2.0, 1.0, start);
+        assert_eq!(take(&mut bucket, asker("shop", "one"), start), Ok(Duration::ZERO));
+        assert_eq!(bucket.turn(asker("shop", "two"), 2, start), Err(start + SECOND));
+        assert_eq!(take(&mut bucket, asker("shop", "later"), start), Err(start + SECOND), "it stands behind");
+        assert_eq!(bucket.turn(asker("shop", "two"), 2, start + SECOND), Ok(()));
+        // More than a full bucket has.
+        let mut bucket = Bucket::new(1.0, 1.0, start);
+        assert_eq!(bucket.turn(asker("shop", "three"), 3, start), Ok(()));
+        assert_eq!(bucket.draw(asker("shop", "three"), 3, start), Duration::ZERO);
+        assert_eq!(take(&mut bucket, asker("shop", "next"), start), Err(start + 3 * SECOND), "the others wait for it");
+    }
+
+    #[test]
+    fn nobody_is_told_to_stay_away_for_long() {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(50.0, 5.0, start);
+        for second in 0..10 {
+            bucket.slow_down(start + second * SECOND);
+        }
+        let now = start + 10 * SECOND;
+        for n in 0..500 {
+            assert!(take(&mut bucket, asker("shop", &format!("s{n}")), now).is_err_and(|turn| turn <= now + LONGEST_TURN));
+        }
+    }
+
+    #[test]
+    fn who_gives_up_its_place_holds_up_nobody() {
+        let start = Instant::now();
+        let mut bucket = empty(start);
+        for n in 0..10 {
+            take(&mut bucket, asker("shop", &format!("s{n}")), start).expect_err("the bucket is empty");
+        }
+        for n in 0..9 {
+            assert_eq!(bucket.withdraw(asker("shop", &format!("s{n}"))), Some(start));
+        }
+        assert_eq!(take(&mut bucket, asker("shop", "s9"), start), Err(start + SECOND));
     }
 
     #[test]
@@ -253,17 +319,17 @@ mod tests {
         let start = Instant::now();
         let mut bucket = empty(start);
         bucket.give_back();
-        assert_eq!(bucket.take(asker("shop", "b"), start), Ok(Duration::ZERO));
+        assert_eq!(take(&mut bucket, asker("shop", "b"), start), Ok(Duration::ZERO));
     }
 
     #[test]
     fn a_place_is_not_kept_for_ever() {
         let start = Instant::now();
         let mut bucket = empty(start);
-        bucket.take(asker("shop", "gone"), start).expect_err("the bucket is empty");
+        take(&mut bucket, asker("shop", "gone"), start).expect_err("the bucket is empty");
         assert_eq!(bucket.waiting(), [1, 0]);
         let later = start + SECOND + KEPT;
-        assert_eq!(bucket.take(asker("shop", "other"), later), Ok(Duration::ZERO));
+        assert_eq!(take(&mut bucket, asker("shop", "other"), later), Ok(Duration::ZERO));
         assert_eq!(bucket.waiting(), [0, 0]);
     }
 
@@ -274,7 +340,7 @@ mod tests {
         bucket.slow_down(start);
         bucket.slow_down(start);
         assert!((bucket.rate() - 2.5).abs() < 0.01, "calls that were under way together count once: {}", bucket.rate());
-        bucket.take(asker("shop", "a"), start).expect_err("nothing is left of the burst");
+        take(&mut bucket, asker("shop", "a"), start).expect_err("nothing is left of the burst");
         for second in 1..60 {
             bucket.slow_down(start + second * SECOND);
         }
