@@ -82,7 +82,7 @@ const QUOTAS: &[(&[&str], f64, f64)] = &[
     (&["DescribeClusters", "ListClusters"], 50.0, 20.0),
     (&["RegisterTaskDefinition", "DeregisterTaskDefinition"], 20.0, 1.0),
     (&["DeleteTaskDefinitions"], 5.0, 1.0),
-    (&["DescribeTaskDefinition", "ListTaskDefinitions"], 50.0, 20.0),
+    (&["DescribeTaskDefinition", "ListTaskDefinitions", "ListTaskDefinitionFamilies"], 50.0, 20.0),
     (&["CreateService", "UpdateService", "DeleteService"], 50.0, 5.0),
     (&["DescribeServices", "ListServices"], 100.0, 20.0),
     (&["DescribeServiceDeployments"], 50.0, 20.0),

@@ -129,7 +129,7 @@ async fn work(
     let (service_wake, service_wakes) = unbounded();
     let wakes = Wakes { clusters: cluster_wake, task_definitions: task_definition_wake, services: service_wake };
 
-    let calls = Arc::new(Calls::new(&config, leadership.clone(), Arc::clone(&metrics)));
+    let calls = Arc::new(Calls::new(&config, settings.quota_share, leadership.clone(), Arc::clone(&metrics)));
     let aws = Aws {
         scope: Scope { account: "default".into(), region: region.into() },
         observer: Observer::start(&calls, settings.sweep, wakes.clone()),

@@ -128,8 +128,7 @@ pub(crate) async fn without_api_server_and_aws_it_waits_and_goes_on(world: &Worl
     })
     .await?;
     proxy.set(Outage::None);
-    let is_told = |service: &serde_json::Value| service["metadata"]["generation"] == 1;
-    scenario.until(SERVICE, is_told).await?;
+    scenario.until_ready_is(OBJECTS[1], "False", "AwsUnavailable").await?;
     scenario.ledger.faults.clear();
     until_runs(&scenario, 2, 2).await?;
     is_there_once(&scenario).await?;

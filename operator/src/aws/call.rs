@@ -21,6 +21,8 @@ use aws_smithy_types::config_bag::ConfigBag;
 use aws_types::SdkConfig;
 use serde_json::Value;
 
+use super::operation::ActionFamily;
+use super::read_budget::ReadBudget;
 use super::{Fault, FaultClass, Operation};
 use crate::k8s::NOT_LEADER;
 use crate::k8s::leader::Leadership;
@@ -33,17 +35,30 @@ pub struct Calls {
     /// Without the SDK's retries: it repeats a call after a lost reply, and not every write may be repeated. The driver
     /// looks again before it tries again.
     writes: Client,
+    read_budget: ReadBudget,
     /// Asked before every write.
     leadership: Leadership,
     pub(super) metrics: Arc<Metrics>,
 }
 
 impl Calls {
-    /// Calls with the credentials, Region and endpoint of `config`, those that write only while `leadership` holds.
+    /// Calls with the credentials, Region and endpoint of `config`: those that read within `share` of the published rates (`None` means
+    /// no limit), those that write only while `leadership` holds.
     #[must_use]
-    pub fn new(config: &SdkConfig, leadership: Leadership, metrics: Arc<Metrics>) -> Self {
+    pub fn new(config: &SdkConfig, share: Option<f64>, leadership: Leadership, metrics: Arc<Metrics>) -> Self {
         let writes = aws_sdk_ecs::config::Builder::from(config).retry_config(RetryConfig::disabled()).build();
-        Self { reads: Client::new(config), writes: Client::from_conf(writes), leadership, metrics }
+        Self {
+            reads: Client::new(config),
+            writes: Client::from_conf(writes),
+            read_budget: ReadBudget::new(share),
+            leadership,
+            metrics,
+        }
+    }
+
+    /// Awaits that a regular look takes nothing from what somebody waits for.
+    pub(super) async fn spare(&self, family: ActionFamily) {
+        self.read_budget.spare(family).await;
     }
 
     /// Sends `request` as the body of `operation` and answers the body of the reply.
@@ -56,11 +71,14 @@ impl Calls {
         if writes && !self.leadership.holds() {
             return Err(Fault::new(operation, FaultClass::Server, NOT_LEADER));
         }
+        if !writes {
+            self.read_budget.admit(operation.family()).await;
+        }
         let client = if writes { &self.writes } else { &self.reads };
         let started = Instant::now();
         let result = dispatch(client, operation, request).await;
         let label = result.as_ref().map_or_else(|fault| fault.class.as_str(), |_| "ok");
-        self.metrics.aws_call(operation, label, started.elapsed());
+        self.metrics.aws_call(operation.name(), label, started.elapsed());
         if let Err(fault) = &result {
             tracing::debug!(operation = operation.name(), code = fault.code, message = fault.message, "AWS call failed");
         }
@@ -166,7 +184,7 @@ mod tests {
     #[tokio::test]
     async fn who_is_not_the_leader_writes_nothing() {
         let config = SdkConfig::builder().behavior_version(BehaviorVersion::latest()).build();
-        let calls = Calls::new(&config, Leadership::deposed(), Arc::default());
+        let calls = Calls::new(&config, None, Leadership::deposed(), Arc::default());
         let message = async |operation| calls.send(operation, &Value::Null).await.map_err(|fault| fault.message);
         assert_eq!(message(Operation::CreateService).await, Err(NOT_LEADER.to_owned()));
         // A read is tried; without a Region it comes to nothing.

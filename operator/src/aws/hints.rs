@@ -4,7 +4,7 @@
 //! and wakes its object if something changed. So it does no harm when events come twice, late, in any order, or not at all.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_sqs::Client;
@@ -88,6 +88,10 @@ impl Hints {
         }
     }
 
+    fn count(&self, operation: &str, ok: bool, started: Instant) {
+        self.metrics.aws_call(operation, if ok { "ok" } else { "failed" }, started.elapsed());
+    }
+
     /// One reply of the queue.
     async fn receive(&self, observer: &Observer, long_poll: i32) -> Result<(), String> {
         let problem = |what: &str, error: &dyn std::error::Error| {
@@ -99,7 +103,9 @@ impl Hints {
             .queue_url(&self.queue_url)
             .max_number_of_messages(MESSAGES)
             .wait_time_seconds(long_poll);
-        let reply = request.send().await.map_err(|error| problem("read the event queue", &error))?;
+        let (started, sent) = (Instant::now(), request.send().await);
+        self.count("ReceiveMessage", sent.is_ok(), started);
+        let reply = sent.map_err(|error| problem("read the event queue", &error))?;
         let messages = reply.messages();
         for message in messages {
             let meant = message.body().and_then(|body| serde_json::from_str(body).ok()).map(|event| services(&event));
@@ -113,7 +119,9 @@ impl Hints {
         let entries: Vec<_> = messages.iter().enumerate().filter_map(entry).collect();
         if !entries.is_empty() {
             let request = self.client.delete_message_batch().queue_url(&self.queue_url).set_entries(Some(entries));
-            request.send().await.map_err(|error| problem("delete from the event queue", &error))?;
+            let (started, sent) = (Instant::now(), request.send().await);
+            self.count("DeleteMessageBatch", sent.is_ok(), started);
+            sent.map_err(|error| problem("delete from the event queue", &error))?;
         }
         Ok(())
     }

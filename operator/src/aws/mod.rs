@@ -10,6 +10,7 @@ pub mod fault;
 pub mod hints;
 pub mod observer;
 pub mod operation;
+mod read_budget;
 pub mod tags;
 pub mod writer;
 

@@ -17,6 +17,7 @@ use ecs_operator_crds::v1beta1::{EcsCluster, EcsService, EcsTaskDefinition};
 use kube::runtime::reflector::ObjectRef;
 use serde_json::Value;
 
+use super::operation::ActionFamily;
 use super::{Calls, Fault};
 pub use read::{Blockers, ClusterKey, FamilyKey, ServiceKey, TaskDefinitionKey};
 pub(crate) use read::{family_of, task_definition, written};
@@ -218,6 +219,9 @@ impl Observer {
 pub trait Key: Clone + fmt::Debug + fmt::Display + Eq + std::hash::Hash + Ord + Send + Sync + 'static {
     /// The kind that is woken when the answer changes.
     type Object: kube::runtime::reflector::Lookup<DynamicType = ()> + Clone + fmt::Debug + Send + Sync + 'static;
+
+    /// The quota that its reads draw on.
+    const FAMILY: ActionFamily;
 
     /// Most keys that one call can read.
     const BATCH: usize;

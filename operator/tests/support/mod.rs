@@ -74,7 +74,7 @@ impl World {
             .credentials_provider(Credentials::new("111122223333", "test", None, None, "test"))
             .load()
             .await;
-        let calls = Arc::new(Calls::new(&config, Leadership::unopposed(), Arc::clone(&metrics)));
+        let calls = Arc::new(Calls::new(&config, share, Leadership::unopposed(), Arc::clone(&metrics)));
         let (clusters, woken) = unbounded();
         let wakes = Wakes { clusters, task_definitions: unbounded().0, services: unbounded().0 };
         let context = Context {

@@ -10,6 +10,7 @@ use futures::{FutureExt, StreamExt, stream};
 use serde_json::{Value, json};
 
 use super::{Answer, Key};
+use crate::aws::operation::ActionFamily;
 use crate::aws::tags::{SPEC_HASH, Tags};
 use crate::aws::{Calls, Fault, FaultClass, Operation, name_in};
 
@@ -61,6 +62,7 @@ impl fmt::Display for TaskDefinitionKey {
 impl Key for ClusterKey {
     type Object = EcsCluster;
     const WHAT: &'static str = "clusters";
+    const FAMILY: ActionFamily = ActionFamily::ClusterRead;
     const BATCH: usize = 100;
 
     fn group(&self) -> &'static str {
@@ -78,6 +80,7 @@ impl Key for ClusterKey {
 impl Key for ServiceKey {
     type Object = EcsService;
     const WHAT: &'static str = "services";
+    const FAMILY: ActionFamily = ActionFamily::ServiceRead;
     const BATCH: usize = 10;
 
     fn group(&self) -> &str {
@@ -100,6 +103,7 @@ impl Key for ServiceKey {
 impl Key for TaskDefinitionKey {
     type Object = EcsTaskDefinition;
     const WHAT: &'static str = "task_definitions";
+    const FAMILY: ActionFamily = ActionFamily::TaskDefinitionRead;
     const BATCH: usize = 1;
 
     fn group(&self) -> &str {
@@ -126,6 +130,7 @@ const NEWEST: usize = 10;
 impl Key for FamilyKey {
     type Object = EcsTaskDefinition;
     const WHAT: &'static str = "families";
+    const FAMILY: ActionFamily = ActionFamily::TaskDefinitionRead;
     const BATCH: usize = 100;
     // Each family that there is needs a call of its own.
     const ROOM_IS_FREE: bool = false;
@@ -160,10 +165,18 @@ async fn newest_revisions(calls: &Calls, family: &str) -> Result<Answer, Fault> 
 
 /// Which of these families have ACTIVE revisions, and maybe others; `None` where it costs less to look at each of them.
 async fn existing_families(calls: &Calls, keys: &[FamilyKey]) -> Result<Option<HashSet<String>>, Fault> {
-    let mut request = json!({"familyPrefix": common_prefix(keys), "status": "ACTIVE", "maxResults": 100});
+    let mut request = json!({"status": "ACTIVE", "maxResults": 100});
+    let prefix = common_prefix(keys);
+    if !prefix.is_empty() {
+        request["familyPrefix"] = prefix.into();
+    }
     let mut existing = HashSet::new();
     for _ in 0..keys.len() / 2 {
-        let mut reply = calls.send(Operation::ListTaskDefinitionFamilies, &request).await?;
+        let mut reply = match calls.send(Operation::ListTaskDefinitionFamilies, &request).await {
+            // It only saves calls.
+            Err(fault) if fault.class == FaultClass::AccessDenied => return Ok(None),
+            reply => reply?,
+        };
         existing.extend(arns(&reply, "families").map(str::to_owned));
         match reply["nextToken"].take() {
             Value::String(token) if !token.is_empty() => request["nextToken"] = token.into(),

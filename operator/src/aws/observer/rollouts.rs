@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::read::{arns, sort_out};
 use super::{Answer, Key, ServiceKey};
+use crate::aws::operation::ActionFamily;
 use crate::aws::{Calls, Fault, Operation};
 
 /// ARN of a service deployment.
@@ -51,6 +52,7 @@ impl fmt::Display for StoppedTasksKey {
 impl Key for ServiceDeploymentKey {
     type Object = EcsService;
     const WHAT: &'static str = "service_deployments";
+    const FAMILY: ActionFamily = ActionFamily::ServiceDeploymentRead;
     const BATCH: usize = 20;
 
     fn group(&self) -> &'static str {
@@ -68,6 +70,7 @@ impl Key for ServiceDeploymentKey {
 impl Key for ServiceRevisionKey {
     type Object = EcsService;
     const WHAT: &'static str = "service_revisions";
+    const FAMILY: ActionFamily = ActionFamily::ServiceRevisionRead;
     const BATCH: usize = 20;
 
     fn group(&self) -> &'static str {
@@ -88,6 +91,7 @@ const STOPPED: usize = 100;
 impl Key for StoppedTasksKey {
     type Object = EcsService;
     const WHAT: &'static str = "stopped_tasks";
+    const FAMILY: ActionFamily = ActionFamily::ClusterResourceRead;
     const BATCH: usize = 1;
 
     fn group(&self) -> &str {

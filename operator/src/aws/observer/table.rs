@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::channel::mpsc::UnboundedSender;
-use futures::future::join_all;
+use futures::{StreamExt, stream};
 use kube::runtime::reflector::ObjectRef;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep_until, timeout_at};
@@ -31,6 +31,9 @@ const OUTDATED: usize = 4;
 
 /// However many hints come, something is read again only after this time.
 const HINTED: Duration = Duration::from_secs(2);
+
+/// How many calls are under way at a time for what is read together.
+const SIDE_BY_SIDE: usize = 16;
 
 /// How long an answer is kept that nobody watches.
 const UNWATCHED: Duration = Duration::from_secs(60);
@@ -133,7 +136,13 @@ struct Watched<K: Key> {
     /// Who is woken; more than one only while two custom resources claim the same AWS object.
     watchers: Vec<Watcher<K>>,
     pace: Pace,
+    /// Since when.
+    since: Instant,
     due: Instant,
+    /// When a hint came that no read has followed.
+    hinted: Option<Instant>,
+    /// Whether it is being read; the next look waits for the end of that.
+    is_read: bool,
     /// Reads in a row for which there were no credentials or no rights.
     refused: u32,
 }
@@ -177,7 +186,8 @@ impl<K: Key> Table<K> {
         let cache = &mut self.shared.state().cache;
         let kept = match cache.remove(&key) {
             Some(before) => before.rewritten(&seen),
-            None => Kept::new(seen.at, &seen.answer),
+            // What nobody looked for before was not there.
+            None => Kept { outdated: vec![KeptAnswer::Missing], written: Some(seen.at), ..Kept::new(seen.at, &seen.answer) },
         };
         cache.insert(key, kept);
         seen
@@ -201,11 +211,14 @@ impl<K: Key> Table<K> {
             // What was never read is trusted for now; random, so that a restart does not read everything at once.
             let due = last
                 .map_or_else(|| Instant::now() + interval(sweep, pace).mul_f64(fastrand::f64()), |at| at + interval(sweep, pace));
-            Watched { watchers: Vec::new(), pace, due, refused: 0 }
+            let since = Instant::now();
+            Watched { watchers: Vec::new(), pace, since, due, hinted: None, is_read: false, refused: 0 }
         });
         if entry.pace != pace {
             entry.pace = pace;
-            entry.due = Instant::now() + interval(sweep, pace);
+            if entry.hinted.is_none() {
+                entry.due = Instant::now() + interval(sweep, pace);
+            }
         }
         if !entry.watchers.contains(&watcher) {
             entry.watchers.push(watcher.clone());
@@ -218,7 +231,8 @@ impl<K: Key> Table<K> {
         let shared = Arc::clone(&self.shared);
         let oldest = move || {
             let state = shared.state();
-            state.watched.keys().filter_map(|key| state.cache.get(key)).map(|kept| kept.at.elapsed()).max()
+            let at = |(key, watched): (&K, &Watched<K>)| state.cache.get(key).map_or(watched.since, |kept| kept.at);
+            state.watched.iter().map(at).min().map(|oldest| oldest.elapsed())
         };
         (K::WHAT, Box::new(oldest))
     }
@@ -230,6 +244,7 @@ impl<K: Key> Table<K> {
         for (key, watched) in watched.iter_mut().filter(|(key, _)| is_meant(key)) {
             let soon = cache.get(key).map_or_else(Instant::now, |kept| kept.at + HINTED);
             watched.due = watched.due.min(soon);
+            watched.hinted = Some(Instant::now());
             any = true;
         }
         any
@@ -284,10 +299,10 @@ impl<K: Key> Shared<K> {
         self.state().watched.values().map(|watched| watched.due).min()
     }
 
-    /// Adds to what waits for a read what is due, and what is due next: a call with room in it costs as much as a full one.
+    /// Adds to what waits for a read what is due, and, where a call with room in it costs as much as a full one, what is due next.
     fn add_due(&self, now: Instant, waiting: &mut BTreeMap<K, Vec<Reply>>) {
         let state = self.state();
-        for (key, _) in state.watched.iter().filter(|(_, watched)| watched.due <= now) {
+        for (key, _) in state.watched.iter().filter(|(_, watched)| watched.due <= now && !watched.is_read) {
             waiting.entry(key.clone()).or_default();
         }
         if !K::ROOM_IS_FREE {
@@ -301,7 +316,7 @@ impl<K: Key> Shared<K> {
         if room.values().all(|left| *left == 0) {
             return;
         }
-        let is_near = |watched: &Watched<K>| watched.due < now + interval(self.sweep, watched.pace) / 2;
+        let is_near = |watched: &Watched<K>| !watched.is_read && watched.due < now + interval(self.sweep, watched.pace) / 2;
         let mut near: Vec<_> =
             state.watched.iter().filter(|(key, watched)| is_near(watched) && !waiting.contains_key(*key)).collect();
         near.sort_by_key(|(_, watched)| watched.due);
@@ -317,7 +332,12 @@ impl<K: Key> Shared<K> {
     fn observed(&self, key: &K, at: Instant, result: Result<Answer, Fault>) -> Result<Seen, Fault> {
         let mut state = self.state();
         if let Some(watched) = state.watched.get_mut(key) {
-            watched.due = at + interval(self.sweep, watched.pace);
+            watched.is_read = false;
+            if watched.hinted.is_none_or(|hinted| hinted < at) {
+                (watched.due, watched.hinted) = (at + interval(self.sweep, watched.pace), None);
+            } else {
+                watched.due = at + HINTED;
+            }
         }
         if state.is_lost(key, &result) {
             self.wake(&state, key);
@@ -349,16 +369,24 @@ impl<K: Key> Shared<K> {
         cache.retain(|key, seen| watched.contains_key(key) || seen.at.elapsed() < UNWATCHED);
     }
 
-    /// Reads `keys` in batches, side by side, and answers those who wait.
+    /// Reads keys in batches, a few side by side, and answers those who wait as soon as their batch is read. Batches for which somebody
+    /// waits go first.
     async fn read(&self, mut waiting: BTreeMap<K, Vec<Reply>>) {
         let keys: Vec<K> = waiting.keys().cloned().collect();
         let groups = keys.chunk_by(|a, b| a.group() == b.group());
-        let batches = groups.flat_map(|group| group.chunks(K::BATCH)).map(|batch| async move {
+        let is_regular = |batch: &&[K]| batch.iter().all(|key| waiting[key].is_empty());
+        let (regular, wanted): (Vec<_>, Vec<_>) = groups.flat_map(|group| group.chunks(K::BATCH)).partition(is_regular);
+        let batches = wanted.into_iter().map(|batch| (batch, false)).chain(regular.into_iter().map(|batch| (batch, true)));
+        let reads = batches.map(|(batch, is_regular)| async move {
+            if is_regular {
+                self.calls.spare(K::FAMILY).await;
+            }
             let at = Instant::now();
             self.calls.metrics.read_together(K::WHAT, batch.len());
             (at, batch, read_each(&self.calls, batch).await)
         });
-        for (at, batch, answers) in join_all(batches).await {
+        let mut reads = stream::iter(reads.collect::<Vec<_>>()).buffer_unordered(SIDE_BY_SIDE);
+        while let Some((at, batch, answers)) = reads.next().await {
             for (key, answer) in batch.iter().zip(answers) {
                 let result = self.observed(key, at, answer);
                 for reply in waiting.remove(key).into_iter().flatten() {
@@ -431,6 +459,7 @@ impl<K: Key> Shared<K> {
         for key in keys {
             if let Some(watched) = state.watched.get_mut(key) {
                 watched.due = now + interval(self.sweep, watched.pace);
+                watched.is_read = true;
             }
         }
     }

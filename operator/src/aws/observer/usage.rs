@@ -20,7 +20,7 @@ const REMEMBERED: Duration = Duration::from_secs(120);
 /// The last answer. Whoever asks while it is being read waits for the same one.
 #[derive(Debug, Default)]
 pub(super) struct Cache {
-    last: tokio::sync::Mutex<Option<(Instant, Arc<Usage>)>>,
+    last: tokio::sync::Mutex<Option<Read>>,
     /// Services that were seen to be gone, and when.
     gone: Mutex<HashMap<String, Instant>>,
 }
@@ -28,12 +28,16 @@ pub(super) struct Cache {
 impl Cache {
     pub(super) async fn get(&self, calls: &Calls, age: Duration) -> Result<Arc<Usage>, Fault> {
         let mut last = self.last.lock().await;
-        let (at, mut usage) = match &*last {
-            Some((at, usage)) if at.elapsed() < age => (*at, Arc::clone(usage)),
-            _ => (Instant::now(), Arc::new(read(calls).await?)),
+        let mut known = match last.take() {
+            Some(known) if known.began.elapsed() < age => known,
+            _ => {
+                let (began, usage) = (Instant::now(), Arc::new(read(calls).await?));
+                Read { began, ended: Instant::now(), usage }
+            }
         };
-        strike_out(&mut usage, at, &self.gone.lock().unwrap_or_else(PoisonError::into_inner));
-        *last = Some((at, Arc::clone(&usage)));
+        strike_out(&mut known.usage, known.ended, &self.gone.lock().unwrap_or_else(PoisonError::into_inner));
+        let usage = Arc::clone(&known.usage);
+        *last = Some(known);
         Ok(usage)
     }
 
@@ -44,7 +48,15 @@ impl Cache {
     }
 }
 
-/// Strikes out of what was read at `at` the services that were seen to be gone since.
+/// What was read, and when.
+#[derive(Debug)]
+struct Read {
+    began: Instant,
+    ended: Instant,
+    usage: Arc<Usage>,
+}
+
+/// Strikes out of what was read until `at` the services that were seen to be gone since.
 fn strike_out(usage: &mut Arc<Usage>, at: Instant, gone: &HashMap<String, Instant>) {
     let is_gone = |user: &String| gone.get(user).is_some_and(|since| *since > at);
     if usage.values().flatten().any(is_gone) {
