@@ -18,19 +18,21 @@ const SEED: u64 = 20_261_121;
 
 /// A life in each kind of weather.
 pub(crate) fn trials(world: &Arc<World>, runtime: &Handle) -> Vec<Trial> {
-    let often = |fault| vec![Rule { probability: Some(0.2), ..Rule::always(fault) }];
-    // It takes until the call times out.
-    let first_of =
-        |operation: &str| Rule { operation: Some(operation.to_owned()), nth: Some(1), ..Rule::always(Fault::LostReply) };
-    let lost = ["RegisterTaskDefinition", "CreateService", "UpdateService"].map(first_of);
+    let sometimes = |fault, probability| vec![Rule { probability: Some(probability), ..Rule::always(fault) }];
+    let often = |fault| sometimes(fault, 0.2);
+    // After these it is long until the next try.
+    let first = |fault, operation: &str| Rule { operation: Some(operation.to_owned()), nth: Some(1), ..Rule::always(fault) };
+    let lost = ["RegisterTaskDefinition", "CreateService", "UpdateService"].map(|operation| first(Fault::LostReply, operation));
+    let expired =
+        ["DescribeClusters", "RegisterTaskDefinition", "UpdateService"].map(|operation| first(Fault::ExpiredToken, operation));
     let weathers = [
         ("throttled", often(Fault::Throttled)),
         ("server_errors", often(Fault::ServerError)),
-        ("expired_tokens", often(Fault::ExpiredToken)),
+        ("expired_tokens", expired.into()),
         ("connections_break_before", often(Fault::ResetBefore)),
         ("connections_break_after", often(Fault::ResetAfter)),
         ("answers_break_off", often(Fault::Truncated)),
-        ("something_else_answers", often(Fault::Html)),
+        ("something_else_answers", sometimes(Fault::Html, 0.1)),
         ("slow", vec![Rule::always(Fault::Delay(400))]),
         ("reads_lag_behind", vec![Rule::always(Fault::Stale(3000))]),
         ("replies_get_lost", lost.into()),

@@ -4,6 +4,8 @@
 //! becomes demands that [`table`] reads together, up to the batch size of the API call. Everything that is watched is read
 //! again in the background, and an object whose answer changed is woken. An unchanged answer costs nothing.
 
+mod families;
+mod kept;
 mod read;
 mod rollouts;
 mod table;
@@ -19,8 +21,10 @@ use serde_json::Value;
 
 use super::operation::ActionFamily;
 use super::{Calls, Fault};
-pub use read::{Blockers, ClusterKey, FamilyKey, ServiceKey, TaskDefinitionKey};
-pub(crate) use read::{family_of, task_definition, written};
+pub use families::FamilyKey;
+pub(crate) use families::family_of;
+pub use read::{Blockers, ClusterKey, ServiceKey, TaskDefinitionKey};
+pub(crate) use read::{task_definition, written};
 pub use rollouts::{ServiceDeploymentKey, ServiceRevisionKey, StoppedTasksKey};
 use table::Table;
 pub use table::Wake;
@@ -211,7 +215,7 @@ impl Observer {
     /// # Errors
     /// When a read fails.
     pub async fn all_revisions(&self, family: &str) -> Result<Vec<String>, Fault> {
-        read::all_revisions(&self.calls, family).await
+        families::all_revisions(&self.calls, family).await
     }
 }
 

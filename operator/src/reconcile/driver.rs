@@ -12,11 +12,13 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
 
+use super::news::{arrives, is_no_news};
+use super::permits::{fit, obtain, urgency};
 use super::plan::{Obstacle, Outcome, Plan, Write};
 use super::{Context, Kind, ignore, requested};
 use crate::aws::observer::Pace;
 use crate::aws::tags::Owner;
-use crate::aws::writer::{Asker, Permit, Urgency};
+use crate::aws::writer::{Permit, Urgency};
 use crate::aws::{Fault, FaultClass, Freshness};
 use crate::k8s::events::{self, Notice};
 use crate::k8s::{RequestError, conditions, finalizer, status};
@@ -35,16 +37,6 @@ const STEP: (Duration, Duration) = (Duration::from_millis(50), Duration::from_se
 
 /// Wait for the watch to show us what we wrote ourselves.
 const CATCH_UP: Duration = Duration::from_millis(50);
-
-/// Objects that are applied together need each other for a moment. A new one that waits for another tells of it only when it waits
-/// for longer than this.
-const ARRIVAL: Duration = Duration::from_secs(2);
-
-/// After how many passes in a row that ended in trouble it is worth telling that AWS throttles: the last wait is a quarter of a minute.
-const THROTTLES: u32 = 4;
-
-/// How long an object may wait for its turn to write before that is worth telling.
-const TURN: Duration = Duration::from_secs(10);
 
 /// First and longest wait after a write that AWS did not heed, or after a fault of our own.
 const UNHEEDED: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(900));
@@ -267,49 +259,6 @@ async fn send<K: Kind>(object: &K, context: &Context, owner: &Owner, acted: &mut
     acted.observed = Some(observed);
 }
 
-/// The permits for as many of the writes as may be sent now, at least one. All come before the first write: half of a plan must
-/// not wait for the other half, unless it may be parted.
-fn obtain<K: Kind>(object: &K, context: &Context, owner: &Owner, writes: &[Write]) -> Result<Vec<Permit>, Instant> {
-    let asker = Asker { namespace: &owner.namespace, uid: &owner.uid, urgency: urgency(object, writes) };
-    let operations: Vec<_> = writes.iter().map(|write| write.operation).collect();
-    if !may_be_parted(writes) {
-        return context.aws.writer.permits(&operations, asker);
-    }
-    let mut permits = Vec::new();
-    for operation in operations {
-        match context.aws.writer.permits(&[operation], asker) {
-            Ok(one) => permits.extend(one),
-            Err(_) if !permits.is_empty() => break,
-            Err(turn) => return Err(turn),
-        }
-    }
-    Ok(permits)
-}
-
-/// Whether writes are all of a kind, or only let things go, and can be carried out one by one.
-fn may_be_parted(writes: &[Write]) -> bool {
-    let family = |write: &Write| write.operation.family();
-    writes.iter().all(|write| Some(family(write)) == writes.first().map(family))
-        || writes.iter().all(|write| write.operation.lets_go())
-}
-
-/// Whether these permits are for the writes, or for the first of them where they may be parted.
-fn fit(permits: &[Permit], writes: &[Write]) -> bool {
-    let are_for = permits.iter().map(Permit::operation).eq(writes.iter().take(permits.len()).map(|write| write.operation));
-    are_for && !permits.is_empty() && (permits.len() == writes.len() || may_be_parted(writes))
-}
-
-/// Whether somebody waits for the writes: not where the spec was carried out before, and somebody else undid it.
-fn urgency<K: Kind>(object: &K, writes: &[Write]) -> Urgency {
-    let is_carried_out = object.status().is_some_and(|status| {
-        status.observed_generation() == object.meta().generation && conditions::is_ready(status.conditions())
-    });
-    if object.is_deleting() || object.is_commanded() {
-        return Urgency::Asked;
-    }
-    if is_carried_out || writes.iter().all(|write| write.operation.lets_go()) { Urgency::Repair } else { Urgency::Asked }
-}
-
 /// Tells what came of a pass, in events and in the status, and says when the next one comes.
 async fn conclude<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Observed>) -> Action {
     let Acted { observed, outcome, planned, sent, .. } = acted;
@@ -354,29 +303,6 @@ async fn conclude<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Obser
         }
     }
     next(object, context, acted, &after)
-}
-
-/// Whether an outcome is not worth telling: waiting for one's turn, or for what is being applied, or that AWS throttles for a moment.
-fn is_no_news<K: Kind>(object: &K, context: &Context, outcome: &Outcome) -> bool {
-    let uid = object.uid().unwrap_or_default();
-    match outcome {
-        Outcome::Queued(_) => context.memories.with(&uid, |memory| memory.queued()) < TURN,
-        Outcome::Failed(fault) if fault.class == FaultClass::Throttle => {
-            context.memories.with(&uid, |memory| memory.failures()) < THROTTLES
-        }
-        outcome => arrives(object, context, outcome).is_some(),
-    }
-}
-
-/// How much longer a new object may wait for another one before that is worth telling.
-fn arrives<K: Kind>(object: &K, context: &Context, outcome: &Outcome) -> Option<Duration> {
-    let waits = matches!(outcome, Outcome::Waiting(Obstacle { reason: Reason::DependencyNotReady, .. }));
-    let is_told = object.status().is_some_and(|status| !status.conditions().is_empty());
-    if !waits || is_told || object.is_deleting() {
-        return None;
-    }
-    let uid = object.uid().unwrap_or_default();
-    ARRIVAL.checked_sub(context.memories.with(&uid, |memory| memory.age()))
 }
 
 /// The status after a pass: what the kind says, and what is the same for all kinds.

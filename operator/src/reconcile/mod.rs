@@ -7,6 +7,8 @@ pub mod cluster;
 mod driver;
 pub mod ignore;
 mod memory;
+mod news;
+mod permits;
 pub mod plan;
 pub mod references;
 pub mod reset;

@@ -1,7 +1,6 @@
 //! One table of the observer: a cache, the demands that wait for a read, and what is read again in the background.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,6 +10,7 @@ use kube::runtime::reflector::ObjectRef;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep_until, timeout_at};
 
+use super::kept::Kept;
 use super::{AgeOf, Answer, Freshness, Key, Pace, Seen, Sweep, Watcher};
 use crate::aws::{Calls, Fault, FaultClass, Operation};
 
@@ -24,10 +24,6 @@ const LONGEST: Duration = Duration::from_millis(250);
 
 /// Reads in a row that AWS must refuse before an object that was fine is woken to tell of it.
 const REFUSALS: u32 = 3;
-
-/// How long AWS's reads may lag behind its writes, and how many states before writes of ours are recognised.
-const LAG: Duration = Duration::from_secs(60);
-const OUTDATED: usize = 4;
 
 /// However many hints come, something is read again only after this time.
 const HINTED: Duration = Duration::from_secs(2);
@@ -68,67 +64,6 @@ struct State<K: Key> {
     watched: HashMap<K, Watched<K>>,
     /// What each watcher watches.
     keys: HashMap<Watcher<K>, K>,
-}
-
-/// An answer as the cache keeps it: as text it takes a fraction of the memory that a tree of JSON needs.
-struct Kept {
-    at: Instant,
-    answer: KeptAnswer,
-    /// What was true before writes of ours, the newest last, and when the last of them was.
-    outdated: Vec<KeptAnswer>,
-    written: Option<Instant>,
-}
-
-#[derive(PartialEq)]
-enum KeptAnswer {
-    Found(Box<str>),
-    Inactive,
-    Missing,
-}
-
-impl Kept {
-    fn new(at: Instant, answer: &Answer) -> Self {
-        let answer = match answer {
-            Answer::Found(json) => KeptAnswer::Found(json.to_string().into()),
-            Answer::Inactive => KeptAnswer::Inactive,
-            Answer::Missing => KeptAnswer::Missing,
-        };
-        Self { at, answer, outdated: Vec::new(), written: None }
-    }
-
-    /// What a write of ours made of it.
-    fn rewritten(self, Seen { at, answer }: &Seen) -> Self {
-        let Self { answer: before, mut outdated, .. } = self;
-        let kept = Self::new(*at, answer);
-        if before != kept.answer {
-            outdated.drain(..(outdated.len() + 1).saturating_sub(OUTDATED));
-            outdated.push(before);
-        }
-        Self { outdated, written: Some(*at), ..kept }
-    }
-
-    /// Whether a read shows what was before writes of ours: AWS's reads may lag behind its writes.
-    fn is_lagging(&self, read: &Self) -> bool {
-        let lately = self.written.is_some_and(|written| read.at < written + LAG);
-        lately && self.answer != read.answer && self.outdated.contains(&read.answer)
-    }
-
-    fn seen(&self) -> Seen {
-        let answer = match &self.answer {
-            // It was written from JSON.
-            KeptAnswer::Found(text) => Answer::Found(Arc::new(serde_json::from_str(text).unwrap_or_default())),
-            KeptAnswer::Inactive => Answer::Inactive,
-            KeptAnswer::Missing => Answer::Missing,
-        };
-        Seen { at: self.at, answer }
-    }
-}
-
-/// It can hold values of environment variables, so it is never printed.
-impl fmt::Debug for Kept {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Kept").field("at", &self.at).finish_non_exhaustive()
-    }
 }
 
 #[derive(Debug)]
@@ -184,11 +119,7 @@ impl<K: Key> Table<K> {
     pub fn enter(&self, key: K, answer: Answer) -> Seen {
         let seen = Seen { at: Instant::now(), answer };
         let cache = &mut self.shared.state().cache;
-        let kept = match cache.remove(&key) {
-            Some(before) => before.rewritten(&seen),
-            // What nobody looked for before was not there.
-            None => Kept { outdated: vec![KeptAnswer::Missing], written: Some(seen.at), ..Kept::new(seen.at, &seen.answer) },
-        };
+        let kept = Kept::written(cache.remove(&key), &seen);
         cache.insert(key, kept);
         seen
     }
@@ -343,15 +274,16 @@ impl<K: Key> Shared<K> {
             self.wake(&state, key);
         }
         let seen = Seen { at, answer: result? };
-        let mut kept = Kept::new(at, &seen.answer);
+        let read = Kept::new(at, &seen.answer);
         match state.cache.get(key) {
-            Some(newer) if newer.at > at || newer.is_lagging(&kept) => return Ok(newer.seen()),
-            Some(older) if older.answer == kept.answer => {}
+            Some(newer) if newer.at > at || newer.is_lagging(&read) => return Ok(newer.seen()),
+            Some(older) if older.is_same(&read) => {}
             _ => self.wake(&state, key),
         }
-        if let Some(before) = state.cache.remove(key).filter(|before| before.written.is_some_and(|written| at < written + LAG)) {
-            (kept.outdated, kept.written) = (before.outdated, before.written);
-        }
+        let kept = match state.cache.remove(key) {
+            Some(before) => before.followed_by(read),
+            None => read,
+        };
         state.cache.insert(key.clone(), kept);
         Ok(seen)
     }
@@ -462,38 +394,5 @@ impl<K: Key> Shared<K> {
                 watched.is_read = true;
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn found(count: u8) -> Answer {
-        Answer::Found(Arc::new(json!({"desiredCount": count})))
-    }
-
-    #[test]
-    fn a_read_that_lags_behind_our_writes_is_recognised() {
-        let start = Instant::now();
-        let second = |n| start + Duration::from_secs(n);
-        let kept = Kept::new(start, &Answer::Missing);
-        let kept = kept.rewritten(&Seen { at: second(1), answer: found(1) }).rewritten(&Seen { at: second(2), answer: found(2) });
-        let lags = |n, answer: &Answer| kept.is_lagging(&Kept::new(second(n), answer));
-        assert!(lags(3, &found(1)) && lags(3, &Answer::Missing));
-        assert!(!lags(3, &found(2)), "that is what we wrote");
-        assert!(!lags(3, &found(7)), "somebody else wrote");
-        assert!(!lags(63, &found(1)), "so late it is true");
-    }
-
-    #[test]
-    fn few_outdated_states_are_kept() {
-        let start = Instant::now();
-        let kept =
-            (0..20).fold(Kept::new(start, &Answer::Missing), |kept, n| kept.rewritten(&Seen { at: start, answer: found(n) }));
-        assert_eq!(kept.outdated.len(), OUTDATED);
-        assert!(kept.outdated.last() == Some(&Kept::new(start, &found(18)).answer));
     }
 }

@@ -1,0 +1,141 @@
+//! Task definition families: which there are, and which revisions they have.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::Arc;
+
+use ecs_operator_crds::v1beta1::EcsTaskDefinition;
+use futures::future::ready;
+use futures::{FutureExt, StreamExt, stream};
+use serde_json::{Value, json};
+
+use super::read::{arns, pages};
+use super::{Answer, Key};
+use crate::aws::operation::ActionFamily;
+use crate::aws::{Calls, Fault, FaultClass, Operation, name_in};
+
+/// Name of a task definition family.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FamilyKey(pub String);
+
+impl fmt::Display for FamilyKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "task definition family {}", self.0)
+    }
+}
+
+/// How many of the newest revisions of a family are listed.
+const NEWEST: usize = 10;
+
+/// Found is a list of the ARNs of the newest ACTIVE revisions, the newest first; a family without any is missing.
+///
+/// ECS lists one family a call. Where many are asked for at once, most of them are new: a list of the families that there are
+/// tells which need no look of their own.
+impl Key for FamilyKey {
+    type Object = EcsTaskDefinition;
+    const WHAT: &'static str = "families";
+    const FAMILY: ActionFamily = ActionFamily::TaskDefinitionRead;
+    const BATCH: usize = 100;
+    // Each family that there is needs a call of its own.
+    const ROOM_IS_FREE: bool = false;
+
+    fn group(&self) -> &'static str {
+        ""
+    }
+
+    async fn read(calls: &Calls, keys: &[Self]) -> Vec<Result<Answer, Fault>> {
+        let existing = match existing_families(calls, keys).await {
+            Ok(existing) => existing,
+            Err(fault) => return keys.iter().map(|_| Err(fault.clone())).collect(),
+        };
+        let is_new = |family: &str| existing.as_ref().is_some_and(|existing| !existing.contains(family));
+        let reads = keys.iter().map(|FamilyKey(family)| {
+            if is_new(family) { ready(Ok(Answer::Missing)).left_future() } else { newest_revisions(calls, family).right_future() }
+        });
+        stream::iter(reads.collect::<Vec<_>>()).buffered(SIDE_BY_SIDE).collect().await
+    }
+}
+
+/// How many families are listed side by side.
+const SIDE_BY_SIDE: usize = 10;
+
+async fn newest_revisions(calls: &Calls, family: &str) -> Result<Answer, Fault> {
+    let request = json!({"familyPrefix": family, "status": "ACTIVE", "sort": "DESC", "maxResults": NEWEST});
+    let reply = calls.send(Operation::ListTaskDefinitions, &request).await?;
+    // The server may not keep to the limit.
+    let newest: Vec<_> = revisions(&reply, family).take(NEWEST).collect();
+    Ok(if newest.is_empty() { Answer::Missing } else { Answer::Found(Arc::new(newest.into())) })
+}
+
+/// Which of these families have ACTIVE revisions, and maybe others; `None` where it costs less to look at each of them.
+async fn existing_families(calls: &Calls, keys: &[FamilyKey]) -> Result<Option<HashSet<String>>, Fault> {
+    let mut request = json!({"status": "ACTIVE", "maxResults": 100});
+    let prefix = common_prefix(keys);
+    if !prefix.is_empty() {
+        request["familyPrefix"] = prefix.into();
+    }
+    let mut existing = HashSet::new();
+    for _ in 0..keys.len() / 2 {
+        let mut reply = match calls.send(Operation::ListTaskDefinitionFamilies, &request).await {
+            // It only saves calls.
+            Err(fault) if fault.class == FaultClass::AccessDenied => return Ok(None),
+            reply => reply?,
+        };
+        existing.extend(arns(&reply, "families").map(str::to_owned));
+        match reply["nextToken"].take() {
+            Value::String(token) if !token.is_empty() => request["nextToken"] = token.into(),
+            _ => return Ok(Some(existing)),
+        }
+    }
+    Ok(None)
+}
+
+/// What all names begin with.
+fn common_prefix(keys: &[FamilyKey]) -> &str {
+    // Keys are sorted, so the first and the last differ most.
+    let (Some(FamilyKey(first)), Some(FamilyKey(last))) = (keys.first(), keys.last()) else { return "" };
+    let common = first.bytes().zip(last.bytes()).take_while(|(a, b)| a == b).count();
+    first.get(..common).unwrap_or_default()
+}
+
+pub(super) async fn all_revisions(calls: &Calls, family: &str) -> Result<Vec<String>, Fault> {
+    let request = json!({"familyPrefix": family, "status": "ACTIVE", "maxResults": 100});
+    let pages = pages(calls, Operation::ListTaskDefinitions, request).await?;
+    Ok(pages.iter().flat_map(|page| revisions(page, family)).collect())
+}
+
+/// ARNs in a reply of ListTaskDefinitions. `familyPrefix` is the whole name by its documentation and a prefix by its name:
+/// others are left out.
+fn revisions<'a>(reply: &'a Value, family: &'a str) -> impl Iterator<Item = String> + 'a {
+    arns(reply, "taskDefinitionArns").filter(move |arn| family_of(arn) == family).map(str::to_owned)
+}
+
+/// The family in `arn:…:task-definition/FAMILY:REVISION`, `FAMILY:REVISION` or `FAMILY`.
+#[must_use]
+pub(crate) fn family_of(task_definition: &str) -> &str {
+    let name = name_in(task_definition);
+    name.split(':').next().unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_are_listed_by_what_their_names_begin_with() {
+        let prefix = |names: &[&str]| {
+            let keys: Vec<_> = names.iter().map(|name| FamilyKey((*name).to_owned())).collect();
+            common_prefix(&keys).to_owned()
+        };
+        assert_eq!(prefix(&["shop-api", "shop-cart", "shop-web"]), "shop-");
+        assert_eq!(prefix(&["api", "web"]), "");
+        assert_eq!(prefix(&["web", "web-admin"]), "web");
+    }
+
+    #[test]
+    fn a_family_is_its_whole_name() {
+        let arn = |name: &str| format!("arn:aws:ecs:eu-central-1:111122223333:task-definition/{name}");
+        let reply = json!({"taskDefinitionArns": [arn("web:3"), arn("web-admin:1"), arn("web:1")]});
+        assert_eq!(revisions(&reply, "web").collect::<Vec<_>>(), [arn("web:3"), arn("web:1")]);
+    }
+}

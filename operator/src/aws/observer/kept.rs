@@ -1,0 +1,123 @@
+//! An answer as the cache keeps it, and what is known of the writes of ours that made it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::{Answer, Seen};
+
+/// How long AWS's reads may lag behind its writes, and how many states before writes of ours are recognised.
+const LAG: Duration = Duration::from_secs(60);
+const OUTDATED: usize = 4;
+
+/// An answer as the cache keeps it: as text it takes a fraction of the memory that a tree of JSON needs.
+pub(super) struct Kept {
+    pub(super) at: Instant,
+    answer: KeptAnswer,
+    /// What was true before writes of ours, the newest last, and when the last of them was.
+    outdated: Vec<KeptAnswer>,
+    written: Option<Instant>,
+}
+
+#[derive(PartialEq)]
+enum KeptAnswer {
+    Found(Box<str>),
+    Inactive,
+    Missing,
+}
+
+impl Kept {
+    pub(super) fn new(at: Instant, answer: &Answer) -> Self {
+        let answer = match answer {
+            Answer::Found(json) => KeptAnswer::Found(json.to_string().into()),
+            Answer::Inactive => KeptAnswer::Inactive,
+            Answer::Missing => KeptAnswer::Missing,
+        };
+        Self { at, answer, outdated: Vec::new(), written: None }
+    }
+
+    /// What a write of ours made of `before`. What nobody had looked for was not there.
+    pub(super) fn written(before: Option<Self>, Seen { at, answer }: &Seen) -> Self {
+        let kept = Self::new(*at, answer);
+        let (before, mut outdated) = before.map_or((KeptAnswer::Missing, Vec::new()), |before| (before.answer, before.outdated));
+        if before != kept.answer {
+            outdated.drain(..(outdated.len() + 1).saturating_sub(OUTDATED));
+            outdated.push(before);
+        }
+        Self { outdated, written: Some(*at), ..kept }
+    }
+
+    /// This answer after a read that is not lagging.
+    pub(super) fn followed_by(self, read: Self) -> Self {
+        if self.is_written_lately(&read) {
+            return Self { outdated: self.outdated, written: self.written, ..read };
+        }
+        read
+    }
+
+    /// Whether both say the same.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.answer == other.answer
+    }
+
+    fn is_written_lately(&self, read: &Self) -> bool {
+        self.written.is_some_and(|written| read.at < written + LAG)
+    }
+
+    /// Whether a read shows what was before writes of ours: AWS's reads may lag behind its writes.
+    pub(super) fn is_lagging(&self, read: &Self) -> bool {
+        self.is_written_lately(read) && !self.is_same(read) && self.outdated.contains(&read.answer)
+    }
+
+    pub(super) fn seen(&self) -> Seen {
+        let answer = match &self.answer {
+            // It was written from JSON.
+            KeptAnswer::Found(text) => Answer::Found(Arc::new(serde_json::from_str(text).unwrap_or_default())),
+            KeptAnswer::Inactive => Answer::Inactive,
+            KeptAnswer::Missing => Answer::Missing,
+        };
+        Seen { at: self.at, answer }
+    }
+}
+
+/// It can hold values of environment variables, so it is never printed.
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kept").field("at", &self.at).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn found(count: u8) -> Answer {
+        Answer::Found(Arc::new(json!({"desiredCount": count})))
+    }
+
+    #[test]
+    fn a_read_that_lags_behind_our_writes_is_recognised() {
+        let start = Instant::now();
+        let second = |n| start + Duration::from_secs(n);
+        let kept = Kept::written(None, &Seen { at: second(1), answer: found(1) });
+        let kept = Kept::written(Some(kept), &Seen { at: second(2), answer: found(2) });
+        let lags = |n, answer: &Answer| kept.is_lagging(&Kept::new(second(n), answer));
+        assert!(lags(3, &found(1)) && lags(3, &Answer::Missing));
+        assert!(!lags(3, &found(2)), "that is what we wrote");
+        assert!(!lags(3, &found(7)), "somebody else wrote");
+        assert!(!lags(63, &found(1)), "so late it is true");
+        let kept = kept.followed_by(Kept::new(second(4), &found(3)));
+        assert!(kept.is_lagging(&Kept::new(second(5), &found(1))), "another read takes over what is known");
+    }
+
+    #[test]
+    fn few_outdated_states_are_kept() {
+        let start = Instant::now();
+        let write = |kept, n| Some(Kept::written(kept, &Seen { at: start, answer: found(n) }));
+        let kept = (0..20).fold(None, write).expect("it was written");
+        assert_eq!(kept.outdated.len(), OUTDATED);
+        assert!(kept.outdated.last() == Some(&Kept::new(start, &found(18)).answer));
+    }
+}

@@ -1,0 +1,44 @@
+//! What is not worth telling: what passes by itself in a moment.
+
+use std::time::Duration;
+
+use ecs_operator_crds::condition::Reason;
+use ecs_operator_crds::v1beta1::shared::Status;
+use kube::ResourceExt;
+
+use super::plan::{Obstacle, Outcome};
+use super::{Context, Kind};
+use crate::aws::FaultClass;
+
+/// Objects that are applied together need each other for a moment. A new one that waits for another tells of it only when it waits
+/// for longer than this.
+const ARRIVAL: Duration = Duration::from_secs(2);
+
+/// After how many passes in a row that ended in trouble it is worth telling that AWS throttles: the last wait is a quarter of a minute.
+const THROTTLES: u32 = 4;
+
+/// How long an object may wait for its turn to write before that is worth telling.
+const TURN: Duration = Duration::from_secs(10);
+
+/// Whether an outcome is not worth telling: waiting for one's turn, or for what is being applied, or that AWS throttles for a moment.
+pub(super) fn is_no_news<K: Kind>(object: &K, context: &Context, outcome: &Outcome) -> bool {
+    let uid = object.uid().unwrap_or_default();
+    match outcome {
+        Outcome::Queued(_) => context.memories.with(&uid, |memory| memory.queued()) < TURN,
+        Outcome::Failed(fault) if fault.class == FaultClass::Throttle => {
+            context.memories.with(&uid, |memory| memory.failures()) < THROTTLES
+        }
+        outcome => arrives(object, context, outcome).is_some(),
+    }
+}
+
+/// How much longer a new object may wait for another one before that is worth telling.
+pub(super) fn arrives<K: Kind>(object: &K, context: &Context, outcome: &Outcome) -> Option<Duration> {
+    let waits = matches!(outcome, Outcome::Waiting(Obstacle { reason: Reason::DependencyNotReady, .. }));
+    let is_told = object.status().is_some_and(|status| !status.conditions().is_empty());
+    if !waits || is_told || object.is_deleting() {
+        return None;
+    }
+    let uid = object.uid().unwrap_or_default();
+    ARRIVAL.checked_sub(context.memories.with(&uid, |memory| memory.age()))
+}
