@@ -64,8 +64,14 @@ pub async fn run(parts: &[Part], sizes: &[usize]) -> Result<()> {
 async fn measure(world: &World, part: Part, sizes: &[usize], table: &mut Table) -> Result<()> {
     match part {
         Part::Life => {
+            let mut memory = Vec::new();
             for size in sizes {
-                life(world, *size, table).await?;
+                memory.push((*size, life(world, *size, table).await?));
+            }
+            memory.sort_by_key(|(size, _)| *size);
+            if let [(fewest, little), .., (most, much)] = memory[..] {
+                let growth = (much - little) * 1024.0 / fixed(most - fewest);
+                table.row(most, "resident memory per pair, by the smallest number", "KiB", growth, None, None);
             }
             Ok(())
         }
@@ -95,7 +101,8 @@ async fn create(load: &mut Load<'_>, size: usize) -> Result<(f64, Meter)> {
     Ok((ready, meter::quiet(load).await?.since(&before)))
 }
 
-async fn life(world: &World, size: usize, table: &mut Table) -> Result<()> {
+/// A life from creation to deletion; answers the memory that a new process needs for it, in MiB.
+async fn life(world: &World, size: usize, table: &mut Table) -> Result<f64> {
     let peer = |at_200: f64, at_1000: f64| match size {
         200 => Some(at_200),
         1000 => Some(at_1000),
@@ -132,7 +139,7 @@ async fn life(world: &World, size: usize, table: &mut Table) -> Result<()> {
         drift(&load, size, table).await?;
         meter::quiet(&load).await?;
     }
-    restart(&mut load, size, table).await?;
+    let memory = restart(&mut load, size, table).await?;
 
     let (start, before) = (Instant::now(), Meter::read(&load).await?);
     load.delete().await?;
@@ -150,11 +157,11 @@ async fn life(world: &World, size: usize, table: &mut Table) -> Result<()> {
     if size == 50 {
         cluster_gone_first(world, size, table).await?;
     }
-    Ok(())
+    Ok(memory)
 }
 
 /// A new process sees everything that is there, and has nothing to do.
-async fn restart(load: &mut Load<'_>, size: usize, table: &mut Table) -> Result<()> {
+async fn restart(load: &mut Load<'_>, size: usize, table: &mut Table) -> Result<f64> {
     load.kill().await?;
     let before = Meter::read(load).await?;
     let start = Instant::now();
@@ -166,8 +173,9 @@ async fn restart(load: &mut Load<'_>, size: usize, table: &mut Table) -> Result<
     table.row(size, "restart: AWS reads", "", fixed(spent.aws_reads), peer(2002.0), peer(120.0));
     table.row(size, "restart: AWS writes", "", fixed(spent.aws_writes), peer(1000.0), Some(0.0));
     table.row(size, "restart: API server writes", "", fixed(spent.kube_writes), peer(2001.0), Some(0.0));
-    table.row(size, "restart: resident memory", "MiB", load.peak_mib()?, None, None);
-    Ok(())
+    let memory = load.peak_mib()?;
+    table.row(size, "restart: resident memory", "MiB", memory, None, None);
+    Ok(memory)
 }
 
 /// One sweep over everything at rest.

@@ -229,15 +229,50 @@ mod tests {
             ("AccessDeniedException", "User: x is not authorized to perform: ecs:CreateService", AccessDenied),
             ("ClientException", "User: x is not authorized to perform: iam:PassRole on resource: y", AccessDenied),
             ("ClientException", "Unable to describe task definition.", Missing),
+            ("InvalidParameterException", "The referenced task was not found.", Missing),
             ("ServiceNotFoundException", "Service not found.", Missing),
             ("ClusterNotFoundException", "Cluster not found.", DependencyNotReady),
+            ("ClientException", "TaskDefinition not found.", DependencyNotReady),
             ("ClientException", "TaskDefinition is inactive", DependencyNotReady),
+            ("InvalidParameterException", "The target group x does not have an associated load balancer.", DependencyNotReady),
+            (
+                "InvalidParameterException",
+                "Unable to assume role and validate the listeners configured on your load balancer. Please verify that the ECS service \
+                 role being passed has the proper permissions.",
+                DependencyNotReady,
+            ),
+            ("ClientException", "ECS was unable to assume the role 'arn:aws:iam::1:role/web'", DependencyNotReady),
+            (
+                "InvalidParameterException",
+                "The specified capacity provider strategy cannot contain a capacity provider that is not associated with the cluster.",
+                DependencyNotReady,
+            ),
+            (
+                "InvalidParameterException",
+                "Error retrieving subnet information (ErrorCode: InvalidSubnetID.NotFound)",
+                DependencyNotReady,
+            ),
+            (
+                "InvalidParameterException",
+                "Error retrieving security group (ErrorCode: InvalidGroup.NotFound)",
+                DependencyNotReady,
+            ),
             ("InvalidParameterException", "Unable to assume the service linked role. Please verify", DependencyNotReady),
             ("InvalidParameterException", "Unable to Start a service that is still Draining.", Busy),
             ("ServiceNotActiveException", "Service was not ACTIVE.", Busy),
             ("UpdateInProgressException", "The specified cluster is in a busy state", Busy),
             ("ClusterContainsServicesException", "The Cluster cannot be deleted while Services are active.", Busy),
+            ("ClientException", "The service cannot be stopped while the primary deployment is in progress", Busy),
+            ("InvalidParameterException", "resource sg-1 has a dependent object", Busy),
+            ("ClientException", "Too many concurrent attempts to create a new revision of the specified family.", Busy),
+            ("InvalidParameterException", "Cluster was not ACTIVE", Busy),
             ("InvalidParameterException", "Creation of service was not idempotent.", AlreadyExists),
+            (
+                "InvalidParameterException",
+                "Arguments on this idempotent request are inconsistent with arguments used before",
+                AlreadyExists,
+            ),
+            ("ClientException", "The specified capacity provider already exists.", AlreadyExists),
             ("ClientException", "No Fargate configuration exists for given values", Terminal),
             ("InvalidParameterException", "The container x does not exist in the task definition.", Terminal),
             ("LimitExceededException", "The maximum number of services has been reached", Quota),
@@ -245,6 +280,9 @@ mod tests {
         ];
         for (code, message, class) in rows {
             assert_eq!(classify(code, message), class, "{code}: {message}");
+        }
+        for (fragment, _) in MESSAGES {
+            assert!(rows.iter().any(|(_, message, _)| message.to_lowercase().contains(fragment)), "no row for {fragment}");
         }
     }
 }

@@ -61,14 +61,21 @@ pub async fn reconcile<K: Kind>(object: Arc<K>, context: Arc<Context>) -> Result
             (acted.outcome, action)
         }
     };
+    keep_place(&*object, &context, &outcome);
+    context.metrics.reconciled(&K::kind(&()), outcome.as_str(), started.elapsed());
+    Ok(action)
+}
+
+/// Only who waits for a turn keeps its place in the queue. What is gone is remembered no more.
+fn keep_place<K: Kind>(object: &K, context: &Context, outcome: &Outcome) {
     let uid = object.uid().unwrap_or_default();
     let queued = matches!(outcome, Outcome::Queued(_));
-    context.memories.with(&uid, |memory| memory.queues(queued));
     if !queued {
         context.aws.writer.withdraw(&object.namespace().unwrap_or_default(), &uid);
     }
-    context.metrics.reconciled(&K::kind(&()), outcome.as_str(), started.elapsed());
-    Ok(action)
+    if *outcome != Outcome::Gone {
+        context.memories.with(&uid, |memory| memory.queues(queued));
+    }
 }
 
 async fn pass<K: Kind>(object: &K, context: &Context) -> (Outcome, Action) {
@@ -156,7 +163,7 @@ async fn act<K: Kind>(object: &K, context: &Context) -> Acted<K::Observed> {
         // The cache is good enough to do nothing, not to change something.
         observed = match object.observe(context, Freshness::Since(began)).await {
             Ok(observed) => observed,
-            Err(fault) => return Acted::new(Some(observed), Outcome::Failed(fault)),
+            Err(fault) => return Acted::new(Some(observed), Outcome::Failed(with_way_out(object, fault))),
         };
         plan = object.plan(&observed, &owner);
     }
