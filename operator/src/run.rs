@@ -309,8 +309,10 @@ fn own<'a, K: Kind>(change: &Change<'a, K>, context: &Context, wake: &crate::aws
             object
         }
         Change::Deleted(object) => {
+            let uid = object.uid().unwrap_or_default();
             object.watch(context, None, None);
-            context.memories.forget(&object.uid().unwrap_or_default());
+            context.aws.writer.withdraw(&object.namespace().unwrap_or_default(), &uid);
+            context.memories.forget(&uid);
             object
         }
     }

@@ -32,7 +32,8 @@ impl ReadBudget {
         }
     }
 
-    /// Awaits that there is a token left over for a regular look, which takes it by [`admit`](Self::admit).
+    /// Awaits that there is a token left over for a regular look, which takes it by [`admit`](Self::admit) before it waits for anything
+    /// else, so that many who wait do not all find the same one.
     pub(super) async fn spare(&self, family: ActionFamily) {
         while let Some(wait) = self.with(family, Bucket::lack).filter(|wait| !wait.is_zero()) {
             tokio::time::sleep(wait).await;

@@ -141,10 +141,12 @@ impl Campaign {
     /// # Errors
     /// When the configuration names no server that can be reached in principle.
     pub fn start(mut config: Config, election: Election, readiness: Arc<Readiness>) -> kube::Result<(Self, Leadership)> {
-        // An answer that comes later than that is of no use.
-        config.connect_timeout = Some(election.duration);
-        config.read_timeout = Some(election.duration);
-        config.write_timeout = Some(election.duration);
+        // A live leader brings an event with each renewal, so a watch that is silent for longer than that has lost its connection. And a
+        // renewal that hangs is given up in time for another one.
+        let patience = |parts: u32| Some((election.duration / parts).max(RETRY));
+        (config.connect_timeout, config.write_timeout, config.read_timeout) = (patience(5), patience(5), patience(2));
+        let watching = Client::try_from(config.clone())?;
+        config.read_timeout = patience(5);
         let client = Client::try_from(config)?;
         let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "ecs-operator".to_owned());
         let identity = format!("{host}_{:016x}", fastrand::u64(..));
@@ -155,7 +157,7 @@ impl Campaign {
         let (leads, stopped) = (leadership.clone(), stop.clone());
         let namespace = election.namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned());
         tracing::info!(identity, lease = election.lease, namespace, "takes part in the election of a leader");
-        let leases = Api::namespaced(client.clone(), &namespace);
+        let leases = Api::namespaced(watching, &namespace);
         let candidate = Renewal { client, namespace, election, identity, held, readiness };
         let task = tokio::spawn(async move {
             tokio::select! {
@@ -234,7 +236,11 @@ impl Renewal {
                 Ok(manager) => tokio::select! {
                     () = self.renew(&manager) => {}
                     // The manager would wait for the end of the Lease's time.
-                    () = is_freed(self.held.clone(), &self.identity) => continue,
+                    () = is_freed(self.held.clone(), &self.identity) => {
+                        // Not all of them at once: who comes second would take it from the first.
+                        tokio::time::sleep(RETRY.mul_f64(fastrand::f64())).await;
+                        continue;
+                    }
                     () = stop.cancelled() => {
                         match manager.release().await {
                             Ok(()) => tracing::info!("the Lease was let go"),

@@ -66,15 +66,18 @@ pub async fn reconcile<K: Kind>(object: Arc<K>, context: Arc<Context>) -> Result
     Ok(action)
 }
 
-/// Only who waits for a turn keeps its place in the queue. What is gone is remembered no more.
+/// Who has nothing to write gives its place in the queue up. A pass that decided nothing, or in which something failed, leaves it.
 fn keep_place<K: Kind>(object: &K, context: &Context, outcome: &Outcome) {
     let uid = object.uid().unwrap_or_default();
-    let queued = matches!(outcome, Outcome::Queued(_));
-    if !queued {
-        context.aws.writer.withdraw(&object.namespace().unwrap_or_default(), &uid);
-    }
-    if *outcome != Outcome::Gone {
-        context.memories.with(&uid, |memory| memory.queues(queued));
+    match outcome {
+        Outcome::Queued(_) => context.memories.with(&uid, |memory| memory.queues(true)),
+        Outcome::Unfinished | Outcome::Failed(_) | Outcome::Unheeded(_) | Outcome::Broken(_) => {}
+        Outcome::InSync | Outcome::Waiting(_) | Outcome::Stalled(_) | Outcome::Withheld(_) => {
+            context.aws.writer.withdraw(&object.namespace().unwrap_or_default(), &uid);
+            context.memories.with(&uid, |memory| memory.queues(false));
+        }
+        // What is gone is remembered no more.
+        Outcome::Gone => context.aws.writer.withdraw(&object.namespace().unwrap_or_default(), &uid),
     }
 }
 
@@ -153,8 +156,9 @@ async fn act<K: Kind>(object: &K, context: &Context) -> Acted<K::Observed> {
     if let Plan::Write(writes) = &plan
         && K::observed_at(&observed).is_none_or(|at| at < began)
     {
-        // Who has to wait for a turn need not look before.
-        if !is_withheld(object) {
+        // Who has to wait for a turn need not look before; who was refused does not ask for one.
+        let refused = context.memories.with(&owner.uid, |memory| memory.refused(writes).is_some());
+        if !is_withheld(object) && !refused {
             permits = match obtain(object, context, &owner, writes) {
                 Ok(permits) => permits,
                 Err(turn) => return Acted::new(Some(observed), Outcome::Queued(turn)),
@@ -169,6 +173,8 @@ async fn act<K: Kind>(object: &K, context: &Context) -> Acted<K::Observed> {
     }
     let writes = match plan {
         Plan::Write(writes) if is_withheld(object) => return Acted::new(Some(observed), Outcome::Withheld(writes)),
+        // What is left to do waits for the status.
+        Plan::Write(writes) if writes.is_empty() => return Acted::new(Some(observed), Outcome::Unfinished),
         Plan::Write(writes) => writes,
         decided => return Acted::new(Some(observed), decided.into()),
     };

@@ -225,9 +225,9 @@ impl<K: Key> Shared<K> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// When the next watched key is due.
+    /// When the next watched key is due; one that is being read is not due before that has ended.
     fn next_due(&self) -> Option<Instant> {
-        self.state().watched.values().map(|watched| watched.due).min()
+        self.state().watched.values().filter(|watched| !watched.is_read).map(|watched| watched.due).min()
     }
 
     /// Adds to what waits for a read what is due, and, where a call with room in it costs as much as a full one, what is due next.

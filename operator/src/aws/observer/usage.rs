@@ -27,18 +27,19 @@ pub(super) struct Cache {
 
 impl Cache {
     pub(super) async fn get(&self, calls: &Calls, age: Duration) -> Result<Arc<Usage>, Fault> {
+        let asked = Instant::now();
         let mut last = self.last.lock().await;
-        let mut known = match last.take() {
-            Some(known) if known.began.elapsed() < age => known,
+        // What was read while we waited is good for us, too, however long that took.
+        let known = match last.take() {
+            Some(known) if known.began + age > asked => known,
             _ => {
                 let (began, usage) = (Instant::now(), Arc::new(read(calls).await?));
                 Read { began, ended: Instant::now(), usage }
             }
         };
+        let known = last.insert(known);
         strike_out(&mut known.usage, known.ended, &self.gone.lock().unwrap_or_else(PoisonError::into_inner));
-        let usage = Arc::clone(&known.usage);
-        *last = Some(known);
-        Ok(usage)
+        Ok(Arc::clone(&known.usage))
     }
 
     pub(super) fn is_gone(&self, service: &ServiceKey, at: Instant) {

@@ -12,8 +12,8 @@ use super::{Asker, Urgency};
 /// The longest time that anybody is told to wait: by then the pace may be another one, and others may have gone.
 const LONGEST_TURN: Duration = Duration::from_secs(30);
 
-/// How long after its turn a place is kept for one that does not come back.
-const KEPT: Duration = Duration::from_secs(30);
+/// How long after its turn a place is kept for one that does not come back: longer than it may wait for a token of another bucket.
+const KEPT: Duration = Duration::from_secs(60);
 
 /// After waiting this long a repair is as urgent as anything else.
 const AGED: Duration = Duration::from_secs(120);
@@ -54,10 +54,9 @@ impl Bucket {
     /// The time at which it may come back.
     pub(super) fn turn(&mut self, asker: Asker<'_>, count: u32, now: Instant) -> Result<(), Instant> {
         self.refill(now);
-        #[allow(clippy::cast_precision_loss, reason = "a queue is shorter than that")]
-        let before = self.position(asker, now) as f64;
+        let before = self.position(asker, count, now);
         // Who wants more than there can be has them when the bucket is full.
-        let needed = (before + f64::from(count)).min(self.burst.max(before + 1.0));
+        let needed = before + f64::from(count).min(self.burst);
         if self.tokens >= needed {
             return Ok(());
         }
@@ -115,29 +114,28 @@ impl Bucket {
         }
     }
 
-    /// How many go before `asker`, who has a place in the queue after this.
-    fn position(&mut self, asker: Asker<'_>, now: Instant) -> usize {
+    /// How many tokens go before `asker`, who wants `count` and has a place in the queue after this.
+    fn position(&mut self, asker: Asker<'_>, count: u32, now: Instant) -> f64 {
+        let burst = self.burst;
         let [urgent, repairs] = &mut self.queues;
-        if let Some(position) = urgent.position(asker) {
-            return position;
-        }
-        match repairs.find(asker).map(|waiting| waiting.since) {
-            // It has become urgent.
-            Some(since) if asker.urgency == Urgency::Asked || now.duration_since(since) >= AGED => {
-                repairs.leave(asker);
-                urgent.enter(asker, since, now);
-                urgent.position(asker).unwrap_or_default()
-            }
-            Some(_) => urgent.len() + repairs.position(asker).unwrap_or_default(),
-            None if asker.urgency == Urgency::Asked => {
-                urgent.enter(asker, now, now);
-                urgent.position(asker).unwrap_or_default()
-            }
-            None => {
-                repairs.enter(asker, now, now);
-                urgent.len() + repairs.position(asker).unwrap_or_default()
+        if urgent.find(asker).is_none() {
+            match repairs.find(asker).map(|waiting| waiting.since) {
+                // It has become urgent.
+                Some(since) if asker.urgency == Urgency::Asked || now.duration_since(since) >= AGED => {
+                    repairs.leave(asker);
+                    urgent.enter(asker, count, since, now);
+                }
+                Some(_) => {}
+                None if asker.urgency == Urgency::Asked => urgent.enter(asker, count, now, now),
+                None => repairs.enter(asker, count, now, now),
             }
         }
+        for queue in [&mut *urgent, &mut *repairs] {
+            if let Some(waiting) = queue.find(asker) {
+                waiting.count = count;
+            }
+        }
+        urgent.before(asker, burst).or_else(|| Some(urgent.all(burst) + repairs.before(asker, burst)?)).unwrap_or_default()
     }
 }
 
@@ -148,8 +146,16 @@ struct Queue(VecDeque<(String, VecDeque<Waiting>)>);
 #[derive(Debug)]
 struct Waiting {
     uid: String,
+    /// Tokens that it wants.
+    count: u32,
     since: Instant,
     turn: Instant,
+}
+
+impl Waiting {
+    fn tokens(&self, burst: f64) -> f64 {
+        f64::from(self.count).min(burst)
+    }
 }
 
 impl Queue {
@@ -162,17 +168,25 @@ impl Queue {
         waiting.iter_mut().find(|waiting| waiting.uid == asker.uid)
     }
 
-    /// How many go before it, if it waits: of each namespace as many as of its own, and one more of those whose turn is before.
-    fn position(&self, asker: Asker<'_>) -> Option<usize> {
+    /// How many tokens go before it, if it waits: those of as many of each namespace as of its own, and of one more where that has its
+    /// turn before. Nobody counts for more than a full bucket.
+    fn before(&self, asker: Asker<'_>, burst: f64) -> Option<f64> {
         let own = self.0.iter().position(|(namespace, _)| namespace == asker.namespace)?;
         let place = self.0[own].1.iter().position(|waiting| waiting.uid == asker.uid)?;
-        let before =
-            |(index, (_, waiting)): (usize, &(String, VecDeque<Waiting>))| waiting.len().min(place + usize::from(index < own));
-        Some(place + self.0.iter().enumerate().filter(|(index, _)| *index != own).map(before).sum::<usize>())
+        let first = |(index, (_, waiting)): (usize, &(String, VecDeque<Waiting>))| {
+            let ahead = place + usize::from(index < own);
+            waiting.iter().take(ahead).map(|waiting| waiting.tokens(burst)).sum::<f64>()
+        };
+        Some(self.0.iter().enumerate().map(first).sum())
     }
 
-    fn enter(&mut self, asker: Asker<'_>, since: Instant, turn: Instant) {
-        let waiting = Waiting { uid: asker.uid.to_owned(), since, turn };
+    /// The tokens that all want.
+    fn all(&self, burst: f64) -> f64 {
+        self.0.iter().flat_map(|(_, waiting)| waiting).map(|waiting| waiting.tokens(burst)).sum()
+    }
+
+    fn enter(&mut self, asker: Asker<'_>, count: u32, since: Instant, turn: Instant) {
+        let waiting = Waiting { uid: asker.uid.to_owned(), count, since, turn };
         match self.0.iter_mut().find(|(namespace, _)| namespace == asker.namespace) {
             Some((_, queue)) => queue.push_back(waiting),
             None => self.0.push_back((asker.namespace.to_owned(), VecDeque::from([waiting]))),
@@ -279,13 +293,24 @@ mod tests {
         let mut bucket = Bucket::new(2.0, 1.0, start);
         assert_eq!(take(&mut bucket, asker("shop", "one"), start), Ok(Duration::ZERO));
         assert_eq!(bucket.turn(asker("shop", "two"), 2, start), Err(start + SECOND));
-        assert_eq!(take(&mut bucket, asker("shop", "later"), start), Err(start + SECOND), "it stands behind");
+        assert_eq!(take(&mut bucket, asker("shop", "later"), start), Err(start + 2 * SECOND), "it stands behind");
         assert_eq!(bucket.turn(asker("shop", "two"), 2, start + SECOND), Ok(()));
         // More than a full bucket has.
         let mut bucket = Bucket::new(1.0, 1.0, start);
         assert_eq!(bucket.turn(asker("shop", "three"), 3, start), Ok(()));
         assert_eq!(bucket.draw(asker("shop", "three"), 3, start), Duration::ZERO);
         assert_eq!(take(&mut bucket, asker("shop", "next"), start), Err(start + 3 * SECOND), "the others wait for it");
+    }
+
+    #[test]
+    fn who_wants_several_is_not_overtaken_by_who_wants_few() {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(5.0, 1.0, start);
+        assert_eq!(bucket.draw(asker("shop", "first"), 5, start), Duration::ZERO);
+        assert_eq!(bucket.turn(asker("shop", "five"), 5, start), Err(start + 5 * SECOND));
+        assert_eq!(take(&mut bucket, asker("shop", "one"), start), Err(start + 6 * SECOND));
+        assert_eq!(take(&mut bucket, asker("shop", "one"), start + 4 * SECOND), Err(start + 6 * SECOND), "four are not for it");
+        assert_eq!(bucket.turn(asker("shop", "five"), 5, start + 5 * SECOND), Ok(()));
     }
 
     #[test]

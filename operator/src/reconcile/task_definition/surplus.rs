@@ -36,6 +36,17 @@ pub struct Surplus {
 }
 
 impl Surplus {
+    /// What is to be deleted is deregistered only when the status knows of it: an INACTIVE revision is listed nowhere, and would stay if
+    /// the status were never written.
+    fn wait_for_status(&mut self, object: &EcsTaskDefinition) {
+        let known = object.status.as_ref().and_then(|status| status.revisions.as_deref()).unwrap_or_default();
+        let is_known = self.revisions.iter().flatten().all(|revision| known.contains(revision));
+        if deletes(object) && !is_known {
+            self.left += self.active.len();
+            self.active.clear();
+        }
+    }
+
     /// A revision is nobody's business any more.
     pub(super) fn forget(&mut self, arn: &str) {
         if let Some(revisions) = &mut self.revisions {
@@ -67,6 +78,7 @@ pub(super) async fn observe(object: &EcsTaskDefinition, context: &Context, curre
     let targets = references::rollback_targets(&context.stores.services);
     let SortedOut { mut found, gone } = sort_out(object, context, beyond, &targets, USAGE.0, Instant::now()).await?;
     found.revisions = Some(revisions);
+    found.wait_for_status(object);
     for arn in &gone {
         found.forget(arn);
     }
@@ -85,7 +97,11 @@ pub(super) async fn observe_all(object: &EcsTaskDefinition, context: &Context) -
         let missing: Vec<_> = known.filter(|arn| !all.contains(arn)).collect();
         all.extend(missing);
     }
-    Ok(sort_out(object, context, all, &BTreeMap::new(), USAGE.1, began).await?.found)
+    let revisions = deletes(object).then(|| all.iter().map(|arn| number(arn)).collect());
+    let mut found = sort_out(object, context, all, &BTreeMap::new(), USAGE.1, began).await?.found;
+    found.revisions = revisions;
+    found.wait_for_status(object);
+    Ok(found)
 }
 
 /// Whether revisions are deleted, and not only deregistered.
