@@ -31,7 +31,7 @@ pub struct RunArgs {
     #[arg(long, env = "ECS_OPERATOR_AWS_REGION", help_heading = "AWS")]
     pub aws_region: Option<String>,
 
-    /// Share of the published ECS write quotas that the operator may use, in percent (1 to 100), or `off` for no limit
+    /// Share of the published ECS quotas that the operator may use, in percent (1 to 100), or `off` for no limit
     #[arg(long, env = "ECS_OPERATOR_AWS_QUOTA_SHARE", default_value = "50", value_parser = quota_share, help_heading = "AWS")]
     pub aws_quota_share: QuotaShare,
 

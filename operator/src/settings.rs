@@ -12,7 +12,7 @@ use crate::k8s::watch::Selection;
 pub struct Settings {
     /// Region; `None` leaves it to the AWS SDK.
     pub region: Option<String>,
-    /// Share of the published write quotas, above 0 and at most 1; `None` means no limit.
+    /// Share of the published quotas, above 0 and at most 1; `None` means no limit.
     pub quota_share: Option<f64>,
     /// URL of the SQS queue with events of ECS, where there is one.
     pub event_queue_url: Option<String>,

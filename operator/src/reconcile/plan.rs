@@ -144,7 +144,7 @@ impl Outcome {
             Self::Unfinished => (State::Progressing, Reason::Progressing, "AWS is being brought to the spec".to_owned()),
             Self::Queued(_) => {
                 let message =
-                    "AWS is being brought to the spec; this object waits for its turn in the operator's share of the write quota";
+                    "AWS is being brought to the spec; this object waits for its turn in the operator's share of the quota";
                 (State::Progressing, Reason::Progressing, message.to_owned())
             }
             Self::Waiting(Obstacle { reason, message, passing }) => {
