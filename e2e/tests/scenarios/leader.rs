@@ -20,7 +20,7 @@ async fn two<'a>(world: &'a World, name: &str) -> Result<(Scenario<'a>, Operator
     let mut scenario = world.scenario_without_operator(name).await?;
     // The Lease lies in the namespace of the scenario.
     let namespace = format!("--leader-election-namespace={}", scenario.namespace);
-    scenario.options.flags.extend(["--leader-election", "--leader-election-duration=3s", &namespace].map(str::to_owned));
+    scenario.options.flags.extend(["--leader-election", "--leader-election-duration=6s", &namespace].map(str::to_owned));
     scenario.start_operator()?;
     scenario.operator()?.ready().await?;
     until_leader(scenario.operator()?).await?;

@@ -142,8 +142,9 @@ impl Campaign {
     /// When the configuration names no server that can be reached in principle.
     pub fn start(mut config: Config, election: Election, readiness: Arc<Readiness>) -> kube::Result<(Self, Leadership)> {
         // A live leader brings an event with each renewal, so a watch that is silent for longer than that has lost its connection. And a
-        // renewal that hangs is given up in time for another one.
-        let patience = |parts: u32| Some((election.duration / parts).max(RETRY));
+        // renewal that hangs is given up in time for another one. Not just as long as there is between two renewals: then the idle
+        // connection would be closed just when it is needed.
+        let patience = |parts: u32| Some(election.duration / parts);
         (config.connect_timeout, config.write_timeout, config.read_timeout) = (patience(5), patience(5), patience(2));
         let watching = Client::try_from(config.clone())?;
         config.read_timeout = patience(5);
