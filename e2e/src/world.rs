@@ -299,7 +299,20 @@ impl Scenario<'_> {
         Ok(())
     }
 
-    /// Awaits that the operator has looked at AWS `times` more.
+    /// Awaits that a service in AWS has this number of tasks wanted.
+    ///
+    /// # Errors
+    /// When it does not get it in time.
+    pub async fn until_desired_count(&self, cluster: &str, service: &str, count: i32, limit: Duration) -> Result<()> {
+        wait::until("the number of tasks", limit, async || {
+            let found = self.outsider.describe_services().cluster(cluster).services(service).send().await?;
+            let desired = found.services().first().map(aws_sdk_ecs::types::Service::desired_count);
+            ensure!(desired == Some(count), "{desired:?}");
+            Ok(())
+        })
+        .await
+    }
+
     /// Awaits that the operator has looked at AWS so many times more.
     ///
     /// # Errors

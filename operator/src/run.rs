@@ -133,7 +133,7 @@ async fn work(
     let aws = Aws {
         scope: Scope { account: "default".into(), region: region.into() },
         observer: Observer::start(&calls, settings.sweep, wakes.clone()),
-        writer: Writer::new(calls, settings.quota_share, Arc::clone(&metrics)),
+        writer: Writer::new(calls, settings.quota_share),
     };
     let _ = metrics.state().ages.set(aws.observer.ages());
     tracing::info!(aws = %aws.scope, cluster_id, "ready to look");
@@ -147,17 +147,9 @@ async fn work(
         memories: Memories::default(),
     });
 
-    let hints = match settings.event_queue_url.clone() {
-        Some(url) => Some(Hints::new(&config, url, Arc::clone(&context.metrics), Arc::clone(&readiness))?),
-        None => None,
-    };
-    let (leads, hinted) = (leadership.clone(), Arc::clone(&context));
-    let hints = hints.map(|hints| {
-        tokio::spawn(async move {
-            leads.acquired().await;
-            hints.follow(&hinted.aws.observer).await;
-        })
-    });
+    let new_hints = |url| Hints::new(&config, url, Arc::clone(&context.metrics), Arc::clone(&readiness));
+    let hints = settings.event_queue_url.clone().map(new_hints).transpose()?;
+    let hints = hints.map(|hints| tokio::spawn(take_hints(hints, leadership.clone(), Arc::clone(&context))));
     let wiring = Wiring { settings, kube, leadership, readiness, context: Arc::clone(&context), stop };
     tokio::join!(
         wiring.control::<EcsCluster>(stores.clusters.clone(), cluster_writer, cluster_wakes, |change| {
@@ -179,6 +171,12 @@ async fn work(
         hints.abort();
     }
     Ok(())
+}
+
+/// Takes events of ECS out of their queue for ever, once this replica is the leader.
+async fn take_hints(hints: Hints, leadership: Leadership, context: Arc<Context>) {
+    leadership.acquired().await;
+    hints.follow(&context.aws.observer).await;
 }
 
 /// Identity of the Kubernetes cluster: the UID of its namespace kube-system, which lives as long as the cluster.

@@ -209,13 +209,7 @@ impl<'a> Load<'a> {
 
     /// Awaits that the operator has set the number of tasks back.
     pub(super) async fn until_repaired(&self, service: &str, count: i32) -> Result<()> {
-        wait::until("the repair", PATIENCE, async || {
-            let reply = self.scenario.outsider.describe_services().cluster(CLUSTER).services(service).send().await?;
-            let desired = reply.services().first().map(aws_sdk_ecs::types::Service::desired_count);
-            ensure!(desired == Some(count), "{desired:?}");
-            Ok(())
-        })
-        .await
+        self.scenario.until_desired_count(CLUSTER, service, count, PATIENCE).await
     }
 
     /// Deletes the cluster, with all that is in it, as an outsider who has more rights than ECS grants.
@@ -254,7 +248,7 @@ impl<'a> Load<'a> {
     }
 }
 
-/// Keeps `found` true to what the API server says of the objects of a kind.
+/// Keeps `objects` true to what the API server says of the objects of a kind.
 fn watch<K>(scenario: &Scenario<'_>, objects: &Objects) -> JoinHandle<()>
 where
     K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>

@@ -181,6 +181,7 @@ async fn restart(load: &mut Load<'_>, size: usize, table: &mut Table) -> Result<
 /// One sweep over everything at rest.
 async fn at_rest(load: &Load<'_>, size: usize, table: &mut Table) -> Result<()> {
     let before = Meter::read(load).await?;
+    // What is counted is what happens in this time: there is nothing to wait for.
     tokio::time::sleep(Duration::from_secs(60)).await;
     let spent = Meter::read(load).await?.since(&before);
     table.row(size, "at rest: AWS reads per service and sweep", "", fixed(spent.aws_reads) / fixed(size), None, Some(0.101));

@@ -66,12 +66,7 @@ pub(crate) async fn events_have_changes_found_without_regular_looks(world: &Worl
     let url = prepare(&mut scenario).await?;
     scenario.outsider.update_service().cluster("shop").service("web").desired_count(5).send().await?;
     put(&scenario, &url, &event(&scenario.account, "web")).await?;
-    wait::until("the repair", PATIENCE, async || {
-        let found = scenario.outsider.describe_services().cluster("shop").services("web").send().await?;
-        ensure!(found.services().first().is_some_and(|web| web.desired_count() == 2));
-        Ok(())
-    })
-    .await?;
+    scenario.until_desired_count("shop", "web", 2, PATIENCE).await?;
     scenario.wait_ready(&OBJECTS)?;
 
     // Junk, events about others, and the same one again and again do no harm.

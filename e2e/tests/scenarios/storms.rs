@@ -114,12 +114,7 @@ pub(crate) async fn without_api_server_and_aws_it_waits_and_goes_on(world: &Worl
     proxy.set(Outage::Down);
     // What runs is cared for all the same.
     scenario.outsider.update_service().cluster("shop").service("web").desired_count(7).send().await?;
-    wait::until("the repair", PATIENCE, async || {
-        let found = scenario.outsider.describe_services().cluster("shop").services("web").send().await?;
-        ensure!(found.services().first().is_some_and(|web| web.desired_count() == 2));
-        Ok(())
-    })
-    .await?;
+    scenario.until_desired_count("shop", "web", 2, PATIENCE).await?;
     // Then AWS goes, too.
     scenario.ledger.faults.set(Faults { rules: vec![Rule::always(Fault::ResetBefore)], ..Faults::default() });
     scenario.kubectl.apply(&SAMPLES.replace("nginx:1.29", "nginx:1.30"))?;

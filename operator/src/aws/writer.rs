@@ -15,7 +15,6 @@ use serde_json::Value;
 
 use super::operation::ActionFamily;
 use super::{Calls, Fault, FaultClass, Operation};
-use crate::metrics::Metrics;
 use bucket::Bucket;
 
 /// Calls may reach AWS by this many seconds closer together than they were sent: for so many there is always a token left over there.
@@ -26,7 +25,6 @@ const JITTER: f64 = 0.3;
 pub struct Writer {
     calls: Arc<Calls>,
     budget: Budget,
-    metrics: Arc<Metrics>,
 }
 
 /// What is left of the quotas, and who waits for them.
@@ -90,10 +88,10 @@ impl fmt::Debug for Permit {
 impl Writer {
     /// A writer that uses `share` of the published quota; `None` means no limit.
     #[must_use]
-    pub fn new(calls: Arc<Calls>, share: Option<f64>, metrics: Arc<Metrics>) -> Self {
+    pub fn new(calls: Arc<Calls>, share: Option<f64>) -> Self {
         let budget = Budget { share, buckets: Arc::default() };
-        let _ = metrics.state().budget.set(budget.clone());
-        Self { calls, budget, metrics }
+        let _ = calls.metrics.state().budget.set(budget.clone());
+        Self { calls, budget }
     }
 
     /// The rights to send all of `operations` now.
@@ -102,7 +100,7 @@ impl Writer {
     /// When the budget of one of them is used up: the moment of this object's turn. Its places in the queues are kept.
     pub fn permits(&self, operations: &[Operation], asker: Asker<'_>) -> Result<Vec<Permit>, Instant> {
         for waited in self.budget.draw(operations, asker, Instant::now())? {
-            self.metrics.write_waited(waited.0, waited.1);
+            self.calls.metrics.write_waited(waited.0, waited.1);
         }
         let permit = |operation: &Operation| Permit { operation: *operation, budget: Some(self.budget.clone()) };
         Ok(operations.iter().map(permit).collect())

@@ -62,12 +62,9 @@ impl Held {
         Self { by, until: left.map(|left| (now.0 + left, now.1 + left)) }
     }
 
-    fn is_by(&self, identity: &str) -> bool {
-        self.by.as_deref() == Some(identity)
-    }
-
     fn lets_write(&self, identity: &str) -> bool {
-        self.is_by(identity) && self.until.is_some_and(|(until, time)| Instant::now() < until && SystemTime::now() < time)
+        self.by.as_deref() == Some(identity)
+            && self.until.is_some_and(|(until, time)| Instant::now() < until && SystemTime::now() < time)
     }
 }
 

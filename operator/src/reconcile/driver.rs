@@ -12,7 +12,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
 
-use super::news::{arrives, is_no_news};
+use super::news::{arrives, is_no_news, news, written};
 use super::permits::{fit, obtain, urgency};
 use super::plan::{Obstacle, Outcome, Plan, Write};
 use super::{Context, Kind, ignore, requested};
@@ -20,7 +20,7 @@ use crate::aws::observer::Pace;
 use crate::aws::tags::Owner;
 use crate::aws::writer::{Permit, Urgency};
 use crate::aws::{Fault, FaultClass, Freshness};
-use crate::k8s::events::{self, Notice};
+use crate::k8s::events;
 use crate::k8s::{RequestError, conditions, finalizer, status};
 
 /// Longest time that a pass may take.
@@ -389,19 +389,6 @@ fn trouble<K: Kind>(object: &K, context: &Context, error: &RequestError) -> Acti
     }
     let uid = object.uid().unwrap_or_default();
     Action::requeue(context.memories.with(&uid, |memory| memory.backoff(KUBERNETES)))
-}
-
-fn written(write: &Write) -> Notice {
-    let name = write.operation.name();
-    Notice { warning: false, reason: name.to_owned(), action: name.to_owned(), note: write.note.clone() }
-}
-
-/// An event for trouble that the status did not tell of before.
-fn news(before: &impl Status, after: &impl Status) -> Option<Notice> {
-    let is = conditions::ready(after.conditions()).filter(|ready| ready.status == "False")?;
-    let was = conditions::ready(before.conditions());
-    let told = was.is_some_and(|was| was.status == is.status && was.reason == is.reason && was.message == is.message);
-    (!told).then(|| Notice::new(true, &is.reason, is.message.clone()))
 }
 
 /// A fault that no call caused: a reply that lacks what it must have.

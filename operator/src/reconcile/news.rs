@@ -1,4 +1,4 @@
-//! What is not worth telling: what passes by itself in a moment.
+//! What is worth telling: each write, and trouble that is new. And what is not: what passes by itself in a moment.
 
 use std::time::Duration;
 
@@ -6,9 +6,11 @@ use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::shared::Status;
 use kube::ResourceExt;
 
-use super::plan::{Obstacle, Outcome};
+use super::plan::{Obstacle, Outcome, Write};
 use super::{Context, Kind};
 use crate::aws::FaultClass;
+use crate::k8s::conditions;
+use crate::k8s::events::Notice;
 
 /// Objects that are applied together need each other for a moment. A new one that waits for another tells of it only when it waits
 /// for longer than this.
@@ -41,4 +43,18 @@ pub(super) fn arrives<K: Kind>(object: &K, context: &Context, outcome: &Outcome)
     }
     let uid = object.uid().unwrap_or_default();
     ARRIVAL.checked_sub(context.memories.with(&uid, |memory| memory.age()))
+}
+
+/// An event for a write that was sent.
+pub(super) fn written(write: &Write) -> Notice {
+    let name = write.operation.name();
+    Notice { warning: false, reason: name.to_owned(), action: name.to_owned(), note: write.note.clone() }
+}
+
+/// An event for trouble that the status did not tell of before.
+pub(super) fn news(before: &impl Status, after: &impl Status) -> Option<Notice> {
+    let is = conditions::ready(after.conditions()).filter(|ready| ready.status == "False")?;
+    let was = conditions::ready(before.conditions());
+    let told = was.is_some_and(|was| was.status == is.status && was.reason == is.reason && was.message == is.message);
+    (!told).then(|| Notice::new(true, &is.reason, is.message.clone()))
 }

@@ -89,7 +89,7 @@ impl World {
             aws: Aws {
                 scope: Scope { account: "default".into(), region: "eu-central-1".into() },
                 observer: Observer::start(&calls, Sweep { active: every, steady: every, task_definitions: every }, wakes),
-                writer: Writer::new(calls, share, Arc::clone(&metrics)),
+                writer: Writer::new(calls, share),
             },
             metrics,
             memories: Memories::default(),
