@@ -5,6 +5,7 @@ use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::EcsService;
 use ecs_operator_crds::v1beta1::service::{FailedDeployment, RolloutPhase, StoppedTask};
 
+use super::observe::Deployment;
 use super::rollout::asked_for;
 use super::tasks;
 use super::update::is_same_task_definition;
@@ -72,19 +73,30 @@ fn told_by_deployment(
 
 /// What the deployments of the service say.
 fn told_by_service(object: &EcsService, service: &Service, wanted: &str) -> Option<(RolloutPhase, String)> {
-    if !was_sent(object, wanted) {
-        return None;
-    }
     let runs = service.task_definition.as_deref();
     let failed = service.deployments.iter().find(|deployment| {
         !is_same_task_definition(wanted, runs)
             && is_same_task_definition(wanted, deployment.task_definition.as_deref())
             && deployment.rollout_state.as_deref() == Some("FAILED")
     });
+    if !was_sent(object, wanted) && failed.is_none_or(|failed| is_accounted_for(object, failed)) {
+        return None;
+    }
     let going_back = |reason: &&str| reason.to_lowercase().contains("rolling back");
     let reason = service.primary().and_then(|primary| primary.rollout_state_reason.as_deref()).filter(going_back);
     let reason = reason.or_else(|| failed.and_then(|failed| failed.rollout_state_reason.as_deref()))?;
     Some((RolloutPhase::RolledBack, reason.to_owned()))
+}
+
+/// Whether the status knows of a failed deployment, and so for which spec it was. One that was begun by a call whose reply never
+/// came is not in there, and it is plain what ECS went back from.
+fn is_accounted_for(object: &EcsService, failed: &Deployment) -> bool {
+    let Some(status) = &object.status else { return false };
+    let rollout = status.rollout.iter().map(|rollout| &rollout.id);
+    let history = status.rollout_history.iter().flatten().map(|record| &record.id);
+    let told = status.failed_deployment.as_ref();
+    rollout.chain(history).any(|id| *id == failed.id)
+        || told.is_some_and(|told| is_same_task_definition(&told.task_definition, failed.task_definition.as_deref()))
 }
 
 /// Whether all of it had been sent, for this very spec and revision. Else it is new, whatever ECS is going back from. What is

@@ -118,6 +118,21 @@ fn what_ecs_rolled_back_is_not_tried_again_until_something_changes() {
 }
 
 #[test]
+fn what_failed_before_its_reply_came_is_not_sent_again() {
+    let before = after_pass(&object(&spec(), &json!({})), &deploying(&[deployment(1, 2, "COMPLETED", [2, 2, 0])]), 5).1;
+    // The update was sent, and nobody ever saw it under way.
+    let went_back = deploying(&[deployment(1, 2, "COMPLETED", [2, 2, 0]), deployment(2, 3, "FAILED", [0, 0, 0])]);
+    let (plan, told) = after_pass(&before, &went_back, 20);
+    let words = "web:3 failed, and ECS went back to web:2: FAILED";
+    assert!(matches!(&plan, Plan::Stall(obstacle) if obstacle.message.contains(words)), "{plan:?}");
+    assert_eq!(ready(&told), ("False".into(), "DeploymentRolledBack".into()));
+    // Another spec with the same revision is a new attempt, also while ECS still shows the old one.
+    let mut edited = told.clone();
+    edited.spec.health_check_grace_period_seconds = Some(60);
+    assert!(matches!(after_pass(&edited, &went_back, 30).0, Plan::Write(_)));
+}
+
+#[test]
 fn what_failed_need_not_be_the_revision() {
     let mut primary = deployment(2, 3, "IN_PROGRESS", [2, 0, 2]);
     let rolling = after_pass(&object(&spec(), &json!({})), &deploying(&[primary.clone()]), 10).1;
