@@ -15,15 +15,9 @@ use crate::gate::{Boundary, Trouble};
 use crate::kube_proxy::KubeProxy;
 use crate::ledger::is_write;
 use crate::operator::Operator;
+use crate::samples::{self, SAMPLES};
 use crate::world::{PATIENCE, Scenario, World, ready};
 use crate::{aws_server, wait};
-
-/// The samples: cluster, task definition, service.
-const SAMPLES: [&str; 3] = [
-    include_str!("../../samples/cluster.yaml"),
-    include_str!("../../samples/task-definition.yaml"),
-    include_str!("../../samples/service.yaml"),
-];
 
 /// What users do while the operator crashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,11 +40,13 @@ pub enum Workload {
     Delete,
     /// Three images, of which only the last revision is to stay.
     Revisions,
+    /// … and an image whose tasks fail, so that ECS goes back.
+    FailedRollout,
 }
 
 impl Workload {
     /// All of them; the first is the beginning of most others.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Create,
         Self::Image,
         Self::Scale,
@@ -60,6 +56,7 @@ impl Workload {
         Self::Adopt,
         Self::Delete,
         Self::Revisions,
+        Self::FailedRollout,
     ];
 
     async fn prepare(self, scenario: &Scenario<'_>) -> Result<()> {
@@ -83,11 +80,12 @@ impl Workload {
 
     async fn carry_out(self, scenario: &Scenario<'_>) -> Result<()> {
         let apply = |manifests: &str| scenario.kubectl.apply(manifests).map(drop);
-        let image = |name: &str| SAMPLES[1].replace("nginx:1.29", name);
+        let image = |name: &str| samples::TASK_DEFINITION.replace("nginx:1.29", name);
         match self {
-            Self::Adopt => apply(&samples().replace("\nspec:\n", "\nspec:\n  adoptionPolicy: IfUnowned\n"))?,
+            Self::Adopt => apply(&SAMPLES.replace("\nspec:\n", "\nspec:\n  adoptionPolicy: IfUnowned\n"))?,
             Self::Revisions => {}
-            _ => apply(&samples())?,
+            Self::FailedRollout => apply(&samples::plain("web:1"))?,
+            _ => apply(SAMPLES)?,
         }
         if self != Self::Revisions {
             until_ready(scenario).await?;
@@ -104,7 +102,7 @@ impl Workload {
             }
             Self::Settings => {
                 apply(
-                    &samples()
+                    &SAMPLES
                         .replace("value: enabled", "value: disabled")
                         .replace("value: checkout", "value: shop")
                         .replace("maximumPercent: 200", "maximumPercent: 150"),
@@ -144,6 +142,15 @@ impl Workload {
                 until(scenario, "ecstaskdefinition", |definition| definition["status"]["revisions"] == json!([3])).await?;
                 return Ok(());
             }
+            Self::FailedRollout => {
+                apply(&samples::plain("crash:2"))?;
+                let went_back = |service: &Value| {
+                    ready(service).is_some_and(|ready| ready["reason"] == "DeploymentRolledBack")
+                        && service["status"]["revision"] == "web:1"
+                        && service["status"]["runningCount"] == 2
+                };
+                return until(scenario, "ecsservice", went_back).await;
+            }
         }
         until_ready(scenario).await
     }
@@ -159,7 +166,7 @@ impl Workload {
         let (active, inactive) =
             (revisions(TaskDefinitionStatus::Active).await?, revisions(TaskDefinitionStatus::Inactive).await?);
         let expected: &[&str] = match self {
-            Self::Image | Self::Rollback => &["web:1", "web:2"],
+            Self::Image | Self::Rollback | Self::FailedRollout => &["web:1", "web:2"],
             Self::Revisions => &["web:3"],
             Self::Delete => &[],
             _ => &["web:1"],
@@ -203,6 +210,7 @@ impl Workload {
         match self {
             Self::Adopt => &[("CreateCluster", 0), ("RegisterTaskDefinition", 0), ("CreateService", 0), ("UpdateService", 0)],
             Self::Image | Self::Rollback => &[("RegisterTaskDefinition", 2), ("CreateService", 1)],
+            Self::FailedRollout => &[("RegisterTaskDefinition", 2), ("CreateService", 1), ("UpdateService", 1)],
             Self::Revisions => &[("RegisterTaskDefinition", 3)],
             Self::Restart => &[("RegisterTaskDefinition", 1), ("CreateService", 1), ("UpdateService", 1)],
             _ => &[("RegisterTaskDefinition", 1), ("CreateService", 1)],
@@ -217,6 +225,9 @@ impl Workload {
 /// With what is not as it is without crashes.
 pub async fn run(world: &World, workload: Workload, boundary: Option<&Boundary>) -> Result<(BTreeMap<String, usize>, bool)> {
     let mut scenario = world.scenario_without_operator("chaos").await?;
+    if workload == Workload::FailedRollout {
+        scenario.use_server(&world.rolling().await?.server.url).await?;
+    }
     let gate = scenario.ledger.gate.clone();
     let proxy = KubeProxy::start(scenario.client.clone(), gate.clone(), &world.dir.join(&scenario.namespace)).await?;
     scenario.options.kubeconfig.clone_from(&proxy.kubeconfig);
@@ -230,7 +241,13 @@ pub async fn run(world: &World, workload: Workload, boundary: Option<&Boundary>)
     let passed = gate.passed();
     gate.open();
     judge(&scenario, workload).await?;
-    scenario.operator = Some(operator);
+    if workload == Workload::FailedRollout {
+        operator.process.stop().await?;
+        // The server looks after every task that runs, and all of them share it.
+        scenario.outsider.delete_service().cluster("shop").service("web").force(true).send().await?;
+    } else {
+        scenario.operator = Some(operator);
+    }
     scenario.end().await?;
     Ok((passed, reached))
 }
@@ -285,13 +302,9 @@ pub fn boundaries(calls: &BTreeMap<String, usize>, before: &BTreeMap<String, usi
     boundaries
 }
 
-fn samples() -> String {
-    SAMPLES.join("---\n")
-}
-
 fn specs() -> Result<[Value; 3]> {
     let spec = |document: &str| -> Result<Value> { Ok(serde_saphyr::from_str::<Value>(document)?["spec"].take()) };
-    Ok([spec(SAMPLES[0])?, spec(SAMPLES[1])?, spec(SAMPLES[2])?])
+    Ok([spec(samples::CLUSTER)?, spec(samples::TASK_DEFINITION)?, spec(samples::SERVICE)?])
 }
 
 fn annotate(scenario: &Scenario<'_>, annotation: &str) -> Result<()> {

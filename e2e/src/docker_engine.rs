@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -34,7 +35,10 @@ pub struct DockerEngine {
 }
 
 #[derive(Debug, Default)]
-struct Containers(Mutex<HashMap<String, Container>>);
+struct Containers {
+    all: Mutex<HashMap<String, Container>>,
+    made: AtomicUsize,
+}
 
 #[derive(Debug)]
 struct Container {
@@ -156,7 +160,7 @@ fn parse(query: &str) -> HashMap<String, String> {
 
 impl Containers {
     fn all(&self) -> MutexGuard<'_, HashMap<String, Container>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn create(&self, name: Option<String>, config: Value) -> Response {
@@ -164,11 +168,11 @@ impl Containers {
         if !exists(image) {
             return denied(image);
         }
-        let mut all = self.all();
-        let id = format!("{:064x}", all.len() + 1);
+        // Never an identifier of one that is gone: its watchers would take the new one for it.
+        let id = format!("{:064x}", self.made.fetch_add(1, Ordering::Relaxed) + 1);
         let container =
             Container { name: name.unwrap_or_else(|| id.clone()), config, running: false, exit: watch::Sender::new(None) };
-        all.insert(id.clone(), container);
+        self.all().insert(id.clone(), container);
         (StatusCode::CREATED, axum::Json(json!({"Id": id, "Warnings": []}))).into_response()
     }
 

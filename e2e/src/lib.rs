@@ -19,5 +19,6 @@ pub mod operator;
 pub mod playground;
 pub mod process;
 pub mod recorder;
+pub mod samples;
 pub mod wait;
 pub mod world;

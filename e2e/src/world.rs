@@ -10,10 +10,12 @@ use k8s_openapi::api::core::v1::{Event, Namespace};
 use kube::api::{DeleteParams, ObjectMeta, PostParams};
 use kube::{Api, Client};
 use serde_json::Value;
+use tokio::sync::OnceCell;
 
 use crate::assets;
 use crate::aws_server::{self, AwsServer};
 use crate::control_plane::ControlPlane;
+use crate::docker_engine::DockerEngine;
 use crate::kubectl::Kubectl;
 use crate::ledger::{Counts, Ledger};
 use crate::operator::{Operator, Options};
@@ -39,6 +41,15 @@ pub struct World {
     /// Where data and logs are.
     pub dir: PathBuf,
     scenarios: AtomicU64,
+    rolling: OnceCell<Rolling>,
+}
+
+/// An AWS server on which tasks take time, and the engine that runs them; for all scenarios that need it.
+pub struct Rolling {
+    /// The engine.
+    pub engine: DockerEngine,
+    /// The server.
+    pub server: AwsServer,
 }
 
 impl World {
@@ -52,7 +63,15 @@ impl World {
             tokio::try_join!(async { ControlPlane::start(&dir.join("control-plane")).await }, AwsServer::start(kind, &aws))?;
         let client = control_plane.client().await?;
         let kstatus = assets::kstatus().await?;
-        let world = Self { control_plane, aws, client, kstatus, dir: dir.to_owned(), scenarios: AtomicU64::new(0) };
+        let world = Self {
+            control_plane,
+            aws,
+            client,
+            kstatus,
+            dir: dir.to_owned(),
+            scenarios: AtomicU64::new(0),
+            rolling: OnceCell::new(),
+        };
         world.kubectl(None).apply(&ecs_operator::crd::yaml()?)?;
         world.kubectl(None).apply(DELETION_PROTECTION)?;
         let crds = ["ecsclusters", "ecstaskdefinitions", "ecsservices"].map(|plural| format!("crd/{plural}.ecs-operator.dev"));
@@ -65,6 +84,9 @@ impl World {
     /// # Errors
     /// When a part cannot be stopped.
     pub async fn stop(&mut self) -> Result<()> {
+        if let Some(mut rolling) = self.rolling.take() {
+            rolling.server.stop().await?;
+        }
         self.aws.stop().await?;
         self.control_plane.stop().await
     }
@@ -96,6 +118,31 @@ impl World {
     /// When a part does not start.
     pub async fn scenario(&self, name: &str) -> Result<Scenario<'_>> {
         let mut scenario = self.scenario_without_operator(name).await?;
+        scenario.start_operator()?;
+        scenario.operator()?.ready().await?;
+        Ok(scenario)
+    }
+
+    /// The server on which tasks take time, started when it is asked for first.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn rolling(&self) -> Result<&Rolling> {
+        let start = async || {
+            let engine = DockerEngine::start().await?;
+            let kind = aws_server::Kind::MinistackWithEngine(engine.host.clone());
+            Ok(Rolling { server: AwsServer::start(kind, &self.dir.join("aws-rolling")).await?, engine })
+        };
+        self.rolling.get_or_try_init(start).await
+    }
+
+    /// A scenario in which tasks take time, with an operator that is ready.
+    ///
+    /// # Errors
+    /// When a part does not start.
+    pub async fn rolling_scenario(&self, name: &str) -> Result<Scenario<'_>> {
+        let mut scenario = self.scenario_without_operator(name).await?;
+        scenario.use_server(&self.rolling().await?.server.url).await?;
         scenario.start_operator()?;
         scenario.operator()?.ready().await?;
         Ok(scenario)
@@ -189,6 +236,17 @@ impl Scenario<'_> {
         account.clone_into(&mut self.account);
         self.outsider = aws_server::outsider(&self.world.aws.url, account).await;
         self.options.environment = aws_server::environment(&self.ledger.aws_url, account);
+    }
+
+    /// Has its operator and its outsider work on another server, behind a new ledger.
+    ///
+    /// # Errors
+    /// When the ledger finds no port.
+    pub async fn use_server(&mut self, url: &str) -> Result<()> {
+        self.ledger = Ledger::start(url, 0, 0).await?;
+        self.outsider = aws_server::outsider(url, &self.account).await;
+        self.options.environment = aws_server::environment(&self.ledger.aws_url, &self.account);
+        Ok(())
     }
 
     /// Starts the operator, again if it ran before.

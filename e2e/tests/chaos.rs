@@ -83,7 +83,11 @@ async fn plan(world: &World) -> Result<Vec<(Workload, Boundary)>> {
     let mut create = BTreeMap::new();
     for workload in Workload::ALL {
         let (calls, _) = chaos::run(world, workload, None).await.with_context(|| format!("{workload:?} without a crash"))?;
-        let before = if matches!(workload, Workload::Adopt | Workload::Revisions) { BTreeMap::new() } else { create.clone() };
+        let before = if matches!(workload, Workload::Adopt | Workload::Revisions | Workload::FailedRollout) {
+            BTreeMap::new()
+        } else {
+            create.clone()
+        };
         let boundaries = chaos::boundaries(&calls, &before);
         println!("{workload:?}: {} boundaries", boundaries.len());
         plan.extend(boundaries.into_iter().map(|boundary| (workload, boundary)));

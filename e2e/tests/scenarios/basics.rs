@@ -2,17 +2,9 @@
 
 use anyhow::{Context, Result, ensure};
 use aws_sdk_ecs::types::{ServiceField, Tag};
+pub(crate) use e2e::samples::SAMPLES;
 use e2e::wait;
 use e2e::world::{PATIENCE, World, ready};
-
-/// The three samples: a cluster, a task definition, a service.
-pub(crate) const SAMPLES: &str = concat!(
-    include_str!("../../../samples/cluster.yaml"),
-    "---\n",
-    include_str!("../../../samples/task-definition.yaml"),
-    "---\n",
-    include_str!("../../../samples/service.yaml"),
-);
 
 /// Their names for kubectl.
 pub(crate) const OBJECTS: [&str; 3] = ["ecscluster/shop", "ecstaskdefinition/web", "ecsservice/web"];

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use e2e::recorder::judge;
+use e2e::samples::plain;
 use e2e::world::{Scenario, World, ready};
 use ecs_operator::k8s::conditions::{State, Verdict, conditions};
 use ecs_operator_crds::condition::Reason;
@@ -9,7 +10,6 @@ use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::basics::{OBJECTS, SERVICE};
-use crate::rollout::{Rolling, samples};
 
 /// Status and message of the service as kstatus reads it.
 fn status(scenario: &Scenario<'_>) -> Result<String> {
@@ -30,47 +30,45 @@ async fn expect(scenario: &Scenario<'_>, reason: &str, judgement: &str) -> Resul
 }
 
 pub(crate) async fn every_row_of_the_state_map_is_what_kubernetes_tools_expect(world: &World) -> Result<()> {
-    let mut rolling = Rolling::start(world, "kstatus").await?;
-    rolling.scenario.operator()?.process.stop().await?;
+    let mut scenario = world.rolling_scenario("kstatus").await?;
+    scenario.operator()?.process.stop().await?;
     let (cluster, rest) = {
-        let all =
-            samples("slow:1").replace("spec:\n  clusterRef", "spec:\n  rollout: {unavailableAfterSeconds: 0}\n  clusterRef");
+        let all = plain("slow-kstatus:1")
+            .replace("spec:\n  clusterRef", "spec:\n  rollout: {unavailableAfterSeconds: 0}\n  clusterRef");
         let (cluster, rest) = all.split_once("---\n").context("three documents")?;
         (cluster.to_owned(), rest.to_owned())
     };
-    let scenario = &mut rolling.scenario;
     scenario.kubectl.apply(&rest)?;
-    ensure!(status(scenario)? == "InProgress", "not seen yet");
+    ensure!(status(&scenario)? == "InProgress", "not seen yet");
     scenario.start_operator()?;
-    expect(scenario, "DependencyNotReady", "InProgress").await?;
+    expect(&scenario, "DependencyNotReady", "InProgress").await?;
     scenario.kubectl.apply(&cluster)?;
-    expect(scenario, "Progressing", "InProgress").await?;
-    expect(scenario, "Succeeded", "Current").await?;
+    expect(&scenario, "Progressing", "InProgress").await?;
+    expect(&scenario, "Succeeded", "Current").await?;
 
     scenario.operator()?.process.stop().await?;
     scenario.kubectl.run(&["patch", SERVICE, "--type=merge", "-p", r#"{"spec":{"healthCheckGracePeriodSeconds":5}}"#])?;
-    ensure!(status(scenario)? == "InProgress", "a spec that nobody has looked at");
+    ensure!(status(&scenario)? == "InProgress", "a spec that nobody has looked at");
     scenario.start_operator()?;
-    expect(scenario, "Succeeded", "Current").await?;
+    expect(&scenario, "Succeeded", "Current").await?;
 
-    ensure!(rolling.engine.crash("slow", 1), "a container runs");
-    let scenario = &rolling.scenario;
-    expect(scenario, "Unavailable", "InProgress").await?;
-    expect(scenario, "Succeeded", "Current").await?;
+    ensure!(world.rolling().await?.engine.crash("slow-kstatus", 1), "a container runs");
+    expect(&scenario, "Unavailable", "InProgress").await?;
+    expect(&scenario, "Succeeded", "Current").await?;
 
     let patch = |patch: &str| scenario.kubectl.run(&["patch", SERVICE, "--type=merge", "-p", patch]).map(drop);
     patch(r#"{"spec":{"suspend":true}}"#)?;
     scenario.until(SERVICE, |service| e2e::world::condition(service, "Suspended").is_some()).await?;
-    ensure!(status(scenario)? == "Current", "suspended while all is well");
+    ensure!(status(&scenario)? == "Current", "suspended while all is well");
     patch(r#"{"spec":{"suspend":false,"ignoreFields":["nonsense"]}}"#)?;
-    expect(scenario, "InvalidSpec", "Failed").await?;
+    expect(&scenario, "InvalidSpec", "Failed").await?;
     patch(r#"{"spec":{"ignoreFields":null}}"#)?;
-    expect(scenario, "Succeeded", "Current").await?;
+    expect(&scenario, "Succeeded", "Current").await?;
 
-    let definition = samples("crash:2");
+    let definition = plain("crash:2");
     let definition = definition.split("---\n").nth(1).context("three documents")?;
     scenario.kubectl.apply(definition)?;
-    expect(scenario, "DeploymentRolledBack", "Failed").await?;
+    expect(&scenario, "DeploymentRolledBack", "Failed").await?;
     scenario.kubectl.run(&[
         "patch",
         SERVICE,
@@ -81,10 +79,10 @@ pub(crate) async fn every_row_of_the_state_map_is_what_kubernetes_tools_expect(w
     scenario.kubectl.run(&["delete", SERVICE, "--wait=false"])?;
     let held = |service: &Value| service["metadata"]["finalizers"] == json!(["test/hold"]);
     scenario.until(SERVICE, held).await?;
-    ensure!(status(scenario)? == "Terminating", "being deleted");
+    ensure!(status(&scenario)? == "Terminating", "being deleted");
     scenario.kubectl.run(&["patch", SERVICE, "--type=merge", "-p", r#"{"metadata":{"finalizers":null}}"#])?;
     scenario.kubectl.run(&["delete", "ecs", "--all"])?;
-    rolling.end().await
+    scenario.end().await
 }
 
 /// What no emulator shows: every state with every reason that goes with it.

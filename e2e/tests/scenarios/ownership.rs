@@ -4,12 +4,12 @@ use anyhow::{Context, Result, ensure};
 use aws_sdk_ecs::types::{ContainerDefinition, ServiceField, Tag};
 use e2e::aws_server;
 use e2e::ledger::Counts;
+use e2e::samples::plain;
 use e2e::wait;
 use e2e::world::{PATIENCE, Scenario, World, ready};
 use serde_json::{Value, json};
 
 use crate::basics::{OBJECTS, SAMPLES, SERVICE};
-use crate::rollout::{Rolling, samples};
 
 pub(crate) async fn what_we_did_not_make_is_left_alone_until_adopted(world: &World) -> Result<()> {
     let scenario = world.scenario("adopt").await?;
@@ -91,10 +91,9 @@ pub(crate) async fn two_namespaces_may_use_the_same_names_for_different_things(w
 }
 
 pub(crate) async fn what_runs_already_is_adopted_without_a_restart(world: &World) -> Result<()> {
-    let rolling = Rolling::start(world, "take-over").await?;
-    let scenario = &rolling.scenario;
+    let scenario = world.rolling_scenario("take-over").await?;
     // Somebody made all three with another tool, from the very documents that the specs are.
-    let samples = samples("web:1");
+    let samples = plain("web:1");
     let mut specs = samples.split("---\n").map(|document| {
         let object: Value = serde_saphyr::from_str(document)?;
         Ok::<_, anyhow::Error>(object["spec"].clone())
@@ -109,7 +108,7 @@ pub(crate) async fn what_runs_already_is_adopted_without_a_restart(world: &World
     for (operation, document) in [("CreateCluster", cluster), ("RegisterTaskDefinition", definition), ("CreateService", service)]
     {
         let target = format!("AmazonEC2ContainerServiceV20141113.{operation}");
-        aws_server::send(&rolling.server.url, &scenario.account, "ecs", &target, &document).await?;
+        aws_server::send(&world.rolling().await?.server.url, &scenario.account, "ecs", &target, &document).await?;
     }
     wait::until("their tasks", PATIENCE, async || {
         let described = scenario.outsider.describe_services().cluster("shop").services("web").send().await?;
@@ -118,7 +117,7 @@ pub(crate) async fn what_runs_already_is_adopted_without_a_restart(world: &World
         Ok(())
     })
     .await?;
-    let running = (deployment(scenario).await?, tasks(scenario).await?);
+    let running = (deployment(&scenario).await?, tasks(&scenario).await?);
 
     scenario.kubectl.apply(&samples)?;
     for object in OBJECTS {
@@ -129,9 +128,9 @@ pub(crate) async fn what_runs_already_is_adopted_without_a_restart(world: &World
     scenario.is_quiet().await?;
     let counts = scenario.ledger.counts();
     ensure!(counts.writes() == counts.of("TagResource") && counts.writes() >= 3, "only tags were written: {counts:?}");
-    ensure!((deployment(scenario).await?, tasks(scenario).await?) == running, "the tasks are the same");
+    ensure!((deployment(&scenario).await?, tasks(&scenario).await?) == running, "the tasks are the same");
     ensure!(scenario.get(SERVICE)?["status"]["revision"] == "web:1");
-    rolling.end().await
+    scenario.end().await
 }
 
 /// ARNs of the tasks that run.

@@ -3,8 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use e2e::aws_server::{self, AwsServer, Kind};
-use e2e::ledger::Ledger;
+use e2e::aws_server::{AwsServer, Kind};
 use e2e::process::{free_ports, signal};
 use e2e::wait;
 use e2e::world::{PATIENCE, Scenario, World};
@@ -123,8 +122,7 @@ pub(crate) async fn a_restarted_operator_changes_nothing(world: &World) -> Resul
 pub(crate) async fn aws_may_be_down_at_the_start(world: &World) -> Result<()> {
     let mut scenario = world.scenario_without_operator("down").await?;
     let [port] = free_ports()?;
-    scenario.ledger = Ledger::start(&format!("http://127.0.0.1:{port}"), 0, 0).await?;
-    scenario.options.environment = aws_server::environment(&scenario.ledger.aws_url, &scenario.account);
+    scenario.use_server(&format!("http://127.0.0.1:{port}")).await?;
     scenario.start_operator()?;
     scenario.operator()?.ready().await?;
     scenario.kubectl.apply(SAMPLES)?;

@@ -1,69 +1,20 @@
 //! Rollouts over time, on ministack with a pretend Docker engine.
 
 use anyhow::{Result, ensure};
-use e2e::aws_server::{self, AwsServer, Kind};
-use e2e::docker_engine::DockerEngine;
-use e2e::ledger::Ledger;
-use e2e::world::{Scenario, World, condition};
+use e2e::samples::plain;
+use e2e::world::{World, condition};
 use serde_json::Value;
 
-use crate::basics::{OBJECTS, SAMPLES, SERVICE};
-
-/// A world in which tasks take time.
-pub(crate) struct Rolling<'a> {
-    pub(crate) scenario: Scenario<'a>,
-    pub(crate) server: AwsServer,
-    pub(crate) engine: DockerEngine,
-}
-
-impl<'a> Rolling<'a> {
-    pub(crate) async fn start(world: &'a World, name: &str) -> Result<Self> {
-        let mut scenario = world.scenario_without_operator(name).await?;
-        let engine = DockerEngine::start().await?;
-        let server =
-            AwsServer::start(Kind::MinistackWithEngine(engine.host.clone()), &world.dir.join(&scenario.namespace)).await?;
-        scenario.ledger = Ledger::start(&server.url, 0, 0).await?;
-        scenario.outsider = aws_server::outsider(&server.url, &scenario.account).await;
-        scenario.options.environment = aws_server::environment(&scenario.ledger.aws_url, &scenario.account);
-        scenario.start_operator()?;
-        scenario.operator()?.ready().await?;
-        Ok(Self { scenario, server, engine })
-    }
-
-    pub(crate) async fn end(mut self) -> Result<()> {
-        self.server.stop().await?;
-        self.scenario.end().await
-    }
-}
-
-/// The samples with a task of one plain container, so that its fate is the task's: the server would look for secrets.
-pub(crate) fn samples(image: &str) -> String {
-    let (cluster, rest) = SAMPLES.split_once("---\n").expect("three documents");
-    let (_, service) = rest.split_once("---\n").expect("three documents");
-    let definition = "apiVersion: ecs-operator.dev/v1beta1
-kind: EcsTaskDefinition
-metadata:
-  name: web
-spec:
-  requiresCompatibilities: [FARGATE]
-  networkMode: awsvpc
-  cpu: \"256\"
-  memory: \"512\"
-  containerDefinitions:
-    - name: web
-";
-    format!("{cluster}---\n{definition}      image: {image}\n---\n{service}")
-}
+use crate::basics::{OBJECTS, SERVICE};
 
 pub(crate) async fn a_rollout_is_followed_to_its_end(world: &World) -> Result<()> {
-    let rolling = Rolling::start(world, "rolling").await?;
-    let scenario = &rolling.scenario;
-    scenario.kubectl.apply(&samples("web:1"))?;
+    let scenario = world.rolling_scenario("rolling").await?;
+    scenario.kubectl.apply(&plain("web:1"))?;
     // The first tasks take their time, and so does Ready.
     let starting = scenario.until(SERVICE, |service| service["status"]["revision"] == "web:1").await?;
     ensure!(condition(&starting, "Ready").is_some_and(|ready| ready["status"] != "True"), "no task runs yet: {starting}");
     scenario.wait_ready(&OBJECTS)?;
-    scenario.kubectl.apply(&samples("web:2"))?;
+    scenario.kubectl.apply(&plain("web:2"))?;
     let two = |service: &Value| service["status"]["deployments"].as_array().is_some_and(|deployments| deployments.len() == 2);
     let rolling_out = scenario.until(SERVICE, two).await?;
     ensure!(rolling_out["status"]["deployments"][0]["revision"] == "web:2", "{rolling_out}");
@@ -72,16 +23,15 @@ pub(crate) async fn a_rollout_is_followed_to_its_end(world: &World) -> Result<()
     let done = scenario.get(SERVICE)?;
     ensure!(!two(&done) && done["status"]["runningCount"] == 2, "{done}");
     scenario.is_quiet().await?;
-    rolling.end().await
+    scenario.end().await
 }
 
 pub(crate) async fn a_failing_rollout_is_told_and_not_tried_again_until_the_spec_changes(world: &World) -> Result<()> {
-    let rolling = Rolling::start(world, "breaker").await?;
-    let scenario = &rolling.scenario;
-    scenario.kubectl.apply(&samples("web:1"))?;
+    let scenario = world.rolling_scenario("breaker").await?;
+    scenario.kubectl.apply(&plain("web:1"))?;
     scenario.wait_ready(&OBJECTS)?;
 
-    scenario.kubectl.apply(&samples("crash:2"))?;
+    scenario.kubectl.apply(&plain("crash:2"))?;
     let message = scenario.until_ready_is(SERVICE, "False", "DeploymentRolledBack").await?;
     ensure!(message.contains("web:2 failed, and ECS went back to web:1"), "{message}");
     let failed = scenario.get(SERVICE)?;
@@ -105,20 +55,19 @@ pub(crate) async fn a_failing_rollout_is_told_and_not_tried_again_until_the_spec
         ensure!(story.contains(words), "{words} is not in\n{story}");
     }
 
-    scenario.kubectl.apply(&samples("web:3"))?;
+    scenario.kubectl.apply(&plain("web:3"))?;
     scenario.until(SERVICE, |service| service["status"]["revision"] == "web:3").await?;
     scenario.until_ready_is(SERVICE, "True", "Succeeded").await?;
     let mended = scenario.get(SERVICE)?["status"].clone();
     ensure!(mended["failedDeployment"].is_null(), "nothing is remembered of what was mended");
     let results: Vec<_> = mended["rolloutHistory"].as_array().into_iter().flatten().map(|record| &record["result"]).collect();
     ensure!(results == ["RolledBack", "Succeeded"] && mended["rollout"]["revision"] == "web:3", "{mended}");
-    rolling.end().await
+    scenario.end().await
 }
 
 pub(crate) async fn an_image_that_cannot_be_pulled_is_told_and_a_restart_tries_again(world: &World) -> Result<()> {
-    let rolling = Rolling::start(world, "pull").await?;
-    let scenario = &rolling.scenario;
-    scenario.kubectl.apply(&samples("no-such-image:1"))?;
+    let scenario = world.rolling_scenario("pull").await?;
+    scenario.kubectl.apply(&plain("no-such-image:1"))?;
     // A first deployment has nothing to go back to.
     let message = scenario.until_ready_is(SERVICE, "False", "DeploymentFailed").await?;
     ensure!(message.contains("pull access denied"), "{message}");
@@ -133,20 +82,19 @@ pub(crate) async fn an_image_that_cannot_be_pulled_is_told_and_a_restart_tries_a
     scenario.until(SERVICE, |service| service["status"]["rolloutHistory"][0]["result"] == "Failed").await?;
     scenario.until_ready_is(SERVICE, "False", "DeploymentFailed").await?;
     ensure!(scenario.ledger.counts().of("UpdateService") == 1, "{:?}", scenario.ledger.counts());
-    scenario.kubectl.apply(&samples("web:2"))?;
+    scenario.kubectl.apply(&plain("web:2"))?;
     scenario.until(SERVICE, |service| service["status"]["revision"] == "web:2").await?;
     scenario.wait_ready(&OBJECTS)?;
-    rolling.end().await
+    scenario.end().await
 }
 
 pub(crate) async fn a_lost_task_is_told_and_replaced(world: &World) -> Result<()> {
-    let rolling = Rolling::start(world, "lost").await?;
-    let scenario = &rolling.scenario;
+    let scenario = world.rolling_scenario("lost").await?;
     // Slow to start, so that the gap can be seen.
-    scenario.kubectl.apply(&samples("slow:1"))?;
+    scenario.kubectl.apply(&plain("slow-lost:1"))?;
     scenario.wait_ready(&OBJECTS)?;
     let rollout = scenario.get(SERVICE)?["status"]["rollout"]["id"].clone();
-    ensure!(rolling.engine.crash("slow", 137), "a container runs");
+    ensure!(world.rolling().await?.engine.crash("slow-lost", 137), "a container runs");
     let told = |service: &Value| {
         let stopped = &service["status"]["stoppedTasks"][0];
         stopped["reason"] == "TaskExited" && stopped["exitCode"] == 137
@@ -163,19 +111,18 @@ pub(crate) async fn a_lost_task_is_told_and_replaced(world: &World) -> Result<()
         scenario.until(SERVICE, |service| service["status"]["runningCount"] == count).await?;
         scenario.wait_ready(&OBJECTS)?;
     }
-    rolling.end().await
+    scenario.end().await
 }
 
 pub(crate) async fn a_service_can_be_deleted_while_it_rolls(world: &World) -> Result<()> {
-    let rolling = Rolling::start(world, "delete-rolling").await?;
-    let scenario = &rolling.scenario;
-    scenario.kubectl.apply(&samples("web:1"))?;
+    let scenario = world.rolling_scenario("delete-rolling").await?;
+    scenario.kubectl.apply(&plain("web:1"))?;
     scenario.wait_ready(&OBJECTS)?;
-    scenario.kubectl.apply(&samples("crash:2"))?;
+    scenario.kubectl.apply(&plain("crash:2"))?;
     scenario.until(SERVICE, |service| service["status"]["rollout"]["revision"] == "web:2").await?;
     scenario.kubectl.run(&["delete", "ecs", "--all", "--wait=false"])?;
     scenario.until_empty().await?;
     let revisions = scenario.outsider.list_task_definitions().family_prefix("web").send().await?;
     ensure!(revisions.task_definition_arns().is_empty(), "{revisions:?}");
-    rolling.end().await
+    scenario.end().await
 }

@@ -1,8 +1,8 @@
 //! A smoke run on another AWS server, so that nothing depends on the habits of one.
 
 use anyhow::{Result, ensure};
-use e2e::aws_server::{self, AwsServer, Kind};
-use e2e::ledger::Ledger;
+use e2e::aws_server::{AwsServer, Kind};
+use e2e::samples;
 use e2e::world::World;
 
 /// moto keeps services and starts no task of theirs, so they are set to none; it fails for networks that it does not know, so
@@ -10,13 +10,12 @@ use e2e::world::World;
 pub(crate) async fn moto_holds_what_we_ask_for(world: &World) -> Result<()> {
     let mut scenario = world.scenario_without_operator("moto").await?;
     let mut server = AwsServer::start(Kind::Moto, &world.dir.join(&scenario.namespace)).await?;
-    scenario.ledger = Ledger::start(&server.url, 0, 0).await?;
-    scenario.options.environment = aws_server::environment(&scenario.ledger.aws_url, &scenario.account);
+    scenario.use_server(&server.url).await?;
     scenario.start_operator()?;
     scenario.operator()?.ready().await?;
     let service = include_str!("../../../samples/cases/external.yaml");
     let service = service.replace("desiredCount: 1", "desiredCount: 0").replace("EXTERNAL", "EC2");
-    scenario.kubectl.apply(&format!("{}---\n{service}", include_str!("../../../samples/cluster.yaml")))?;
+    scenario.kubectl.apply(&format!("{}---\n{service}", samples::CLUSTER))?;
     scenario.wait_ready(&["ecscluster/shop", "ecstaskdefinition/edge"])?;
     scenario.until("ecsservice/edge", |service| service["status"]["revision"] == "edge:1").await?;
     ensure!(scenario.ledger.counts().writes() == 3, "{:?}", scenario.ledger.counts());
