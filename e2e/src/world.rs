@@ -162,7 +162,7 @@ impl World {
             flags: ["--sweep-active=500ms", "--sweep-steady=1s", "--sweep-task-definitions=2s", "--log-format=pretty"]
                 .map(str::to_owned)
                 .into_iter()
-                .chain([format!("--watch-namespace={namespace}"), "--log-filter=info,ecs_operator=debug".to_owned()])
+                .chain([format!("--watch-namespaces={namespace}"), "--log-filter=info,ecs_operator=debug".to_owned()])
                 .collect(),
             environment: aws_server::environment(&ledger.aws_url, &account),
             kubeconfig: self.control_plane.kubeconfig.clone(),

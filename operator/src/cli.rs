@@ -51,9 +51,9 @@ pub struct RunArgs {
     #[arg(long, env = "ECS_OPERATOR_SWEEP_TASK_DEFINITIONS", default_value = "1h", value_parser = interval, help_heading = "AWS")]
     pub sweep_task_definitions: Duration,
 
-    /// Look at this namespace only
-    #[arg(long, env = "ECS_OPERATOR_WATCH_NAMESPACE", help_heading = "Kubernetes")]
-    pub watch_namespace: Option<String>,
+    /// Look at these namespaces only, by rights in each of them; default: all
+    #[arg(long, env = "ECS_OPERATOR_WATCH_NAMESPACES", value_parser = namespace, value_delimiter = ',', help_heading = "Kubernetes")]
+    pub watch_namespaces: Vec<String>,
 
     /// Look at objects with these labels only, as in `kubectl get -l`
     #[arg(long, env = "ECS_OPERATOR_WATCH_LABEL_SELECTOR", help_heading = "Kubernetes")]
@@ -147,6 +147,14 @@ fn lease_duration(text: &str) -> Result<Duration, String> {
     Ok(duration)
 }
 
+fn namespace(text: &str) -> Result<String, String> {
+    let allowed = |character: char| character.is_ascii_lowercase() || character.is_ascii_digit() || character == '-';
+    if text.is_empty() || text.len() > 63 || !text.chars().all(allowed) {
+        return Err("give names of namespaces, such as shop,checkout".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
 /// The identity is part of a tag value of at most 256 characters.
 fn cluster_id(text: &str) -> Result<String, String> {
     let allowed = |character: char| character.is_ascii_alphanumeric() || "._-".contains(character);
@@ -177,6 +185,7 @@ mod tests {
             ("--sweep-steady=soon", "such as 30s"),
             ("--sweep-active=1ms", "at least 100ms"),
             ("--http-address=here", "--http-address"),
+            ("--watch-namespaces=shop,", "names of namespaces"),
             ("--cluster-id=a b", "letters, digits"),
             ("--former-cluster-ids=a,b/c", "letters, digits"),
             ("--concurrency=0", "--concurrency"),

@@ -23,7 +23,7 @@ use crate::http::{self, Endpoints, Readiness};
 use crate::k8s::leader::{Campaign, Leadership};
 use crate::k8s::watch::{self, Change};
 use crate::metrics::Metrics;
-use crate::reconcile::{Context, Kind, Memories, Stores, reconcile, references};
+use crate::reconcile::{Context, Kind, Memories, Off, Stores, reconcile, references};
 use crate::settings::Settings;
 
 /// Longest time that running passes get to end after SIGTERM.
@@ -120,7 +120,7 @@ async fn work(
     let (clusters, cluster_writer) = reflector::store();
     let (task_definitions, task_definition_writer) = reflector::store();
     let (services, service_writer) = reflector::store();
-    let stores = Stores { clusters, task_definitions, services };
+    let stores = Stores { clusters, task_definitions, services, off: Off::default() };
     let _ = metrics.state().stores.set(stores.clone());
     let _ = metrics.state().leadership.set(leadership.clone());
 
@@ -230,9 +230,10 @@ impl Wiring {
         mut wakes: UnboundedReceiver<ObjectRef<K>>,
         wake: impl Fn(Change<'_, K>),
     ) {
-        let selection = self.settings.selection.clone();
-        let api = selection.api::<K>(self.kube.clone());
-        watch::available(&api, &self.readiness).await;
+        let selection = &self.settings.selection;
+        let apis = selection.apis::<K>(&self.kube);
+        let off = &self.context.stores.off;
+        watch::available(&apis, &self.readiness, off).await;
         let work = async {
             // References are looked up in the stores of all kinds: an empty one would say that everything is missing.
             self.context.stores.loaded().await;
@@ -247,7 +248,7 @@ impl Wiring {
                 .await;
         };
         tokio::select! {
-            () = watch::watch(api, selection, writer, &self.readiness, wake) => {}
+            () = watch::watch(apis, selection.labels.clone(), writer, (&self.readiness, off), wake) => {}
             () = work => {}
         }
     }

@@ -46,7 +46,7 @@ impl<'a> Load<'a> {
     /// An operator as users have it, with `flags` and `faults`, for one namespace in which there is a cluster.
     pub(super) async fn start(world: &'a World, name: &str, flags: &[&str], faults: Faults) -> Result<Self> {
         let scenario = world.scenario_without_operator(name).await?;
-        let own = format!("--watch-namespace={}", scenario.namespace);
+        let own = format!("--watch-namespaces={}", scenario.namespace);
         Self::with(scenario, &[flags, &[&own]].concat(), faults).await
     }
 

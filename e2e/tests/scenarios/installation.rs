@@ -92,7 +92,7 @@ pub(crate) async fn a_taken_port_and_a_wrong_flag_end_the_operator_with_words(wo
         let output = tokio::process::Command::new(e2e::assets::operator()?)
             .arg("run")
             // Should it start after all, it must find nothing to do.
-            .args(["--watch-namespace", "nowhere"])
+            .args(["--watch-namespaces", "nowhere"])
             .args(&flags)
             .env("KUBECONFIG", &scenario.options.kubeconfig)
             .envs(aws_server::environment(&world.aws.url, "199999999999"))

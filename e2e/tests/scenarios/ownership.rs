@@ -52,7 +52,7 @@ pub(crate) async fn two_namespaces_may_use_the_same_names_for_different_things(w
     let other = world.namespace("tenants").await?;
     let second = world.kubectl(Some(&other));
     let label = format!("scenario={}", scenario.namespace);
-    scenario.options.flags.retain(|flag| !flag.starts_with("--watch-namespace"));
+    scenario.options.flags.retain(|flag| !flag.starts_with("--watch-namespaces"));
     scenario.options.flags.push(format!("--watch-label-selector={label}"));
     scenario.start_operator()?;
     scenario.operator()?.ready().await?;

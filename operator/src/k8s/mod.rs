@@ -4,6 +4,7 @@ pub mod conditions;
 pub mod events;
 pub mod finalizer;
 pub mod leader;
+mod namespaces;
 pub mod status;
 pub mod watch;
 

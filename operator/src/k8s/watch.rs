@@ -1,9 +1,11 @@
 //! The watches: one per kind, shared by everybody. What they see goes into a store and wakes whom it concerns.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use futures::StreamExt;
+use futures::future::try_join_all;
+use futures::stream::BoxStream;
 use kube::api::ListParams;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
@@ -11,8 +13,9 @@ use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, ResourceExt};
 
 use super::finalizer;
+use super::namespaces::together;
 use crate::http::Readiness;
-use crate::reconcile::{Kind, requested};
+use crate::reconcile::{Kind, Off, requested};
 use ecs_operator_crds::COMMANDS;
 use ecs_operator_crds::v1beta1::shared::Status;
 
@@ -25,41 +28,62 @@ const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// Which objects the operator looks at.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
-    /// One namespace; `None` means all.
-    pub namespace: Option<String>,
+    /// Namespaces; none means all.
+    pub namespaces: Vec<String>,
     /// Label selector, as in `kubectl get -l`; `None` means all.
     pub labels: Option<String>,
 }
 
 impl Selection {
-    /// The API of a kind in the selected namespaces.
+    /// The API of a kind in all namespaces, or in each of those that are selected.
     #[must_use]
-    pub fn api<K: Kind>(&self, client: kube::Client) -> Api<K> {
-        match &self.namespace {
-            Some(namespace) => Api::namespaced(client, namespace),
-            None => Api::all(client),
+    pub fn apis<K: Kind>(&self, client: &kube::Client) -> Vec<Api<K>> {
+        if self.namespaces.is_empty() {
+            return vec![Api::all(client.clone())];
+        }
+        let each_once: BTreeSet<_> = self.namespaces.iter().collect();
+        each_once.into_iter().map(|namespace| Api::namespaced(client.clone(), namespace)).collect()
+    }
+}
+
+/// The events of a kind in one stream, be it watched in all namespaces or in some.
+fn events<K: Kind>(apis: Vec<Api<K>>, labels: Option<String>, store: Store<K>) -> BoxStream<'static, watcher::Result<Event<K>>> {
+    let mut config = watcher::Config::default().streaming_lists();
+    config.label_selector = labels;
+    let one = |api| watcher(api, config.clone()).default_backoff().boxed();
+    match <[Api<K>; 1]>::try_from(apis) {
+        Ok([api]) => one(api),
+        Err(apis) => {
+            let named = apis.into_iter().map(|api| (api.namespace().unwrap_or_default().to_owned(), one(api)));
+            together(named.collect(), store).boxed()
         }
     }
 }
 
-/// Waits until the kind is installed and we may read it; says meanwhile what is in the way.
-pub async fn available<K: Kind>(api: &Api<K>, readiness: &Readiness) {
+/// Waits until the kind is installed and we may read it; says meanwhile what is in the way, and has the other kinds go on without it.
+pub async fn available<K: Kind>(apis: &[Api<K>], readiness: &Readiness, off: &Off) {
     let plural = K::plural(&());
+    let one = ListParams::default().limit(1);
     loop {
-        let problem = match super::request(api.list(&ListParams::default().limit(1))).await {
+        let lists = apis.iter().map(|api| super::request(api.list(&one)));
+        let (problem, is_off) = match try_join_all(lists).await {
             Ok(_) => {
                 readiness.set(&plural, Err("its objects are being read".to_owned()));
                 return;
             }
             // Where no kind of the group is installed, the reply is no Kubernetes status; only its code tells.
-            Err(super::RequestError::Kube(kube::Error::Api(status))) if status.code == 404 => {
-                format!("the custom resource definition is not installed: apply the output of `ecs-operator crd` ({plural})")
-            }
+            Err(super::RequestError::Kube(kube::Error::Api(status))) if status.code == 404 => (
+                format!("the custom resource definition is not installed: apply the output of `ecs-operator crd` ({plural})"),
+                true,
+            ),
             Err(super::RequestError::Kube(kube::Error::Api(status))) if status.is_forbidden() => {
-                format!("RBAC does not let the operator list {plural}: {}", status.message)
+                (format!("RBAC does not let the operator list {plural}: {}", status.message), true)
             }
-            Err(error) => format!("the API server does not list {plural}: {error}"),
+            Err(error) => (format!("the API server does not list {plural}: {error}"), false),
         };
+        if is_off {
+            off.set::<K>(Some(problem.clone()));
+        }
         if readiness.set(&plural, Err(problem.clone())) {
             tracing::warn!(kind = %K::kind(&()), "waiting: {problem}");
         }
@@ -83,17 +107,15 @@ pub enum Change<'a, K> {
 
 /// Watches a kind for ever, keeps `writer`'s store current and tells `wake` of each change.
 pub async fn watch<K: Kind>(
-    api: Api<K>,
-    selection: Selection,
+    apis: Vec<Api<K>>,
+    labels: Option<String>,
     writer: Writer<K>,
-    readiness: &Readiness,
+    (readiness, off): (&Readiness, &Off),
     wake: impl Fn(Change<'_, K>),
 ) {
     let store = writer.as_reader();
-    let mut config = watcher::Config::default().streaming_lists();
-    config.label_selector = selection.labels;
     let mut triggers = HashMap::new();
-    let events = watcher(api, config).default_backoff().modify(prune).reflect(writer);
+    let events = events(apis, labels, store.clone()).modify(prune).reflect(writer);
     let mut events = std::pin::pin!(events);
     while let Some(event) = events.next().await {
         match event {
@@ -104,6 +126,7 @@ pub async fn watch<K: Kind>(
             }
             Ok(Event::InitDone) => {
                 readiness.set(&K::plural(&()), Ok(()));
+                off.set::<K>(None);
                 begin(&store, &mut triggers, &wake);
             }
             Ok(Event::Init | Event::InitApply(_)) => {}

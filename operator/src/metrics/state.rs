@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use ecs_operator_crds::v1beta1::shared::Status;
+use ecs_operator_crds::v1beta1::{EcsCluster, EcsService, EcsTaskDefinition};
 use kube::runtime::reflector::Store;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
@@ -16,7 +17,7 @@ use crate::aws::observer::Ages;
 use crate::aws::writer::Budget;
 use crate::k8s::conditions;
 use crate::k8s::leader::Leadership;
-use crate::reconcile::{Kind, Stores};
+use crate::reconcile::{Kind, Off, Stores};
 
 /// What is looked at; each is set once, when it is there.
 #[derive(Debug, Default)]
@@ -63,11 +64,15 @@ impl Collector for Shared {
 impl State {
     fn objects(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let mut counts = BTreeMap::new();
-        if let Some(Stores { clusters, task_definitions, services }) = self.stores.get() {
+        let mut on = Vec::new();
+        if let Some(Stores { clusters, task_definitions, services, off }) = self.stores.get() {
             count(clusters, &mut counts);
             count(task_definitions, &mut counts);
             count(services, &mut counts);
+            on = vec![is_on::<EcsCluster>(off), is_on::<EcsTaskDefinition>(off), is_on::<EcsService>(off)];
         }
+        let help = "1 for each kind that is looked after, 0 while its definition or the rights to read it are missing";
+        gauges(encoder, "kind_up", help, on)?;
         let labels = |(kind, ready, reason)| vec![("kind", kind), ("ready", ready), ("reason", reason)];
         let counts = counts.into_iter().map(|(key, objects)| (labels(key), f64::from(objects)));
         gauges(
@@ -93,6 +98,10 @@ impl State {
         let help = "Objects that wait for their turn to write, by family of operations and by whether somebody asked for it or it is a repair";
         gauges(encoder, "aws_write_queue", help, queues.collect())
     }
+}
+
+fn is_on<K: Kind>(off: &Off) -> (Labels, f64) {
+    (vec![("kind", K::kind(&()).into_owned())], f64::from(u8::from(off.why::<K>().is_none())))
 }
 
 fn gauges(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, values: Vec<(Labels, f64)>) -> fmt::Result {

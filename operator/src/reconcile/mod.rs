@@ -13,18 +13,17 @@ pub mod plan;
 pub mod references;
 pub mod reset;
 pub mod service;
+mod stores;
 pub mod task_definition;
 
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
 use ecs_operator_crds::v1beta1::shared::{Policies, Spec, Status};
-use ecs_operator_crds::v1beta1::{EcsCluster, EcsService, EcsTaskDefinition};
 use ecs_operator_crds::{FLUX_REQUESTED_AT, RECONCILE_AT};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::jiff::Timestamp;
 use kube::core::object::{HasSpec, HasStatus};
-use kube::runtime::reflector::Store;
 use kube::{Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -37,6 +36,7 @@ use crate::metrics::Metrics;
 pub use driver::reconcile;
 pub use memory::Memories;
 use plan::{Outcome, Plan, Write};
+pub use stores::{Off, Stores};
 
 /// What every reconcile needs.
 pub struct Context {
@@ -54,29 +54,6 @@ pub struct Context {
     pub metrics: std::sync::Arc<Metrics>,
     /// What is remembered of each object between two passes.
     pub memories: Memories,
-}
-
-/// The objects that the watches see, pruned.
-#[derive(Clone, Debug)]
-pub struct Stores {
-    /// EcsClusters.
-    pub clusters: Store<EcsCluster>,
-    /// EcsTaskDefinitions.
-    pub task_definitions: Store<EcsTaskDefinition>,
-    /// EcsServices.
-    pub services: Store<EcsService>,
-}
-
-impl Stores {
-    /// Waits until every watch has seen all there is.
-    pub async fn loaded(&self) {
-        // An error means that a watch has ended, and then so does the operator.
-        let _ = tokio::join!(
-            self.clusters.wait_until_ready(),
-            self.task_definitions.wait_until_ready(),
-            self.services.wait_until_ready()
-        );
-    }
 }
 
 impl Context {

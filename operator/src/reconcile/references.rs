@@ -57,7 +57,8 @@ pub fn cluster_of(service: &EcsService, stores: &Stores) -> ClusterOfService {
         },
         |cluster| cluster.cluster_name(),
     );
-    ClusterOfService { name, obstacle: obstacle("EcsCluster", "spec.clusterRef", reference, target.as_deref()) }
+    let off = || stores.off.why::<EcsCluster>();
+    ClusterOfService { name, obstacle: obstacle("EcsCluster", "spec.clusterRef", reference, target.as_deref(), off) }
 }
 
 /// The task definition that `service` names: for a reference the ARN of the exact revision, else the literal.
@@ -72,7 +73,8 @@ pub fn task_definition_of(service: &EcsService, stores: &Stores) -> Resolved {
         };
     };
     let target = task_definition_object(service, stores);
-    if let Some(obstacle) = obstacle("EcsTaskDefinition", "spec.taskDefinitionRef", reference, target.as_deref()) {
+    let off = || stores.off.why::<EcsTaskDefinition>();
+    if let Some(obstacle) = obstacle("EcsTaskDefinition", "spec.taskDefinitionRef", reference, target.as_deref(), off) {
         return Resolved::NotYet(obstacle);
     }
     let arn = target.and_then(|target| target.status.as_ref()?.task_definition_arn.clone());
@@ -99,9 +101,18 @@ fn is_external(service: &EcsService) -> bool {
 }
 
 /// Why a reference does not resolve; `None` when its target is ready for what its spec says now.
-fn obstacle<K: Kind>(kind: &str, field: &str, reference: &ObjectReference, target: Option<&K>) -> Option<Obstacle> {
+fn obstacle<K: Kind>(
+    kind: &str,
+    field: &str,
+    reference: &ObjectReference,
+    target: Option<&K>,
+    off: impl Fn() -> Option<String>,
+) -> Option<Obstacle> {
     let name = &reference.name;
     let Some(target) = target else {
+        if let Some(why) = off() {
+            return Some(not_ready(format!("{kind} {name}, which {field} names, cannot be read: {why}"), false));
+        }
         return Some(not_ready(format!("{kind} {name}, which {field} names, does not exist in this namespace"), false));
     };
     if target.is_deleting() {
@@ -198,9 +209,23 @@ pub struct Dependants {
 }
 
 impl Dependants {
-    /// What there is to say of `services`.
+    /// What there is to say of those that refer to `cluster`.
     #[must_use]
-    pub fn of(services: &[Arc<EcsService>]) -> Self {
+    pub fn of_cluster(cluster: &EcsCluster, stores: &Stores) -> Self {
+        Self::of(&services_of_cluster(cluster, &stores.services), stores)
+    }
+
+    /// What there is to say of those that refer to `task_definition`.
+    #[must_use]
+    pub fn of_task_definition(task_definition: &EcsTaskDefinition, stores: &Stores) -> Self {
+        Self::of(&services_of_task_definition(task_definition, &stores.services), stores)
+    }
+
+    fn of(services: &[Arc<EcsService>], stores: &Stores) -> Self {
+        if let Some(why) = stores.off.why::<EcsService>() {
+            // There may be some.
+            return Self { names: format!("that may be there and cannot be read ({why})"), leaving: false };
+        }
         let mut names: Vec<_> = services.iter().map(|service| service.name_any()).collect();
         names.sort();
         Self { names: names.join(", "), leaving: !services.is_empty() && services.iter().all(|service| service.is_deleting()) }

@@ -13,7 +13,7 @@ use ecs_operator::aws::observer::{Observer, Sweep, Wakes};
 use ecs_operator::aws::{Aws, Calls, Scope, Writer};
 use ecs_operator::k8s::leader::Leadership;
 use ecs_operator::metrics::Metrics;
-use ecs_operator::reconcile::{Context, Kind, Memories, Stores, reconcile};
+use ecs_operator::reconcile::{Context, Kind, Memories, Off, Stores, reconcile};
 use ecs_operator_crds::v1beta1::EcsCluster;
 use futures::channel::mpsc::{UnboundedReceiver, unbounded};
 use kube::Client;
@@ -85,6 +85,7 @@ impl World {
                 clusters: reflector::store().0,
                 task_definitions: reflector::store().0,
                 services: reflector::store().0,
+                off: Off::default(),
             },
             aws: Aws {
                 scope: Scope { account: "default".into(), region: "eu-central-1".into() },

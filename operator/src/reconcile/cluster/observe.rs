@@ -11,8 +11,8 @@ use super::{ClusterExt, Kind};
 use crate::aws::observer::{Answer, Blockers, ClusterKey, Seen};
 use crate::aws::tags::Tags;
 use crate::aws::{Fault, FaultClass, Freshness, Operation};
+use crate::reconcile::Context;
 use crate::reconcile::references::Dependants;
-use crate::reconcile::{Context, references};
 
 /// What is known of a cluster.
 #[derive(Clone, Debug)]
@@ -59,7 +59,7 @@ pub(super) async fn observe(object: &EcsCluster, context: &Context, freshness: F
     let name = object.cluster_name();
     if object.is_deleting() && object.spec.policies.retains() {
         // Whatever AWS has stays there: nobody needs to ask.
-        let dependants = Dependants::of(&references::services_of_cluster(object, &context.stores.services));
+        let dependants = Dependants::of_cluster(object, &context.stores);
         return Ok(ObservedCluster { at: Instant::now(), cluster: None, blockers: Blockers::default(), dependants });
     }
     // At the end what lives in it is read anyway, and somebody may have been faster.
@@ -68,7 +68,7 @@ pub(super) async fn observe(object: &EcsCluster, context: &Context, freshness: F
     let mut observed = read(seen)?;
     if object.is_deleting() && observed.cluster.is_some() {
         observed.blockers = context.aws.observer.blockers(&name).await?;
-        observed.dependants = Dependants::of(&references::services_of_cluster(object, &context.stores.services));
+        observed.dependants = Dependants::of_cluster(object, &context.stores);
     }
     Ok(observed)
 }

@@ -16,8 +16,8 @@ use crate::aws::observer::{Answer, FamilyKey, TaskDefinitionKey};
 use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
 use crate::aws::{Fault, Freshness};
 use crate::k8s::conditions;
+use crate::reconcile::Context;
 use crate::reconcile::references::Dependants;
-use crate::reconcile::{Context, references};
 
 /// What is known of a family.
 #[derive(Clone, Debug, Default)]
@@ -144,7 +144,7 @@ pub(super) fn number(arn: &str) -> i32 {
 
 /// At the end: all our revisions, whatever the status remembers.
 async fn observe_end(object: &EcsTaskDefinition, context: &Context) -> Result<ObservedTaskDefinition, Fault> {
-    let dependants = Dependants::of(&references::services_of_task_definition(object, &context.stores.services));
+    let dependants = Dependants::of_task_definition(object, &context.stores);
     let mut observed = ObservedTaskDefinition { at: Some(Instant::now()), dependants, ..ObservedTaskDefinition::default() };
     if !object.spec.policies.retains() && observed.dependants.names.is_empty() {
         observed.surplus = surplus::observe_all(object, context).await?;

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use ecs_operator_crds::v1beta1::EcsTaskDefinition;
+use ecs_operator_crds::v1beta1::{EcsService, EcsTaskDefinition};
 
 use super::observe::{Revision, describe, number};
 use super::{TaskDefinitionExt, known_arn};
@@ -70,7 +70,8 @@ pub(super) async fn observe(object: &EcsTaskDefinition, context: &Context, curre
     }
     revisions.sort_unstable_by_key(|number| std::cmp::Reverse(*number));
     let beyond: Vec<_> = revisions.iter().copied().filter(|number| *number < current.revision).skip(limit).collect();
-    if beyond.is_empty() {
+    // An EcsService that cannot be read may run one of them, or be about to go back to it.
+    if beyond.is_empty() || context.stores.off.why::<EcsService>().is_some() {
         return Ok(Surplus { revisions: Some(revisions), ..Surplus::default() });
     }
     let family = current.arn.rsplit_once(':').map(|(family, _)| family).unwrap_or_default();

@@ -1,0 +1,131 @@
+//! The watches of several namespaces as one. Where the operator has rights in some namespaces only, each has a watch of its own, and
+//! the store behind them must not take the list of one for the list of all.
+
+use std::collections::{HashMap, HashSet};
+
+use futures::stream::{self, BoxStream, select_all};
+use futures::{Stream, StreamExt};
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::watcher::{self, Event};
+
+use crate::reconcile::Kind;
+
+/// Makes one stream of the watches of namespaces: it begins when every namespace was listed, and where one is listed anew, so is
+/// all, with what `store` holds of the others.
+pub(super) fn together<K: Kind>(
+    watches: Vec<(String, BoxStream<'static, watcher::Result<Event<K>>>)>,
+    store: Store<K>,
+) -> impl Stream<Item = watcher::Result<Event<K>>> {
+    let mut lists =
+        Lists { listing: watches.iter().map(|(namespace, _)| (namespace.clone(), Listing::default())).collect(), store };
+    let named = watches.into_iter().map(|(namespace, events)| events.map(move |event| (namespace.clone(), event)).boxed());
+    select_all(named).flat_map(move |(namespace, event)| stream::iter(lists.take(namespace, event)))
+}
+
+/// The namespaces whose list is not part of the store yet.
+struct Lists<K: Kind> {
+    listing: HashMap<String, Listing<K>>,
+    store: Store<K>,
+}
+
+struct Listing<K: Kind> {
+    objects: HashMap<ObjectRef<K>, K>,
+    is_complete: bool,
+}
+
+impl<K: Kind> Default for Listing<K> {
+    fn default() -> Self {
+        Self { objects: HashMap::new(), is_complete: false }
+    }
+}
+
+impl<K: Kind> Lists<K> {
+    /// What an event of one namespace means for all.
+    fn take(&mut self, namespace: String, event: watcher::Result<Event<K>>) -> Vec<watcher::Result<Event<K>>> {
+        let event = match event {
+            Ok(event) => event,
+            Err(error) => return vec![Err(error)],
+        };
+        if matches!(event, Event::Init) {
+            self.listing.insert(namespace, Listing::default());
+            return Vec::new();
+        }
+        let Some(listing) = self.listing.get_mut(&namespace) else { return vec![Ok(event)] };
+        match event {
+            Event::InitApply(object) | Event::Apply(object) => {
+                listing.objects.insert(ObjectRef::from_obj(&object), object);
+            }
+            Event::Delete(object) => {
+                listing.objects.remove(&ObjectRef::from_obj(&object));
+            }
+            Event::Init => {}
+            Event::InitDone => listing.is_complete = true,
+        }
+        if self.listing.values().all(|listing| listing.is_complete) { self.all() } else { Vec::new() }
+    }
+
+    /// The list of everything.
+    fn all(&mut self) -> Vec<watcher::Result<Event<K>>> {
+        let listed: HashSet<String> = self.listing.keys().cloned().collect();
+        let is_elsewhere = |object: &K| object.meta().namespace.as_ref().is_none_or(|namespace| !listed.contains(namespace));
+        let others = self.store.state().into_iter().map(|object| (*object).clone()).filter(is_elsewhere);
+        let new = self.listing.drain().flat_map(|(_, listing)| listing.objects.into_values());
+        let objects: Vec<_> = others.chain(new).map(Event::InitApply).collect();
+        [Event::Init].into_iter().chain(objects).chain([Event::InitDone]).map(Ok).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ecs_operator_crds::v1beta1::EcsCluster;
+    use futures::channel::mpsc::{UnboundedSender, unbounded};
+    use kube::ResourceExt;
+    use kube::runtime::WatchStreamExt;
+    use kube::runtime::reflector;
+
+    use super::*;
+
+    fn cluster(namespace: &str, name: &str) -> EcsCluster {
+        let mut cluster = EcsCluster::new(name, serde_json::from_str("{}").unwrap());
+        cluster.metadata.namespace = Some(namespace.to_owned());
+        cluster
+    }
+
+    type Sender = UnboundedSender<watcher::Result<Event<EcsCluster>>>;
+
+    fn list(sender: &Sender, objects: &[EcsCluster]) {
+        sender.unbounded_send(Ok(Event::Init)).unwrap();
+        for object in objects {
+            sender.unbounded_send(Ok(Event::InitApply(object.clone()))).unwrap();
+        }
+        sender.unbounded_send(Ok(Event::InitDone)).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_store_holds_what_all_namespaces_hold() {
+        let (store, writer) = reflector::store::<EcsCluster>();
+        let ((a, in_a), (b, in_b)) = (unbounded(), unbounded());
+        let watches = vec![("a".to_owned(), in_a.boxed()), ("b".to_owned(), in_b.boxed())];
+        let mut events = Box::pin(together(watches, store.clone()).reflect(writer));
+        let mut names = async || {
+            while let Ok(Some(_)) = tokio::time::timeout(std::time::Duration::ZERO, events.next()).await {}
+            let mut names: Vec<_> =
+                store.state().iter().map(|object| format!("{}/{}", object.namespace().unwrap(), object.name_any())).collect();
+            names.sort();
+            names
+        };
+
+        list(&a, &[cluster("a", "one"), cluster("a", "two")]);
+        // It changes while the other namespace is still being listed.
+        a.unbounded_send(Ok(Event::Apply(cluster("a", "three")))).unwrap();
+        a.unbounded_send(Ok(Event::Delete(cluster("a", "two")))).unwrap();
+        assert!(names().await.is_empty(), "half of it says nothing");
+        list(&b, &[cluster("b", "one")]);
+        assert_eq!(names().await, ["a/one", "a/three", "b/one"]);
+        b.unbounded_send(Ok(Event::Apply(cluster("b", "two")))).unwrap();
+        assert_eq!(names().await, ["a/one", "a/three", "b/one", "b/two"]);
+        // One of them lost its place: what is gone there is gone, and the other is as it was.
+        list(&a, &[cluster("a", "three")]);
+        assert_eq!(names().await, ["a/three", "b/one", "b/two"]);
+    }
+}
