@@ -45,7 +45,10 @@ bench: build release ## Speed, calls and memory beside our aims (BENCH="--parts=
 	GOGC=100 OPERATOR_BINARY=$(or $(CARGO_TARGET_DIR),target)/release/ecs-operator $(BIN)/e2e bench $(BENCH)
 
 generate: build ## Regenerate what is generated from the code
-	$(BIN)/ecs-operator crd > charts/ecs-operator/crds/crds.yaml
+	$(BIN)/ecs-operator crd > charts/ecs-operator/files/crds.yaml
+	$(BIN)/e2e chart-values > charts/ecs-operator/values.yaml
+	$(BIN)/e2e chart-readme > charts/ecs-operator/README.md
+	mkdir -p deploy && $(BIN)/e2e manifests > deploy/install.yaml
 	$(BIN)/e2e reasons > docs/reasons.md
 	$(BIN)/e2e metrics > docs/metrics.md
 

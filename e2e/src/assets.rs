@@ -100,6 +100,30 @@ async fn build_control_plane() -> Result<PathBuf> {
     Ok(bin)
 }
 
+/// Helm.
+///
+/// # Errors
+/// When it cannot be built.
+pub async fn helm() -> Result<PathBuf> {
+    static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    let _turn = ONE_AT_A_TIME.lock().await;
+    let module = root().join("e2e/helm");
+    let dir = target().join("helm");
+    let program = dir.join("helm");
+    let stamp = Stamp::new(&dir, &["go.mod", "go.sum"].map(|name| module.join(name)), KUBERNETES)?;
+    if !stamp.is_current() {
+        eprintln!("building Helm (some minutes, once)");
+        // Else it takes the cluster that it renders for to be of version 1.20.
+        let version = "helm.sh/helm/v3/pkg/chartutil";
+        let flags = format!("-s -w -X {version}.k8sVersionMajor=1 -X {version}.k8sVersionMinor=36");
+        let out = program.display().to_string();
+        let arguments = ["build", "-mod=readonly", "-trimpath", "-ldflags", &flags, "-o", &out, "helm.sh/helm/v3/cmd/helm"];
+        run("build Helm", "go", &arguments, &module, &[("CGO_ENABLED", "0")]).await?;
+        stamp.set()?;
+    }
+    Ok(program)
+}
+
 /// The judge of statuses: a command around the kstatus library, which Flux, kpt and others wait with.
 ///
 /// # Errors

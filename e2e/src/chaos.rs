@@ -229,7 +229,7 @@ pub async fn run(world: &World, workload: Workload, boundary: Option<&Boundary>)
         scenario.use_server(&world.rolling().await?.server.url).await?;
     }
     let gate = scenario.ledger.gate.clone();
-    let proxy = KubeProxy::start(scenario.client.clone(), gate.clone(), &world.dir.join(&scenario.namespace)).await?;
+    let proxy = KubeProxy::start(&scenario.options.kubeconfig, gate.clone(), &world.dir.join(&scenario.namespace)).await?;
     scenario.options.kubeconfig.clone_from(&proxy.kubeconfig);
     workload.prepare(&scenario).await?;
     if let Some(boundary) = boundary {

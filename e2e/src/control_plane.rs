@@ -17,6 +17,16 @@ use crate::process::{Process, free_ports};
 /// How long each part may take to become ready, on a machine that also builds.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// Has the API server keep a record of what ServiceAccounts do: only operators have one.
+const AUDIT_POLICY: &str = "
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+- {level: Metadata, userGroups: ['system:serviceaccounts']}
+- {level: None}
+";
+
 /// A running control plane, or a cluster of the user's own.
 #[derive(Debug)]
 pub struct ControlPlane {
@@ -24,6 +34,8 @@ pub struct ControlPlane {
     pub kubeconfig: PathBuf,
     /// `kubectl`.
     pub kubectl: PathBuf,
+    /// What ServiceAccounts did; not there where the cluster is the user's own.
+    pub audit_log: PathBuf,
     /// In the order in which they were started.
     processes: Vec<Process>,
 }
@@ -37,7 +49,12 @@ impl ControlPlane {
         if env::var("USE_EXISTING_CLUSTER").is_ok_and(|value| value == "true") {
             let kubeconfig = env::var_os("KUBECONFIG").context("USE_EXISTING_CLUSTER needs KUBECONFIG")?;
             let kubectl = env::var_os("TEST_ASSET_KUBECTL").unwrap_or_else(|| "kubectl".into());
-            return Ok(Self { kubeconfig: kubeconfig.into(), kubectl: kubectl.into(), processes: Vec::new() });
+            return Ok(Self {
+                kubeconfig: kubeconfig.into(),
+                kubectl: kubectl.into(),
+                audit_log: PathBuf::new(),
+                processes: Vec::new(),
+            });
         }
         let assets = assets::kubernetes().await?;
         fs::create_dir_all(dir)?;
@@ -45,7 +62,8 @@ impl ControlPlane {
         write_certificates(dir)?;
         let kubeconfig = dir.join("kubeconfig");
         fs::write(&kubeconfig, kubeconfig_yaml(dir, api_port))?;
-        let mut control_plane = Self { kubeconfig, kubectl: assets.kubectl.clone(), processes: Vec::new() };
+        let audit_log = dir.join("audit.log");
+        let mut control_plane = Self { kubeconfig, kubectl: assets.kubectl.clone(), audit_log, processes: Vec::new() };
         control_plane.start_etcd(&assets, dir, etcd_port, peer_port).await?;
         control_plane.start_api_server(&assets, dir, etcd_port, api_port).await?;
         control_plane.start_controller_manager(&assets, dir, manager_port)?;
@@ -57,9 +75,7 @@ impl ControlPlane {
     /// # Errors
     /// When the kubeconfig cannot be read.
     pub async fn client(&self) -> Result<Client> {
-        let kubeconfig = Kubeconfig::read_from(&self.kubeconfig)?;
-        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
-        Ok(Client::try_from(config)?)
+        client(&self.kubeconfig).await
     }
 
     /// Stops it: the API server before etcd, or it hangs for minutes.
@@ -113,7 +129,10 @@ impl ControlPlane {
             &format!("--service-account-signing-key-file={}", file("service-account.key")),
             // Else an error is logged every 10 s: 127.0.0.1 cannot be an endpoint.
             "--endpoint-reconciler-type=none",
+            &format!("--audit-policy-file={}", file("audit-policy.yaml")),
+            &format!("--audit-log-path={}", self.audit_log.display()),
         ]);
+        fs::write(dir.join("audit-policy.yaml"), AUDIT_POLICY)?;
         if env::var_os("GOGC").is_none() {
             // A third of its work would be to collect garbage, and there is memory enough.
             command.env("GOGC", "400");
@@ -151,6 +170,16 @@ impl ControlPlane {
         self.processes.push(process);
         self.processes.last_mut().expect("it was just pushed")
     }
+}
+
+/// A client by a kubeconfig.
+///
+/// # Errors
+/// When the kubeconfig cannot be read.
+pub async fn client(kubeconfig: &Path) -> Result<Client> {
+    let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
+    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+    Ok(Client::try_from(config)?)
 }
 
 /// A certificate authority, what it signs for the API server and an administrator, and a key for service account tokens.

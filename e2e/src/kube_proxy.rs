@@ -1,4 +1,4 @@
-//! A proxy in front of the API server: everything passes a gate first. It has the administrator's rights and speaks plain HTTP, on
+//! A proxy in front of the API server: everything passes a gate first. It has the rights of the operator and speaks plain HTTP, on
 //! loopback alone.
 
 use std::net::Ipv4Addr;
@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::control_plane;
 use crate::faults;
 use crate::gate::{Gate, Stopped};
 
@@ -51,11 +52,12 @@ struct Shared {
 }
 
 impl KubeProxy {
-    /// Starts one with its kubeconfig in `dir`.
+    /// Starts one with its kubeconfig in `dir`, which goes on with the rights of `kubeconfig`.
     ///
     /// # Errors
-    /// When there is no port, or the file cannot be written.
-    pub async fn start(client: Client, gate: Gate, dir: &Path) -> Result<Self> {
+    /// When there is no port, or a file cannot be read or written.
+    pub async fn start(kubeconfig: &Path, gate: Gate, dir: &Path) -> Result<Self> {
+        let client = control_plane::client(kubeconfig).await?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let server = listener.local_addr()?;
         std::fs::create_dir_all(dir)?;

@@ -9,7 +9,7 @@ use e2e::aws_server::Kind;
 use e2e::docker_engine::DockerEngine;
 use e2e::ledger::Ledger;
 use e2e::world::World;
-use e2e::{assets, bench, corpus, demo, playground};
+use e2e::{assets, bench, chart, corpus, demo, playground};
 
 #[derive(Debug, Parser)]
 #[command(name = "e2e", about = "The test world of ecs-operator")]
@@ -46,6 +46,18 @@ enum Command {
     Reasons,
     /// Print the page about all metrics
     Metrics,
+    /// Print values.yaml of the chart
+    ChartValues,
+    /// Print README.md of the chart
+    ChartReadme,
+    /// Print the chart as it is rendered by default
+    Manifests,
+    /// Run Helm
+    Helm {
+        /// Its arguments
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Run the pretend Docker engine alone: no-such-image… cannot be pulled, crash… ends with exit code 1, slow… starts late
     Engine {
         /// Port to listen on
@@ -82,6 +94,7 @@ async fn run(command: Command) -> Result<()> {
         Command::Setup => {
             assets::kubernetes().await?;
             assets::kstatus().await?;
+            assets::helm().await?;
             assets::python_environment("ministack").await?;
             assets::python_environment("ministack-engine").await?;
             assets::python_environment("moto").await?;
@@ -98,6 +111,23 @@ async fn run(command: Command) -> Result<()> {
         }
         Command::Metrics => {
             print!("{}", ecs_operator::metrics::page());
+            Ok(())
+        }
+        Command::ChartValues => {
+            print!("{}", chart::values_yaml()?);
+            Ok(())
+        }
+        Command::ChartReadme => {
+            print!("{}", chart::readme()?);
+            Ok(())
+        }
+        Command::Manifests => {
+            print!("{}", chart::manifests().await?);
+            Ok(())
+        }
+        Command::Helm { arguments } => {
+            let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+            print!("{}", chart::helm(&arguments).await?);
             Ok(())
         }
         Command::Engine { port } => DockerEngine::start_at(port).await?.serve().await,

@@ -11,12 +11,14 @@ use tokio::process::Command;
 
 use crate::assets;
 use crate::aws_server::{self, AwsServer, Kind};
+use crate::chart::RELEASE;
 use crate::control_plane::ControlPlane;
+use crate::installation::Installation;
 use crate::kubectl::Kubectl;
 use crate::operator::{Operator, Options};
 use crate::process::{Process, free_ports, lives, signal};
 use crate::wait;
-use crate::world::{DELETION_PROTECTION, PATIENCE};
+use crate::world::PATIENCE;
 
 /// The account of the playground.
 const ACCOUNT: &str = "111122223333";
@@ -56,8 +58,7 @@ pub async fn up() -> Result<()> {
     aws_server::put_sample_secret(&server.url, ACCOUNT).await?;
     let (kubeconfig, program, upstream) = (control_plane.kubeconfig.clone(), control_plane.kubectl.clone(), server.url.clone());
     let kubectl = Kubectl { program: program.clone(), kubeconfig: kubeconfig.clone(), namespace: None };
-    kubectl.apply(&ecs_operator::crd::yaml()?)?;
-    kubectl.apply(DELETION_PROTECTION)?;
+    let installation = Installation::new(&kubectl, RELEASE, &[], &dir).await?;
 
     let [aws_port, port] = free_ports()?;
     let mut command = Command::new(std::env::current_exe()?);
@@ -73,7 +74,7 @@ pub async fn up() -> Result<()> {
         let options = Options {
             flags: vec!["--log-format=pretty".to_owned()],
             environment: aws_server::environment(&aws_url, ACCOUNT),
-            kubeconfig: kubeconfig.clone(),
+            kubeconfig: installation.kubeconfig.clone(),
         };
         let mut operator = Operator::start(&dir, &options)?;
         operator.ready().await?;

@@ -14,8 +14,10 @@ use tokio::sync::OnceCell;
 
 use crate::assets;
 use crate::aws_server::{self, AwsServer};
+use crate::chart::RELEASE;
 use crate::control_plane::ControlPlane;
 use crate::docker_engine::DockerEngine;
+use crate::installation::Installation;
 use crate::kubectl::Kubectl;
 use crate::ledger::{Counts, Ledger};
 use crate::operator::{Operator, Options};
@@ -25,13 +27,12 @@ use crate::wait;
 /// How long a scenario waits for one thing to happen.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The admission policy that refuses the deletion of what is protected.
-pub const DELETION_PROTECTION: &str = include_str!("../../charts/ecs-operator/templates/deletion-protection.yaml");
-
 /// What all scenarios share.
 pub struct World {
     /// The control plane.
     pub control_plane: ControlPlane,
+    /// The chart, installed as it is by default: operators have its rights.
+    pub installation: Installation,
     /// The AWS server.
     pub aws: AwsServer,
     /// A client with all rights.
@@ -53,7 +54,7 @@ pub struct Rolling {
 }
 
 impl World {
-    /// Starts it, and installs the custom resource definitions.
+    /// Starts it, and installs the chart.
     ///
     /// # Errors
     /// When a part does not start.
@@ -63,8 +64,12 @@ impl World {
             tokio::try_join!(async { ControlPlane::start(&dir.join("control-plane")).await }, AwsServer::start(kind, &aws))?;
         let client = control_plane.client().await?;
         let kstatus = assets::kstatus().await?;
+        let admin =
+            Kubectl { program: control_plane.kubectl.clone(), kubeconfig: control_plane.kubeconfig.clone(), namespace: None };
+        let installation = Installation::new(&admin, RELEASE, &[], dir).await?;
         let world = Self {
             control_plane,
+            installation,
             aws,
             client,
             kstatus,
@@ -72,8 +77,6 @@ impl World {
             scenarios: AtomicU64::new(0),
             rolling: OnceCell::new(),
         };
-        world.kubectl(None).apply(&ecs_operator::crd::yaml()?)?;
-        world.kubectl(None).apply(DELETION_PROTECTION)?;
         let crds = ["ecsclusters", "ecstaskdefinitions", "ecsservices"].map(|plural| format!("crd/{plural}.ecs-operator.dev"));
         world.kubectl(None).run(&["wait", "--for=condition=Established", "--timeout=60s", &crds[0], &crds[1], &crds[2]])?;
         Ok(world)
@@ -165,7 +168,7 @@ impl World {
                 .chain([format!("--watch-namespaces={namespace}"), "--log-filter=info,ecs_operator=debug".to_owned()])
                 .collect(),
             environment: aws_server::environment(&ledger.aws_url, &account),
-            kubeconfig: self.control_plane.kubeconfig.clone(),
+            kubeconfig: self.installation.kubeconfig.clone(),
         };
         Ok(Scenario {
             outsider: aws_server::outsider(&self.aws.url, &account).await,

@@ -7,7 +7,7 @@ use std::path::Path;
 fn what_is_committed_is_what_the_code_makes() {
     let crds = ecs_operator::crd::yaml().expect("the definitions can be printed");
     for (path, current) in [
-        ("charts/ecs-operator/crds/crds.yaml", crds),
+        ("charts/ecs-operator/files/crds.yaml", crds),
         ("docs/reasons.md", ecs_operator_crds::condition::page()),
         ("docs/metrics.md", ecs_operator::metrics::page()),
     ] {

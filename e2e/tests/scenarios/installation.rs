@@ -1,16 +1,20 @@
 //! The operator meets a cluster that is not ready for it.
 
-use std::fs;
-
 use anyhow::{Context, Result, ensure};
 use e2e::aws_server;
+use e2e::chart::RELEASE;
 use e2e::control_plane::ControlPlane;
+use e2e::installation::Installation;
 use e2e::kubectl::Kubectl;
+use e2e::ledger::Ledger;
 use e2e::operator::{Operator, Options};
 use e2e::wait;
-use e2e::world::{PATIENCE, World};
+use e2e::world::{PATIENCE, World, ready};
+use serde_json::{Value, json};
 
-/// A control plane of its own, without our definitions; a service account with rights for all kinds but one.
+use crate::basics::{OBJECTS, SAMPLES, SERVICE};
+
+/// A control plane of its own, without our definitions at first and then without the rights for one kind.
 pub(crate) async fn missing_definitions_and_rights_are_named(world: &World) -> Result<()> {
     if std::env::var("USE_EXISTING_CLUSTER").is_ok_and(|value| value == "true") {
         // It cannot be taken from a cluster that others use.
@@ -18,19 +22,18 @@ pub(crate) async fn missing_definitions_and_rights_are_named(world: &World) -> R
     }
     let dir = world.dir.join("installation");
     let mut control_plane = ControlPlane::start(&dir).await?;
-    let kubectl =
-        Kubectl { program: control_plane.kubectl.clone(), kubeconfig: control_plane.kubeconfig.clone(), namespace: None };
-    kubectl.apply(RIGHTS)?;
-    let token = kubectl.run(&["create", "token", "ecs-operator", "--namespace=default"])?;
+    let kubectl = Kubectl {
+        program: control_plane.kubectl.clone(),
+        kubeconfig: control_plane.kubeconfig.clone(),
+        namespace: Some("default".to_owned()),
+    };
+    let installation = Installation::new(&kubectl, RELEASE, &["--set=crds.enabled=false"], &dir).await?;
+    let ledger = Ledger::start(&world.aws.url, 0, 0).await?;
     let options = Options {
         flags: Vec::new(),
-        environment: aws_server::environment(&world.aws.url, "199999999999"),
-        kubeconfig: dir.join("operator.kubeconfig"),
+        environment: aws_server::environment(&ledger.aws_url, "199999999999"),
+        kubeconfig: installation.kubeconfig,
     };
-    let admin = fs::read_to_string(&control_plane.kubeconfig)?;
-    let (server, _) = admin.split_once("    client-certificate:").context("the kubeconfig names a certificate")?;
-    fs::write(&options.kubeconfig, format!("{server}    token: {}\n", token.trim()))?;
-
     let mut operator = Operator::start(&dir, &options)?;
     let report = async |words: &str| {
         wait::until("/readyz", PATIENCE, async || {
@@ -43,40 +46,45 @@ pub(crate) async fn missing_definitions_and_rights_are_named(world: &World) -> R
     report("[-] ecsclusters: the custom resource definition is not installed: apply the output of `ecs-operator crd`").await?;
     ensure!(operator.get("/healthz").await? == "ok", "waiting is no reason to be restarted");
 
+    // The chart's rights, but for one kind.
+    let rights = |kinds: Value| {
+        let patch = json!([{"op": "replace", "path": "/rules/0/resources", "value": kinds}]).to_string();
+        kubectl.run(&["patch", "clusterrole", RELEASE, "--type=json", "-p", &patch])
+    };
+    rights(json!(["ecsclusters", "ecsservices"]))?;
     kubectl.apply(&ecs_operator::crd::yaml()?)?;
-    let refused = report("[-] ecsservices: RBAC does not let the operator list ecsservices").await?;
-    ensure!(refused.contains("cannot list resource \"ecsservices\""), "{refused}");
-    kubectl.apply(&RIGHTS.replace("ecstaskdefinitions,", "ecstaskdefinitions, ecsservices,"))?;
+    let refused = report("[-] ecstaskdefinitions: RBAC does not let the operator list ecstaskdefinitions").await?;
+    ensure!(refused.contains("cannot list resource \"ecstaskdefinitions\""), "{refused}");
+    let crds = ["ecsclusters", "ecstaskdefinitions", "ecsservices"].map(|plural| format!("crd/{plural}.ecs-operator.dev"));
+    kubectl.run(&["wait", "--for=condition=Established", "--timeout=60s", &crds[0], &crds[1], &crds[2]])?;
+    report("[+] ecsclusters: ok").await?;
     report("[+] ecsservices: ok").await?;
+    // That kind is off, and the others work.
+    kubectl.apply(SAMPLES)?;
+    kubectl.run(&["wait", OBJECTS[0], "--for=condition=Ready", "--timeout=60s"])?;
+    wait::until("words", PATIENCE, async || {
+        let service: Value = serde_json::from_str(&kubectl.run(&["get", SERVICE, "-o", "json"])?)?;
+        let message = ready(&service).context("no condition yet")?["message"].to_string();
+        ensure!(
+            message.contains("EcsTaskDefinition web, which spec.taskDefinitionRef names, cannot be read: RBAC does not"),
+            message
+        );
+        Ok(())
+    })
+    .await?;
+    let metrics = operator.get("/metrics").await?;
+    ensure!(metrics.contains("ecs_operator_kind_up{kind=\"EcsTaskDefinition\"} 0"), "{metrics}");
+    ensure!(metrics.contains("ecs_operator_kind_up{kind=\"EcsService\"} 1"), "{metrics}");
+
+    rights(json!(["ecsclusters", "ecsservices", "ecstaskdefinitions"]))?;
+    report("[+] ecstaskdefinitions: ok").await?;
     operator.ready().await?;
+    kubectl.run(&["wait", OBJECTS[0], OBJECTS[1], OBJECTS[2], "--for=condition=Ready", "--timeout=60s"])?;
+    ensure!(ledger.counts().writes() == 3, "{:?}", ledger.counts());
     ensure!(operator.process.log().contains("waiting: RBAC does not let"), "the log says it too");
     operator.process.stop().await?;
     control_plane.stop().await
 }
-
-const RIGHTS: &str = "
-apiVersion: v1
-kind: ServiceAccount
-metadata: {name: ecs-operator, namespace: default}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRole
-metadata: {name: ecs-operator}
-rules:
-- apiGroups: [ecs-operator.dev]
-  resources: [ecsclusters, ecstaskdefinitions, \"ecsclusters/status\"]
-  verbs: [get, list, watch, patch]
-- apiGroups: ['']
-  resources: [namespaces]
-  resourceNames: [kube-system]
-  verbs: [get]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata: {name: ecs-operator}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: ecs-operator}
-subjects: [{kind: ServiceAccount, name: ecs-operator, namespace: default}]
-";
 
 pub(crate) async fn a_taken_port_and_a_wrong_flag_end_the_operator_with_words(world: &World) -> Result<()> {
     let scenario = world.scenario("port").await?;

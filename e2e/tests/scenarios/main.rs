@@ -4,6 +4,7 @@
 //! account, a ledger and an operator of its own, and they run side by side.
 
 mod basics;
+mod chart;
 mod commands;
 mod corpus;
 mod crash;
@@ -30,6 +31,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use e2e::aws_server::Kind;
+use e2e::rights;
 use e2e::world::World;
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::runtime::Runtime;
@@ -65,6 +67,12 @@ fn main() -> Result<ExitCode> {
         corpus::samples_become_ready,
         basics::kubectl_scales_restarts_and_asks_for_a_look,
         basics::what_the_spec_drops_is_set_back,
+        chart::what_is_generated_is_current,
+        chart::every_set_of_values_is_taken_by_the_api_server_and_by_the_operator,
+        chart::wrong_values_are_refused_by_name,
+        chart::pods_fit_the_restricted_profile,
+        chart::rights_in_some_namespaces_are_enough,
+        chart::alerts_and_dashboard_show_metrics_that_there_are,
         commands::nonsense_is_refused_with_words_and_changes_nothing,
         commands::a_rollback_by_command_stays_until_the_spec_changes,
         commands::a_number_of_tasks_that_is_somebody_elses_stays,
@@ -127,8 +135,29 @@ fn main() -> Result<ExitCode> {
     let conclusion = libtest_mimic::run(&arguments, trials);
     let mut world = Arc::into_inner(world).expect("no scenario runs any more");
     runtime.block_on(world.stop())?;
-    if conclusion.has_failed() {
+    let is_whole = arguments.filter.is_none() && arguments.skip.is_empty();
+    // A part of them uses a part of the rights.
+    let fits = !is_whole || conclusion.has_failed() || rights_fit(&world)?;
+    if conclusion.has_failed() || !fits {
         println!("logs: {}", dir.keep().display());
     }
-    Ok(conclusion.exit_code())
+    Ok(if fits { conclusion.exit_code() } else { ExitCode::FAILURE })
+}
+
+/// Whether the operators have used just what the chart grants.
+fn rights_fit(world: &World) -> Result<bool> {
+    let audit_log = &world.control_plane.audit_log;
+    if !audit_log.exists() {
+        println!("rights in Kubernetes: not compared, for the API server is somebody else's");
+        return Ok(true);
+    }
+    let (granted, used) = (rights::granted(&world.installation.manifests)?, rights::used(audit_log)?);
+    for right in granted.symmetric_difference(&used) {
+        println!(
+            "rights in Kubernetes: {} {right:?}",
+            if granted.contains(right) { "granted and never used:" } else { "used and not granted:" }
+        );
+    }
+    println!("rights in Kubernetes: {} granted, {} used", granted.len(), used.len());
+    Ok(granted == used)
 }

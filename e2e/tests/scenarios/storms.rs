@@ -100,7 +100,7 @@ async fn is_there_once(scenario: &Scenario<'_>) -> Result<()> {
 async fn behind_proxy<'a>(world: &'a World, name: &str) -> Result<(Scenario<'a>, KubeProxy)> {
     let mut scenario = world.scenario_without_operator(name).await?;
     let dir = world.dir.join(&scenario.namespace);
-    let proxy = KubeProxy::start(scenario.client.clone(), scenario.ledger.gate.clone(), &dir).await?;
+    let proxy = KubeProxy::start(&scenario.options.kubeconfig, scenario.ledger.gate.clone(), &dir).await?;
     scenario.options.kubeconfig.clone_from(&proxy.kubeconfig);
     scenario.start_operator()?;
     scenario.operator()?.ready().await?;

@@ -1,0 +1,223 @@
+//! The Helm chart.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result, ensure};
+use clap::{CommandFactory, Parser};
+use e2e::chart::{self, RELEASE};
+use e2e::installation::Installation;
+use e2e::world::{PATIENCE, World, ready};
+use e2e::{assets, wait};
+use ecs_operator::cli::Cli;
+use serde_json::{Value, json};
+
+use crate::basics::{OBJECTS, SAMPLES};
+
+/// Values that go well, as arguments of Helm. Together they set every value.
+const GOOD: [&[&str]; 16] = [
+    &[],
+    &["--set=replicaCount=1,leaderElection.enabled=false"],
+    &["--set=replicaCount=3,podDisruptionBudget.maxUnavailable=50%"],
+    &["--set=image.repository=example.com/ecs,image.tag=v1,image.pullPolicy=Always,imagePullSecrets[0].name=registry"],
+    &["--set=image.digest=sha256:0123456789012345678901234567890123456789012345678901234567890123"],
+    &["--set=nameOverride=ecs,fullnameOverride=our-ecs,commonLabels.team=platform,global.any=thing"],
+    &["--set=crds.enabled=false,deletionProtection.enabled=false,rbac.aggregate=false,service.enabled=false"],
+    &["--set=crds.keep=false,podDisruptionBudget.enabled=false"],
+    &["--set=aws.region=eu-central-1,aws.roleArn=arn:aws:iam::111122223333:role/ecs-operator,aws.quotaShare=off"],
+    &[
+        "--set=aws.eventQueueUrl=https://sqs.eu-central-1.amazonaws.com/111122223333/ecs-events,aws.quotaShare=100",
+        "--set=aws.credentialsSecret.name=aws,aws.credentialsSecret.accessKeyId=id,aws.credentialsSecret.secretAccessKey=key",
+    ],
+    &["--set=sweep.active=5s,sweep.steady=2m,sweep.taskDefinitions=2h,concurrency=8,http.port=9090,log.format=pretty"],
+    &["--set=watch.scope=Namespaces,watch.namespaces={default,kube-public},watch.labelSelector=team=a,clusterId=prod"],
+    &[
+        "--set=clusterId=prod,formerClusterIds={old,older},log.filter=debug",
+        "--set=leaderElection.lease=ours,leaderElection.namespace=default,leaderElection.duration=30s",
+    ],
+    &["--set=serviceAccount.create=false,serviceAccount.name=default,rbac.create=false", "--set=service.annotations.a=b"],
+    &[
+        "--set=serviceAccount.annotations.a=b,podAnnotations.a=b,podLabels.a=b,nodeSelector.a=b,priorityClassName=system-cluster-critical",
+        "--set=tolerations[0].operator=Exists,terminationGracePeriodSeconds=30,extraEnv[0].name=HTTPS_PROXY,extraEnv[0].value=http://proxy",
+        "--set=resources.requests.cpu=1,resources.limits.memory=1Gi,extraVolumes[0].name=tmp",
+        "--set-json=extraVolumes=[{\"name\":\"tmp\",\"emptyDir\":{}}]",
+        "--set=extraVolumeMounts[0].name=tmp,extraVolumeMounts[0].mountPath=/tmp",
+        "--set-json=topologySpreadConstraints=[{\"maxSkew\":1,\"topologyKey\":\"zone\",\"whenUnsatisfiable\":\"DoNotSchedule\"}]",
+        "--set-json=affinity={\"nodeAffinity\":{}}",
+    ],
+    &[
+        "--set=networkPolicy.enabled=true,networkPolicy.apiServerPorts={443}",
+        "--set-json=networkPolicy.metricsFrom=[{\"namespaceSelector\":{}}]",
+        "--set-json=networkPolicy.extraEgress=[{\"ports\":[{\"port\":3128}]}]",
+        "--set=dashboard.enabled=true,dashboard.labels.a=b",
+        "--set-json=extraObjects=[\"{apiVersion: v1, kind: ConfigMap, metadata: {name: \\\"{{ .Release.Name }}-more\\\"}}\"]",
+    ],
+];
+
+/// Values for kinds that not every cluster has.
+const MONITORING: &[&str] = &[
+    "--set=serviceMonitor.enabled=true,serviceMonitor.interval=1m,serviceMonitor.labels.a=b",
+    "--set=prometheusRule.enabled=true,prometheusRule.labels.a=b",
+];
+
+/// Values that are refused, and words of the refusal.
+const BAD: [(&str, &str); 16] = [
+    ("replicas=3", "replicas"),
+    ("image.tagg=v1", "tagg"),
+    ("replicaCount=many", "replicaCount"),
+    ("image.digest=sha256:1", "digest"),
+    ("aws.quotaShare=0", "quotaShare"),
+    ("aws.quotaShare=half", "quotaShare"),
+    ("aws.roleArn=ecs-operator", "roleArn"),
+    ("aws.region=Frankfurt", "region"),
+    ("sweep.steady=soon", "steady"),
+    ("log.format=xml", "format"),
+    ("leaderElection.enabled=false", "more than one replica needs leaderElection.enabled=true"),
+    ("watch.scope=Namespaces", "watch.namespaces: name at least one namespace"),
+    ("watch.namespaces={a}", "watch.scope: set it to Namespaces"),
+    ("serviceAccount.create=false", "serviceAccount.name: name the ServiceAccount"),
+    ("serviceMonitor.enabled=true,service.enabled=false", "needs service.enabled=true"),
+    ("aws.roleArn=arn:aws:iam::111122223333:role/a,aws.credentialsSecret.name=b", "aws.roleArn: static keys"),
+];
+
+pub(crate) async fn what_is_generated_is_current(_: &World) -> Result<()> {
+    for (path, current) in [
+        ("charts/ecs-operator/values.yaml", chart::values_yaml()?),
+        ("charts/ecs-operator/README.md", chart::readme()?),
+        ("deploy/install.yaml", chart::manifests().await?),
+    ] {
+        let committed = std::fs::read_to_string(assets::root().join(path)).with_context(|| path)?;
+        ensure!(committed == current, "{path} is stale: run `make generate`");
+    }
+    Ok(())
+}
+
+pub(crate) async fn every_set_of_values_is_taken_by_the_api_server_and_by_the_operator(world: &World) -> Result<()> {
+    chart::helm(&["lint", "--strict", &chart::dir().display().to_string()]).await?;
+    let namespace = world.namespace("chart").await?;
+    let kubectl = world.kubectl(None);
+    let mut flags = BTreeSet::new();
+    for values in GOOD {
+        let manifests = chart::template(&namespace, values).await?;
+        let dry_run = ["apply", "--server-side", "--force-conflicts", "--dry-run=server", "-f", "-"];
+        kubectl.pipe(&manifests, &dry_run).with_context(|| format!("{values:?}"))?;
+        flags.extend(arguments(&manifests)?.into_iter().skip(1));
+    }
+    let monitoring = chart::documents(&chart::template(RELEASE, MONITORING).await?)?;
+    for kind in ["ServiceMonitor", "PrometheusRule"] {
+        ensure!(monitoring.iter().any(|document| document["kind"] == kind), "{kind} is missing");
+    }
+    let set: String = GOOD.concat().concat() + &MONITORING.concat();
+    for path in chart::paths()? {
+        ensure!(set.contains(&path), "no row sets {path}");
+    }
+    // Every flag has its value, and the operator takes what the chart makes of it.
+    let command = Cli::command();
+    let run = command.find_subcommand("run").context("there is a command run")?;
+    for flag in run.get_arguments().filter_map(clap::Arg::get_long) {
+        let has = flags.iter().any(|argument| argument.trim_start_matches('-').split('=').next() == Some(flag));
+        ensure!(has, "no value of the chart sets --{flag}");
+    }
+    Ok(())
+}
+
+/// The operator's arguments, which it takes.
+fn arguments(manifests: &str) -> Result<Vec<String>> {
+    let documents = chart::documents(manifests)?;
+    let deployment = documents.iter().find(|document| document["kind"] == "Deployment").context("there is a Deployment")?;
+    let arguments: Vec<String> = serde_json::from_value(pod(deployment)["spec"]["containers"][0]["args"].clone())?;
+    Cli::try_parse_from(["ecs-operator".to_owned()].iter().chain(&arguments))?;
+    Ok(arguments)
+}
+
+fn pod(deployment: &Value) -> &Value {
+    &deployment["spec"]["template"]
+}
+
+pub(crate) async fn wrong_values_are_refused_by_name(_: &World) -> Result<()> {
+    for (values, words) in BAD {
+        let refused = chart::template(RELEASE, &[&format!("--set={values}")]).await;
+        let words_are_in = refused.as_ref().err().is_some_and(|error| error.to_string().contains(words));
+        ensure!(words_are_in, "{values}: {:?}", refused.map(|_| "taken"));
+    }
+    Ok(())
+}
+
+pub(crate) async fn pods_fit_the_restricted_profile(world: &World) -> Result<()> {
+    let namespace = world.namespace("restricted").await?;
+    let kubectl = world.kubectl(Some(&namespace));
+    kubectl.run(&["label", "namespace", &namespace, "pod-security.kubernetes.io/enforce=restricted"])?;
+    let documents = chart::documents(&chart::template(RELEASE, &[]).await?)?;
+    let deployment = documents.iter().find(|document| document["kind"] == "Deployment").context("there is a Deployment")?;
+    let mut pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "operator"}, "spec": pod(deployment)["spec"]});
+    // The label reaches the admission plugin by a watch.
+    let judge = |pod: &Value| kubectl.pipe(&pod.to_string(), &["create", "--dry-run=server", "-f", "-"]);
+    judge(&pod)?;
+    pod["spec"]["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = json!(true);
+    wait::until("a refusal", PATIENCE, async || {
+        let refused = judge(&pod).err().context("it was taken")?.to_string();
+        ensure!(refused.contains("violates PodSecurity") && refused.contains("allowPrivilegeEscalation"), refused);
+        Ok(())
+    })
+    .await?;
+    // … so the refusal of the other one counts, too.
+    pod["spec"]["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = json!(false);
+    judge(&pod).map(drop)
+}
+
+pub(crate) async fn alerts_and_dashboard_show_metrics_that_there_are(_: &World) -> Result<()> {
+    let known = ecs_operator::metrics::page();
+    let alerts_page = std::fs::read_to_string(assets::root().join("docs/alerts.md"))?;
+    let mut used = 0;
+    for file in ["alerts.yaml", "dashboard.json"] {
+        let text = std::fs::read_to_string(chart::dir().join("files").join(file))?;
+        for rest in text.split("ecs_operator_").skip(1) {
+            let name: String =
+                rest.chars().take_while(|character| character.is_ascii_alphanumeric() || *character == '_').collect();
+            let name = ["_total", "_bucket"].iter().fold(name.as_str(), |name, end| name.trim_end_matches(end));
+            ensure!(known.contains(&format!("`ecs_operator_{name}`")), "{file}: there is no metric ecs_operator_{name}");
+            used += 1;
+        }
+        for alert in text.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")) {
+            ensure!(alerts_page.contains(&format!("## {alert}\n")), "docs/alerts.md has no {alert}");
+            ensure!(text.contains(&format!("alerts.md#{}\n", alert.to_lowercase())), "{alert} has no link to its page");
+        }
+    }
+    ensure!(used > 10, "they use {used} metrics");
+    Ok(())
+}
+
+pub(crate) async fn rights_in_some_namespaces_are_enough(world: &World) -> Result<()> {
+    let mut scenario = world.scenario_without_operator("some").await?;
+    let (own, other, foreign) = (scenario.namespace.clone(), world.namespace("some").await?, world.namespace("others").await?);
+    let values = [
+        // With an identity of its own it needs no right in the whole cluster.
+        "--set=crds.enabled=false,deletionProtection.enabled=false,rbac.aggregate=false,clusterId=some".to_owned(),
+        format!("--set=watch.scope=Namespaces,watch.namespaces={{{own},{other}}},fullnameOverride={own}"),
+    ];
+    let values: Vec<_> = values.iter().map(String::as_str).collect();
+    let installation = Installation::new(&scenario.kubectl, &own, &values, &world.dir.join(&own)).await?;
+    ensure!(!installation.manifests.contains("kind: ClusterRole"), "it has rights in the whole cluster");
+    scenario.options.kubeconfig = installation.kubeconfig;
+    scenario.options.flags.retain(|flag| !flag.starts_with("--watch-namespaces"));
+    scenario.options.flags.extend([format!("--watch-namespaces={own},{other}"), "--cluster-id=some".to_owned()]);
+    scenario.start_operator()?;
+    scenario.operator()?.ready().await?;
+
+    // Containers have their names at the end of a dash.
+    let renamed = SAMPLES.replace("  name: shop", "  name: other-shop").replace("  name: web", "  name: other-web");
+    for namespace in [&other, &foreign] {
+        world.kubectl(Some(namespace)).apply(&renamed)?;
+    }
+    scenario.kubectl.apply(SAMPLES)?;
+    scenario.wait_ready(&OBJECTS)?;
+    let objects = ["ecscluster/other-shop", "ecstaskdefinition/other-web", "ecsservice/other-web"];
+    let elsewhere = world.kubectl(Some(&other));
+    elsewhere.run(&[&["wait", "--for=condition=Ready", "--timeout=60s"], &objects[..]].concat())?;
+    scenario.is_quiet().await?;
+    let untouched: Value = serde_json::from_str(&world.kubectl(Some(&foreign)).run(&["get", objects[0], "-o", "json"])?)?;
+    ensure!(untouched["metadata"]["finalizers"].is_null() && ready(&untouched).is_none(), "{untouched}");
+    ensure!(scenario.ledger.counts().writes() == 6, "{:?}", scenario.ledger.counts());
+    elsewhere.run(&["delete", "ecs", "--all"])?;
+    scenario.kubectl.run(&["delete", "ecs", "--all"])?;
+    scenario.end().await
+}
