@@ -5,6 +5,7 @@ use ecs_operator_crds::v1beta1::{EcsTaskDefinition, EcsTaskDefinitionStatus};
 use k8s_openapi::jiff::Timestamp;
 
 use super::plan::{is_same, spec_hash};
+use super::surplus::deletes;
 use super::{Kind, ObservedTaskDefinition, TaskDefinitionExt};
 use crate::aws::tags;
 use crate::k8s::conditions::{State, Verdict, conditions};
@@ -57,13 +58,15 @@ fn only_lets_go(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition) -
     current && !object.is_deleting() && !(surplus.active.is_empty() && surplus.inactive.is_empty())
 }
 
-/// Our revisions, where there is a limit to keep; `None` has the next pass look for them.
+/// Our revisions, where there is a limit to keep, or where they are about to be deleted; `None` has the next pass look for them.
 fn revisions(
     object: &EcsTaskDefinition,
     status: &EcsTaskDefinitionStatus,
     observed: Option<&ObservedTaskDefinition>,
 ) -> Option<Vec<i32>> {
-    object.spec.revision_history_limit?;
+    if object.spec.revision_history_limit.is_none() && !(object.is_deleting() && deletes(object)) {
+        return None;
+    }
     let found = observed.and_then(|observed| observed.surplus.revisions.clone());
     let mut revisions = found.or_else(|| status.revisions.clone())?;
     if let Some(current) = status.revision.filter(|current| !revisions.contains(current)) {

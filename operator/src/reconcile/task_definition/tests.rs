@@ -119,6 +119,19 @@ fn a_family_of_others_is_left_alone_unless_adopted() {
 }
 
 #[test]
+fn what_is_to_be_deleted_is_remembered_with_and_without_a_limit() {
+    // The deletion waits for the status to know them: what is INACTIVE is listed nowhere.
+    let surplus = Surplus { revisions: Some(vec![2, 1]), left: 2, ..Surplus::default() };
+    let observed = ObservedTaskDefinition { surplus, ..ObservedTaskDefinition::default() };
+    let mut spec = spec();
+    spec["deleteRevisions"] = json!(true);
+    let known = |spec: &Value| status::status(&object(spec, true), Some(&observed), &Outcome::Unfinished, Timestamp::UNIX_EPOCH);
+    assert_eq!(known(&spec).revisions, Some(vec![2, 1]));
+    spec["revisionHistoryLimit"] = json!(3);
+    assert_eq!(known(&spec).revisions, Some(vec![2, 1]));
+}
+
+#[test]
 fn deletion_deregisters_our_revisions_when_nobody_refers_to_them() {
     let plan = |spec: &Value, observed: &ObservedTaskDefinition| plan::plan(&object(spec, true), observed, &owner());
     let surplus = Surplus { active: vec![ARN.into()], ..Surplus::default() };
