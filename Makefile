@@ -48,7 +48,8 @@ generate: build ## Regenerate what is generated from the code
 	$(BIN)/ecs-operator crd > charts/ecs-operator/files/crds.yaml
 	$(BIN)/e2e chart-values > charts/ecs-operator/values.yaml
 	$(BIN)/e2e chart-readme > charts/ecs-operator/README.md
-	mkdir -p deploy && $(BIN)/e2e manifests > deploy/install.yaml
+	$(BIN)/e2e manifests > deploy/install.yaml
+	$(BIN)/ecs-operator iam-policy > deploy/iam-policy.json
 	$(BIN)/e2e reasons > docs/reasons.md
 	$(BIN)/e2e metrics > docs/metrics.md
 

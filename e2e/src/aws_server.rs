@@ -26,6 +26,8 @@ pub enum Kind {
     Ministack,
     /// ministack with a Docker engine at this address: tasks start, fail and end over time.
     MinistackWithEngine(String),
+    /// ministack that lets nobody do what IAM does not allow; keys that are an account number may do all.
+    MinistackWithIam,
     /// moto: tasks never run.
     Moto,
 }
@@ -56,7 +58,8 @@ impl AwsServer {
         std::fs::create_dir_all(dir)?;
         let url = format!("http://127.0.0.1:{port}");
         let (name, mut command, health) = match kind {
-            Kind::Ministack | Kind::MinistackWithEngine(_) => {
+            Kind::Ministack | Kind::MinistackWithEngine(_) | Kind::MinistackWithIam => {
+                let guarded = kind == Kind::MinistackWithIam;
                 // Without the Docker client it cannot find an engine of the user's.
                 let (environment, engine) = match kind {
                     Kind::MinistackWithEngine(host) => ("ministack-engine", host),
@@ -64,7 +67,7 @@ impl AwsServer {
                 };
                 let mut command = Command::new(assets::python_environment(environment).await?.join("ministack"));
                 command.env("BIND_HOST", "127.0.0.1").env("GATEWAY_PORT", port.to_string()).env("LOG_LEVEL", "WARNING");
-                command.env("DOCKER_HOST", engine);
+                command.env("DOCKER_HOST", engine).env("AUTH", guarded.to_string());
                 ("ministack", command, format!("{url}/_ministack/health"))
             }
             Kind::Moto => {
@@ -117,6 +120,24 @@ pub async fn send(url: &str, account: &str, service: &str, target: &str, documen
     let (refused, text) = (!reply.status().is_success(), reply.text().await?);
     anyhow::ensure!(!refused, "{target}: {text}");
     Ok(serde_json::from_str(&text)?)
+}
+
+/// Calls the IAM API as the root of an account.
+///
+/// # Errors
+/// With the body of the reply, when the server refuses.
+pub async fn iam(url: &str, account: &str, action: &str, parameters: &[(&str, &str)]) -> Result<String> {
+    let common = [("Action", action), ("Version", "2010-05-08")];
+    let url = reqwest::Url::parse_with_params(url, common.iter().chain(parameters))?;
+    let credential = format!("Credential={account}/20260101/{REGION}/iam/aws4_request");
+    let request = reqwest::Client::new()
+        .post(url)
+        .header("content-type", "application/x-www-form-urlencoded")
+        .header("authorization", format!("AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature=0"));
+    let reply = request.send().await?;
+    let (refused, text) = (!reply.status().is_success(), reply.text().await?);
+    anyhow::ensure!(!refused, "{action}: {text}");
+    Ok(text)
 }
 
 /// A client of an outsider: it speaks to the server directly, past the ledger.

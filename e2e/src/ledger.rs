@@ -313,9 +313,9 @@ fn operation(headers: &HeaderMap, method: &str, path: &str) -> String {
     target.and_then(|target| target.rsplit('.').next()).map_or_else(|| format!("{method} {path}"), str::to_owned)
 }
 
-/// Headers that are not about one connection.
+/// Headers that are not about one connection. The name of the host stays: it is signed.
 fn end_to_end(mut headers: HeaderMap) -> HeaderMap {
-    let hop: [HeaderName; 4] = [header::HOST, header::CONNECTION, header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
+    let hop: [HeaderName; 3] = [header::CONNECTION, header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
     for name in hop {
         headers.remove(name);
     }

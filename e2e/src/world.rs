@@ -43,6 +43,7 @@ pub struct World {
     pub dir: PathBuf,
     scenarios: AtomicU64,
     rolling: OnceCell<Rolling>,
+    guarded: OnceCell<AwsServer>,
 }
 
 /// An AWS server on which tasks take time, and the engine that runs them; for all scenarios that need it.
@@ -76,6 +77,7 @@ impl World {
             dir: dir.to_owned(),
             scenarios: AtomicU64::new(0),
             rolling: OnceCell::new(),
+            guarded: OnceCell::new(),
         };
         let crds = ["ecsclusters", "ecstaskdefinitions", "ecsservices"].map(|plural| format!("crd/{plural}.ecs-operator.dev"));
         world.kubectl(None).run(&["wait", "--for=condition=Established", "--timeout=60s", &crds[0], &crds[1], &crds[2]])?;
@@ -89,6 +91,9 @@ impl World {
     pub async fn stop(&mut self) -> Result<()> {
         if let Some(mut rolling) = self.rolling.take() {
             rolling.server.stop().await?;
+        }
+        if let Some(mut guarded) = self.guarded.take() {
+            guarded.stop().await?;
         }
         self.aws.stop().await?;
         self.control_plane.stop().await
@@ -137,6 +142,15 @@ impl World {
             Ok(Rolling { server: AwsServer::start(kind, &self.dir.join("aws-rolling")).await?, engine })
         };
         self.rolling.get_or_try_init(start).await
+    }
+
+    /// The server on which IAM policies count, started when it is asked for first.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn guarded(&self) -> Result<&AwsServer> {
+        let dir = self.dir.join("aws-guarded");
+        self.guarded.get_or_try_init(async || AwsServer::start(aws_server::Kind::MinistackWithIam, &dir).await).await
     }
 
     /// A scenario in which tasks take time, with an operator that is ready.

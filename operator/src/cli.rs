@@ -22,6 +22,8 @@ pub enum Command {
     Run(RunArgs),
     /// Print the custom resource definitions as YAML
     Crd,
+    /// Print the IAM policy that the operator needs
+    IamPolicy(IamPolicyArgs),
 }
 
 /// Flags of `ecs-operator run`.
@@ -100,6 +102,18 @@ pub struct RunArgs {
     pub log_filter: String,
 }
 
+/// Flags of `ecs-operator iam-policy`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct IamPolicyArgs {
+    /// ARNs of the roles that task definitions and services may name; wildcards as in IAM, best by a path of their own
+    #[arg(long, value_delimiter = ',', value_parser = role_arn, default_value = crate::iam::ROLES)]
+    pub pass_role: Vec<String>,
+
+    /// ARN of the SQS queue of `--aws-event-queue-url`, where there is one
+    #[arg(long, value_parser = queue_arn)]
+    pub event_queue_arn: Option<String>,
+}
+
 /// Form of the log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
@@ -129,6 +143,20 @@ fn queue_url(text: &str) -> Result<String, String> {
         Some((host, path)) if !host.is_empty() && path.split('/').count() >= 2 => Ok(text.to_owned()),
         _ => Err("give the URL of a queue, such as https://sqs.eu-central-1.amazonaws.com/111122223333/ecs-events".to_owned()),
     }
+}
+
+fn role_arn(text: &str) -> Result<String, String> {
+    match text.split_once(":iam::") {
+        Some((partition, rest)) if partition.starts_with("arn:aws") && rest.contains(":role/") => Ok(text.to_owned()),
+        _ => Err("give the ARN of a role, such as arn:aws:iam::111122223333:role/ecs/*".to_owned()),
+    }
+}
+
+fn queue_arn(text: &str) -> Result<String, String> {
+    if text.starts_with("arn:aws") && text.contains(":sqs:") {
+        return Ok(text.to_owned());
+    }
+    Err("give the ARN of a queue, such as arn:aws:sqs:eu-central-1:111122223333:ecs-events".to_owned())
 }
 
 fn interval(text: &str) -> Result<Duration, String> {
@@ -177,6 +205,10 @@ mod tests {
 
     #[test]
     fn a_wrong_value_names_its_flag() {
+        for (flag, words) in [("--pass-role=ecs", "ARN of a role"), ("--event-queue-arn=https://sqs", "ARN of a queue")] {
+            let error = Cli::try_parse_from(["ecs-operator", "iam-policy", flag]).expect_err(flag).to_string();
+            assert!(error.contains(words), "{error}");
+        }
         let rows = [
             ("--aws-quota-share=0", "from 1 to 100"),
             ("--aws-quota-share=200", "from 1 to 100"),

@@ -15,12 +15,3 @@ pub fn yaml() -> Result<String, Error> {
     }
     Ok(stream)
 }
-
-/// Prints them.
-///
-/// # Errors
-/// When standard output cannot be written.
-pub fn print() -> Result<(), Error> {
-    use std::io::Write;
-    std::io::stdout().write_all(yaml()?.as_bytes()).map_err(Error::Output)
-}

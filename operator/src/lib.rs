@@ -16,6 +16,7 @@ pub mod cli;
 pub mod crd;
 pub mod error;
 pub mod http;
+pub mod iam;
 pub mod k8s;
 pub mod metrics;
 pub mod reconcile;

@@ -1,15 +1,17 @@
 //! The `ecs-operator` command.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
 use ecs_operator::cli::{Cli, Command};
 use ecs_operator::settings::Settings;
-use ecs_operator::{crd, run, telemetry};
+use ecs_operator::{Error, crd, iam, run, telemetry};
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Crd => crd::print(),
+        Command::Crd => crd::yaml().and_then(|crds| print(&crds)),
+        Command::IamPolicy(arguments) => print(&iam::json(&arguments)),
         Command::Run(arguments) => {
             let settings = Settings::from(arguments);
             telemetry::init(&settings).and_then(|()| run::start(settings))
@@ -22,4 +24,8 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn print(text: &str) -> Result<(), Error> {
+    std::io::stdout().write_all(text.as_bytes()).map_err(Error::Output)
 }

@@ -11,6 +11,7 @@ mod crash;
 mod deletion;
 mod drift;
 mod hints;
+mod iam;
 mod installation;
 mod kstatus;
 mod leader;
@@ -87,6 +88,7 @@ fn main() -> Result<ExitCode> {
         drift::what_was_deleted_behind_our_back_comes_back,
         hints::events_have_changes_found_without_regular_looks,
         hints::a_lost_queue_is_told_and_found_again,
+        iam::the_policy_is_enough_and_none_of_it_is_never_used,
         installation::missing_definitions_and_rights_are_named,
         installation::a_taken_port_and_a_wrong_flag_end_the_operator_with_words,
         kstatus::every_row_of_the_state_map_is_what_kubernetes_tools_expect,
@@ -131,6 +133,7 @@ fn main() -> Result<ExitCode> {
         trouble::a_refusal_of_aws_is_told_once_and_mended_by_a_new_spec,
     ];
     trials.extend(crash::trials(&world, runtime.handle()));
+    trials.extend(iam::trials(&world, runtime.handle()));
     trials.extend(storms::trials(&world, runtime.handle()));
     let conclusion = libtest_mimic::run(&arguments, trials);
     let mut world = Arc::into_inner(world).expect("no scenario runs any more");

@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+use strum::{IntoStaticStr, VariantArray};
+
 /// An operation of the ECS API.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
 #[allow(missing_docs, reason = "the names are those of the ECS API")]
 pub enum Operation {
     DescribeClusters,
@@ -55,34 +57,8 @@ pub enum ActionFamily {
 impl Operation {
     /// The name, as in the API reference, in IAM actions and in metrics.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::DescribeClusters => "DescribeClusters",
-            Self::DescribeServices => "DescribeServices",
-            Self::DescribeServiceDeployments => "DescribeServiceDeployments",
-            Self::DescribeServiceRevisions => "DescribeServiceRevisions",
-            Self::DescribeTaskDefinition => "DescribeTaskDefinition",
-            Self::DescribeTasks => "DescribeTasks",
-            Self::ListClusters => "ListClusters",
-            Self::ListServices => "ListServices",
-            Self::ListTasks => "ListTasks",
-            Self::ListTaskDefinitions => "ListTaskDefinitions",
-            Self::ListTaskDefinitionFamilies => "ListTaskDefinitionFamilies",
-            Self::CreateCluster => "CreateCluster",
-            Self::UpdateCluster => "UpdateCluster",
-            Self::PutClusterCapacityProviders => "PutClusterCapacityProviders",
-            Self::DeleteCluster => "DeleteCluster",
-            Self::RegisterTaskDefinition => "RegisterTaskDefinition",
-            Self::DeregisterTaskDefinition => "DeregisterTaskDefinition",
-            Self::DeleteTaskDefinitions => "DeleteTaskDefinitions",
-            Self::CreateService => "CreateService",
-            Self::UpdateService => "UpdateService",
-            Self::DeleteService => "DeleteService",
-            Self::ContinueServiceDeployment => "ContinueServiceDeployment",
-            Self::StopServiceDeployment => "StopServiceDeployment",
-            Self::TagResource => "TagResource",
-            Self::UntagResource => "UntagResource",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 
     /// Whether it only lets go of task definition revisions that have had their time.

@@ -1,0 +1,101 @@
+//! The IAM policy that the operator needs: no action that it does not use, in statements that say what they are for.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use strum::VariantArray;
+
+use crate::aws::Operation;
+use crate::aws::operation::ActionFamily;
+use crate::cli::IamPolicyArgs;
+
+/// Roles that may be passed where nothing else is said: those with a path that is for ECS alone.
+pub const ROLES: &str = "arn:aws:iam::*:role/ecs/*";
+
+/// Services that roles are passed to: for tasks, and for what ECS manages on behalf of a service, such as volumes.
+const PASSED_TO: [&str; 2] = ["ecs-tasks.amazonaws.com", "ecs.amazonaws.com"];
+
+/// A statement, and which operations are in it.
+type Group = (&'static str, fn(Operation) -> bool);
+
+/// A policy document, as IAM takes it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Policy {
+    version: &'static str,
+    /// What is allowed.
+    pub statement: Vec<Statement>,
+}
+
+/// What is allowed, and where.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Statement {
+    sid: &'static str,
+    effect: &'static str,
+    /// The actions, such as `ecs:CreateService`.
+    pub action: Vec<String>,
+    resource: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    condition: Option<Value>,
+}
+
+/// The policy as JSON, for people.
+#[must_use]
+pub fn json(arguments: &IamPolicyArgs) -> String {
+    serde_json::to_string_pretty(&policy(arguments)).unwrap_or_default() + "\n"
+}
+
+/// The policy.
+#[must_use]
+pub fn policy(IamPolicyArgs { pass_role, event_queue_arn }: &IamPolicyArgs) -> Policy {
+    let groups: [Group; 5] = [
+        ("Read", |operation| !operation.is_write()),
+        ("Clusters", |operation| operation.family() == ActionFamily::ClusterModify),
+        ("TaskDefinitions", |operation| {
+            matches!(operation.family(), ActionFamily::TaskDefinitionModify | ActionFamily::TaskDefinitionDelete)
+        }),
+        ("Services", |operation| operation.family() == ActionFamily::ServiceModify),
+        ("Tags", |operation| operation.family() == ActionFamily::TagModify),
+    ];
+    let everywhere = || vec!["*".to_owned()];
+    let mut statements: Vec<_> = groups.map(|(sid, is_in)| allow(sid, actions(is_in), everywhere())).into();
+    let roles = allow("PassRoles", vec!["iam:PassRole".to_owned()], pass_role.clone());
+    statements.push(Statement { condition: Some(json!({"StringEquals": {"iam:PassedToService": PASSED_TO}})), ..roles });
+    // ECS makes it, with the rights of whoever makes the first cluster of the account.
+    let linked = "arn:aws:iam::*:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS".to_owned();
+    let role = allow("ServiceLinkedRole", vec!["iam:CreateServiceLinkedRole".to_owned()], vec![linked]);
+    let condition = json!({"StringEquals": {"iam:AWSServiceName": "ecs.amazonaws.com"}});
+    statements.push(Statement { condition: Some(condition), ..role });
+    if let Some(queue) = event_queue_arn {
+        let actions = ["sqs:ReceiveMessage", "sqs:DeleteMessage"].map(str::to_owned);
+        statements.push(allow("EventQueue", actions.into(), vec![queue.clone()]));
+    }
+    Policy { version: "2012-10-17", statement: statements }
+}
+
+fn allow(sid: &'static str, action: Vec<String>, resource: Vec<String>) -> Statement {
+    Statement { sid, effect: "Allow", action, resource, condition: None }
+}
+
+fn actions(is_in: fn(Operation) -> bool) -> Vec<String> {
+    let chosen = Operation::VARIANTS.iter().filter(|operation| is_in(**operation));
+    chosen.map(|operation| format!("ecs:{operation}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_operation_is_granted_once() {
+        let policy = policy(&IamPolicyArgs::default());
+        let granted: Vec<_> = policy.statement.iter().flat_map(|statement| &statement.action).collect();
+        let ecs: Vec<_> = granted.iter().filter_map(|action| action.strip_prefix("ecs:")).collect();
+        let operations: BTreeSet<_> = Operation::VARIANTS.iter().map(|operation| operation.name()).collect();
+        assert_eq!(ecs.len(), operations.len(), "{ecs:?}");
+        assert_eq!(ecs.into_iter().collect::<BTreeSet<_>>(), operations);
+        assert!(granted.iter().all(|action| !action.starts_with("sqs:")), "there is no queue");
+    }
+}
