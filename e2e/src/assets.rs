@@ -129,17 +129,30 @@ pub async fn helm() -> Result<PathBuf> {
 /// # Errors
 /// When it cannot be built.
 pub async fn kstatus() -> Result<PathBuf> {
+    judge("kstatus").await
+}
+
+/// The judge of what Argo CD and Flux make of objects: a command around their own code.
+///
+/// # Errors
+/// When it cannot be built.
+pub async fn gitops() -> Result<PathBuf> {
+    judge("gitops").await
+}
+
+/// A Go program of ours in a module of its own.
+async fn judge(name: &str) -> Result<PathBuf> {
     static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
     let _turn = ONE_AT_A_TIME.lock().await;
-    let module = root().join("e2e/kstatus");
-    let dir = target().join("kstatus");
-    let program = dir.join("kstatus");
+    let module = root().join("e2e").join(name);
+    let dir = target().join(name);
+    let program = dir.join(name);
     let stamp = Stamp::new(&dir, &["go.mod", "go.sum", "main.go"].map(|name| module.join(name)), "")?;
     if !stamp.is_current() {
-        eprintln!("building the kstatus judge (once)");
+        eprintln!("building the judge {name} (once)");
         let out = program.display().to_string();
-        run("build kstatus", "go", &["build", "-mod=readonly", "-trimpath", "-o", &out, "."], &module, &[("CGO_ENABLED", "0")])
-            .await?;
+        let arguments = ["build", "-mod=readonly", "-trimpath", "-ldflags", "-s -w", "-o", &out, "."];
+        run(&format!("build {name}"), "go", &arguments, &module, &[("CGO_ENABLED", "0")]).await?;
         stamp.set()?;
     }
     Ok(program)

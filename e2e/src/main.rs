@@ -94,6 +94,7 @@ async fn run(command: Command) -> Result<()> {
         Command::Setup => {
             assets::kubernetes().await?;
             assets::kstatus().await?;
+            assets::gitops().await?;
             assets::helm().await?;
             assets::python_environment("ministack").await?;
             assets::python_environment("ministack-engine").await?;

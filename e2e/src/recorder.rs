@@ -1,4 +1,5 @@
-//! Writes down every version of our objects in a namespace, and judges them: by the kstatus library, and by the rules of Flux.
+//! Writes down every version of our objects in a namespace, and judges them: by the kstatus library, by the rules of Flux, and by what
+//! Argo CD and Flux make of them with our health checks.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -13,9 +14,11 @@ use futures::StreamExt;
 use kube::api::{ApiResource, DynamicObject};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
+use serde::Deserialize;
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
+use crate::assets;
 use crate::world::condition;
 
 /// Reasons for which somebody has to change something: only these may be told as a failure.
@@ -48,18 +51,47 @@ impl fmt::Display for Judgement {
 /// # Errors
 /// When it cannot read an object.
 pub fn judge(program: &Path, objects: &[Value]) -> Result<Vec<Judgement>> {
-    let mut child = Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("cannot start kstatus")?;
+    Ok(ask(Command::new(program), objects)?.into_iter().map(Judgement).collect())
+}
+
+/// Asks a program that reads an object a line and answers a line for each.
+fn ask(mut program: Command, objects: &[Value]) -> Result<Vec<String>> {
+    let mut child = program.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("cannot start the judge")?;
     let mut input = child.stdin.take().context("stdin was asked for")?;
     let lines: Vec<_> = objects.iter().map(Value::to_string).collect();
     // On the side: it answers before it has read all.
     let writer = std::thread::spawn(move || lines.iter().try_for_each(|line| writeln!(input, "{line}")));
     let output = child.wait_with_output()?;
     writer.join().map_err(|_| anyhow::anyhow!("the writer panicked"))??;
-    ensure!(output.status.success(), "kstatus failed");
+    ensure!(output.status.success(), "the judge failed");
     let text = String::from_utf8(output.stdout)?;
-    let statuses: Vec<_> = text.lines().map(|line| Judgement(line.to_owned())).collect();
-    ensure!(statuses.len() == objects.len(), "{} judgements for {} objects", statuses.len(), objects.len());
-    Ok(statuses)
+    let answers: Vec<_> = text.lines().map(str::to_owned).collect();
+    ensure!(answers.len() == objects.len(), "{} answers for {} objects", answers.len(), objects.len());
+    Ok(answers)
+}
+
+/// What Argo CD and Flux make of an object, by the files under `gitops/`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct GitOps {
+    /// Health by Argo CD.
+    pub argo: String,
+    /// Status by Flux.
+    pub flux: String,
+    /// The actions that Argo CD offers.
+    #[serde(default)]
+    pub actions: Option<Vec<String>>,
+    /// The object as each of them leaves it.
+    pub after: HashMap<String, Value>,
+}
+
+/// Asks the code of Argo CD and Flux.
+///
+/// # Errors
+/// When it cannot judge an object.
+pub fn judge_gitops(program: &Path, objects: &[Value]) -> Result<Vec<GitOps>> {
+    let mut command = Command::new(program);
+    command.arg(assets::root().join("gitops"));
+    ask(command, objects)?.iter().map(|line| Ok(serde_json::from_str(line)?)).collect()
 }
 
 /// Every version of our objects since it started.
@@ -102,13 +134,15 @@ impl Recorder {
     ///
     /// # Errors
     /// With those that contradict themselves, or tell Kubernetes tools something that is not so.
-    pub fn check(&self, kstatus: &Path) -> Result<usize> {
+    pub fn check(&self, kstatus: &Path, gitops: &Path) -> Result<usize> {
         let versions = self.versions();
-        let judgements = judge(kstatus, &versions)?;
+        let (judgements, others) = (judge(kstatus, &versions)?, judge_gitops(gitops, &versions)?);
         let mut generations = HashMap::<String, i64>::new();
-        for (object, Judgement(judgement)) in versions.iter().zip(&judgements) {
-            let problem =
-                contradiction(object).or_else(|| misjudged(object, judgement)).or_else(|| back_in_time(object, &mut generations));
+        for ((object, Judgement(judgement)), others) in versions.iter().zip(&judgements).zip(&others) {
+            let problem = contradiction(object)
+                .or_else(|| misjudged(object, judgement))
+                .or_else(|| misjudged_by_gitops(object, judgement, others))
+                .or_else(|| back_in_time(object, &mut generations));
             ensure!(problem.is_none(), "{} ({judgement}): {object}", problem.unwrap_or_default());
         }
         Ok(versions.len())
@@ -170,6 +204,26 @@ fn misjudged(object: &Value, judgement: &str) -> Option<&'static str> {
         "Current" | "Failed" | "InProgress" => None,
         _ => Some("a judgement that nobody expects"),
     }
+}
+
+/// What Argo CD and Flux take for something else than kstatus does.
+fn misjudged_by_gitops(object: &Value, judgement: &str, GitOps { argo, flux, .. }: &GitOps) -> Option<&'static str> {
+    let is_suspended = status_of(object, "Suspended") == Some("True");
+    let health = match judgement {
+        "Terminating" => "Progressing",
+        "InProgress" if !is_suspended => "Progressing",
+        "Failed" if !is_suspended => "Degraded",
+        "Current" if !is_suspended => "Healthy",
+        // What nobody has looked at in its present form is not suspended yet.
+        _ if object["status"]["observedGeneration"] != object["metadata"]["generation"] => "Progressing",
+        _ => "Suspended",
+    };
+    if argo != health {
+        return Some("Argo CD sees it otherwise");
+    }
+    // The expressions know no fourth state.
+    let status = if judgement == "Terminating" { "InProgress" } else { judgement };
+    (flux != status).then_some("Flux sees it otherwise")
 }
 
 /// Whether a service runs what it says: its counts, and one rollout that has succeeded.

@@ -39,6 +39,8 @@ pub struct World {
     pub client: Client,
     /// The judge of statuses.
     pub kstatus: PathBuf,
+    /// The judge of what Argo CD and Flux make of them.
+    pub gitops: PathBuf,
     /// Where data and logs are.
     pub dir: PathBuf,
     scenarios: AtomicU64,
@@ -64,7 +66,7 @@ impl World {
         let (control_plane, aws) =
             tokio::try_join!(async { ControlPlane::start(&dir.join("control-plane")).await }, AwsServer::start(kind, &aws))?;
         let client = control_plane.client().await?;
-        let kstatus = assets::kstatus().await?;
+        let (kstatus, gitops) = (assets::kstatus().await?, assets::gitops().await?);
         let admin =
             Kubectl { program: control_plane.kubectl.clone(), kubeconfig: control_plane.kubeconfig.clone(), namespace: None };
         let installation = Installation::new(&admin, RELEASE, &[], dir).await?;
@@ -74,6 +76,7 @@ impl World {
             aws,
             client,
             kstatus,
+            gitops,
             dir: dir.to_owned(),
             scenarios: AtomicU64::new(0),
             rolling: OnceCell::new(),
@@ -415,7 +418,7 @@ impl Scenario<'_> {
     /// # Errors
     /// When something said what is not so, or cannot be stopped.
     pub async fn end(mut self) -> Result<()> {
-        self.recorder.check(&self.world.kstatus)?;
+        self.recorder.check(&self.world.kstatus, &self.world.gitops)?;
         if let Some(mut operator) = self.operator.take() {
             operator.process.stop().await?;
         }

@@ -122,7 +122,7 @@ pub(crate) async fn what_objects_say_on_their_way_to_ready_is_recorded(world: &W
     let scenario = world.scenario("record").await?;
     scenario.kubectl.apply(crate::basics::SAMPLES)?;
     scenario.wait_ready(&OBJECTS)?;
-    let versions = scenario.recorder.check(&world.kstatus)?;
+    let versions = scenario.recorder.check(&world.kstatus, &world.gitops)?;
     ensure!(versions >= 9, "each object is at least created, given a finalizer and made Ready: {versions}");
     scenario.end().await
 }

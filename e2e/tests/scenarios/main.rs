@@ -10,6 +10,7 @@ mod corpus;
 mod crash;
 mod deletion;
 mod drift;
+mod gitops;
 mod hints;
 mod iam;
 mod installation;
@@ -86,6 +87,10 @@ fn main() -> Result<ExitCode> {
         deletion::an_unreachable_aws_keeps_the_finalizer_and_tells_the_way_out,
         drift::changes_behind_our_back_are_repaired,
         drift::what_was_deleted_behind_our_back_comes_back,
+        gitops::the_actions_of_argo_cd_do_what_they_say,
+        gitops::a_deployment_that_waits_can_go_on_or_stop_by_action,
+        gitops::kustomize_reaches_images_counts_and_references,
+        gitops::guard_rails_refuse_with_words,
         hints::events_have_changes_found_without_regular_looks,
         hints::a_lost_queue_is_told_and_found_again,
         iam::the_policy_is_enough_and_none_of_it_is_never_used,
