@@ -1,10 +1,11 @@
 # `make demo` shows the main job, `make test` is everything that gates. Both install what they need under target/.
 
 CARGO ?= cargo
+MUSL := $(shell uname -m)-unknown-linux-musl
 BIN := $(or $(CARGO_TARGET_DIR),target)/debug
 export RUST_BACKTRACE ?= 0
 
-.PHONY: help build setup demo up down test lint unit scenarios chaos bench generate audit release clean
+.PHONY: help build setup demo up down test lint unit scenarios chaos bench generate audit release static clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1: /p' $(MAKEFILE_LIST)
@@ -59,6 +60,10 @@ audit: ## Licences, bans and sources of the dependencies, where cargo-deny is in
 release: ## The operator as it ships
 	$(CARGO) build --workspace --release --locked --bin ecs-operator
 	@ls -l $(or $(CARGO_TARGET_DIR),target)/release/ecs-operator
+
+static: ## The operator as it goes into the image: static, small, at home in an empty root (needs musl-tools and the Rust target)
+	CC_$(subst -,_,$(MUSL))=musl-gcc $(CARGO) build --workspace --release --locked --bin ecs-operator --target $(MUSL)
+	./e2e/check-static $(or $(CARGO_TARGET_DIR),target)/$(MUSL)/release/ecs-operator
 
 clean: ## Remove everything that was built
 	$(CARGO) clean
