@@ -30,15 +30,23 @@ impl Installation {
         arguments.extend(values);
         let manifests = chart::template(namespace, &arguments).await?;
         kubectl.apply(&manifests)?;
-        let account = account(&manifests)?;
-        let token = kubectl.run(&["create", "token", &account, "--namespace", namespace, "--duration=24h"])?;
+        Ok(Self { kubeconfig: Self::token(&kubectl, namespace, &account(&manifests)?, dir)?, manifests })
+    }
+
+    /// A kubeconfig in `dir` with a token of a ServiceAccount.
+    ///
+    /// # Errors
+    /// When there is no such account.
+    pub fn token(kubectl: &Kubectl, namespace: &str, account: &str, dir: &Path) -> Result<PathBuf> {
+        let kubectl = Kubectl { namespace: None, ..kubectl.clone() };
+        let token = kubectl.run(&["create", "token", account, "--namespace", namespace, "--duration=24h"])?;
         std::fs::create_dir_all(dir)?;
         let kubeconfig = dir.join("operator.kubeconfig");
         std::fs::copy(&kubectl.kubeconfig, &kubeconfig)?;
         let own = Kubectl { kubeconfig: kubeconfig.clone(), ..kubectl };
         own.run(&["config", "set-credentials", RELEASE, "--token", token.trim()])?;
         own.run(&["config", "set-context", "--current", "--user", RELEASE])?;
-        Ok(Self { kubeconfig, manifests })
+        Ok(kubeconfig)
     }
 }
 

@@ -9,6 +9,7 @@ mod commands;
 mod corpus;
 mod crash;
 mod deletion;
+mod docs;
 mod drift;
 mod gitops;
 mod hints;
@@ -85,6 +86,8 @@ fn main() -> Result<ExitCode> {
         deletion::what_is_gone_already_is_no_trouble,
         deletion::a_namespace_goes_with_all_that_is_in_it,
         deletion::an_unreachable_aws_keeps_the_finalizer_and_tells_the_way_out,
+        docs::the_quick_start_goes_as_written,
+        docs::every_command_and_manifest_of_the_other_pages_goes_well,
         drift::changes_behind_our_back_are_repaired,
         drift::what_was_deleted_behind_our_back_comes_back,
         gitops::the_actions_of_argo_cd_do_what_they_say,
