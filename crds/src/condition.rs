@@ -86,6 +86,7 @@ reasons! {
     DependencyNotReady: "A referenced object is missing, not ready yet, or being deleted.", "Goes on by itself when the object that the message names is ready.";
     InvalidSpec: "AWS or the operator refuses the spec as it is.", "Change the field that the message names.";
     NotOwned: "The AWS object exists and carries no ownership tag.", "Set `spec.adoptionPolicy: IfUnowned` to take it over, or choose another name.";
+    ClusterNotAllowed: "The configuration of the operator does not let the namespace use the ECS cluster.", "Use a cluster that the message lists, or ask whoever runs the operator for a rule in `--allowed-clusters`.";
     Conflict: "The AWS object is owned by another custom resource.", "Choose another name, or delete the other object.";
     AccessDenied: "AWS denies an action.", "Give the operator the IAM action that the message names.";
     CredentialsUnavailable: "No AWS credentials, or AWS does not accept them any more.", "Look at the identity of the operator's pod; it goes on by itself when there are credentials.";

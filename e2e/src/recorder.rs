@@ -22,8 +22,9 @@ use crate::assets;
 use crate::world::condition;
 
 /// Reasons for which somebody has to change something: only these may be told as a failure.
-const FINAL: [&str; 11] = [
+const FINAL: [&str; 12] = [
     "AccessDenied",
+    "ClusterNotAllowed",
     "Conflict",
     "DeploymentFailed",
     "DeploymentRolledBack",

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::reconcile::allowance::ClusterRule;
+
 /// A Kubernetes operator for Amazon ECS.
 #[derive(Debug, Parser)]
 #[command(name = "ecs-operator", version, about, max_term_width = 100)]
@@ -68,6 +70,10 @@ pub struct RunArgs {
     /// Identities of Kubernetes clusters that are no more: AWS objects of an object of the same namespace and name there belong to the one here
     #[arg(long, env = "ECS_OPERATOR_FORMER_CLUSTER_IDS", value_parser = cluster_id, value_delimiter = ',', help_heading = "Kubernetes")]
     pub former_cluster_ids: Vec<String>,
+
+    /// Which namespaces may use which ECS clusters, as NAMESPACE=CLUSTER with `*` for any text; default: all may use all
+    #[arg(long, env = "ECS_OPERATOR_ALLOWED_CLUSTERS", value_delimiter = ',', help_heading = "Kubernetes")]
+    pub allowed_clusters: Vec<ClusterRule>,
 
     /// Objects of one kind that are worked on side by side
     #[arg(long, env = "ECS_OPERATOR_CONCURRENCY", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..), help_heading = "Kubernetes")]
@@ -218,6 +224,7 @@ mod tests {
             ("--sweep-active=1ms", "at least 100ms"),
             ("--http-address=here", "--http-address"),
             ("--watch-namespaces=shop,", "names of namespaces"),
+            ("--allowed-clusters=shop", "a namespace and a cluster"),
             ("--cluster-id=a b", "letters, digits"),
             ("--former-cluster-ids=a,b/c", "letters, digits"),
             ("--concurrency=0", "--concurrency"),

@@ -141,6 +141,7 @@ async fn work(
         client: kube.clone(),
         cluster_id,
         former_clusters: settings.former_cluster_ids.clone(),
+        allowed_clusters: settings.allowed_clusters.clone(),
         stores: stores.clone(),
         aws,
         metrics,

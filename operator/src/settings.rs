@@ -6,6 +6,7 @@ use crate::aws::observer::Sweep;
 use crate::cli::{LogFormat, RunArgs};
 use crate::k8s::leader::Election;
 use crate::k8s::watch::Selection;
+use crate::reconcile::allowance::ClusterRule;
 
 /// Everything that can be set.
 #[derive(Clone, Debug)]
@@ -24,6 +25,8 @@ pub struct Settings {
     pub cluster_id: Option<String>,
     /// Identities of Kubernetes clusters that are no more and whose objects live on in this one.
     pub former_cluster_ids: Vec<String>,
+    /// Which namespaces may use which ECS clusters; without any rule all may.
+    pub allowed_clusters: Vec<ClusterRule>,
     /// Objects of one kind that are worked on side by side.
     pub concurrency: u16,
     /// Which Lease the replicas share; `None` for a single one.
@@ -49,6 +52,7 @@ impl From<RunArgs> for Settings {
             watch_label_selector,
             cluster_id,
             former_cluster_ids,
+            allowed_clusters,
             concurrency,
             leader_election,
             leader_election_namespace,
@@ -68,6 +72,7 @@ impl From<RunArgs> for Settings {
             selection: Selection { namespaces: watch_namespaces, labels: watch_label_selector },
             cluster_id,
             former_cluster_ids,
+            allowed_clusters,
             concurrency,
             election: leader_election.then_some(election),
             http_address,

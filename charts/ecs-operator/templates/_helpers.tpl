@@ -98,6 +98,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- with .Values.formerClusterIds }}
 - --former-cluster-ids={{ join "," . }}
 {{- end }}
+{{- with .Values.allowedClusters }}
+- --allowed-clusters={{ join "," . }}
+{{- end }}
 - --concurrency={{ .Values.concurrency }}
 {{- if .Values.leaderElection.enabled }}
 - --leader-election

@@ -114,6 +114,7 @@ fn main() -> Result<ExitCode> {
         policies::who_observes_writes_nothing_and_tells_what_it_would_do,
         policies::who_is_suspended_waits_and_goes_on,
         policies::what_is_protected_cannot_be_deleted,
+        policies::a_namespace_uses_the_clusters_that_it_may_use,
         policies::what_is_left_to_others_is_not_repaired,
         restart::a_lost_reply_and_a_kill_make_no_second_service,
         restart::a_lost_reply_and_a_kill_make_no_second_revision,

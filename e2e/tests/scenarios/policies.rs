@@ -127,3 +127,25 @@ pub(crate) async fn what_is_left_to_others_is_not_repaired(world: &World) -> Res
     ensure!(scenario.ledger.counts().of("UpdateService") == 0, "{:?}", scenario.ledger.counts());
     scenario.end().await
 }
+
+pub(crate) async fn a_namespace_uses_the_clusters_that_it_may_use(world: &World) -> Result<()> {
+    let mut scenario = world.scenario_without_operator("allowed").await?;
+    scenario.options.flags.push(format!("--allowed-clusters={}=team-*,others=*", scenario.namespace));
+    scenario.start_operator()?;
+    scenario.operator()?.ready().await?;
+    scenario.kubectl.apply(SAMPLES)?;
+    for object in [OBJECTS[0], SERVICE] {
+        let message = scenario.until_ready_is(object, "False", "ClusterNotAllowed").await?;
+        ensure!(message.contains("may not use ECS cluster shop") && message.ends_with("lets it use: team-*"), "{message}");
+    }
+    scenario.wait_ready(&OBJECTS[1..2])?;
+    let counts = scenario.ledger.counts();
+    ensure!(counts.of("CreateCluster") + counts.of("CreateService") + counts.of("DescribeClusters") == 0, "{counts:?}");
+    // What is not allowed can be taken back.
+    scenario.kubectl.run(&["delete", OBJECTS[0], SERVICE])?;
+    let allowed = SAMPLES.replacen("\nspec:\n", "\nspec:\n  clusterName: team-shop\n", 1);
+    scenario.kubectl.apply(&allowed)?;
+    scenario.wait_ready(&OBJECTS)?;
+    ensure!(scenario.get(SERVICE)?["status"]["clusterArn"].as_str().is_some_and(|arn| arn.ends_with("cluster/team-shop")));
+    scenario.end().await
+}

@@ -12,6 +12,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
 
+use super::allowance::refusal;
 use super::news::{arrives, is_no_news, news, written};
 use super::permits::{fit, obtain, urgency};
 use super::plan::{Obstacle, Outcome, Plan, Write};
@@ -136,7 +137,7 @@ fn remember<K: Kind>(written: &K, context: &Context) {
 
 /// Observes, plans and applies.
 async fn act<K: Kind>(object: &K, context: &Context) -> Acted<K::Observed> {
-    if let Some(outcome) = forbidden(object) {
+    if let Some(outcome) = forbidden(object, context) {
         return Acted::new(None, outcome);
     }
     let began = Instant::now();
@@ -192,11 +193,16 @@ fn is_withheld<K: Kind>(object: &K) -> bool {
 }
 
 /// What the spec forbids before anybody looks at AWS.
-fn forbidden<K: Kind>(object: &K) -> Option<Outcome> {
+fn forbidden<K: Kind>(object: &K, context: &Context) -> Option<Outcome> {
     let (policies, obstacle) = (object.policies(), |reason, message| Obstacle { reason, message, passing: false });
     if object.is_deleting() {
         let message = "spec.deletionProtection is true: set it to false, and the deletion goes on";
         return policies.protects().then(|| Outcome::Waiting(obstacle(Reason::DeletionBlocked, message.to_owned())));
+    }
+    let namespace = object.namespace().unwrap_or_default();
+    let cluster = object.cluster_in_ecs(&context.stores);
+    if let Some(words) = cluster.and_then(|cluster| refusal(&context.allowed_clusters, &namespace, &cluster)) {
+        return Some(Outcome::Stalled(obstacle(Reason::ClusterNotAllowed, words)));
     }
     ignore::problem(policies, K::IDENTITY).map(|problem| Outcome::Stalled(obstacle(Reason::InvalidSpec, problem)))
 }

@@ -3,6 +3,7 @@
 //! A kind has five doors. `observe` and `apply` talk to AWS, `plan` and `status` are pure functions, `mod` joins them to
 //! [`Kind`]. The driver does all the rest: finalizer, timing, backoff, events, the one status write.
 
+pub mod allowance;
 pub mod cluster;
 mod driver;
 pub mod ignore;
@@ -33,6 +34,7 @@ use crate::aws::tags::Owner;
 use crate::aws::{Aws, Fault, Freshness, Permit};
 use crate::k8s::events::Notice;
 use crate::metrics::Metrics;
+use allowance::ClusterRule;
 pub use driver::reconcile;
 pub use memory::Memories;
 use plan::{Outcome, Plan, Write};
@@ -46,6 +48,8 @@ pub struct Context {
     pub cluster_id: String,
     /// Kubernetes clusters that are no more and whose objects live on in this one.
     pub former_clusters: Vec<String>,
+    /// Which namespaces may use which ECS clusters.
+    pub allowed_clusters: Vec<ClusterRule>,
     /// What the watches see.
     pub stores: Stores,
     /// The account and Region that objects live in.
@@ -139,6 +143,11 @@ pub trait Kind:
 
     /// Forgets what the cache says of the AWS object, after a write whose outcome is not known.
     fn invalidate(&self, context: &Context, observed: &Self::Observed);
+
+    /// Name of the ECS cluster that the object is, or lives in.
+    fn cluster_in_ecs(&self, _stores: &Stores) -> Option<String> {
+        None
+    }
 
     /// What the operator may do with the AWS object.
     fn policies(&self) -> &Policies {

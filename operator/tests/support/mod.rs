@@ -81,6 +81,7 @@ impl World {
             client: api_server(Arc::clone(&object), Arc::clone(&writes)),
             cluster_id: "k8s".to_owned(),
             former_clusters: Vec::new(),
+            allowed_clusters: Vec::new(),
             stores: Stores {
                 clusters: reflector::store().0,
                 task_definitions: reflector::store().0,

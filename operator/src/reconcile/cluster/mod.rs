@@ -16,7 +16,7 @@ use kube::runtime::reflector::ObjectRef;
 
 use super::plan::{Outcome, Plan, Write};
 use super::reset::Reset;
-use super::{Context, Kind};
+use super::{Context, Kind, Stores};
 use crate::aws::observer::{ClusterKey, Pace};
 use crate::aws::tags::Owner;
 use crate::aws::{Fault, Freshness, Permit};
@@ -49,6 +49,10 @@ impl ClusterExt for EcsCluster {
 impl Kind for EcsCluster {
     const IDENTITY: &'static [&'static str] = &["clusterName"];
     type Observed = ObservedCluster;
+
+    fn cluster_in_ecs(&self, _: &Stores) -> Option<String> {
+        Some(self.cluster_name())
+    }
 
     async fn observe(&self, context: &Context, freshness: Freshness) -> Result<ObservedCluster, Fault> {
         observe::observe(self, context, freshness).await

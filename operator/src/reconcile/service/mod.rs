@@ -27,7 +27,7 @@ use kube::runtime::reflector::ObjectRef;
 
 use super::plan::{Outcome, Plan, Write};
 use super::reset::Reset;
-use super::{Context, Kind, references};
+use super::{Context, Kind, Stores, references};
 use crate::aws::observer::{Pace, ServiceDeploymentKey, ServiceKey};
 use crate::aws::tags::Owner;
 use crate::aws::{Fault, Freshness, Permit, name_in};
@@ -82,6 +82,10 @@ fn short(task_definition: Option<&str>) -> Option<String> {
 impl Kind for EcsService {
     const IDENTITY: &'static [&'static str] = &["cluster", "clusterRef", "serviceName"];
     type Observed = ObservedService;
+
+    fn cluster_in_ecs(&self, stores: &Stores) -> Option<String> {
+        Some(references::cluster_of(self, stores).name)
+    }
 
     async fn observe(&self, context: &Context, freshness: Freshness) -> Result<ObservedService, Fault> {
         observe::observe(self, context, freshness).await
