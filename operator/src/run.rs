@@ -234,7 +234,11 @@ impl Wiring {
         let selection = &self.settings.selection;
         let apis = selection.apis::<K>(&self.kube);
         let off = &self.context.stores.off;
-        watch::available(&apis, &self.readiness, off).await;
+        tokio::select! {
+            () = watch::available(&apis, &self.readiness, off) => {}
+            // There is nothing to end of a kind that was never begun.
+            () = self.stop.cancelled() => return,
+        }
         let work = async {
             // References are looked up in the stores of all kinds: an empty one would say that everything is missing.
             self.context.stores.loaded().await;

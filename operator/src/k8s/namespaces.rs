@@ -8,7 +8,7 @@ use futures::{Stream, StreamExt};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher::{self, Event};
 
-use crate::reconcile::Kind;
+use crate::reconcile::{Kind, Missing};
 
 /// Makes one stream of the watches of namespaces: it begins when every namespace was listed, and where one is listed anew, so is
 /// all, with what `store` holds of the others.
@@ -44,7 +44,11 @@ impl<K: Kind> Lists<K> {
     fn take(&mut self, namespace: String, event: watcher::Result<Event<K>>) -> Vec<watcher::Result<Event<K>>> {
         let event = match event {
             Ok(event) => event,
-            Err(error) => return vec![Err(error)],
+            Err(error) => {
+                let mut events = vec![Err(error)];
+                events.extend(self.failed(&namespace, &events[0]));
+                return events;
+            }
         };
         if matches!(event, Event::Init) {
             self.listing.insert(namespace, Listing::default());
@@ -61,6 +65,20 @@ impl<K: Kind> Lists<K> {
             Event::Init => {}
             Event::InitDone => listing.is_complete = true,
         }
+        self.all_if_complete()
+    }
+
+    /// A namespace that cannot be listed, because there are no rights in it, does not keep the others waiting. It is listed again.
+    fn failed(&mut self, namespace: &str, event: &watcher::Result<Event<K>>) -> Vec<watcher::Result<Event<K>>> {
+        let Err(watcher::Error::InitialListFailed(error)) = event else { return Vec::new() };
+        match self.listing.get_mut(namespace) {
+            Some(listing) if Missing::of::<K>(error).is_some() => listing.is_complete = true,
+            _ => return Vec::new(),
+        }
+        self.all_if_complete()
+    }
+
+    fn all_if_complete(&mut self) -> Vec<watcher::Result<Event<K>>> {
         if self.listing.values().all(|listing| listing.is_complete) { self.all() } else { Vec::new() }
     }
 
@@ -123,6 +141,13 @@ mod tests {
         list(&b, &[cluster("b", "one")]);
         assert_eq!(names().await, ["a/one", "a/three", "b/one"]);
         b.unbounded_send(Ok(Event::Apply(cluster("b", "two")))).unwrap();
+        assert_eq!(names().await, ["a/one", "a/three", "b/one", "b/two"]);
+        // One of them lost its rights: the others go on, and it comes back.
+        b.unbounded_send(Ok(Event::Init)).unwrap();
+        let refused = kube::core::Status::failure("no rights", "Forbidden").with_code(403).boxed();
+        b.unbounded_send(Err(watcher::Error::InitialListFailed(kube::Error::Api(refused)))).unwrap();
+        assert_eq!(names().await, ["a/one", "a/three"]);
+        list(&b, &[cluster("b", "one"), cluster("b", "two")]);
         assert_eq!(names().await, ["a/one", "a/three", "b/one", "b/two"]);
         // One of them lost its place: what is gone there is gone, and the other is as it was.
         list(&a, &[cluster("a", "three")]);

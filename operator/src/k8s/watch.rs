@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use futures::StreamExt;
-use futures::future::try_join_all;
+use futures::future::join_all;
 use futures::stream::BoxStream;
 use kube::api::ListParams;
 use kube::runtime::WatchStreamExt;
@@ -15,7 +15,7 @@ use kube::{Api, ResourceExt};
 use super::finalizer;
 use super::namespaces::together;
 use crate::http::Readiness;
-use crate::reconcile::{Kind, Off, requested};
+use crate::reconcile::{Kind, Missing, Off, requested};
 use ecs_operator_crds::COMMANDS;
 use ecs_operator_crds::v1beta1::shared::Status;
 
@@ -48,8 +48,8 @@ impl Selection {
 
 /// The events of a kind in one stream, be it watched in all namespaces or in some.
 fn events<K: Kind>(apis: Vec<Api<K>>, labels: Option<String>, store: Store<K>) -> BoxStream<'static, watcher::Result<Event<K>>> {
-    let mut config = watcher::Config::default().streaming_lists();
-    config.label_selector = labels;
+    // Lists and watches, for streaming lists are off by default in Kubernetes 1.30, 1.31 and 1.33.
+    let config = watcher::Config { label_selector: labels, ..watcher::Config::default() };
     let one = |api| watcher(api, config.clone()).default_backoff().boxed();
     match <[Api<K>; 1]>::try_from(apis) {
         Ok([api]) => one(api),
@@ -60,34 +60,47 @@ fn events<K: Kind>(apis: Vec<Api<K>>, labels: Option<String>, store: Store<K>) -
     }
 }
 
-/// Waits until the kind is installed and we may read it; says meanwhile what is in the way, and has the other kinds go on without it.
+/// Waits until the kind is installed and we may read it, in one namespace at least; says meanwhile what is in the way, and has the other
+/// kinds go on without it.
 pub async fn available<K: Kind>(apis: &[Api<K>], readiness: &Readiness, off: &Off) {
     let plural = K::plural(&());
     let one = ListParams::default().limit(1);
     loop {
-        let lists = apis.iter().map(|api| super::request(api.list(&one)));
-        let (problem, is_off) = match try_join_all(lists).await {
-            Ok(_) => {
-                readiness.set(&plural, Err("its objects are being read".to_owned()));
-                return;
-            }
-            // Where no kind of the group is installed, the reply is no Kubernetes status; only its code tells.
-            Err(super::RequestError::Kube(kube::Error::Api(status))) if status.code == 404 => (
-                format!("the custom resource definition is not installed: apply the output of `ecs-operator crd` ({plural})"),
-                true,
-            ),
-            Err(super::RequestError::Kube(kube::Error::Api(status))) if status.is_forbidden() => {
-                (format!("RBAC does not let the operator list {plural}: {}", status.message), true)
-            }
-            Err(error) => (format!("the API server does not list {plural}: {error}"), false),
+        let lists = join_all(apis.iter().map(|api| super::request(api.list(&one)))).await;
+        let Some(error) = lists.into_iter().map(Result::err).reduce(Option::and).flatten() else {
+            readiness.set(&plural, Err("its objects are being read".to_owned()));
+            return;
         };
-        if is_off {
-            off.set::<K>(Some(problem.clone()));
-        }
+        let problem = match error {
+            super::RequestError::Kube(error) => match Missing::of::<K>(&error) {
+                Some(missing) => {
+                    off.set::<K>(Some(missing.clone()));
+                    missing.words
+                }
+                None => format!("the API server does not list {plural}: {error}"),
+            },
+            error @ super::RequestError::Timeout(_) => format!("the API server does not list {plural}: {error}"),
+        };
         if readiness.set(&plural, Err(problem.clone())) {
             tracing::warn!(kind = %K::kind(&()), "waiting: {problem}");
         }
         tokio::time::sleep(RETRY).await;
+    }
+}
+
+impl Missing {
+    /// What an error of a list says is missing; `None` where it is something else.
+    pub(super) fn of<K: Kind>(error: &kube::Error) -> Option<Self> {
+        let kube::Error::Api(status) = error else { return None };
+        let plural = K::plural(&());
+        // Where no kind of the group is installed, the reply is no Kubernetes status; only its code tells.
+        if status.code == 404 {
+            let words =
+                format!("the custom resource definition is not installed: apply the output of `ecs-operator crd` ({plural})");
+            return Some(Self { words, is_installed: false });
+        }
+        let words = format!("RBAC does not let the operator list {plural}: {}", status.message);
+        status.is_forbidden().then_some(Self { words, is_installed: true })
     }
 }
 
@@ -130,7 +143,15 @@ pub async fn watch<K: Kind>(
                 begin(&store, &mut triggers, &wake);
             }
             Ok(Event::Init | Event::InitApply(_)) => {}
-            Err(error) => tracing::warn!(kind = %K::kind(&()), %error, "the watch was interrupted"),
+            Err(error) => {
+                tracing::warn!(kind = %K::kind(&()), %error, "the watch was interrupted");
+                // One namespace of several: the others go on, and it is listed again and again until it can be.
+                if let watcher::Error::InitialListFailed(error) = &error
+                    && let Some(missing) = Missing::of::<K>(error)
+                {
+                    readiness.set(&K::plural(&()), Err(missing.words));
+                }
+            }
         }
     }
 }

@@ -38,7 +38,7 @@ use allowance::ClusterRule;
 pub use driver::reconcile;
 pub use memory::Memories;
 use plan::{Outcome, Plan, Write};
-pub use stores::{Off, Stores};
+pub use stores::{Missing, Off, Stores};
 
 /// What every reconcile needs.
 pub struct Context {

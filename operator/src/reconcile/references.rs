@@ -15,7 +15,7 @@ use super::cluster::ClusterExt;
 use super::ignore::ignores;
 use super::plan::{Obstacle, Plan};
 use super::service::ServiceExt;
-use super::{Kind, Stores};
+use super::{Kind, Missing, Stores};
 use crate::aws::name_in;
 use crate::k8s::conditions;
 use ecs_operator_crds::v1beta1::shared::Status;
@@ -36,6 +36,8 @@ pub enum Resolved {
 pub struct ClusterOfService {
     /// Name of the cluster in ECS, known even while the reference does not resolve.
     pub name: String,
+    /// Whether the name is a guess: nobody has seen the EcsCluster, which may give another.
+    pub is_guess: bool,
     /// Why the service must wait for the cluster.
     pub obstacle: Option<Obstacle>,
 }
@@ -46,19 +48,17 @@ pub fn cluster_of(service: &EcsService, stores: &Stores) -> ClusterOfService {
     let spec = &service.spec;
     let Some(reference) = &spec.cluster_ref else {
         let literal = spec.cluster.as_deref().unwrap_or("default");
-        return ClusterOfService { name: name_in(literal).to_owned(), obstacle: None };
+        return ClusterOfService { name: name_in(literal).to_owned(), is_guess: false, obstacle: None };
     };
     let target = cluster_object(service, stores);
-    let name = target.as_ref().map_or_else(
-        || {
-            // The object is gone; what it named is known from what we saw last, or by the default.
-            let seen = service.status.as_ref().and_then(|status| status.cluster_arn.as_deref());
-            seen.map_or(reference.name.as_str(), name_in).to_owned()
-        },
-        |cluster| cluster.cluster_name(),
-    );
+    // When the object is gone, what it named is known from what we saw last, or by the default.
+    let seen = service.status.as_ref().and_then(|status| status.cluster_arn.as_deref());
+    let is_guess = target.is_none() && seen.is_none();
+    let name = target
+        .as_ref()
+        .map_or_else(|| seen.map_or(reference.name.as_str(), name_in).to_owned(), |cluster| cluster.cluster_name());
     let off = || stores.off.why::<EcsCluster>();
-    ClusterOfService { name, obstacle: obstacle("EcsCluster", "spec.clusterRef", reference, target.as_deref(), off) }
+    ClusterOfService { name, is_guess, obstacle: obstacle("EcsCluster", "spec.clusterRef", reference, target.as_deref(), off) }
 }
 
 /// The task definition that `service` names: for a reference the ARN of the exact revision, else the literal.
@@ -106,12 +106,12 @@ fn obstacle<K: Kind>(
     field: &str,
     reference: &ObjectReference,
     target: Option<&K>,
-    off: impl Fn() -> Option<String>,
+    off: impl Fn() -> Option<Missing>,
 ) -> Option<Obstacle> {
     let name = &reference.name;
     let Some(target) = target else {
-        if let Some(why) = off() {
-            return Some(not_ready(format!("{kind} {name}, which {field} names, cannot be read: {why}"), false));
+        if let Some(Missing { words, .. }) = off() {
+            return Some(not_ready(format!("{kind} {name}, which {field} names, cannot be read: {words}"), false));
         }
         return Some(not_ready(format!("{kind} {name}, which {field} names, does not exist in this namespace"), false));
     };
@@ -222,9 +222,9 @@ impl Dependants {
     }
 
     fn of(services: &[Arc<EcsService>], stores: &Stores) -> Self {
-        if let Some(why) = stores.off.why::<EcsService>() {
+        if let Some(Missing { words, is_installed: true }) = stores.off.why::<EcsService>() {
             // There may be some.
-            return Self { names: format!("that may be there and cannot be read ({why})"), leaving: false };
+            return Self { names: format!("some that cannot be read may be there ({words})"), leaving: false };
         }
         let mut names: Vec<_> = services.iter().map(|service| service.name_any()).collect();
         names.sort();

@@ -22,14 +22,23 @@ pub struct Stores {
     pub off: Off,
 }
 
+/// What is missing for a kind to be looked after.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// The same in words.
+    pub words: String,
+    /// Whether its definition is there, and so perhaps objects that cannot be read.
+    pub is_installed: bool,
+}
+
 /// Kinds that the operator does not look after, because their definition or its rights are missing, and why. The others work all the
 /// same; what refers to an object of such a kind waits.
 #[derive(Clone, Debug, Default)]
-pub struct Off(Arc<watch::Sender<BTreeMap<String, String>>>);
+pub struct Off(Arc<watch::Sender<BTreeMap<String, Missing>>>);
 
 impl Off {
     /// Sets why a kind is off; `None` when it is on.
-    pub fn set<K: Kind>(&self, why: Option<String>) {
+    pub fn set<K: Kind>(&self, why: Option<Missing>) {
         let plural = K::plural(&()).into_owned();
         self.0.send_modify(|kinds| {
             match why {
@@ -41,7 +50,7 @@ impl Off {
 
     /// Why a kind is off; `None` when it is on.
     #[must_use]
-    pub fn why<K: Kind>(&self) -> Option<String> {
+    pub fn why<K: Kind>(&self) -> Option<Missing> {
         self.0.borrow().get(&*K::plural(&())).cloned()
     }
 

@@ -11,7 +11,7 @@ use super::tasks;
 use super::update::is_same_task_definition;
 use super::verdict::hint;
 use super::{ObservedService, Service};
-use crate::aws::name_in;
+use crate::aws::{name_in, time};
 
 /// The deployment of `wanted` that ECS gave up, where what would have to be sent is just that once more.
 pub(super) fn given_up(
@@ -91,6 +91,12 @@ fn told_by_service(object: &EcsService, service: &Service, wanted: &str) -> Opti
 /// Whether the status knows of a failed deployment, and so for which spec it was. One that was begun by a call whose reply never
 /// came is not in there, and it is plain what ECS went back from.
 fn is_accounted_for(object: &EcsService, failed: &Deployment) -> bool {
+    // What others tried before there was this object says nothing of it.
+    let created = object.metadata.creation_timestamp.as_ref().map(|created| created.0);
+    let began = failed.created_at.as_ref().and_then(time);
+    if created.zip(began).is_some_and(|(created, began)| began < created) {
+        return true;
+    }
     let Some(status) = &object.status else { return false };
     let rollout = status.rollout.iter().map(|rollout| &rollout.id);
     let history = status.rollout_history.iter().flatten().map(|record| &record.id);

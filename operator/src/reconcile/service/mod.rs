@@ -84,7 +84,8 @@ impl Kind for EcsService {
     type Observed = ObservedService;
 
     fn cluster_in_ecs(&self, stores: &Stores) -> Option<String> {
-        Some(references::cluster_of(self, stores).name)
+        let cluster = references::cluster_of(self, stores);
+        (!cluster.is_guess).then_some(cluster.name)
     }
 
     async fn observe(&self, context: &Context, freshness: Freshness) -> Result<ObservedService, Fault> {

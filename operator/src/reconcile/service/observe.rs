@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use ecs_operator_crds::v1beta1::EcsService;
 use ecs_operator_crds::v1beta1::service::StoppedTask;
+use ecs_operator_crds::v1beta1::{EcsCluster, EcsService};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -143,6 +143,14 @@ pub(super) async fn observe(object: &EcsService, context: &Context, freshness: F
     if object.is_deleting() && object.spec.policies.retains() {
         // Whatever AWS has stays there: nobody needs to ask.
         return Ok(observed);
+    }
+    if let (true, Some(missing)) = (cluster.is_guess, context.stores.off.why::<EcsCluster>()) {
+        // In a cluster of another name would be another service.
+        let message = format!("the name of the ECS cluster is not known: {}", missing.words);
+        return Err(Fault::new(Operation::DescribeServices, FaultClass::DependencyNotReady, message));
+    }
+    if cluster.is_guess && !object.is_deleting() {
+        return Ok(ObservedService { cluster_obstacle: cluster.obstacle, ..observed });
     }
     let seen = context.aws.observer.services().get(observed.key.clone(), freshness).await?;
     if !matches!(seen.answer, Answer::Found(_)) {

@@ -92,11 +92,12 @@ pub(super) async fn observe_all(object: &EcsTaskDefinition, context: &Context) -
     let mut all = ours(object, context).await?;
     if deletes(object) {
         // Those that an earlier pass deregistered.
-        let family = known_arn(object).and_then(|arn| arn.rsplit_once(':')).map(|(family, _)| family);
+        let family = known_arn(object).and_then(|arn| arn.rsplit_once(':')).map(|(family, _)| family.to_owned());
+        // Where no ARN is known, ECS takes the name as well.
+        let family = family.unwrap_or_else(|| object.family());
         let known = object.status.as_ref().and_then(|status| status.revisions.as_deref()).unwrap_or_default();
-        let known = known.iter().filter_map(|number| Some(format!("{}:{number}", family?)));
-        let missing: Vec<_> = known.filter(|arn| !all.contains(arn)).collect();
-        all.extend(missing);
+        let listed: Vec<_> = all.iter().map(|arn| number(arn)).collect();
+        all.extend(known.iter().filter(|known| !listed.contains(known)).map(|number| format!("{family}:{number}")));
     }
     let revisions = deletes(object).then(|| all.iter().map(|arn| number(arn)).collect());
     let mut found = sort_out(object, context, all, &BTreeMap::new(), USAGE.1, began).await?.found;

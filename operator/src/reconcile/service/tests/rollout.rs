@@ -126,6 +126,11 @@ fn what_failed_before_its_reply_came_is_not_sent_again() {
     let words = "web:3 failed, and ECS went back to web:2: FAILED";
     assert!(matches!(&plan, Plan::Stall(obstacle) if obstacle.message.contains(words)), "{plan:?}");
     assert_eq!(ready(&told), ("False".into(), "DeploymentRolledBack".into()));
+    // What others tried before there was this object says nothing of it.
+    let mut adopting = before.clone();
+    adopting.metadata.creation_timestamp =
+        Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(Timestamp::from_second(1000).unwrap()));
+    assert!(matches!(after_pass(&adopting, &went_back, 2000).0, Plan::Write(_)));
     // Another spec with the same revision is a new attempt, also while ECS still shows the old one.
     let mut edited = told.clone();
     edited.spec.health_check_grace_period_seconds = Some(60);
