@@ -41,7 +41,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 
 {{- define "ecs-operator.image" -}}
 {{- $image := .Values.image -}}
-{{- if $image.digest -}}
+{{- if and $image.digest (not $image.tag) -}}
 {{- printf "%s@%s" $image.repository $image.digest -}}
 {{- else -}}
 {{- printf "%s:%s" $image.repository ($image.tag | default .Chart.AppVersion) -}}
@@ -67,6 +67,16 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- if and (eq $watch.scope "Cluster") $watch.namespaces -}}
 {{- fail "watch.scope: set it to Namespaces to look at watch.namespaces only" -}}
+{{- end -}}
+{{- if and .Values.aws.roleArn (not .Values.serviceAccount.create) -}}
+{{- fail "aws.roleArn: annotate the ServiceAccount that you bring yourself with eks.amazonaws.com/role-arn, and leave this empty" -}}
+{{- end -}}
+{{- range $labels := list .Values.commonLabels .Values.podLabels -}}
+{{- range $label := list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/version" "app.kubernetes.io/managed-by" "helm.sh/chart" -}}
+{{- if hasKey $labels $label -}}
+{{- fail (printf "commonLabels and podLabels: %s is the chart's; nameOverride changes the name" $label) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- if and .Values.aws.roleArn .Values.aws.credentialsSecret.name -}}
 {{- fail "aws.roleArn: static keys in aws.credentialsSecret would win over the role; give one of them" -}}

@@ -21,8 +21,8 @@ const GOOD: [&[&str]; 16] = [
     &["--set=image.repository=example.com/ecs,image.tag=v1,image.pullPolicy=Always,imagePullSecrets[0].name=registry"],
     &["--set=image.digest=sha256:0123456789012345678901234567890123456789012345678901234567890123"],
     &["--set=nameOverride=ecs,fullnameOverride=our-ecs,commonLabels.team=platform,global.any=thing"],
-    &["--set=crds.enabled=false,deletionProtection.enabled=false,rbac.aggregate=false,service.enabled=false"],
-    &["--set=crds.keep=false,podDisruptionBudget.enabled=false"],
+    &["--set=crds.enabled=false,deletionProtection.enabled=false,rbac.userRoles=false,service.enabled=false"],
+    &["--set=crds.keep=false,podDisruptionBudget.enabled=false,rbac.aggregateView=false,rbac.aggregateEdit=true"],
     &["--set=aws.region=eu-central-1,aws.roleArn=arn:aws:iam::111122223333:role/ecs-operator,aws.quotaShare=off"],
     &[
         "--set=aws.eventQueueUrl=https://sqs.eu-central-1.amazonaws.com/111122223333/ecs-events,aws.quotaShare=100",
@@ -60,7 +60,7 @@ const MONITORING: &[&str] = &[
 ];
 
 /// Values that are refused, and words of the refusal.
-const BAD: [(&str, &str); 17] = [
+const BAD: [(&str, &str); 20] = [
     ("replicas=3", "replicas"),
     ("image.tagg=v1", "tagg"),
     ("replicaCount=many", "replicaCount"),
@@ -70,6 +70,9 @@ const BAD: [(&str, &str); 17] = [
     ("aws.roleArn=ecs-operator", "roleArn"),
     ("aws.region=Frankfurt", "region"),
     ("sweep.steady=soon", "steady"),
+    ("leaderElection.duration=1s", "duration"),
+    ("serviceAccount.create=false,serviceAccount.name=a,aws.roleArn=arn:aws:iam::111122223333:role/a", "aws.roleArn: annotate"),
+    ("commonLabels.app\\.kubernetes\\.io/name=a", "commonLabels and podLabels: app.kubernetes.io/name"),
     ("allowedClusters={shop}", "allowedClusters"),
     ("log.format=xml", "format"),
     ("leaderElection.enabled=false", "more than one replica needs leaderElection.enabled=true"),
@@ -192,7 +195,7 @@ pub(crate) async fn rights_in_some_namespaces_are_enough(world: &World) -> Resul
     let (own, other, foreign) = (scenario.namespace.clone(), world.namespace("some").await?, world.namespace("others").await?);
     let values = [
         // With an identity of its own it needs no right in the whole cluster.
-        "--set=crds.enabled=false,deletionProtection.enabled=false,rbac.aggregate=false,clusterId=some".to_owned(),
+        "--set=crds.enabled=false,deletionProtection.enabled=false,rbac.userRoles=false,clusterId=some".to_owned(),
         format!("--set=watch.scope=Namespaces,watch.namespaces={{{own},{other}}},fullnameOverride={own}"),
     ];
     let values: Vec<_> = values.iter().map(String::as_str).collect();

@@ -131,5 +131,24 @@ pub(crate) async fn guard_rails_refuse_with_words(world: &World) -> Result<()> {
         })
         .await?;
     }
-    kubectl.apply(&format!("{}---\n{service}", roles(&definition))).map(drop)
+    kubectl.apply(&format!("{}---\n{service}", roles(&definition)))?;
+    let refused =
+        kubectl.run(&["scale", SERVICE, "--replicas=500"]).err().context("the subresource is a way around")?.to_string();
+    ensure!(refused.contains("desiredCount is at most 20 here"), "{refused}");
+    kubectl.run(&["scale", SERVICE, "--replicas=3"])?;
+    // What was there before the rules can be annotated and deleted.
+    let earlier = world.namespace("earlier").await?;
+    let kubectl = world.kubectl(Some(&earlier));
+    kubectl.apply(samples::TASK_DEFINITION)?;
+    kubectl.run(&["patch", OBJECTS[1], "--type=merge", "-p", r#"{"metadata":{"finalizers":["test/hold"]}}"#])?;
+    admin.run(&["label", "namespace", &earlier, "ecs-operator.dev/guard-rails=true"])?;
+    wait::until("the rules", e2e::world::PATIENCE, async || {
+        let patch = r#"{"spec":{"cpu":"1024","memory":"2048"}}"#;
+        let refused = kubectl.run(&["patch", OBJECTS[1], "--type=merge", "--dry-run=server", "-p", patch]).err();
+        refused.context("it was taken").map(drop)
+    })
+    .await?;
+    kubectl.run(&["annotate", OBJECTS[1], "ecs-operator.dev/reconcileAt=now"])?;
+    kubectl.run(&["delete", OBJECTS[1], "--wait=false"])?;
+    kubectl.run(&["patch", OBJECTS[1], "--type=merge", "-p", r#"{"metadata":{"finalizers":null}}"#]).map(drop)
 }

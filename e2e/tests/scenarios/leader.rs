@@ -22,7 +22,7 @@ async fn two<'a>(world: &'a World, name: &str) -> Result<(Scenario<'a>, Operator
     // A release in the namespace of the scenario, with rights in no other: its Lease lies there.
     let own = &scenario.namespace;
     let values = [
-        "--set=crds.enabled=false,deletionProtection.enabled=false,rbac.aggregate=false,watch.scope=Namespaces",
+        "--set=crds.enabled=false,deletionProtection.enabled=false,rbac.userRoles=false,watch.scope=Namespaces",
         "--set=leaderElection.lease=ecs-operator",
         &format!("--set=watch.namespaces={{{own}}},fullnameOverride={own}"),
     ];
