@@ -203,9 +203,16 @@ pub(crate) async fn rights_in_some_namespaces_are_enough(world: &World) -> Resul
     ensure!(!installation.manifests.contains("kind: ClusterRole"), "it has rights in the whole cluster");
     scenario.options.kubeconfig = installation.kubeconfig;
     scenario.options.flags.retain(|flag| !flag.starts_with("--watch-namespaces"));
-    scenario.options.flags.extend([format!("--watch-namespaces={own},{other}"), "--cluster-id=some".to_owned()]);
+    // One of them it has no rights in: it says so, and works in the others.
+    scenario.options.flags.extend([format!("--watch-namespaces={own},{other},{foreign}"), "--cluster-id=some".to_owned()]);
     scenario.start_operator()?;
-    scenario.operator()?.ready().await?;
+    wait::until("what is missing", PATIENCE, async || {
+        let report = scenario.operator.as_ref().context("it runs")?.get("/readyz").await?;
+        ensure!(report.contains("[-] ecsservices: RBAC does not let the operator list ecsservices"), report);
+        ensure!(report.contains(&format!("in the namespace \"{foreign}\"")), report);
+        Ok(())
+    })
+    .await?;
 
     // Containers have their names at the end of a dash.
     let renamed = SAMPLES.replace("  name: shop", "  name: other-shop").replace("  name: web", "  name: other-web");

@@ -16,8 +16,11 @@ pub(super) fn together<K: Kind>(
     watches: Vec<(String, BoxStream<'static, watcher::Result<Event<K>>>)>,
     store: Store<K>,
 ) -> impl Stream<Item = watcher::Result<Event<K>>> {
-    let mut lists =
-        Lists { listing: watches.iter().map(|(namespace, _)| (namespace.clone(), Listing::default())).collect(), store };
+    let mut lists = Lists {
+        listing: watches.iter().map(|(namespace, _)| (namespace.clone(), Listing::default())).collect(),
+        store,
+        has_begun: false,
+    };
     let named = watches.into_iter().map(|(namespace, events)| events.map(move |event| (namespace.clone(), event)).boxed());
     select_all(named).flat_map(move |(namespace, event)| stream::iter(lists.take(namespace, event)))
 }
@@ -26,6 +29,8 @@ pub(super) fn together<K: Kind>(
 struct Lists<K: Kind> {
     listing: HashMap<String, Listing<K>>,
     store: Store<K>,
+    /// Whether everything was listed once.
+    has_begun: bool,
 }
 
 struct Listing<K: Kind> {
@@ -45,9 +50,9 @@ impl<K: Kind> Lists<K> {
         let event = match event {
             Ok(event) => event,
             Err(error) => {
-                let mut events = vec![Err(error)];
-                events.extend(self.failed(&namespace, &events[0]));
-                return events;
+                // What is wrong is told after what there is all the same.
+                let rest = self.failed(&namespace, &error);
+                return rest.into_iter().chain([Err(error)]).collect();
             }
         };
         if matches!(event, Event::Init) {
@@ -69,11 +74,20 @@ impl<K: Kind> Lists<K> {
     }
 
     /// A namespace that cannot be listed, because there are no rights in it, does not keep the others waiting. It is listed again.
-    fn failed(&mut self, namespace: &str, event: &watcher::Result<Event<K>>) -> Vec<watcher::Result<Event<K>>> {
-        let Err(watcher::Error::InitialListFailed(error)) = event else { return Vec::new() };
-        match self.listing.get_mut(namespace) {
-            Some(listing) if Missing::of::<K>(error).is_some() => listing.is_complete = true,
-            _ => return Vec::new(),
+    fn failed(&mut self, namespace: &str, error: &watcher::Error) -> Vec<watcher::Result<Event<K>>> {
+        let watcher::Error::InitialListFailed(error) = error else { return Vec::new() };
+        if Missing::of::<K>(error).is_none() {
+            return Vec::new();
+        }
+        let is_news =
+            !self.has_begun || self.store.state().iter().any(|object| object.meta().namespace.as_deref() == Some(namespace));
+        if !is_news {
+            // It failed before, and nothing has changed.
+            self.listing.remove(namespace);
+            return Vec::new();
+        }
+        if let Some(listing) = self.listing.get_mut(namespace) {
+            listing.is_complete = true;
         }
         self.all_if_complete()
     }
@@ -84,6 +98,7 @@ impl<K: Kind> Lists<K> {
 
     /// The list of everything.
     fn all(&mut self) -> Vec<watcher::Result<Event<K>>> {
+        self.has_begun = true;
         let listed: HashSet<String> = self.listing.keys().cloned().collect();
         let is_elsewhere = |object: &K| object.meta().namespace.as_ref().is_none_or(|namespace| !listed.contains(namespace));
         let others = self.store.state().into_iter().map(|object| (*object).clone()).filter(is_elsewhere);
@@ -147,6 +162,12 @@ mod tests {
         let refused = kube::core::Status::failure("no rights", "Forbidden").with_code(403).boxed();
         b.unbounded_send(Err(watcher::Error::InitialListFailed(kube::Error::Api(refused)))).unwrap();
         assert_eq!(names().await, ["a/one", "a/three"]);
+        let refused = kube::core::Status::failure("no rights", "Forbidden").with_code(403).boxed();
+        b.unbounded_send(Ok(Event::Init)).unwrap();
+        b.unbounded_send(Err(watcher::Error::InitialListFailed(kube::Error::Api(refused)))).unwrap();
+        a.unbounded_send(Ok(Event::Apply(cluster("a", "four")))).unwrap();
+        assert_eq!(names().await, ["a/four", "a/one", "a/three"], "again and again, and nobody waits");
+        a.unbounded_send(Ok(Event::Delete(cluster("a", "four")))).unwrap();
         list(&b, &[cluster("b", "one"), cluster("b", "two")]);
         assert_eq!(names().await, ["a/one", "a/three", "b/one", "b/two"]);
         // One of them lost its place: what is gone there is gone, and the other is as it was.
