@@ -139,8 +139,19 @@ pub(crate) async fn a_namespace_uses_the_clusters_that_it_may_use(world: &World)
         ensure!(message.contains("may not use ECS cluster shop") && message.ends_with("lets it use: team-*"), "{message}");
     }
     scenario.wait_ready(&OBJECTS[1..2])?;
+    // Nor are they looked after: looks come from what is allowed alone.
+    let looks = |scenario: &Scenario<'_>| scenario.ledger.counts().of("DescribeTaskDefinition");
+    let before = looks(&scenario);
+    wait::until("regular looks", PATIENCE, async || {
+        ensure!(looks(&scenario) >= before + 2, "{:?}", scenario.ledger.counts());
+        Ok(())
+    })
+    .await?;
     let counts = scenario.ledger.counts();
-    ensure!(counts.of("CreateCluster") + counts.of("CreateService") + counts.of("DescribeClusters") == 0, "{counts:?}");
+    ensure!(
+        ["CreateCluster", "CreateService", "DescribeClusters", "DescribeServices"].iter().all(|name| counts.of(name) == 0),
+        "{counts:?}"
+    );
     // What is not allowed can be taken back.
     scenario.kubectl.run(&["delete", OBJECTS[0], SERVICE])?;
     let allowed = SAMPLES.replacen("\nspec:\n", "\nspec:\n  clusterName: team-shop\n", 1);

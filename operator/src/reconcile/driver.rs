@@ -307,7 +307,8 @@ async fn conclude<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Obser
     let stalled = outcome.verdict().is_some_and(|verdict| verdict.state == conditions::State::Stalled);
     // While it waits for its turn nothing is expected to happen.
     let rests = ready || stalled || matches!(outcome, Outcome::Queued(_));
-    object.watch(context, observed, Some(if rests { Pace::Steady } else { Pace::Active }));
+    let pace = if rests { Pace::Steady } else { Pace::Active };
+    object.watch(context, observed, Some(pace).filter(|_| !is_foreign(outcome)));
     if after != before {
         match status::write(&context.client, object, &after).await {
             Ok(written) => remember(&written, context),
@@ -322,6 +323,11 @@ async fn conclude<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Obser
         }
     }
     next(object, context, acted, &after)
+}
+
+/// Whether nobody here has any business with the AWS object, so that nobody looks after it.
+fn is_foreign(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Stalled(obstacle) if obstacle.reason == Reason::ClusterNotAllowed)
 }
 
 /// The status after a pass: what the kind says, and what is the same for all kinds.

@@ -116,10 +116,11 @@ impl Kind for EcsService {
 
     fn watch(&self, context: &Context, observed: Option<&ObservedService>, pace: Option<Pace>) {
         let services = context.aws.observer.services();
-        let key = observed.map_or_else(
-            || ServiceKey { cluster: references::cluster_of(self, &context.stores).name, name: self.service_name() },
-            |observed| observed.key.clone(),
-        );
+        let cluster = references::cluster_of(self, &context.stores);
+        // In a cluster of another name would be another service.
+        let pace = pace.filter(|_| !cluster.is_guess);
+        let own = || ServiceKey { cluster: cluster.name, name: self.service_name() };
+        let key = observed.map_or_else(own, |observed| observed.key.clone());
         let watcher = ObjectRef::from_obj(self);
         // Also while a deployment goes back that has been given up.
         let primary = observed.and_then(|observed| observed.service.as_ref()?.primary());
