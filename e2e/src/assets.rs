@@ -105,23 +105,10 @@ async fn build_control_plane() -> Result<PathBuf> {
 /// # Errors
 /// When it cannot be built.
 pub async fn helm() -> Result<PathBuf> {
-    static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
-    let _turn = ONE_AT_A_TIME.lock().await;
-    let module = root().join("e2e/helm");
-    let dir = target().join("helm");
-    let program = dir.join("helm");
-    let stamp = Stamp::new(&dir, &["go.mod", "go.sum"].map(|name| module.join(name)), KUBERNETES)?;
-    if !stamp.is_current() {
-        eprintln!("building Helm (some minutes, once)");
-        // Else it takes the cluster that it renders for to be of version 1.20.
-        let version = "helm.sh/helm/v3/pkg/chartutil";
-        let flags = format!("-s -w -X {version}.k8sVersionMajor=1 -X {version}.k8sVersionMinor=36");
-        let out = program.display().to_string();
-        let arguments = ["build", "-mod=readonly", "-trimpath", "-ldflags", &flags, "-o", &out, "helm.sh/helm/v3/cmd/helm"];
-        run("build Helm", "go", &arguments, &module, &[("CGO_ENABLED", "0")]).await?;
-        stamp.set()?;
-    }
-    Ok(program)
+    // Else it takes the cluster that it renders for to be of version 1.20.
+    let version = "helm.sh/helm/v3/pkg/chartutil";
+    let flags = format!("-s -w -X {version}.k8sVersionMajor=1 -X {version}.k8sVersionMinor=36");
+    go_program("helm", &["go.mod", "go.sum"], "helm.sh/helm/v3/cmd/helm", &flags).await
 }
 
 /// The judge of statuses: a command around the kstatus library, which Flux, kpt and others wait with.
@@ -129,7 +116,7 @@ pub async fn helm() -> Result<PathBuf> {
 /// # Errors
 /// When it cannot be built.
 pub async fn kstatus() -> Result<PathBuf> {
-    judge("kstatus").await
+    go_program("kstatus", &["go.mod", "go.sum", "main.go"], ".", "-s -w").await
 }
 
 /// The judge of what Argo CD and Flux make of objects: a command around their own code.
@@ -137,21 +124,23 @@ pub async fn kstatus() -> Result<PathBuf> {
 /// # Errors
 /// When it cannot be built.
 pub async fn gitops() -> Result<PathBuf> {
-    judge("gitops").await
+    go_program("gitops", &["go.mod", "go.sum", "main.go"], ".", "-s -w").await
 }
 
-/// A Go program of ours in a module of its own.
-async fn judge(name: &str) -> Result<PathBuf> {
+/// The program `package` of the Go module `e2e/NAME`, built again when one of its `sources` or the linker's `flags` change.
+async fn go_program(name: &str, sources: &[&str], package: &str, flags: &str) -> Result<PathBuf> {
+    // Scenarios that run side by side may want the same one.
     static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
     let _turn = ONE_AT_A_TIME.lock().await;
     let module = root().join("e2e").join(name);
     let dir = target().join(name);
     let program = dir.join(name);
-    let stamp = Stamp::new(&dir, &["go.mod", "go.sum", "main.go"].map(|name| module.join(name)), "")?;
+    let sources: Vec<_> = sources.iter().map(|source| module.join(source)).collect();
+    let stamp = Stamp::new(&dir, &sources, flags)?;
     if !stamp.is_current() {
-        eprintln!("building the judge {name} (once)");
+        eprintln!("building {name} (some minutes, once)");
         let out = program.display().to_string();
-        let arguments = ["build", "-mod=readonly", "-trimpath", "-ldflags", "-s -w", "-o", &out, "."];
+        let arguments = ["build", "-mod=readonly", "-trimpath", "-ldflags", flags, "-o", &out, package];
         run(&format!("build {name}"), "go", &arguments, &module, &[("CGO_ENABLED", "0")]).await?;
         stamp.set()?;
     }

@@ -110,16 +110,9 @@ pub async fn put_sample_secret(url: &str, account: &str) -> Result<()> {
 /// # Errors
 /// With the body of the reply, when the server refuses.
 pub async fn send(url: &str, account: &str, service: &str, target: &str, document: &Value) -> Result<Value> {
-    let credential = format!("Credential={account}/20260101/{REGION}/{service}/aws4_request");
-    let request = reqwest::Client::new()
-        .post(url)
-        .header("x-amz-target", target)
-        .header("content-type", "application/x-amz-json-1.1")
-        .header("authorization", format!("AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature=0"));
-    let reply = request.body(document.to_string()).send().await?;
-    let (refused, text) = (!reply.status().is_success(), reply.text().await?);
-    anyhow::ensure!(!refused, "{target}: {text}");
-    Ok(serde_json::from_str(&text)?)
+    let request = reqwest::Client::new().post(url).header("x-amz-target", target);
+    let request = request.header("content-type", "application/x-amz-json-1.1").body(document.to_string());
+    Ok(serde_json::from_str(&reply(request, account, service, target).await?)?)
 }
 
 /// Calls the IAM API as the root of an account.
@@ -129,14 +122,17 @@ pub async fn send(url: &str, account: &str, service: &str, target: &str, documen
 pub async fn iam(url: &str, account: &str, action: &str, parameters: &[(&str, &str)]) -> Result<String> {
     let common = [("Action", action), ("Version", "2010-05-08")];
     let url = reqwest::Url::parse_with_params(url, common.iter().chain(parameters))?;
-    let credential = format!("Credential={account}/20260101/{REGION}/iam/aws4_request");
-    let request = reqwest::Client::new()
-        .post(url)
-        .header("content-type", "application/x-www-form-urlencoded")
-        .header("authorization", format!("AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature=0"));
-    let reply = request.send().await?;
+    let request = reqwest::Client::new().post(url).header("content-type", "application/x-www-form-urlencoded");
+    reply(request, account, "iam", action).await
+}
+
+/// What the server answers to a request of the root of an account.
+async fn reply(request: reqwest::RequestBuilder, account: &str, service: &str, what: &str) -> Result<String> {
+    let credential = format!("Credential={account}/20260101/{REGION}/{service}/aws4_request");
+    let signature = format!("AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature=0");
+    let reply = request.header("authorization", signature).send().await?;
     let (refused, text) = (!reply.status().is_success(), reply.text().await?);
-    anyhow::ensure!(!refused, "{action}: {text}");
+    anyhow::ensure!(!refused, "{what}: {text}");
     Ok(text)
 }
 

@@ -16,7 +16,7 @@ use crate::kube_proxy::KubeProxy;
 use crate::ledger::is_write;
 use crate::operator::Operator;
 use crate::samples::{self, SAMPLES};
-use crate::world::{PATIENCE, Scenario, World, ready};
+use crate::world::{PATIENCE, Scenario, World, is_ready, ready};
 use crate::{aws_server, wait};
 
 /// What users do while the operator crashes.
@@ -339,10 +339,6 @@ async fn until(scenario: &Scenario<'_>, kind: &str, condition: impl Fn(&Value) -
 }
 
 async fn until_ready(scenario: &Scenario<'_>) -> Result<()> {
-    let is_ready = |object: &Value| {
-        object["status"]["observedGeneration"] == object["metadata"]["generation"]
-            && ready(object).is_some_and(|ready| ready["status"] == "True")
-    };
     for (kind, ..) in resources() {
         until(scenario, kind, is_ready).await?;
     }

@@ -12,6 +12,7 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose
 use tokio::process::Command;
 
 use crate::assets::{self, KubernetesAssets};
+use crate::kubectl::Kubectl;
 use crate::process::{Process, free_ports};
 
 /// How long each part may take to become ready, on a machine that also builds.
@@ -76,6 +77,12 @@ impl ControlPlane {
     /// When the kubeconfig cannot be read.
     pub async fn client(&self) -> Result<Client> {
         client(&self.kubeconfig).await
+    }
+
+    /// kubectl with all rights, in a namespace.
+    #[must_use]
+    pub fn kubectl(&self, namespace: Option<&str>) -> Kubectl {
+        Kubectl { program: self.kubectl.clone(), kubeconfig: self.kubeconfig.clone(), namespace: namespace.map(str::to_owned) }
     }
 
     /// Stops it: the API server before etcd, or it hangs for minutes.

@@ -55,6 +55,17 @@ impl Kubectl {
         self.pipe(manifests, &["apply", "--server-side", "-f", "-"])
     }
 
+    /// Awaits that the API server serves our kinds.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn until_established(&self) -> Result<()> {
+        let definitions =
+            ["ecsclusters", "ecstaskdefinitions", "ecsservices"].map(|plural| format!("crd/{plural}.ecs-operator.dev"));
+        let definitions = definitions.each_ref().map(String::as_str);
+        self.run(&[&["wait", "--for=condition=Established", "--timeout=60s"], &definitions[..]].concat()).map(drop)
+    }
+
     /// What kubectl says when it fails.
     ///
     /// # Errors

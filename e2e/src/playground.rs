@@ -14,7 +14,6 @@ use crate::aws_server::{self, AwsServer, Kind};
 use crate::chart::RELEASE;
 use crate::control_plane::ControlPlane;
 use crate::installation::Installation;
-use crate::kubectl::Kubectl;
 use crate::operator::{Operator, Options};
 use crate::process::{Process, free_ports, lives, signal};
 use crate::wait;
@@ -57,8 +56,7 @@ pub async fn up() -> Result<()> {
     let (control_plane, server) = tokio::try_join!(ControlPlane::start(&control_plane_dir), AwsServer::start(kind, &dir))?;
     aws_server::put_sample_secret(&server.url, ACCOUNT).await?;
     let (kubeconfig, program, upstream) = (control_plane.kubeconfig.clone(), control_plane.kubectl.clone(), server.url.clone());
-    let kubectl = Kubectl { program: program.clone(), kubeconfig: kubeconfig.clone(), namespace: None };
-    let installation = Installation::new(&kubectl, RELEASE, &[], &dir).await?;
+    let installation = Installation::new(&control_plane.kubectl(None), RELEASE, &[], &dir).await?;
 
     let [aws_port, port] = free_ports()?;
     let mut command = Command::new(std::env::current_exe()?);

@@ -68,6 +68,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if and (eq $watch.scope "Cluster") $watch.namespaces -}}
 {{- fail "watch.scope: set it to Namespaces to look at watch.namespaces only" -}}
 {{- end -}}
+{{- if and .Values.serviceMonitor.enabled (not .Values.service.enabled) -}}
+{{- fail "serviceMonitor.enabled: a ServiceMonitor needs service.enabled=true" -}}
+{{- end -}}
 {{- if and .Values.aws.roleArn (not .Values.serviceAccount.create) -}}
 {{- fail "aws.roleArn: annotate the ServiceAccount that you bring yourself with eks.amazonaws.com/role-arn, and leave this empty" -}}
 {{- end -}}

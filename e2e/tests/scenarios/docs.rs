@@ -57,11 +57,7 @@ impl Machine {
     async fn start(world: &World, name: &str, account: &str) -> Result<(Self, Options)> {
         let dir = world.dir.join(name);
         let control_plane = ControlPlane::start(&dir.join("control-plane")).await?;
-        let kubectl = Kubectl {
-            program: control_plane.kubectl.clone(),
-            kubeconfig: control_plane.kubeconfig.clone(),
-            namespace: Some("default".to_owned()),
-        };
+        let kubectl = control_plane.kubectl(Some("default"));
         let ledger = Ledger::start(&world.aws.url, 0, 0).await?;
         let options = Options {
             flags: ["--sweep-active=500ms", "--sweep-steady=1s", "--log-format=pretty"].map(str::to_owned).into(),
@@ -111,11 +107,6 @@ pub(crate) async fn the_quick_start_goes_as_written(world: &World) -> Result<()>
     let page = fs::read_to_string(&path)?;
     let mut operator: Option<Operator> = None;
     for block in blocks(&page).iter().filter(|block| block.language == "sh") {
-        if block.text.contains("helm uninstall") {
-            // Its last command takes the rights of the operator away, so what is before it has to be done by then.
-            machine.run(&path, &block.text).await?;
-            continue;
-        }
         machine.run(&path, &block.text).await?;
         if operator.is_none() {
             options.kubeconfig = Installation::token(&machine.kubectl, RELEASE, RELEASE, &machine.dir)?;

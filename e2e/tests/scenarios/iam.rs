@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use e2e::aws_server;
 use e2e::samples::SAMPLES;
 use e2e::wait;
-use e2e::world::{PATIENCE, Scenario, World, ready};
+use e2e::world::{PATIENCE, Scenario, World, is_ready, ready};
 use ecs_operator::cli::IamPolicyArgs;
 use ecs_operator::iam;
 use libtest_mimic::{Failed, Trial};
@@ -101,7 +101,7 @@ async fn live(scenario: &Scenario<'_>) -> Result<()> {
     let changed = samples("nginx:2", "FARGATE, FARGATE_SPOT").replace("value: enabled", "value: disabled");
     let changed = changed.replace("- key: team\n", "- key: squad\n");
     scenario.kubectl.apply(&changed)?;
-    until(scenario, OBJECTS[2], |service| service["status"]["revision"] == "web:2").await?;
+    scenario.until(OBJECTS[2], |service| service["status"]["revision"] == "web:2").await?;
     until_ready(scenario).await?;
     scenario.kubectl.run(&["delete", "ecs", "--all", "--wait=false"])?;
     scenario.until_empty().await
@@ -115,24 +115,12 @@ fn look(scenario: &Scenario<'_>, object: &str, when: &str) -> Result<()> {
     }
 }
 
+/// Like `wait_ready`, while something else goes on beside it.
 async fn until_ready(scenario: &Scenario<'_>) -> Result<()> {
     for object in OBJECTS {
-        until(scenario, object, |object| {
-            object["status"]["observedGeneration"] == object["metadata"]["generation"]
-                && ready(object).is_some_and(|ready| ready["status"] == "True")
-        })
-        .await?;
+        scenario.until(object, is_ready).await?;
     }
     Ok(())
-}
-
-async fn until(scenario: &Scenario<'_>, object: &str, condition: impl Fn(&Value) -> bool) -> Result<()> {
-    wait::until(object, PATIENCE, async || {
-        let found = scenario.get(object)?;
-        ensure!(condition(&found), "{}", found["status"]);
-        Ok(())
-    })
-    .await
 }
 
 pub(crate) async fn the_policy_is_enough_and_none_of_it_is_never_used(world: &World) -> Result<()> {

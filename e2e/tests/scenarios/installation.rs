@@ -5,7 +5,6 @@ use e2e::aws_server;
 use e2e::chart::RELEASE;
 use e2e::control_plane::ControlPlane;
 use e2e::installation::Installation;
-use e2e::kubectl::Kubectl;
 use e2e::ledger::Ledger;
 use e2e::operator::{Operator, Options};
 use e2e::wait;
@@ -22,11 +21,7 @@ pub(crate) async fn missing_definitions_and_rights_are_named(world: &World) -> R
     }
     let dir = world.dir.join("installation");
     let mut control_plane = ControlPlane::start(&dir).await?;
-    let kubectl = Kubectl {
-        program: control_plane.kubectl.clone(),
-        kubeconfig: control_plane.kubeconfig.clone(),
-        namespace: Some("default".to_owned()),
-    };
+    let kubectl = control_plane.kubectl(Some("default"));
     let installation = Installation::new(&kubectl, RELEASE, &["--set=crds.enabled=false"], &dir).await?;
     let ledger = Ledger::start(&world.aws.url, 0, 0).await?;
     let options = Options {
@@ -55,8 +50,7 @@ pub(crate) async fn missing_definitions_and_rights_are_named(world: &World) -> R
     kubectl.apply(&ecs_operator::crd::yaml()?)?;
     let refused = report("[-] ecstaskdefinitions: RBAC does not let the operator list ecstaskdefinitions").await?;
     ensure!(refused.contains("cannot list resource \"ecstaskdefinitions\""), "{refused}");
-    let crds = ["ecsclusters", "ecstaskdefinitions", "ecsservices"].map(|plural| format!("crd/{plural}.ecs-operator.dev"));
-    kubectl.run(&["wait", "--for=condition=Established", "--timeout=60s", &crds[0], &crds[1], &crds[2]])?;
+    kubectl.until_established()?;
     report("[+] ecsclusters: ok").await?;
     report("[+] ecsservices: ok").await?;
     // That kind is off, and the others work.

@@ -22,7 +22,7 @@ pub(super) fn together<K: Kind>(
         has_begun: false,
     };
     let named = watches.into_iter().map(|(namespace, events)| events.map(move |event| (namespace.clone(), event)).boxed());
-    select_all(named).flat_map(move |(namespace, event)| stream::iter(lists.take(namespace, event)))
+    select_all(named).flat_map(move |(namespace, event)| stream::iter(lists.take(&namespace, event)))
 }
 
 /// The namespaces whose list is not part of the store yet.
@@ -46,20 +46,19 @@ impl<K: Kind> Default for Listing<K> {
 
 impl<K: Kind> Lists<K> {
     /// What an event of one namespace means for all.
-    fn take(&mut self, namespace: String, event: watcher::Result<Event<K>>) -> Vec<watcher::Result<Event<K>>> {
+    fn take(&mut self, namespace: &str, event: watcher::Result<Event<K>>) -> Vec<watcher::Result<Event<K>>> {
         let event = match event {
             Ok(event) => event,
             Err(error) => {
                 // What is wrong is told after what there is all the same.
-                let rest = self.failed(&namespace, &error);
+                let rest = self.failed(namespace, &error);
                 return rest.into_iter().chain([Err(error)]).collect();
             }
         };
         if matches!(event, Event::Init) {
-            self.listing.insert(namespace, Listing::default());
-            return Vec::new();
+            self.listing.entry(namespace.to_owned()).or_default();
         }
-        let Some(listing) = self.listing.get_mut(&namespace) else { return vec![Ok(event)] };
+        let Some(listing) = self.listing.get_mut(namespace) else { return vec![Ok(event)] };
         match event {
             Event::InitApply(object) | Event::Apply(object) => {
                 listing.objects.insert(ObjectRef::from_obj(&object), object);
@@ -67,7 +66,7 @@ impl<K: Kind> Lists<K> {
             Event::Delete(object) => {
                 listing.objects.remove(&ObjectRef::from_obj(&object));
             }
-            Event::Init => {}
+            Event::Init => *listing = Listing::default(),
             Event::InitDone => listing.is_complete = true,
         }
         self.all_if_complete()

@@ -71,16 +71,14 @@ pub async fn available<K: Kind>(apis: &[Api<K>], readiness: &Readiness, off: &Of
             readiness.set(&plural, Err("its objects are being read".to_owned()));
             return;
         };
-        let problem = match error {
-            super::RequestError::Kube(error) => match Missing::of::<K>(&error) {
-                Some(missing) => {
-                    off.set::<K>(Some(missing.clone()));
-                    missing.words
-                }
-                None => format!("the API server does not list {plural}: {error}"),
-            },
-            error @ super::RequestError::Timeout(_) => format!("the API server does not list {plural}: {error}"),
+        let missing = match &error {
+            super::RequestError::Kube(error) => Missing::of::<K>(error),
+            super::RequestError::Timeout(_) => None,
         };
+        if missing.is_some() {
+            off.set::<K>(missing.clone());
+        }
+        let problem = missing.map_or_else(|| format!("the API server does not list {plural}: {error}"), |missing| missing.words);
         if readiness.set(&plural, Err(problem.clone())) {
             tracing::warn!(kind = %K::kind(&()), "waiting: {problem}");
         }

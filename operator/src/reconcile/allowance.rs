@@ -1,9 +1,40 @@
-//! Which namespaces may use which ECS clusters: rules of whoever runs the operator, for teams that share it.
+//! What may be done at all: by the spec itself, and by the rules of whoever runs the operator for several teams.
 
 use std::fmt;
 use std::str::FromStr;
 
+use ecs_operator_crds::condition::Reason;
+use kube::ResourceExt;
 use wildmatch::WildMatch;
+
+use super::plan::{Obstacle, Outcome};
+use super::{Context, Kind, ignore};
+
+/// Whether nothing may be written now.
+pub(super) fn is_withheld<K: Kind>(object: &K) -> bool {
+    !object.is_deleting() && (object.policies().observes() || object.policies().suspends())
+}
+
+/// What the spec, or a rule, forbids before anybody looks at AWS.
+pub(super) fn forbidden<K: Kind>(object: &K, context: &Context) -> Option<Outcome> {
+    let (policies, obstacle) = (object.policies(), |reason, message| Obstacle { reason, message, passing: false });
+    if object.is_deleting() {
+        let message = "spec.deletionProtection is true: set it to false, and the deletion goes on";
+        return policies.protects().then(|| Outcome::Waiting(obstacle(Reason::DeletionBlocked, message.to_owned())));
+    }
+    if !context.allowed_clusters.is_empty()
+        && let Some(cluster) = object.cluster_in_ecs(&context.stores)
+        && let Some(words) = refusal(&context.allowed_clusters, &object.namespace().unwrap_or_default(), &cluster)
+    {
+        return Some(Outcome::Stalled(obstacle(Reason::ClusterNotAllowed, words)));
+    }
+    ignore::problem(policies, K::IDENTITY).map(|problem| Outcome::Stalled(obstacle(Reason::InvalidSpec, problem)))
+}
+
+/// Whether nobody here has any business with the AWS object, so that nobody looks after it.
+pub(super) fn is_foreign(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Stalled(obstacle) if obstacle.reason == Reason::ClusterNotAllowed)
+}
 
 /// One rule: a namespace, and an ECS cluster that it may use. `*` stands for any text in both.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,8 +63,7 @@ impl fmt::Display for ClusterRule {
 }
 
 /// Why a namespace may not use a cluster; `None` where it may. Without any rule everybody may use all.
-#[must_use]
-pub fn refusal(rules: &[ClusterRule], namespace: &str, cluster: &str) -> Option<String> {
+fn refusal(rules: &[ClusterRule], namespace: &str, cluster: &str) -> Option<String> {
     let own: Vec<_> = rules.iter().filter(|rule| rule.namespace.matches(namespace)).collect();
     if rules.is_empty() || own.iter().any(|rule| rule.cluster.matches(cluster)) {
         return None;

@@ -5,18 +5,17 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::shared::Status;
 use futures::FutureExt;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
 
-use super::allowance::refusal;
+use super::allowance::{forbidden, is_foreign, is_withheld};
 use super::news::{arrives, is_no_news, news, written};
 use super::permits::{fit, obtain, urgency};
-use super::plan::{Obstacle, Outcome, Plan, Write};
-use super::{Context, Kind, ignore, requested};
+use super::plan::{Outcome, Plan, Write};
+use super::{Context, Kind, requested};
 use crate::aws::observer::Pace;
 use crate::aws::tags::Owner;
 use crate::aws::writer::{Permit, Urgency};
@@ -187,26 +186,6 @@ async fn act<K: Kind>(object: &K, context: &Context) -> Acted<K::Observed> {
     acted
 }
 
-/// Whether nothing may be written now.
-fn is_withheld<K: Kind>(object: &K) -> bool {
-    !object.is_deleting() && (object.policies().observes() || object.policies().suspends())
-}
-
-/// What the spec forbids before anybody looks at AWS.
-fn forbidden<K: Kind>(object: &K, context: &Context) -> Option<Outcome> {
-    let (policies, obstacle) = (object.policies(), |reason, message| Obstacle { reason, message, passing: false });
-    if object.is_deleting() {
-        let message = "spec.deletionProtection is true: set it to false, and the deletion goes on";
-        return policies.protects().then(|| Outcome::Waiting(obstacle(Reason::DeletionBlocked, message.to_owned())));
-    }
-    let namespace = object.namespace().unwrap_or_default();
-    let cluster = object.cluster_in_ecs(&context.stores);
-    if let Some(words) = cluster.and_then(|cluster| refusal(&context.allowed_clusters, &namespace, &cluster)) {
-        return Some(Outcome::Stalled(obstacle(Reason::ClusterNotAllowed, words)));
-    }
-    ignore::problem(policies, K::IDENTITY).map(|problem| Outcome::Stalled(obstacle(Reason::InvalidSpec, problem)))
-}
-
 /// A deletion that waits for AWS says what can be done about it.
 fn with_way_out<K: Kind>(object: &K, mut fault: Fault) -> Fault {
     let unreachable = matches!(fault.class, FaultClass::Server | FaultClass::Credentials | FaultClass::AccessDenied);
@@ -323,11 +302,6 @@ async fn conclude<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Obser
         }
     }
     next(object, context, acted, &after)
-}
-
-/// Whether nobody here has any business with the AWS object, so that nobody looks after it.
-fn is_foreign(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Stalled(obstacle) if obstacle.reason == Reason::ClusterNotAllowed)
 }
 
 /// The status after a pass: what the kind says, and what is the same for all kinds.

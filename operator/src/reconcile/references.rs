@@ -45,20 +45,26 @@ pub struct ClusterOfService {
 /// The cluster that `service` names, by reference or literally.
 #[must_use]
 pub fn cluster_of(service: &EcsService, stores: &Stores) -> ClusterOfService {
-    let spec = &service.spec;
-    let Some(reference) = &spec.cluster_ref else {
-        let literal = spec.cluster.as_deref().unwrap_or("default");
-        return ClusterOfService { name: name_in(literal).to_owned(), is_guess: false, obstacle: None };
+    let known = known_cluster(service, stores);
+    let is_guess = known.is_none();
+    let Some(reference) = &service.spec.cluster_ref else {
+        return ClusterOfService { name: known.unwrap_or_default(), is_guess, obstacle: None };
     };
-    let target = cluster_object(service, stores);
-    // When the object is gone, what it named is known from what we saw last, or by the default.
-    let seen = service.status.as_ref().and_then(|status| status.cluster_arn.as_deref());
-    let is_guess = target.is_none() && seen.is_none();
-    let name = target
-        .as_ref()
-        .map_or_else(|| seen.map_or(reference.name.as_str(), name_in).to_owned(), |cluster| cluster.cluster_name());
     let off = || stores.off.why::<EcsCluster>();
-    ClusterOfService { name, is_guess, obstacle: obstacle("EcsCluster", "spec.clusterRef", reference, target.as_deref(), off) }
+    let target = cluster_object(service, stores);
+    let obstacle = obstacle("EcsCluster", "spec.clusterRef", reference, target.as_deref(), off);
+    ClusterOfService { name: known.unwrap_or_else(|| reference.name.clone()), is_guess, obstacle }
+}
+
+/// The name in ECS of the cluster that `service` names; `None` while nobody has seen the EcsCluster, which may give any name.
+#[must_use]
+pub fn known_cluster(service: &EcsService, stores: &Stores) -> Option<String> {
+    if service.spec.cluster_ref.is_none() {
+        return Some(name_in(service.spec.cluster.as_deref().unwrap_or("default")).to_owned());
+    }
+    // When the object is gone, what it named is known from what we saw last.
+    let seen = || service.status.as_ref()?.cluster_arn.as_deref().map(|arn| name_in(arn).to_owned());
+    cluster_object(service, stores).map(|cluster| cluster.cluster_name()).or_else(seen)
 }
 
 /// The task definition that `service` names: for a reference the ARN of the exact revision, else the literal.

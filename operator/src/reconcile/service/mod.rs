@@ -84,8 +84,7 @@ impl Kind for EcsService {
     type Observed = ObservedService;
 
     fn cluster_in_ecs(&self, stores: &Stores) -> Option<String> {
-        let cluster = references::cluster_of(self, stores);
-        (!cluster.is_guess).then_some(cluster.name)
+        references::known_cluster(self, stores)
     }
 
     async fn observe(&self, context: &Context, freshness: Freshness) -> Result<ObservedService, Fault> {
@@ -116,18 +115,18 @@ impl Kind for EcsService {
 
     fn watch(&self, context: &Context, observed: Option<&ObservedService>, pace: Option<Pace>) {
         let services = context.aws.observer.services();
-        let cluster = references::cluster_of(self, &context.stores);
-        // In a cluster of another name would be another service.
-        let pace = pace.filter(|_| !cluster.is_guess);
-        let own = || ServiceKey { cluster: cluster.name, name: self.service_name() };
-        let key = observed.map_or_else(own, |observed| observed.key.clone());
         let watcher = ObjectRef::from_obj(self);
         // Also while a deployment goes back that has been given up.
         let primary = observed.and_then(|observed| observed.service.as_ref()?.primary());
         let rolls = primary.is_some_and(|primary| primary.rollout_state.as_deref() == Some("IN_PROGRESS"));
-        match pace {
-            Some(pace) => services.watch(key, watcher.clone(), if rolls { Pace::Active } else { pace }),
-            None => services.unwatch(&watcher),
+        // In a cluster of another name than the known one would be another service.
+        match (pace, references::known_cluster(self, &context.stores)) {
+            (Some(pace), Some(cluster)) => {
+                let own = || ServiceKey { cluster, name: self.service_name() };
+                let key = observed.map_or_else(own, |observed| observed.key.clone());
+                services.watch(key, watcher.clone(), if rolls { Pace::Active } else { pace });
+            }
+            _ => services.unwatch(&watcher),
         }
         let deployments = context.aws.observer.service_deployments();
         let deployment = observed.and_then(ObservedService::deployment);
