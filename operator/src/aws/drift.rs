@@ -4,6 +4,7 @@
 //! tables say what is equal though it looks different: lists without an order, and members whose default AWS leaves out.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
@@ -201,7 +202,9 @@ fn sorted(path: &str, value: &Value) -> Value {
         Value::Object(members) => {
             let members = members.iter().map(|(name, value)| (join(path, name), name, value));
             let meaningful = members.filter(|(path, _, value)| !value.is_null() && !is_same_as_absent(path, value));
-            meaningful.map(|(path, name, value)| (name.clone(), sorted(&path, value))).collect()
+            // By name, whatever order serde_json keeps: a hash of it has to be the same in every build.
+            let by_name: BTreeMap<_, _> = meaningful.map(|(path, name, value)| (name.clone(), sorted(&path, value))).collect();
+            by_name.into_iter().collect()
         }
         Value::Array(list) => {
             let mut list: Vec<Value> = list.iter().map(|element| sorted(path, element)).collect();

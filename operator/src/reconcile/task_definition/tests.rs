@@ -259,3 +259,18 @@ fn old_revisions_that_wait_for_their_turn_are_no_trouble_of_the_current_one() {
     assert_eq!(ready(&observed), "True");
     assert_eq!(ready(&first), "Unknown", "something else is unfinished");
 }
+
+/// Any other hash would register a revision of everything, and have every service roll, when the operator is upgraded.
+#[test]
+fn the_hash_of_a_spec_is_the_same_in_all_versions() {
+    let mut spec = spec();
+    spec["memory"] = json!("1 GB");
+    spec["networkMode"] = json!("awsvpc");
+    spec["requiresCompatibilities"] = json!(["FARGATE", "EC2"]);
+    spec["tags"] = json!([{"key": "team", "value": "shop"}]);
+    spec["containerDefinitions"][0]["essential"] = json!(true);
+    spec["containerDefinitions"][0]["portMappings"] = json!([{"containerPort": 80, "hostPort": 80, "protocol": "tcp"}]);
+    spec["revisionHistoryLimit"] = json!(3);
+    let write = write(planned(&spec, &ObservedTaskDefinition::default()));
+    assert_eq!(Tags::read(&write.request["tags"]).0[SPEC_HASH], "6f241b6c7f0100a4efc2872d5e0af632");
+}

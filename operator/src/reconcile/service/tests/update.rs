@@ -215,3 +215,12 @@ fn a_change_of_our_own_is_not_taken_for_one_of_others() {
     assert!(matches!(plan::plan(&edited, &before, &owner()), Plan::Write(_)));
     assert_eq!(plan::plan(&edited, &shown("desk", &spec), &owner()), Plan::InSync, "sent, and not again");
 }
+
+/// Any other hash would send what ECS does not show once more, and may begin a deployment, when the operator is upgraded.
+#[test]
+fn the_hash_of_what_ecs_does_not_show_is_the_same_in_all_versions() {
+    let mut spec = spec();
+    spec["serviceConnectConfiguration"] = json!({"enabled": true, "namespace": "shop", "services": [{"portName": "http"}]});
+    let create = writes(planned(&spec, None));
+    assert_eq!(crate::aws::tags::Tags::read(&create[0].request["tags"]).0[SPEC_HASH], "09a070846bb7514036dca07a1d8242b5");
+}
