@@ -46,10 +46,13 @@ impl Selection {
     }
 }
 
+/// Objects in a page of a list.
+const PAGE: u32 = 100;
+
 /// The events of a kind in one stream, be it watched in all namespaces or in some.
 fn events<K: Kind>(apis: Vec<Api<K>>, labels: Option<String>, store: Store<K>) -> BoxStream<'static, watcher::Result<Event<K>>> {
-    // Lists and watches, for streaming lists are off by default in Kubernetes 1.30, 1.31 and 1.33.
-    let config = watcher::Config { label_selector: labels, ..watcher::Config::default() };
+    // Lists and watches, for streaming lists are off by default in Kubernetes 1.30, 1.31 and 1.33. Short pages, for each is in memory whole.
+    let config = watcher::Config { label_selector: labels, page_size: Some(PAGE), ..watcher::Config::default() };
     let one = |api| watcher(api, config.clone()).default_backoff().boxed();
     match <[Api<K>; 1]>::try_from(apis) {
         Ok([api]) => one(api),
