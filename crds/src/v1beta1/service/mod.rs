@@ -90,7 +90,7 @@ pub struct EcsServiceSpec {
     /// Name of the service in ECS, up to 255 letters, digits, hyphens and underscores; default: `metadata.name`. Cannot change.
     #[schemars(length(min = 1, max = 255), regex(pattern = "^[a-zA-Z0-9_-]+$"))]
     pub service_name: Option<String>,
-    /// Task definition to run, as `family` (its newest revision when the operator looks), `family:revision` or ARN.
+    /// Task definition to run, as `family` (the newest revision at creation, and any of the family after that), `family:revision` or ARN.
     #[schemars(length(min = 1, max = 2048))]
     pub task_definition: Option<String>,
     /// EcsTaskDefinition in the same namespace; the service runs exactly its current revision and rolls when it changes.

@@ -5,7 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
-/// Who says how many tasks a service has.
+/// Who says how many tasks there are: Spec (default where `desiredCount` is set) or External, for `kubectl scale`, autoscalers and
+/// Application Auto Scaling. Without `desiredCount` nobody is asked: whatever ECS has stays.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 pub enum DesiredCountOwner {
     /// The spec: another number in ECS is set back.

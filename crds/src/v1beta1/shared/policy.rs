@@ -63,7 +63,7 @@ impl Policies {
     }
 }
 
-/// What to do when the AWS object exists already and carries no ownership tag.
+/// What to do when the AWS object exists already without an ownership tag: Refuse (default) or IfUnowned, which takes it over.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 pub enum AdoptionPolicy {
     /// Leave it alone; the custom resource is Stalled with reason NotOwned.
@@ -73,7 +73,7 @@ pub enum AdoptionPolicy {
     IfUnowned,
 }
 
-/// What happens to the AWS object when the custom resource is deleted.
+/// What happens in AWS when this object is deleted: Delete (default), or Retain, which leaves everything as it is.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 pub enum DeletionPolicy {
     /// It is deleted, and the custom resource waits until it is gone.
@@ -83,7 +83,8 @@ pub enum DeletionPolicy {
     Retain,
 }
 
-/// How far the operator goes.
+/// Full (default), or Observe: the operator reads and compares, shows in `status.pendingChanges` what it would do, and never
+/// changes anything in AWS.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 pub enum ManagementPolicy {
     /// It creates, changes and deletes the AWS object.
