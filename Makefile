@@ -53,6 +53,7 @@ generate: build ## Regenerate what is generated from the code
 	$(BIN)/ecs-operator iam-policy > deploy/iam-policy.json
 	$(BIN)/e2e reasons > docs/reasons.md
 	$(BIN)/e2e metrics > docs/metrics.md
+	$(BIN)/e2e kinds
 
 audit: ## Licences, bans and sources of the dependencies, where cargo-deny is installed
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny check licenses bans sources; else echo "cargo-deny is not installed: skipped"; fi

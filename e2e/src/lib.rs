@@ -21,6 +21,7 @@ pub mod operator;
 pub mod playground;
 pub mod process;
 pub mod recorder;
+pub mod reference;
 pub mod rights;
 pub mod samples;
 pub mod wait;

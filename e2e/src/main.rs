@@ -9,7 +9,7 @@ use e2e::aws_server::Kind;
 use e2e::docker_engine::DockerEngine;
 use e2e::ledger::Ledger;
 use e2e::world::World;
-use e2e::{assets, bench, chart, corpus, demo, playground};
+use e2e::{assets, bench, chart, corpus, demo, playground, reference};
 
 #[derive(Debug, Parser)]
 #[command(name = "e2e", about = "The test world of ecs-operator")]
@@ -46,6 +46,8 @@ enum Command {
     Reasons,
     /// Print the page about all metrics
     Metrics,
+    /// Write what the schemas say into the pages of the kinds, docs/kinds
+    Kinds,
     /// Print values.yaml of the chart
     ChartValues,
     /// Print README.md of the chart
@@ -112,6 +114,12 @@ async fn run(command: Command) -> Result<()> {
         }
         Command::Metrics => {
             print!("{}", ecs_operator::metrics::page());
+            Ok(())
+        }
+        Command::Kinds => {
+            for (path, page) in reference::pages()? {
+                std::fs::write(path, page)?;
+            }
             Ok(())
         }
         Command::ChartValues => {

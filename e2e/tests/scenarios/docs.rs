@@ -1,9 +1,11 @@
-//! The documentation: every block of commands in it is carried out, and every manifest of ours applied. Indented text is not.
+//! The documentation: every block of commands in it is carried out, and every manifest of ours applied. Of indented commands it is only
+//! known that there are such.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use clap::Parser;
 use e2e::aws_server;
 use e2e::chart::RELEASE;
 use e2e::control_plane::ControlPlane;
@@ -14,6 +16,7 @@ use e2e::operator::{Operator, Options};
 use e2e::samples::SAMPLES;
 use e2e::world::{PATIENCE, World};
 use e2e::{assets, wait};
+use ecs_operator::cli::Cli;
 use tokio::process::Command;
 
 use crate::basics::OBJECTS;
@@ -37,11 +40,28 @@ fn blocks(page: &str) -> Vec<Block> {
 
 /// All pages, the quick start among them.
 fn pages() -> Result<Vec<PathBuf>> {
-    let docs = fs::read_dir(assets::root().join("docs"))?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
-    let mut pages: Vec<_> = docs.into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect();
-    pages.extend(["README.md", "gitops/README.md", "charts/ecs-operator/README.md"].map(|path| assets::root().join(path)));
+    let mut pages =
+        ["README.md", "gitops/README.md", "charts/ecs-operator/README.md"].map(|path| assets::root().join(path)).to_vec();
+    for dir in ["docs", "docs/kinds"] {
+        let files = fs::read_dir(assets::root().join(dir))?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+        pages.extend(files.into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "md")));
+    }
     pages.sort();
     Ok(pages)
+}
+
+/// Commands that do not end are not carried out; at least the operator and the Makefile know them.
+fn indented_commands_exist(page: &str) -> Result<()> {
+    let makefile = fs::read_to_string(assets::root().join("Makefile"))?;
+    for line in page.lines().filter_map(|line| line.strip_prefix("    ")) {
+        let words: Vec<_> = line.split_whitespace().take_while(|word| !word.starts_with('#')).collect();
+        match words[..] {
+            ["ecs-operator", ..] => drop(Cli::try_parse_from(&words)?),
+            ["make", target] => ensure!(makefile.contains(&format!("\n{target}:")), "there is no make {target}"),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// A machine as the reader of the documentation has it: a cluster that has nothing yet, and tools on the PATH.
@@ -132,12 +152,15 @@ pub(crate) async fn every_command_and_manifest_of_the_other_pages_goes_well(worl
         return Ok(());
     }
     let (mut machine, mut options) = Machine::start(world, "docs", "199999999997").await?;
-    options.kubeconfig = Installation::new(&machine.kubectl, RELEASE, &[], &machine.dir).await?.kubeconfig;
+    let install = format!("helm install {RELEASE} charts/{RELEASE} --namespace {RELEASE} --create-namespace");
+    machine.run(Path::new("docs"), &install).await?;
+    options.kubeconfig = Installation::token(&machine.kubectl, RELEASE, RELEASE, &machine.dir)?;
     let mut operator = Operator::start(&machine.dir, &options)?;
     operator.ready().await?;
     let (mut commands, mut manifests) = (0, 0);
     for path in pages()?.into_iter().filter(|path| !path.ends_with("quickstart.md")) {
         let page = fs::read_to_string(&path)?;
+        indented_commands_exist(&page).with_context(|| path.display().to_string())?;
         let blocks = blocks(&page);
         let scripts: Vec<_> = blocks.iter().filter(|block| block.language == "sh").collect();
         for block in blocks.iter().filter(|block| block.language == "yaml" && block.text.contains("apiVersion: ecs-operator.dev"))
@@ -163,7 +186,7 @@ pub(crate) async fn every_command_and_manifest_of_the_other_pages_goes_well(worl
         })
         .await?;
     }
-    ensure!(commands >= 4 && manifests >= 3, "{commands} commands, {manifests} manifests: where have they gone?");
+    ensure!(commands >= 8 && manifests >= 6, "{commands} commands, {manifests} manifests: where have they gone?");
     println!("documentation: {commands} lines of commands and {manifests} manifests beside the quick start");
     operator.process.stop().await?;
     machine.control_plane.stop().await
