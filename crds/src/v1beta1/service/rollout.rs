@@ -159,6 +159,9 @@ pub struct FailedDeployment {
     pub result: RolloutPhase,
     /// What ECS said.
     pub message: String,
+    /// IDs of the failed deployments of that task definition, where ECS shows them, to know a later one from them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deployment_ids: Vec<String>,
 }
 
 /// A revision that a command put in the place of the one in the spec.

@@ -22,8 +22,12 @@ pub(super) fn given_up(
 ) -> Option<FailedDeployment> {
     let hash = asked_for(object, wanted);
     let known = object.status.as_ref().and_then(|status| status.failed_deployment.as_ref());
-    if let Some(known) = known.filter(|known| known.hash == hash) {
-        return Some(known.clone());
+    let deployment_ids: Vec<_> = failed(service, wanted).filter_map(|deployment| deployment.id.clone()).collect();
+    if let Some(mut known) = known.filter(|known| known.hash == hash).cloned() {
+        if !deployment_ids.is_empty() {
+            known.deployment_ids = deployment_ids;
+        }
+        return Some(known);
     }
     let (result, why) =
         told_by_deployment(object, observed, service, wanted).or_else(|| told_by_service(object, service, wanted))?;
@@ -37,7 +41,7 @@ pub(super) fn given_up(
     let hint = hint(&tasks::merged(known_tasks(object), observed.stopped.as_deref().unwrap_or_default()), revision);
     let message =
         format!("The deployment of {revision} {what}{hint}. Change the task definition or the service, or restart, to try again");
-    Some(FailedDeployment { task_definition: wanted.to_owned(), hash, result, message })
+    Some(FailedDeployment { task_definition: wanted.to_owned(), hash, result, message, deployment_ids })
 }
 
 /// The condition reason of a deployment that ended like this.
@@ -73,19 +77,25 @@ fn told_by_deployment(
 
 /// What the deployments of the service say.
 fn told_by_service(object: &EcsService, service: &Service, wanted: &str) -> Option<(RolloutPhase, String)> {
-    let runs = service.task_definition.as_deref();
-    let failed = service.deployments.iter().find(|deployment| {
-        !is_same_task_definition(wanted, runs)
-            && is_same_task_definition(wanted, deployment.task_definition.as_deref())
-            && deployment.rollout_state.as_deref() == Some("FAILED")
-    });
-    if !was_sent(object, wanted) && failed.is_none_or(|failed| is_accounted_for(object, failed)) {
+    let unknown = failed(service, wanted).find(|failed| !is_accounted_for(object, failed));
+    if !was_sent(object, wanted) && unknown.is_none() {
         return None;
     }
+    let failed = unknown.or_else(|| failed(service, wanted).next());
     let going_back = |reason: &&str| reason.to_lowercase().contains("rolling back");
     let reason = service.primary().and_then(|primary| primary.rollout_state_reason.as_deref()).filter(going_back);
     let reason = reason.or_else(|| failed.and_then(|failed| failed.rollout_state_reason.as_deref()))?;
     Some((RolloutPhase::RolledBack, reason.to_owned()))
+}
+
+/// The deployments of `wanted` that ECS gave up, as long as it runs something else.
+fn failed<'a>(service: &'a Service, wanted: &'a str) -> impl Iterator<Item = &'a Deployment> {
+    let runs_it = is_same_task_definition(wanted, service.task_definition.as_deref());
+    service.deployments.iter().filter(move |deployment| {
+        !runs_it
+            && is_same_task_definition(wanted, deployment.task_definition.as_deref())
+            && deployment.rollout_state.as_deref() == Some("FAILED")
+    })
 }
 
 /// Whether the status knows of a failed deployment, and so for which spec it was. One that was begun by a call whose reply never
@@ -102,7 +112,11 @@ fn is_accounted_for(object: &EcsService, failed: &Deployment) -> bool {
     let history = status.rollout_history.iter().flatten().map(|record| &record.id);
     let told = status.failed_deployment.as_ref();
     rollout.chain(history).any(|id| *id == failed.id)
-        || told.is_some_and(|told| is_same_task_definition(&told.task_definition, failed.task_definition.as_deref()))
+        || told.is_some_and(|told| {
+            let ids = &told.deployment_ids;
+            failed.id.as_ref().is_some_and(|id| ids.contains(id))
+                || ids.is_empty() && is_same_task_definition(&told.task_definition, failed.task_definition.as_deref())
+        })
 }
 
 /// Whether all of it had been sent, for this very spec and revision. Else it is new, whatever ECS is going back from. What is

@@ -135,6 +135,15 @@ fn what_failed_before_its_reply_came_is_not_sent_again() {
     let mut edited = told.clone();
     edited.spec.health_check_grace_period_seconds = Some(60);
     assert!(matches!(after_pass(&edited, &went_back, 30).0, Plan::Write(_)));
+    // And where the reply to that one is lost, too, its failure is another one than the one that was told.
+    let again = deploying(&[
+        deployment(1, 2, "COMPLETED", [2, 2, 0]),
+        deployment(2, 3, "FAILED", [0, 0, 0]),
+        deployment(3, 3, "FAILED", [0, 0, 0]),
+    ]);
+    let (plan, told) = after_pass(&edited, &again, 40);
+    assert!(matches!(&plan, Plan::Stall(obstacle) if obstacle.message.contains(words)), "{plan:?}");
+    assert!(matches!(after_pass(&told, &again, 50).0, Plan::Stall(_)), "it is remembered");
 }
 
 #[test]
