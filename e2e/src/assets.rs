@@ -127,6 +127,14 @@ pub async fn gitops() -> Result<PathBuf> {
     go_program("gitops", &["go.mod", "go.sum", "main.go"], ".", "-s -w").await
 }
 
+/// The judge of what is for Prometheus: a command around its own code and that of its operator.
+///
+/// # Errors
+/// When it cannot be built.
+pub async fn prometheus() -> Result<PathBuf> {
+    go_program("prometheus", &["go.mod", "go.sum", "main.go"], ".", "-s -w").await
+}
+
 /// The program `package` of the Go module `e2e/NAME`, built again when one of its `sources` or the linker's `flags` change.
 async fn go_program(name: &str, sources: &[&str], package: &str, flags: &str) -> Result<PathBuf> {
     // Scenarios that run side by side may want the same one.

@@ -97,6 +97,7 @@ async fn run(command: Command) -> Result<()> {
             assets::kubernetes().await?;
             assets::kstatus().await?;
             assets::gitops().await?;
+            assets::prometheus().await?;
             assets::helm().await?;
             assets::python_environment("ministack").await?;
             assets::python_environment("ministack-engine").await?;

@@ -95,6 +95,14 @@ pub fn judge_gitops(program: &Path, objects: &[Value]) -> Result<Vec<GitOps>> {
     ask(command, objects)?.iter().map(|line| Ok(serde_json::from_str(line)?)).collect()
 }
 
+/// Asks the code of Prometheus and of its operator: what is wrong with each object, or `good`.
+///
+/// # Errors
+/// When it cannot read an object.
+pub fn judge_prometheus(program: &Path, objects: &[Value]) -> Result<Vec<String>> {
+    ask(Command::new(program), objects)
+}
+
 /// Every version of our objects since it started.
 #[derive(Debug)]
 pub struct Recorder {

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use clap::{CommandFactory, Parser};
 use e2e::chart::{self, RELEASE};
 use e2e::installation::Installation;
+use e2e::recorder::judge_prometheus;
 use e2e::world::{PATIENCE, World, ready};
 use e2e::{assets, wait};
 use ecs_operator::cli::Cli;
@@ -106,10 +107,6 @@ pub(crate) async fn every_set_of_values_is_taken_by_the_api_server_and_by_the_op
         kubectl.pipe(&manifests, &dry_run).with_context(|| format!("{values:?}"))?;
         flags.extend(arguments(&manifests)?.into_iter().skip(1));
     }
-    let monitoring = chart::documents(&chart::template(RELEASE, MONITORING).await?)?;
-    for kind in ["ServiceMonitor", "PrometheusRule"] {
-        ensure!(monitoring.iter().any(|document| document["kind"] == kind), "{kind} is missing");
-    }
     let set: String = GOOD.concat().concat() + &MONITORING.concat();
     for path in chart::paths()? {
         ensure!(set.contains(&path), "no row sets {path}");
@@ -187,6 +184,22 @@ pub(crate) async fn alerts_and_dashboard_show_metrics_that_there_are(_: &World) 
         }
     }
     ensure!(used > 10, "they use {used} metrics");
+    Ok(())
+}
+
+pub(crate) async fn prometheus_takes_what_is_for_it(_: &World) -> Result<()> {
+    let rendered = chart::documents(&chart::template(RELEASE, MONITORING).await?)?;
+    let of_kind = |kind| rendered.iter().find(|document| document["kind"] == kind).cloned().context(kind);
+    let dashboard = std::fs::read_to_string(chart::dir().join("files/dashboard.json"))?;
+    let good = [of_kind("ServiceMonitor")?, of_kind("PrometheusRule")?, serde_json::from_str(&dashboard)?];
+    let mut bad = good.clone();
+    bad[0]["spec"]["endpoints"][0]["intervall"] = json!("1m");
+    bad[1]["spec"]["groups"][0]["rules"][0]["expr"] = json!("absent(");
+    bad[2]["panels"][0]["targets"][0]["expr"] = json!("rate(up)");
+    let found = judge_prometheus(&assets::prometheus().await?, &[good, bad].concat())?;
+    ensure!(found[..3].iter().all(|verdict| verdict == "good"), "{found:?}");
+    let words = ["intervall", "unclosed left parenthesis", "expected type range vector"];
+    ensure!(words.iter().zip(&found[3..]).all(|(words, verdict)| verdict.contains(words)), "{found:?}");
     Ok(())
 }
 

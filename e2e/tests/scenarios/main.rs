@@ -58,9 +58,22 @@ fn main() -> Result<ExitCode> {
     let runtime = Runtime::new()?;
     let dir = tempfile::Builder::new().prefix("ecs-operator-e2e-").tempdir()?;
     let world = Arc::new(runtime.block_on(World::start(Kind::Ministack, dir.path()))?);
+    let conclusion = libtest_mimic::run(&arguments, trials(&world, &runtime));
+    let mut world = Arc::into_inner(world).expect("no scenario runs any more");
+    runtime.block_on(world.stop())?;
+    let is_whole = arguments.filter.is_none() && arguments.skip.is_empty();
+    // A part of them uses a part of the rights.
+    let fits = !is_whole || conclusion.has_failed() || rights_fit(&world)?;
+    if conclusion.has_failed() || !fits {
+        println!("logs: {}", dir.keep().display());
+    }
+    Ok(if fits { conclusion.exit_code() } else { ExitCode::FAILURE })
+}
+
+fn trials(world: &Arc<World>, runtime: &Runtime) -> Vec<Trial> {
     let mut trials = scenarios![
-        &world,
-        &runtime,
+        world,
+        runtime,
         basics::three_objects_become_ready_and_stay_quiet,
         basics::a_new_image_rolls_the_service_to_exactly_that_revision,
         basics::the_same_manifests_applied_again_change_nothing,
@@ -76,6 +89,7 @@ fn main() -> Result<ExitCode> {
         chart::pods_fit_the_restricted_profile,
         chart::rights_in_some_namespaces_are_enough,
         chart::alerts_and_dashboard_show_metrics_that_there_are,
+        chart::prometheus_takes_what_is_for_it,
         commands::nonsense_is_refused_with_words_and_changes_nothing,
         commands::a_rollback_by_command_stays_until_the_spec_changes,
         commands::a_number_of_tasks_that_is_somebody_elses_stays,
@@ -141,19 +155,10 @@ fn main() -> Result<ExitCode> {
         trouble::a_service_that_does_not_fit_its_task_definition_is_told_before_aws,
         trouble::a_refusal_of_aws_is_told_once_and_mended_by_a_new_spec,
     ];
-    trials.extend(crash::trials(&world, runtime.handle()));
-    trials.extend(iam::trials(&world, runtime.handle()));
-    trials.extend(storms::trials(&world, runtime.handle()));
-    let conclusion = libtest_mimic::run(&arguments, trials);
-    let mut world = Arc::into_inner(world).expect("no scenario runs any more");
-    runtime.block_on(world.stop())?;
-    let is_whole = arguments.filter.is_none() && arguments.skip.is_empty();
-    // A part of them uses a part of the rights.
-    let fits = !is_whole || conclusion.has_failed() || rights_fit(&world)?;
-    if conclusion.has_failed() || !fits {
-        println!("logs: {}", dir.keep().display());
-    }
-    Ok(if fits { conclusion.exit_code() } else { ExitCode::FAILURE })
+    trials.extend(crash::trials(world, runtime.handle()));
+    trials.extend(iam::trials(world, runtime.handle()));
+    trials.extend(storms::trials(world, runtime.handle()));
+    trials
 }
 
 /// Whether the operators have used just what the chart grants.
