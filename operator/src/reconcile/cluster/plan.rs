@@ -7,13 +7,16 @@ use serde_json::{Map, Value, json};
 use super::{Cluster, ClusterExt, Kind, OWN_MEMBERS, ObservedCluster, RESETS};
 use crate::aws::Operation;
 use crate::aws::drift::drift;
-use crate::aws::tags::{Owner, Ownership};
+use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
 use crate::reconcile::ignore::as_others_left_it;
-use crate::reconcile::plan::{Plan, Write, claim, pick, request, tag_writes, top};
+use crate::reconcile::plan::{Plan, Write, claim, hash, pick, request, tag_writes, top};
 use crate::reconcile::reset::with_resets;
 
 /// Members that UpdateCluster changes.
-const UPDATABLE: [&str; 3] = ["settings", "configuration", "serviceConnectDefaults"];
+const UPDATABLE: [&str; 3] = ["settings", "configuration", NAMESPACE];
+
+/// The member with the default namespace of Service Connect.
+const NAMESPACE: &str = "serviceConnectDefaults";
 
 /// Members that PutClusterCapacityProviders replaces, always both.
 const CAPACITY: [&str; 2] = ["capacityProviders", "defaultCapacityProviderStrategy"];
@@ -37,8 +40,10 @@ pub(super) fn plan(object: &EcsCluster, observed: &ObservedCluster, owner: &Owne
     let applied = object.status.as_ref().and_then(|status| status.applied_members.as_deref());
     let spec = with_resets(&request(&object.spec, OWN_MEMBERS), applied, RESETS);
     let spec = as_others_left_it(spec, &cluster.json, policies);
-    let mut writes: Vec<Write> = update(&name, &spec, cluster).into_iter().chain(put_capacity(&name, &spec, cluster)).collect();
-    let desired = owner.desired(object.spec.tags.as_deref());
+    let desired = tags(object, &cluster.tags(), owner);
+    let sent = cluster.tags().0.get(SPEC_HASH).is_none_or(|sent| desired.0.get(SPEC_HASH) == Some(sent));
+    let mut writes: Vec<Write> =
+        update(&name, &spec, cluster, sent).into_iter().chain(put_capacity(&name, &spec, cluster)).collect();
     let managed = object.status.as_ref().and_then(|status| status.managed_tags.as_deref());
     writes.extend(tag_writes(&what, &cluster.cluster_arn, &desired, &cluster.tags(), managed, policies));
     Plan::writes(writes)
@@ -48,14 +53,27 @@ fn create(object: &EcsCluster, owner: &Owner) -> Write {
     let name = object.cluster_name();
     let mut request = request(&object.spec, OWN_MEMBERS);
     request.insert("clusterName".to_owned(), name.clone().into());
-    request.insert("tags".to_owned(), owner.desired(object.spec.tags.as_deref()).write());
+    request.insert("tags".to_owned(), tags(object, &Tags::default(), owner).write());
     Write { operation: Operation::CreateCluster, request: request.into(), note: format!("Created cluster {name}") }
 }
 
-fn update(name: &str, spec: &Map<String, Value>, cluster: &Cluster) -> Option<Write> {
+/// The tags that the cluster shall carry: those of the spec, the owner, and, once there was a Service Connect namespace in the
+/// spec, the hash of it.
+fn tags(object: &EcsCluster, present: &Tags, owner: &Owner) -> Tags {
+    let mut tags = owner.desired(object.spec.tags.as_deref());
+    let spec = as_others_left_it(request(&object.spec, OWN_MEMBERS), &Value::Null, &object.spec.policies);
+    let namespace = pick(&spec, &[NAMESPACE]);
+    if !namespace.is_empty() || present.0.contains_key(SPEC_HASH) {
+        tags.0.insert(SPEC_HASH.to_owned(), hash(&namespace.into()));
+    }
+    tags
+}
+
+/// `sent` is whether ECS was sent the namespace that the spec has, as far as the tags tell.
+fn update(name: &str, spec: &Map<String, Value>, cluster: &Cluster, sent: bool) -> Option<Write> {
     let mut desired = pick(spec, &UPDATABLE);
-    if is_same_namespace(&desired, cluster) {
-        desired.remove("serviceConnectDefaults");
+    if sent && may_be_the_namespace(&desired, cluster) {
+        desired.remove(NAMESPACE);
     }
     let paths = drift(&desired.clone().into(), &cluster.json);
     let mut request: Map<_, _> = desired.into_iter().filter(|(member, _)| paths.iter().any(|path| top(path) == member)).collect();
@@ -67,12 +85,13 @@ fn update(name: &str, spec: &Map<String, Value>, cluster: &Cluster) -> Option<Wr
     Some(Write { operation: Operation::UpdateCluster, request: request.into(), note })
 }
 
-/// ECS shows the Service Connect namespace as ARN even where a name was given; the ARN ends in an ID that says nothing of
-/// the name. So a name is taken for in sync as soon as there is any namespace.
-fn is_same_namespace(desired: &Map<String, Value>, cluster: &Cluster) -> bool {
-    let wanted = desired.get("serviceConnectDefaults").and_then(|defaults| defaults["namespace"].as_str());
-    let shown = cluster.json["serviceConnectDefaults"]["namespace"].as_str();
-    wanted.zip(shown).is_some_and(|(wanted, shown)| wanted == shown || !(wanted.is_empty() || wanted.starts_with("arn:")))
+/// Whether the spec names the namespace and ECS shows an ARN: it ends in an ID that says nothing of the name. Then the hash of what
+/// was sent, in a tag of the cluster, tells whether the spec has changed since.
+fn may_be_the_namespace(desired: &Map<String, Value>, cluster: &Cluster) -> bool {
+    let is_arn = |namespace: &str| namespace.starts_with("arn:");
+    let wanted = desired.get(NAMESPACE).and_then(|defaults| defaults["namespace"].as_str());
+    let shown = cluster.json[NAMESPACE]["namespace"].as_str();
+    wanted.zip(shown).is_some_and(|(wanted, shown)| !wanted.is_empty() && !is_arn(wanted) && is_arn(shown))
 }
 
 fn put_capacity(name: &str, spec: &Map<String, Value>, cluster: &Cluster) -> Option<Write> {

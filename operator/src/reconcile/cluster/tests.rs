@@ -106,11 +106,41 @@ fn each_member_goes_through_its_call() {
 }
 
 #[test]
-fn a_namespace_by_name_is_in_sync_with_any_arn() {
-    let spec = json!({"serviceConnectDefaults": {"namespace": "shop"}});
-    let shown = json!({"serviceConnectDefaults": {"namespace": "arn:aws:servicediscovery:eu-central-1:1:namespace/ns-1"}});
-    assert_eq!(plan::plan(&object(&spec, false), &observed(&shown), &owner()), Plan::InSync);
-    assert_eq!(writes(plan::plan(&object(&spec, false), &observed(&json!({})), &owner())).len(), 1);
+fn a_namespace_by_name_is_sent_when_the_spec_changes_it_and_at_no_other_time() {
+    let (one, other) = (json!({"namespace": "shop"}), json!({"namespace": "desk"}));
+    let arn = |id: &str| json!({"namespace": format!("arn:aws:servicediscovery:eu-central-1:1:namespace/{id}")});
+    // The tags of a cluster that was sent this.
+    let tagged = |sent: &Value| {
+        let create = writes(plan::plan(&object(&json!({"serviceConnectDefaults": sent}), false), &missing(), &owner()));
+        create[0].request["tags"].clone()
+    };
+    let calls = |spec: &Value, tags: &Value, shown: &Value| -> Vec<_> {
+        let observed = observed(&json!({"serviceConnectDefaults": shown, "tags": tags}));
+        match plan::plan(&object(&json!({"serviceConnectDefaults": spec}), false), &observed, &owner()) {
+            Plan::InSync => Vec::new(),
+            plan => {
+                writes(plan).into_iter().map(|write| (write.operation, write.request["serviceConnectDefaults"].clone())).collect()
+            }
+        }
+    };
+    let update = |namespace: &Value| (Operation::UpdateCluster, namespace.clone());
+    let tag = || (Operation::TagResource, Value::Null);
+    assert_eq!(calls(&one, &tagged(&one), &arn("ns-1")), []);
+    assert_eq!(calls(&other, &tagged(&one), &arn("ns-1")), [update(&other), tag()], "another name");
+    assert_eq!(calls(&other, &tagged(&one), &arn("ns-2")), [update(&other), tag()], "the tag comes last, so it is sent again");
+    assert_eq!(calls(&other, &tagged(&other), &arn("ns-2")), []);
+    assert_eq!(calls(&other, &tagged(&arn("ns-1")), &arn("ns-1")), [update(&other), tag()], "from an ARN to a name");
+    assert_eq!(calls(&arn("ns-1"), &tagged(&one), &arn("ns-1")), [tag()], "from a name to its ARN");
+    assert_eq!(calls(&arn("ns-2"), &tagged(&arn("ns-2")), &arn("ns-1")), [update(&arn("ns-2"))], "by somebody else");
+    assert_eq!(calls(&one, &tagged(&one), &json!(null)), [update(&one)], "taken away by somebody else");
+    assert_eq!(calls(&one, &json!([{"key": OWNER, "value": owner().tag()}]), &arn("ns-1")), [tag()], "never sent by us");
+    assert_eq!(calls(&json!(null), &tagged(&one), &arn("ns-1")), [tag()], "not ours any more");
+}
+
+#[test]
+fn a_cluster_without_a_namespace_has_no_hash() {
+    let create = writes(plan::plan(&object(&json!({}), false), &missing(), &owner()));
+    assert_eq!(create[0].request["tags"], json!([{"key": OWNER, "value": owner().tag()}]));
 }
 
 #[test]
