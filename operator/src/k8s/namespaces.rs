@@ -81,9 +81,9 @@ impl<K: Kind> Lists<K> {
         let is_news =
             !self.has_begun || self.store.state().iter().any(|object| object.meta().namespace.as_deref() == Some(namespace));
         if !is_news {
-            // It failed before, and nothing has changed.
+            // It failed before, and nothing has changed; another list may have waited for this one.
             self.listing.remove(namespace);
-            return Vec::new();
+            return if self.listing.is_empty() { Vec::new() } else { self.all_if_complete() };
         }
         if let Some(listing) = self.listing.get_mut(namespace) {
             listing.is_complete = true;
@@ -125,6 +125,11 @@ mod tests {
 
     type Sender = UnboundedSender<watcher::Result<Event<EcsCluster>>>;
 
+    fn refuse(sender: &Sender) {
+        let refused = kube::core::Status::failure("no rights", "Forbidden").with_code(403).boxed();
+        sender.unbounded_send(Err(watcher::Error::InitialListFailed(kube::Error::Api(refused)))).unwrap();
+    }
+
     fn list(sender: &Sender, objects: &[EcsCluster]) {
         sender.unbounded_send(Ok(Event::Init)).unwrap();
         for object in objects {
@@ -158,15 +163,18 @@ mod tests {
         assert_eq!(names().await, ["a/one", "a/three", "b/one", "b/two"]);
         // One of them lost its rights: the others go on, and it comes back.
         b.unbounded_send(Ok(Event::Init)).unwrap();
-        let refused = kube::core::Status::failure("no rights", "Forbidden").with_code(403).boxed();
-        b.unbounded_send(Err(watcher::Error::InitialListFailed(kube::Error::Api(refused)))).unwrap();
+        refuse(&b);
         assert_eq!(names().await, ["a/one", "a/three"]);
-        let refused = kube::core::Status::failure("no rights", "Forbidden").with_code(403).boxed();
         b.unbounded_send(Ok(Event::Init)).unwrap();
-        b.unbounded_send(Err(watcher::Error::InitialListFailed(kube::Error::Api(refused)))).unwrap();
+        refuse(&b);
         a.unbounded_send(Ok(Event::Apply(cluster("a", "four")))).unwrap();
         assert_eq!(names().await, ["a/four", "a/one", "a/three"], "again and again, and nobody waits");
-        a.unbounded_send(Ok(Event::Delete(cluster("a", "four")))).unwrap();
+        // And while it is refused once more, the other is listed anew.
+        b.unbounded_send(Ok(Event::Init)).unwrap();
+        list(&a, &[cluster("a", "one"), cluster("a", "three")]);
+        assert_eq!(names().await, ["a/four", "a/one", "a/three"]);
+        refuse(&b);
+        assert_eq!(names().await, ["a/one", "a/three"], "what was listed waits for nobody");
         list(&b, &[cluster("b", "one"), cluster("b", "two")]);
         assert_eq!(names().await, ["a/one", "a/three", "b/one", "b/two"]);
         // One of them lost its place: what is gone there is gone, and the other is as it was.
