@@ -143,7 +143,7 @@ pub struct RolloutRecord {
     pub started_at: Option<Time>,
     /// How long it took, in seconds.
     pub duration_seconds: Option<i64>,
-    /// Why, in AWS's words, where it did not succeed.
+    /// Why it did not succeed, with what AWS said.
     pub reason: Option<String>,
 }
 

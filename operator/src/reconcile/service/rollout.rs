@@ -3,7 +3,7 @@
 //! Where ECS tells of service deployments, they are what is followed; else the PRIMARY deployment is.
 
 use ecs_operator_crds::v1beta1::EcsService;
-use ecs_operator_crds::v1beta1::service::{RolloutPhase, RolloutRecord, RolloutStatus};
+use ecs_operator_crds::v1beta1::service::{FailedDeployment, RolloutPhase, RolloutRecord, RolloutStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::json;
@@ -230,4 +230,30 @@ fn with_record(history: Option<Vec<RolloutRecord>>, before: RolloutStatus, now: 
         reason: before.reason.filter(|_| result != RolloutPhase::Succeeded),
     };
     std::iter::once(record).chain(history.unwrap_or_default()).take(HISTORY).collect()
+}
+
+/// The history with the deployments of a failure of the past that nobody saw while they were under way.
+pub(super) fn with_failure(
+    history: Option<Vec<RolloutRecord>>,
+    rollout: Option<&RolloutStatus>,
+    failed: &FailedDeployment,
+) -> Option<Vec<RolloutRecord>> {
+    let mut history = history.unwrap_or_default();
+    for id in &failed.deployment_ids {
+        let mut known = history.iter().map(|record| &record.id).chain(rollout.map(|rollout| &rollout.id));
+        if known.any(|known| known.as_ref() == Some(id)) {
+            continue;
+        }
+        let record = RolloutRecord {
+            revision: name_in(&failed.task_definition).to_owned(),
+            hash: failed.hash.clone(),
+            id: Some(id.clone()),
+            result: failed.result,
+            reason: Some(failed.message.clone()),
+            ..RolloutRecord::default()
+        };
+        history.insert(0, record);
+    }
+    history.truncate(HISTORY);
+    Some(history).filter(|history| !history.is_empty())
 }

@@ -9,7 +9,7 @@ use super::commands;
 use super::failure::given_up;
 use super::follow::failures;
 use super::plan::wanted;
-use super::rollout::{Standing, track};
+use super::rollout::{Standing, track, with_failure};
 use super::tasks;
 use super::update::shown_in_deployment;
 use super::verdict::{Facts, unavailable_since, verdict};
@@ -36,7 +36,6 @@ pub(super) fn status(
     if *outcome == Outcome::InSync {
         status.managed_tags = tags::managed(object.spec.tags.as_deref());
         status.applied_members = applied(&request(&object.spec, OWN_MEMBERS), RESETS);
-        status.failed_deployment = None;
     }
     if *outcome == Outcome::InSync || is_given_up(outcome) || has_all_else(outcome) {
         // Another number would have been sent.
@@ -51,8 +50,8 @@ pub(super) fn status(
     }
     status.handled_commands = commands::handled(object, observed);
     status.selector = object.metadata.uid.as_ref().map(|uid| format!("ecs-operator.dev/service-uid={uid}"));
-    if let Some(failed) = observed.and_then(|observed| failed(object, observed, outcome)) {
-        status.failed_deployment = Some(failed);
+    if let Some(observed) = observed {
+        tell_of_failure(&mut status, object, observed, outcome);
     }
     let verdict = outcome.verdict().unwrap_or_else(|| {
         let Some(service) = service else { return missing() };
@@ -108,6 +107,20 @@ fn is_given_up(outcome: &Outcome) -> bool {
 fn has_all_else(outcome: &Outcome) -> bool {
     let reasons = [Reason::RolledBackOnCommand, Reason::LeftToDeploymentController, Reason::Progressing];
     matches!(outcome, Outcome::Stalled(obstacle) | Outcome::Waiting(obstacle) if reasons.contains(&obstacle.reason))
+}
+
+/// Keeps the deployment that ECS gave up until there is another one or the spec runs, and its IDs beyond that: a deployment of which
+/// the status knows nothing is taken for one that a call began whose reply was lost.
+fn tell_of_failure(status: &mut EcsServiceStatus, object: &EcsService, observed: &ObservedService, outcome: &Outcome) {
+    let failed = failed(object, observed, outcome);
+    if failed.is_none() && *outcome != Outcome::InSync {
+        return;
+    }
+    let told = status.failed_deployment.take();
+    if let Some(told) = told.filter(|told| failed.as_ref().is_none_or(|failed| failed.hash != told.hash)) {
+        status.rollout_history = with_failure(status.rollout_history.take(), status.rollout.as_ref(), &told);
+    }
+    status.failed_deployment = failed;
 }
 
 /// The deployment that ECS gave up, where the plan says so.

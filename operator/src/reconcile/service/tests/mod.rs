@@ -1,6 +1,7 @@
 //! Tables for the two pure doors: here creation, ownership and deletion.
 
 mod commands;
+mod failure;
 mod rollout;
 mod service_deployment;
 mod update;

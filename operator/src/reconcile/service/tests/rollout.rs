@@ -1,8 +1,8 @@
-//! What runs, and what ECS gives up.
+//! What runs.
 
 use super::*;
 
-fn deployment(id: u8, number: u8, state: &str, counts: [i32; 3]) -> Value {
+pub(super) fn deployment(id: u8, number: u8, state: &str, counts: [i32; 3]) -> Value {
     let status = if state == "FAILED" || state == "OLD" { "ACTIVE" } else { "PRIMARY" };
     let state = if state == "OLD" { "COMPLETED" } else { state };
     json!({"id": format!("ecs-svc/{id}"), "status": status, "taskDefinition": REVISION.replace(":3", &format!(":{number}")),
@@ -11,7 +11,7 @@ fn deployment(id: u8, number: u8, state: &str, counts: [i32; 3]) -> Value {
 }
 
 /// A service with these deployments, the PRIMARY first.
-fn deploying(deployments: &[Value]) -> ObservedService {
+pub(super) fn deploying(deployments: &[Value]) -> ObservedService {
     let sum = |member: &str| deployments.iter().filter_map(|deployment| deployment[member].as_i64()).sum::<i64>();
     observed(Some(with(&json!({
         "taskDefinition": deployments[0]["taskDefinition"], "deployments": deployments,
@@ -61,104 +61,6 @@ fn a_rolling_update_is_followed_and_becomes_history() {
         (&record["revision"], &record["result"], &record["durationSeconds"]),
         (&json!("web:2"), &json!("Succeeded"), &json!(0))
     );
-}
-
-#[test]
-fn what_ecs_rolled_back_is_not_tried_again_until_something_changes() {
-    let before = after_pass(&object(&spec(), &json!({})), &deploying(&[deployment(1, 2, "COMPLETED", [2, 2, 0])]), 5).1;
-    let rolling = deploying(&[deployment(2, 3, "IN_PROGRESS", [2, 0, 2]), deployment(1, 2, "OLD", [2, 2, 0])]);
-    let rolling = after_pass(&before, &rolling, 10).1;
-    let mut primary = deployment(1, 2, "IN_PROGRESS", [2, 2, 0]);
-    primary["rolloutStateReason"] = json!("ECS deployment circuit breaker: rolling back to deploymentId ecs-svc/1.");
-    let going_back = deploying(&[primary, deployment(2, 3, "FAILED", [0, 0, 0])]);
-    let back = deploying(&[deployment(1, 2, "COMPLETED", [2, 2, 0])]);
-
-    let (plan, rolled_back) = after_pass(&rolling, &going_back, 20);
-    let words = "web:3 failed, and ECS went back to web:2: ECS deployment circuit breaker: rolling back";
-    assert!(matches!(&plan, Plan::Stall(obstacle) if obstacle.message.contains(words)), "{plan:?}");
-    assert_eq!(ready(&rolled_back), ("False".into(), "DeploymentRolledBack".into()));
-    let phase = |object: &EcsService| serde_json::to_value(&object.status).unwrap()["rollout"]["phase"].clone();
-    assert_eq!(phase(&rolled_back), "RollingBack");
-    // The way back is done, and ECS says no more of what failed.
-    let (plan, rolled_back) = after_pass(&rolled_back, &back, 30);
-    assert!(matches!(&plan, Plan::Stall(obstacle) if obstacle.message.contains("ECS went back to web:2")), "{plan:?}");
-    assert_eq!(phase(&rolled_back), "RolledBack");
-    assert_eq!(after_pass(&rolled_back, &back, 40).1.status, rolled_back.status, "nothing moves any more");
-
-    // While the next revision is being registered, nothing else has begun.
-    let obstacle = Obstacle { reason: Reason::DependencyNotReady, message: "being worked on".into(), passing: true };
-    let waiting = ObservedService { task_definition: Resolved::NotYet(obstacle), ..back.clone() };
-    assert_eq!(after_pass(&rolled_back, &waiting, 45).1.status.unwrap().rollout, rolled_back.status.as_ref().unwrap().rollout);
-    // A new revision, another spec, or a restart is a new attempt; another number of tasks is not.
-    let newer = ObservedService { task_definition: Resolved::To(REVISION.replace(":3", ":4")), ..back.clone() };
-    assert!(matches!(after_pass(&rolled_back, &newer, 50).0, Plan::Write(_)));
-    let mut edited = rolled_back.clone();
-    edited.spec.health_check_grace_period_seconds = Some(60);
-    assert!(matches!(after_pass(&edited, &back, 50).0, Plan::Write(_)));
-    let mut scaled = rolled_back.clone();
-    (scaled.spec.desired_count, scaled.metadata.generation) = (Some(3), Some(4));
-    let scale = writes(after_pass(&scaled, &back, 50).0).remove(0);
-    assert_eq!(scale.request, json!({"cluster": "shop", "service": "web", "desiredCount": 3}), "and nothing of what failed");
-    scaled.spec.desired_count = Some(2);
-    assert!(matches!(after_pass(&scaled, &back, 50).0, Plan::Stall(_)));
-    let mut restarted = rolled_back.clone();
-    let annotation = ("ecs-operator.dev/restartedAt".to_owned(), "2026-01-01T00:00:00Z".to_owned());
-    restarted.metadata.annotations = Some([annotation].into());
-    let again = writes(after_pass(&restarted, &back, 50).0).remove(0);
-    assert_eq!((&again.request["taskDefinition"], &again.request["forceNewDeployment"]), (&json!(REVISION), &json!(true)));
-
-    // An outsider who sets another revision is drift, also while something else rolls.
-    let steady = after_pass(&object(&spec(), &json!({})), &observed(Some(described())), 10).1;
-    assert!(matches!(after_pass(&steady, &back, 20).0, Plan::Write(_)));
-    // All is well again: nothing is remembered, and what failed is history.
-    let healed = after_pass(&rolled_back, &deploying(&[deployment(3, 3, "COMPLETED", [2, 2, 0])]), 60).1.status.unwrap();
-    assert_eq!(healed.failed_deployment, None);
-    let history = serde_json::to_value(&healed.rollout_history).unwrap();
-    assert_eq!((&history[0]["revision"], &history[0]["result"]), (&json!("web:3"), &json!("RolledBack")));
-}
-
-#[test]
-fn what_failed_before_its_reply_came_is_not_sent_again() {
-    let before = after_pass(&object(&spec(), &json!({})), &deploying(&[deployment(1, 2, "COMPLETED", [2, 2, 0])]), 5).1;
-    // The update was sent, and nobody ever saw it under way.
-    let went_back = deploying(&[deployment(1, 2, "COMPLETED", [2, 2, 0]), deployment(2, 3, "FAILED", [0, 0, 0])]);
-    let (plan, told) = after_pass(&before, &went_back, 20);
-    let words = "web:3 failed, and ECS went back to web:2: FAILED";
-    assert!(matches!(&plan, Plan::Stall(obstacle) if obstacle.message.contains(words)), "{plan:?}");
-    assert_eq!(ready(&told), ("False".into(), "DeploymentRolledBack".into()));
-    // What others tried before there was this object says nothing of it.
-    let mut adopting = before.clone();
-    adopting.metadata.creation_timestamp =
-        Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(Timestamp::from_second(1000).unwrap()));
-    assert!(matches!(after_pass(&adopting, &went_back, 2000).0, Plan::Write(_)));
-    // Another spec with the same revision is a new attempt, also while ECS still shows the old one.
-    let mut edited = told.clone();
-    edited.spec.health_check_grace_period_seconds = Some(60);
-    assert!(matches!(after_pass(&edited, &went_back, 30).0, Plan::Write(_)));
-    // And where the reply to that one is lost, too, its failure is another one than the one that was told.
-    let again = deploying(&[
-        deployment(1, 2, "COMPLETED", [2, 2, 0]),
-        deployment(2, 3, "FAILED", [0, 0, 0]),
-        deployment(3, 3, "FAILED", [0, 0, 0]),
-    ]);
-    let (plan, told) = after_pass(&edited, &again, 40);
-    assert!(matches!(&plan, Plan::Stall(obstacle) if obstacle.message.contains(words)), "{plan:?}");
-    assert!(matches!(after_pass(&told, &again, 50).0, Plan::Stall(_)), "it is remembered");
-}
-
-#[test]
-fn what_failed_need_not_be_the_revision() {
-    let mut primary = deployment(2, 3, "IN_PROGRESS", [2, 0, 2]);
-    let rolling = after_pass(&object(&spec(), &json!({})), &deploying(&[primary.clone()]), 10).1;
-    primary["rolloutStateReason"] = json!("rolling back to deploymentId ecs-svc/1.");
-    let mut back = with(&json!({"deployments": [primary]}));
-    back["networkConfiguration"] = json!({"awsvpcConfiguration": {"subnets": ["subnet-old"]}});
-    let (plan, _) = after_pass(&rolling, &observed(Some(back.clone())), 20);
-    assert!(matches!(plan, Plan::Stall(obstacle) if obstacle.reason == Reason::DeploymentRolledBack));
-    // A spec that was edited while ECS still goes back from the one before is a new attempt.
-    let mut edited = rolling;
-    edited.spec.network_configuration.as_mut().unwrap().awsvpc_configuration.as_mut().unwrap().subnets.pop();
-    assert!(matches!(after_pass(&edited, &observed(Some(back)), 20).0, Plan::Write(_)));
 }
 
 #[test]
