@@ -71,18 +71,24 @@ func rules(text []byte) error {
 	return errors.Join(problems...)
 }
 
-// dashboard parses the expressions of all panels.
+// dashboard parses the expressions of all panels, with those of collapsed rows.
 func dashboard(panels json.RawMessage) error {
 	var all []struct {
 		Title   string `json:"title"`
 		Targets []struct {
 			Expr string `json:"expr"`
 		} `json:"targets"`
+		Panels json.RawMessage `json:"panels"`
 	}
 	if err := json.Unmarshal(panels, &all); err != nil {
 		return err
 	}
 	for _, panel := range all {
+		if panel.Panels != nil {
+			if err := dashboard(panel.Panels); err != nil {
+				return err
+			}
+		}
 		for _, target := range panel.Targets {
 			if _, err := parser.ParseExpr(target.Expr); err != nil {
 				return fmt.Errorf("panel %s: %s: %w", panel.Title, target.Expr, err)
