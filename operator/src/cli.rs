@@ -71,7 +71,7 @@ pub struct RunArgs {
     #[arg(long, env = "ECS_OPERATOR_FORMER_CLUSTER_IDS", value_parser = cluster_id, value_delimiter = ',', help_heading = "Kubernetes")]
     pub former_cluster_ids: Vec<String>,
 
-    /// Which namespaces may use which ECS clusters, as NAMESPACE=CLUSTER with `*` for any text; default: all may use all
+    /// Which namespaces may use which ECS clusters, as NAMESPACE=[REGION/]CLUSTER with `*` for any text; default: all may use all
     #[arg(long, env = "ECS_OPERATOR_ALLOWED_CLUSTERS", value_delimiter = ',', help_heading = "Kubernetes")]
     pub allowed_clusters: Vec<ClusterRule>,
 

@@ -32,7 +32,7 @@ const GOOD: [&[&str]; 16] = [
     &["--set=sweep.active=5s,sweep.steady=2m,sweep.taskDefinitions=2h,concurrency=8,http.port=9090,log.format=pretty"],
     &["--set=watch.scope=Namespaces,watch.namespaces={default,kube-public},watch.labelSelector=team=a,clusterId=prod"],
     &[
-        "--set=clusterId=prod,formerClusterIds={old,older},allowedClusters[0]=shop=shop-*,log.filter=debug",
+        "--set=clusterId=prod,formerClusterIds={old,older},allowedClusters[0]=shop=shop-*,allowedClusters[1]=shop=eu-*/games,log.filter=debug",
         "--set=leaderElection.lease=ours,leaderElection.namespace=default,leaderElection.duration=30s",
     ],
     &["--set=serviceAccount.create=false,serviceAccount.name=default,rbac.create=false", "--set=service.annotations.a=b"],
@@ -61,7 +61,7 @@ const MONITORING: &[&str] = &[
 ];
 
 /// Values that are refused, and words of the refusal.
-const BAD: [(&str, &str); 20] = [
+const BAD: [(&str, &str); 21] = [
     ("replicas=3", "replicas"),
     ("image.tagg=v1", "tagg"),
     ("replicaCount=many", "replicaCount"),
@@ -75,6 +75,7 @@ const BAD: [(&str, &str); 20] = [
     ("serviceAccount.create=false,serviceAccount.name=a,aws.roleArn=arn:aws:iam::111122223333:role/a", "aws.roleArn: annotate"),
     ("commonLabels.app\\.kubernetes\\.io/name=a", "commonLabels and podLabels: app.kubernetes.io/name"),
     ("allowedClusters={shop}", "allowedClusters"),
+    ("allowedClusters={shop=a/b/c}", "allowedClusters"),
     ("log.format=xml", "format"),
     ("leaderElection.enabled=false", "more than one replica needs leaderElection.enabled=true"),
     ("watch.scope=Namespaces", "watch.namespaces: name at least one namespace"),

@@ -130,13 +130,16 @@ pub(crate) async fn what_is_left_to_others_is_not_repaired(world: &World) -> Res
 
 pub(crate) async fn a_namespace_uses_the_clusters_that_it_may_use(world: &World) -> Result<()> {
     let mut scenario = world.scenario_without_operator("allowed").await?;
-    scenario.options.flags.push(format!("--allowed-clusters={}=team-*,others=*", scenario.namespace));
+    scenario.options.flags.push(format!("--allowed-clusters={0}=eu-*/team-*,{0}=us-*/shop,others=*", scenario.namespace));
     scenario.start_operator()?;
     scenario.operator()?.ready().await?;
     scenario.kubectl.apply(SAMPLES)?;
     for object in [OBJECTS[0], SERVICE] {
         let message = scenario.until_ready_is(object, "False", "ClusterNotAllowed").await?;
-        ensure!(message.contains("may not use ECS cluster shop") && message.ends_with("lets it use: team-*"), "{message}");
+        ensure!(
+            message.contains("may not use ECS cluster shop in eu-central-1") && message.ends_with("use: eu-*/team-*, us-*/shop"),
+            "{message}"
+        );
     }
     scenario.wait_ready(&OBJECTS[1..2])?;
     // Nor are they looked after: looks come from what is allowed alone.

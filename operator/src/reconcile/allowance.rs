@@ -24,7 +24,8 @@ pub(super) fn forbidden<K: Kind>(object: &K, context: &Context) -> Option<Outcom
     }
     if !context.allowed_clusters.is_empty()
         && let Some(cluster) = object.cluster_in_ecs(&context.stores)
-        && let Some(words) = refusal(&context.allowed_clusters, &object.namespace().unwrap_or_default(), &cluster)
+        && let Some(words) =
+            refusal(&context.allowed_clusters, &object.namespace().unwrap_or_default(), &context.aws.scope.region, &cluster)
     {
         return Some(Outcome::Stalled(obstacle(Reason::ClusterNotAllowed, words)));
     }
@@ -36,10 +37,11 @@ pub(super) fn is_foreign(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Stalled(obstacle) if obstacle.reason == Reason::ClusterNotAllowed)
 }
 
-/// One rule: a namespace, and an ECS cluster that it may use. `*` stands for any text in both.
+/// One rule: a namespace, and an ECS cluster that it may use, in one Region or in all. `*` stands for any text in each.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClusterRule {
     namespace: WildMatch,
+    region: Option<WildMatch>,
     cluster: WildMatch,
 }
 
@@ -47,31 +49,44 @@ impl FromStr for ClusterRule {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.split_once('=') {
-            Some((namespace, cluster)) if !namespace.is_empty() && !cluster.is_empty() => {
-                Ok(Self { namespace: WildMatch::new(namespace), cluster: WildMatch::new(cluster) })
-            }
-            _ => Err("give a namespace and a cluster, such as shop=shop-*".to_owned()),
+        let (namespace, place) = text.split_once('=').unwrap_or_default();
+        let (region, cluster) = place.split_once('/').map_or((None, place), |(region, cluster)| (Some(region), cluster));
+        if namespace.is_empty() || region.is_some_and(str::is_empty) || cluster.is_empty() || cluster.contains('/') {
+            return Err("give a namespace and a cluster, such as shop=shop-* or shop=eu-central-1/shop-*".to_owned());
         }
+        Ok(Self { namespace: WildMatch::new(namespace), region: region.map(WildMatch::new), cluster: WildMatch::new(cluster) })
+    }
+}
+
+impl ClusterRule {
+    fn allows(&self, region: &str, cluster: &str) -> bool {
+        self.region.as_ref().is_none_or(|rule| rule.matches(region)) && self.cluster.matches(cluster)
+    }
+
+    /// What may be used, as the rule has it: `[REGION/]CLUSTER`.
+    fn place(&self) -> String {
+        let region = self.region.as_ref().map(|region| format!("{region}/"));
+        format!("{}{}", region.unwrap_or_default(), self.cluster)
     }
 }
 
 impl fmt::Display for ClusterRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}={}", self.namespace, self.cluster)
+        write!(f, "{}={}", self.namespace, self.place())
     }
 }
 
-/// Why a namespace may not use a cluster; `None` where it may. Without any rule everybody may use all.
-fn refusal(rules: &[ClusterRule], namespace: &str, cluster: &str) -> Option<String> {
+/// Why a namespace may not use a cluster of the Region; `None` where it may. Without any rule everybody may use all.
+fn refusal(rules: &[ClusterRule], namespace: &str, region: &str, cluster: &str) -> Option<String> {
     let own: Vec<_> = rules.iter().filter(|rule| rule.namespace.matches(namespace)).collect();
-    if rules.is_empty() || own.iter().any(|rule| rule.cluster.matches(cluster)) {
+    if rules.is_empty() || own.iter().any(|rule| rule.allows(region, cluster)) {
         return None;
     }
-    let allowed: Vec<_> = own.iter().map(|rule| rule.cluster.to_string()).collect();
+    let allowed: Vec<_> = own.iter().map(|rule| rule.place()).collect();
     let allowed = if allowed.is_empty() { "none".to_owned() } else { allowed.join(", ") };
     Some(format!(
-        "namespace {namespace} may not use ECS cluster {cluster}; the configuration of the operator (--allowed-clusters) lets it use: {allowed}"
+        "namespace {namespace} may not use ECS cluster {cluster} in {region}; the configuration of the operator (--allowed-clusters) lets \
+         it use: {allowed}"
     ))
 }
 
@@ -79,31 +94,42 @@ fn refusal(rules: &[ClusterRule], namespace: &str, cluster: &str) -> Option<Stri
 mod tests {
     use super::*;
 
+    const HERE: &str = "eu-central-1";
+
     fn rules(texts: &[&str]) -> Vec<ClusterRule> {
         texts.iter().map(|text| text.parse().unwrap()).collect()
     }
 
     #[test]
     fn a_namespace_uses_what_a_rule_lets_it_use() {
-        let some = rules(&["shop=shop", "shop=shop-*", "team-*=teams", "*=sandbox"]);
-        for (namespace, cluster) in [("shop", "shop"), ("shop", "shop-eu"), ("team-a", "teams"), ("anybody", "sandbox")] {
-            assert_eq!(refusal(&some, namespace, cluster), None, "{namespace} {cluster}");
+        let some = rules(&["shop=shop", "shop=shop-*", "team-*=teams", "*=sandbox", "shop=eu-*/games", "shop=us-*/toys"]);
+        for (namespace, cluster) in
+            [("shop", "shop"), ("shop", "shop-eu"), ("team-a", "teams"), ("anybody", "sandbox"), ("shop", "games")]
+        {
+            assert_eq!(refusal(&some, namespace, HERE, cluster), None, "{namespace} {cluster}");
         }
-        for (namespace, cluster) in [("shop", "shopping"), ("team", "teams"), ("anybody", "shop"), ("shop", "teams")] {
-            assert!(refusal(&some, namespace, cluster).is_some(), "{namespace} {cluster}");
+        for (namespace, cluster) in
+            [("shop", "shopping"), ("team", "teams"), ("anybody", "shop"), ("shop", "teams"), ("shop", "toys")]
+        {
+            assert!(refusal(&some, namespace, HERE, cluster).is_some(), "{namespace} {cluster}");
         }
-        assert_eq!(refusal(&[], "anybody", "anything"), None, "without rules");
-        let words = refusal(&rules(&["shop=shop"]), "other", "shop").unwrap();
+        assert_eq!(refusal(&[], "anybody", HERE, "anything"), None, "without rules");
+        let words = |rule| refusal(&rules(&[rule]), "shop", HERE, "shop").unwrap();
+        assert!(words("shop=us-*/shop").ends_with("lets it use: us-*/shop"));
+        let words = words("other=shop");
         assert!(
-            words.contains("namespace other may not use ECS cluster shop") && words.ends_with("lets it use: none"),
+            words.contains("namespace shop may not use ECS cluster shop in eu-central-1") && words.ends_with("lets it use: none"),
             "{words}"
         );
     }
 
     #[test]
     fn a_rule_has_two_sides() {
-        for text in ["shop", "shop=", "=shop", ""] {
+        for text in ["shop", "shop=", "=shop", "", "shop=/shop", "shop=eu-*/", "shop=a/b/c"] {
             assert!(text.parse::<ClusterRule>().is_err(), "{text}");
+        }
+        for text in ["shop=shop-*", "*=eu-*/shop"] {
+            assert_eq!(text.parse::<ClusterRule>().unwrap().to_string(), text);
         }
     }
 }
