@@ -165,17 +165,12 @@ const SAME_AS_ABSENT: &[(&str, &str)] = &[
 /// units. Requests that mean the same are equal to the letter.
 #[must_use]
 pub fn normalised(document: &Value) -> Value {
-    let mut document = sorted("", document);
+    let mut document = document.clone();
+    drop_same_host_ports(&mut document);
+    let mut document = sorted("", &document);
     for (member, suffix) in [("cpu", "vcpu"), ("memory", "gb")] {
         if let Some(size) = document[member].as_str().and_then(|size| in_units(size, suffix)) {
             document[member] = size.into();
-        }
-    }
-    if document["networkMode"] == "awsvpc" || document["networkMode"] == "host" {
-        for container in document["containerDefinitions"].as_array_mut().into_iter().flatten() {
-            for port in container["portMappings"].as_array_mut().into_iter().flatten() {
-                drop_same_host_port(port);
-            }
         }
     }
     document
@@ -189,11 +184,17 @@ fn in_units(size: &str, suffix: &str) -> Option<String> {
 }
 
 /// Without a network of its own in between, the host port can only be the container port.
-fn drop_same_host_port(port: &mut Value) {
-    if port["hostPort"] == port["containerPort"]
-        && let Some(members) = port.as_object_mut()
-    {
-        members.remove("hostPort");
+fn drop_same_host_ports(document: &mut Value) {
+    if document["networkMode"] != "awsvpc" && document["networkMode"] != "host" {
+        return;
+    }
+    let containers = document["containerDefinitions"].as_array_mut().into_iter().flatten();
+    for port in containers.flat_map(|container| container["portMappings"].as_array_mut().into_iter().flatten()) {
+        if port["hostPort"] == port["containerPort"]
+            && let Some(members) = port.as_object_mut()
+        {
+            members.remove("hostPort");
+        }
     }
 }
 
@@ -298,6 +299,16 @@ mod tests {
         for (desired, observed) in rows {
             assert_eq!(drift(&desired, &observed), [""; 0], "{desired} against {observed}");
         }
+    }
+
+    #[test]
+    fn ports_are_in_one_order_whether_their_host_ports_are_spelled_out_or_not() {
+        let with =
+            |ports: Value| json!({"networkMode": "awsvpc", "containerDefinitions": [{"name": "a", "portMappings": ports}]});
+        let short = with(json!([{"containerPort": 80}, {"containerPort": 8080}]));
+        let long =
+            with(json!([{"containerPort": 80, "hostPort": 80, "protocol": "tcp"}, {"containerPort": 8080, "hostPort": 8080}]));
+        assert_eq!(normalised(&short), normalised(&long));
     }
 
     /// Every row changes hashes: of a spec that has the member, a new revision is registered, and its services roll, when the
