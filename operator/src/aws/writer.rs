@@ -145,8 +145,9 @@ impl Budget {
     /// How each family stands that was drawn on.
     #[must_use]
     pub fn standing(&self) -> Vec<Standing> {
-        let buckets = self.buckets();
-        let standing = buckets.iter().map(|(family, bucket)| {
+        let (mut buckets, now) = (self.buckets(), Instant::now());
+        let standing = buckets.iter_mut().map(|(family, bucket)| {
+            bucket.refill(now);
             let [asked, repairs] = bucket.waiting();
             Standing { family: *family, rate: bucket.rate(), asked, repairs }
         });
@@ -161,13 +162,12 @@ impl Budget {
             needed.entry(operation.family()).or_insert((0, *operation)).0 += 1;
         }
         let mut buckets = self.buckets();
-        let mut later = None;
-        for (family, (count, _)) in &needed {
-            let bucket = buckets.entry(*family).or_insert_with(|| full(*family, share, now));
-            later = later.max(bucket.turn(asker, *count, now).err());
-        }
-        if let Some(turn) = later {
-            return Err(turn);
+        // The scarcest first, and no further than to the first that has to be waited for: whoever waits for one holds up nobody in
+        // the queue of another.
+        let mut families: Vec<_> = needed.iter().map(|(family, (count, _))| (*family, *count)).collect();
+        families.sort_by(|(one, _), (other, _)| one.bucket().1.total_cmp(&other.bucket().1));
+        for (family, count) in families {
+            buckets.entry(family).or_insert_with(|| full(family, share, now)).turn(asker, count, now)?;
         }
         let draw = |(family, (count, operation))| Some((operation, buckets.get_mut(&family)?.draw(asker, count, now)));
         Ok(needed.into_iter().filter_map(draw).collect())
@@ -221,6 +221,20 @@ mod tests {
         assert!(budget.draw(&[Operation::UpdateCluster], behind, start).is_err(), "nobody overtakes it");
         let waited = budget.draw(&plan, ASKER, start + second).expect("its turn");
         assert_eq!(waited.len(), 2, "one for each family: {waited:?}");
+    }
+
+    #[test]
+    fn who_waits_for_one_family_holds_up_nobody_in_another() {
+        let (budget, start) = (budget(0.1), Instant::now());
+        let plan = [Operation::UpdateService, Operation::TagResource];
+        let names: Vec<_> = (0..50).map(|number| number.to_string()).collect();
+        let mut crowd = names.iter().map(|uid| Asker { uid, ..ASKER });
+        while budget.draw(&[Operation::UpdateService], crowd.next().expect("the bucket is small"), start).is_ok() {}
+        for asker in crowd {
+            assert!(budget.draw(&plan, asker, start).is_err());
+        }
+        let alone = Asker { uid: "tags alone", ..ASKER };
+        assert!(budget.draw(&[Operation::TagResource], alone, start + Duration::from_secs(2)).is_ok());
     }
 
     #[test]

@@ -104,7 +104,8 @@ impl Bucket {
         self.per_second * self.pace
     }
 
-    fn refill(&mut self, now: Instant) {
+    /// Brings it up to `now`.
+    pub(super) fn refill(&mut self, now: Instant) {
         let seconds = now.saturating_duration_since(self.at).as_secs_f64();
         self.pace = (self.pace + seconds * RECOVERY).min(1.0);
         self.tokens = (self.tokens + seconds * self.rate()).min(self.burst);
