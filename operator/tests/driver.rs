@@ -76,10 +76,7 @@ async fn the_finalizer_comes_before_the_first_write_and_the_status_once() {
 async fn the_last_write_of_a_deletion_takes_the_finalizer_off() {
     let world = World::new(cluster(&json!({})), working()).await;
     world.pass::<EcsCluster>().await;
-    let mut deleting = world.object();
-    deleting["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
-    world.set_object(deleting);
-    world.new_writes();
+    delete(&world);
     world.pass::<EcsCluster>().await;
     assert_eq!(world.new_writes(), ["DeleteCluster", "event DeleteCluster", "metadata"]);
     assert_eq!(world.object()["metadata"]["finalizers"], json!([]));
@@ -88,7 +85,7 @@ async fn the_last_write_of_a_deletion_takes_the_finalizer_off() {
 #[tokio::test]
 async fn faults_are_told_once_in_the_words_of_their_class() {
     let html = || (500, "<html>oops</html>".to_owned());
-    let rows: [(&str, Reply, [&str; 2], &str); 5] = [
+    let rows: [(&str, Reply, [&str; 2], &str); 6] = [
         (
             "CreateCluster",
             refusal("AccessDeniedException", "User: u is not authorized to perform: ecs:CreateCluster"),
@@ -112,6 +109,12 @@ async fn faults_are_told_once_in_the_words_of_their_class() {
             refusal("ExpiredTokenException", "The security token included in the request is expired"),
             ["Ready False CredentialsUnavailable", "Reconciling True CredentialsUnavailable"],
             "expired",
+        ),
+        (
+            "CreateCluster",
+            (503, json!({"__type": "SomethingNewException", "message": "we have trouble"}).to_string()),
+            ["Ready False AwsUnavailable", "Reconciling True AwsUnavailable"],
+            "we have trouble",
         ),
         ("DescribeClusters", html(), ["Ready False AwsUnavailable", "Reconciling True AwsUnavailable"], "no ECS reply"),
     ];
@@ -186,6 +189,95 @@ async fn a_lost_reply_to_a_creation_is_found_by_the_next_look() {
     assert_eq!(world.conditions().0, ["Ready True Succeeded"]);
     let creations = world.new_writes().into_iter().filter(|write| write == "CreateCluster").count();
     assert_eq!(creations, 1);
+}
+
+/// The object of `world`, being deleted.
+fn delete(world: &World) {
+    let mut deleting = world.object();
+    deleting["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+    world.set_object(deleting);
+    world.new_writes();
+}
+
+#[tokio::test]
+async fn a_deletion_waits_for_what_a_lost_reply_may_have_made() {
+    let (ecs, is_shown) = (working(), Arc::new(AtomicBool::new(false)));
+    let shown = Arc::clone(&is_shown);
+    let ecs = move |operation: &str, request: &Value| match operation {
+        "CreateCluster" => {
+            ecs(operation, request);
+            (500, String::new())
+        }
+        // It lags behind.
+        "DescribeClusters" if !shown.load(Ordering::Relaxed) => missing(),
+        _ => ecs(operation, request),
+    };
+    let world = World::new(cluster(&json!({})), ecs).await;
+    world.pass::<EcsCluster>().await;
+    delete(&world);
+    world.pass::<EcsCluster>().await;
+    assert_eq!(world.new_writes(), ["status"], "the finalizer stays");
+    let (shapes, message) = world.conditions();
+    assert_eq!(shapes[0], "Ready Unknown Deleting");
+    assert!(message.contains("got no reply"), "{message}");
+    is_shown.store(true, Ordering::Relaxed);
+    world.pass::<EcsCluster>().await;
+    assert_eq!(world.new_writes(), ["DeleteCluster", "event DeleteCluster", "metadata"]);
+}
+
+#[tokio::test]
+async fn what_was_there_a_moment_ago_is_not_gone_because_a_call_does_not_find_it() {
+    let (ecs, refused) = (working(), Arc::new(AtomicBool::new(false)));
+    let ecs = move |operation: &str, request: &Value| {
+        if operation == "DeleteCluster" && !refused.swap(true, Ordering::Relaxed) {
+            return refusal("ClusterNotFoundException", "Cluster not found.");
+        }
+        ecs(operation, request)
+    };
+    let world = World::new(cluster(&json!({})), ecs).await;
+    world.pass::<EcsCluster>().await;
+    delete(&world);
+    world.pass::<EcsCluster>().await;
+    assert_eq!(world.new_writes(), ["DeleteCluster", "status", "event Busy"], "the finalizer stays");
+    assert_eq!(world.object()["metadata"]["finalizers"], json!(["ecs-operator.dev/finalizer"]));
+}
+
+#[tokio::test]
+async fn tags_that_a_read_does_not_show_yet_are_not_written_again() {
+    let ecs = working();
+    let ecs = move |operation: &str, request: &Value| match operation {
+        "TagResource" => success(&json!({})),
+        _ => ecs(operation, request),
+    };
+    let world = World::new(cluster(&json!({})), ecs).await;
+    world.pass::<EcsCluster>().await;
+    let mut edited = world.object();
+    edited["metadata"]["generation"] = json!(2);
+    edited["spec"]["tags"] = json!([{"key": "team", "value": "checkout"}]);
+    world.set_object(edited);
+    world.new_writes();
+    for _ in 0..3 {
+        world.pass::<EcsCluster>().await;
+    }
+    assert_eq!(world.new_writes(), ["TagResource", "event TagResource", "status"]);
+    assert_eq!(world.conditions().0, ["Ready True Succeeded"]);
+}
+
+#[tokio::test]
+async fn who_may_read_none_of_them_asks_for_all_at_once() {
+    let asked = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&asked);
+    let ecs = move |_: &str, _: &Value| {
+        *count.lock().expect("no test panics with it") += 1;
+        refusal("AccessDeniedException", "User: u is not authorized to perform: ecs:DescribeClusters")
+    };
+    let world = World::new(cluster(&json!({})), ecs).await;
+    let clusters = world.context.aws.observer.clusters();
+    for expected in [7, 8] {
+        let names = ["a", "b", "c", "d"].map(|name| clusters.get(ClusterKey(name.to_owned()), Freshness::Any));
+        assert!(futures::future::join_all(names).await.iter().all(Result::is_err));
+        assert_eq!(*asked.lock().expect("no test panics with it"), expected, "one by one at first, then together");
+    }
 }
 
 #[tokio::test]

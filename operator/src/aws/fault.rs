@@ -120,7 +120,12 @@ impl Fault {
             && let Some(code) = refusal.err().code()
         {
             let text = refusal.err().message().unwrap_or("no message");
-            let class = classify(code, text);
+            let status = refusal.raw().status().as_u16();
+            // Whatever its name, what AWS calls its own error is no fault of the spec.
+            let class = match classify(code, text) {
+                FaultClass::Terminal if status >= 500 => FaultClass::Server,
+                class => class,
+            };
             let message = match class {
                 FaultClass::AccessDenied => {
                     format!(
@@ -144,6 +149,24 @@ impl Fault {
             _ => innermost(error).to_string(),
         };
         Self::new(operation, FaultClass::Server, message)
+    }
+
+    /// Whether a write may have been applied all the same.
+    #[must_use]
+    pub fn is_of_unknown_outcome(&self) -> bool {
+        self.class == FaultClass::Server
+    }
+
+    /// Whether AWS says that the cluster or service is not there.
+    #[must_use]
+    pub fn says_missing(&self) -> bool {
+        matches!(self.code.as_deref(), Some("ServiceNotFoundException" | "ClusterNotFoundException"))
+    }
+
+    /// AWS does not know yet what it has just confirmed.
+    #[must_use]
+    pub fn not_yet(self) -> Self {
+        Self { class: FaultClass::Busy, message: format!("{}; it was there a moment ago", self.message), ..self }
     }
 
     /// The call succeeded, but its reply is no JSON.
@@ -196,13 +219,24 @@ pub fn classify(code: &str, message: &str) -> FaultClass {
     let code = code.strip_suffix("Exception").unwrap_or(code);
     match code {
         "Throttling" | "TooManyRequests" | "RequestLimitExceeded" => FaultClass::Throttle,
-        "Server" | "InternalFailure" | "InternalError" | "ServiceUnavailable" => FaultClass::Server,
-        "ExpiredToken" | "UnrecognizedClient" | "InvalidSignature" | "InvalidClientTokenId" | "MissingAuthenticationToken" => {
-            FaultClass::Credentials
-        }
+        "Server"
+        | "InternalFailure"
+        | "InternalError"
+        | "InternalServer"
+        | "InternalServerError"
+        | "ServiceUnavailable"
+        | "RequestTimeout"
+        | "RequestAborted" => FaultClass::Server,
+        "ExpiredToken"
+        | "RequestExpired"
+        | "UnrecognizedClient"
+        | "InvalidSignature"
+        | "IncompleteSignature"
+        | "InvalidClientTokenId"
+        | "MissingAuthenticationToken" => FaultClass::Credentials,
         "AccessDenied" => FaultClass::AccessDenied,
         "ClusterNotFound" | "NamespaceNotFound" => FaultClass::DependencyNotReady,
-        "ServiceNotFound" | "ResourceNotFound" => FaultClass::Missing,
+        "ServiceNotFound" | "ServiceDeploymentNotFound" | "ResourceNotFound" => FaultClass::Missing,
         "UpdateInProgress" | "ResourceInUse" | "ServiceNotActive" | "Conflict" => FaultClass::Busy,
         "LimitExceeded" => FaultClass::Quota,
         _ if code.starts_with("ClusterContains") => FaultClass::Busy,
@@ -224,6 +258,10 @@ mod tests {
             ("ThrottlingException", "Rate exceeded", Throttle),
             ("InvalidParameterException", "Error retrieving subnet information (ErrorCode: Throttling, Rate exceeded)", Throttle),
             ("ServerException", "Service Unavailable", Server),
+            ("RequestTimeout", "The request timed out", Server),
+            ("InternalServerError", "no message", Server),
+            ("RequestExpired", "Request has expired", Credentials),
+            ("ServiceDeploymentNotFoundException", "The service deployment was not found", Missing),
             ("ExpiredTokenException", "The security token included in the request is expired", Credentials),
             ("UnrecognizedClientException", "The security token included in the request is invalid", Credentials),
             ("AccessDeniedException", "User: x is not authorized to perform: ecs:CreateService", AccessDenied),

@@ -8,6 +8,7 @@ mod families;
 mod kept;
 mod read;
 mod rollouts;
+mod rounds;
 mod table;
 mod usage;
 
@@ -24,7 +25,7 @@ use super::{Calls, Fault};
 pub use families::FamilyKey;
 pub(crate) use families::family_of;
 pub use read::{Blockers, ClusterKey, ServiceKey, TaskDefinitionKey};
-pub(crate) use read::{task_definition, written};
+pub(crate) use read::{tagged, task_definition, written};
 pub use rollouts::{ServiceDeploymentKey, ServiceRevisionKey, StoppedTasksKey};
 use table::Table;
 pub use table::Wake;
@@ -235,6 +236,9 @@ pub trait Key: Clone + fmt::Debug + fmt::Display + Eq + std::hash::Hash + Ord + 
 
     /// Whether a call with more keys, up to [`BATCH`](Self::BATCH), costs no more.
     const ROOM_IS_FREE: bool = true;
+
+    /// How long an answer is kept that nobody watches.
+    const UNWATCHED: Duration = Duration::from_secs(60);
 
     /// Keys can share a call when this is equal.
     fn group(&self) -> &str;

@@ -283,6 +283,16 @@ pub fn top(path: &str) -> &str {
     path.split('.').next().unwrap_or(path)
 }
 
+/// The plan of an object at its end of which AWS shows nothing: what was sent and not answered may still come.
+#[must_use]
+pub fn absent(what: &str, may_be_there: bool) -> Plan {
+    if may_be_there {
+        let message = format!("the creation of {what} got no reply: whether it is there shows within a minute");
+        return Plan::pause(Reason::Deleting, message);
+    }
+    Plan::Gone
+}
+
 /// Hash of a request, the same for requests that mean the same.
 #[must_use]
 pub fn hash(request: &Value) -> String {

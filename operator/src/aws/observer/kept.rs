@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::{Answer, Seen};
 
 /// How long AWS's reads may lag behind its writes, and how many states before writes of ours are recognised.
-const LAG: Duration = Duration::from_secs(60);
+pub(super) const LAG: Duration = Duration::from_secs(60);
 const OUTDATED: usize = 4;
 
 /// An answer as the cache keeps it: as text it takes a fraction of the memory that a tree of JSON needs.
@@ -17,6 +17,8 @@ pub(super) struct Kept {
     /// What was true before writes of ours, the newest last, and when the last of them was.
     outdated: Vec<KeptAnswer>,
     written: Option<Instant>,
+    /// Whether a write of unknown outcome came after it: it answers nobody then, and only says what a read may lag behind.
+    is_doubted: bool,
 }
 
 #[derive(PartialEq)]
@@ -33,7 +35,7 @@ impl Kept {
             Answer::Inactive => KeptAnswer::Inactive,
             Answer::Missing => KeptAnswer::Missing,
         };
-        Self { at, answer, outdated: Vec::new(), written: None }
+        Self { at, answer, outdated: Vec::new(), written: None, is_doubted: false }
     }
 
     /// What a write of ours made of `before`. What nobody had looked for was not there.
@@ -61,12 +63,35 @@ impl Kept {
     }
 
     fn is_written_lately(&self, read: &Self) -> bool {
-        self.written.is_some_and(|written| read.at < written + LAG)
+        self.is_written_before(read.at)
+    }
+
+    /// Whether a write of ours was so short a time before `moment` that AWS may not show it yet.
+    pub(super) fn is_written_before(&self, moment: Instant) -> bool {
+        self.written.is_some_and(|written| moment < written + LAG)
     }
 
     /// Whether a read shows what was before writes of ours: AWS's reads may lag behind its writes.
     pub(super) fn is_lagging(&self, read: &Self) -> bool {
-        self.is_written_lately(read) && !self.is_same(read) && self.outdated.contains(&read.answer)
+        let is_absence = matches!(read.answer, KeptAnswer::Inactive | KeptAnswer::Missing);
+        let is_outdated = self.is_written_lately(read) && !self.is_same(read) && self.outdated.contains(&read.answer);
+        is_outdated && !(is_absence && self.is_leaving())
+    }
+
+    /// Whether it is on its way out, so that its absence is what comes next.
+    fn is_leaving(&self) -> bool {
+        let Answer::Found(json) = self.seen().answer else { return false };
+        json["status"] == "DRAINING" || json["status"] == "DEPROVISIONING"
+    }
+
+    /// The same after a write of unknown outcome.
+    pub(super) fn doubted(self) -> Self {
+        Self { is_doubted: true, ..self }
+    }
+
+    /// Whether it may answer somebody who wants what is known.
+    pub(super) fn is_valid(&self) -> bool {
+        !self.is_doubted
     }
 
     pub(super) fn seen(&self) -> Seen {
@@ -110,6 +135,18 @@ mod tests {
         assert!(!lags(63, &found(1)), "so late it is true");
         let kept = kept.followed_by(Kept::new(second(4), &found(3)));
         assert!(kept.is_lagging(&Kept::new(second(5), &found(1))), "another read takes over what is known");
+    }
+
+    #[test]
+    fn what_leaves_is_gone_as_soon_as_a_read_says_so() {
+        let start = Instant::now();
+        let second = |n| start + Duration::from_secs(n);
+        let draining = Answer::Found(Arc::new(json!({"status": "DRAINING"})));
+        let created = Kept::written(Some(Kept::new(start, &Answer::Inactive)), &Seen { at: second(1), answer: found(1) });
+        assert!(created.is_lagging(&Kept::new(second(2), &Answer::Inactive)));
+        let deleted = Kept::written(Some(created), &Seen { at: second(3), answer: draining });
+        assert!(!deleted.is_lagging(&Kept::new(second(4), &Answer::Inactive)));
+        assert!(deleted.is_lagging(&Kept::new(second(4), &found(1))), "and not there again");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ecs_operator_crds::v1beta1::{EcsCluster, EcsService, EcsTaskDefinition};
 use serde_json::{Value, json};
@@ -93,6 +94,8 @@ impl Key for TaskDefinitionKey {
     const WHAT: &'static str = "task_definitions";
     const FAMILY: ActionFamily = ActionFamily::TaskDefinitionRead;
     const BATCH: usize = 1;
+    // Large families are looked through bit by bit, and a revision changes in its tags alone.
+    const UNWATCHED: Duration = Duration::from_secs(900);
 
     fn group(&self) -> &str {
         &self.0
@@ -145,6 +148,18 @@ pub(crate) fn described(mut object: Value) -> Answer {
         // The newest come first.
         events.truncate(EVENTS);
     }
+    Answer::Found(Arc::new(object))
+}
+
+/// The answer about `object` after TagResource or UntagResource with `request`: replies to them are empty, and a read may lag behind.
+pub(crate) fn tagged(object: &Value, request: &Value) -> Answer {
+    let mut tags = Tags::read(&object["tags"]);
+    tags.0.extend(Tags::read(&request["tags"]).0);
+    for key in request["tagKeys"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        tags.0.remove(key);
+    }
+    let mut object = object.clone();
+    object["tags"] = tags.write();
     Answer::Found(Arc::new(object))
 }
 

@@ -1,12 +1,10 @@
 //! Third door of EcsCluster: sends one write, and enters its reply into the observer.
 
-use std::time::Instant;
-
 use ecs_operator_crds::v1beta1::EcsCluster;
 
 use super::{ClusterExt, ObservedCluster, observe};
-use crate::aws::observer::{Answer, ClusterKey, written};
-use crate::aws::{Fault, Freshness, Operation, Permit};
+use crate::aws::observer::{Answer, ClusterKey, tagged, written};
+use crate::aws::{Fault, Operation, Permit};
 use crate::reconcile::Context;
 use crate::reconcile::driver::incomplete;
 use crate::reconcile::plan::Write;
@@ -20,19 +18,27 @@ pub(super) async fn apply(
 ) -> Result<ObservedCluster, Fault> {
     let clusters = context.aws.observer.clusters();
     let key = ClusterKey(object.cluster_name());
-    let reply = match context.aws.writer.send(permit, &write.request).await {
+    if write.operation == Operation::CreateCluster {
+        clusters.creating(key.clone());
+    }
+    let reply = match (write.operation, context.aws.writer.send(permit, &write.request).await) {
+        // It does not know yet what we have just made.
+        (Operation::DeleteCluster, Err(fault)) if fault.says_missing() && clusters.is_written_lately(&key) => {
+            return Err(fault.not_yet());
+        }
         // Somebody was faster.
-        Err(fault)
-            if write.operation == Operation::DeleteCluster && fault.code.as_deref() == Some("ClusterNotFoundException") =>
-        {
+        (Operation::DeleteCluster, Err(fault)) if fault.says_missing() => {
             return observe::read(clusters.enter(key, Answer::Missing));
         }
-        reply => reply?,
+        (Operation::CreateCluster, Err(fault)) if !fault.is_of_unknown_outcome() => {
+            clusters.not_created(&key);
+            return Err(fault);
+        }
+        (_, reply) => reply?,
     };
     let tags = match (write.operation, &observed.cluster) {
-        // Replies to tag calls are empty.
-        (Operation::TagResource | Operation::UntagResource, _) => {
-            return observe::read(clusters.get(key, Freshness::Since(Instant::now())).await?);
+        (Operation::TagResource | Operation::UntagResource, Some(cluster)) => {
+            return observe::read(clusters.enter(key, tagged(&cluster.json, &write.request)));
         }
         (Operation::CreateCluster, _) | (_, None) => write.request["tags"].clone(),
         (_, Some(cluster)) => cluster.json["tags"].clone(),

@@ -21,6 +21,8 @@ pub struct ObservedCluster {
     pub at: Instant,
     /// The cluster; `None` when there is none of that name.
     pub cluster: Option<Cluster>,
+    /// Whether it may be there all the same: its creation got no reply.
+    pub may_be_there: bool,
     /// What keeps it from being deleted; empty unless it is being deleted.
     pub blockers: Blockers,
     /// EcsServices that refer to it; none unless it is being deleted.
@@ -60,12 +62,13 @@ pub(super) async fn observe(object: &EcsCluster, context: &Context, freshness: F
     if object.is_deleting() && object.spec.policies.retains() {
         // Whatever AWS has stays there: nobody needs to ask.
         let dependants = Dependants::of_cluster(object, &context.stores);
-        return Ok(ObservedCluster { at: Instant::now(), cluster: None, blockers: Blockers::default(), dependants });
+        return Ok(ObservedCluster { dependants, ..read(Seen { at: Instant::now(), answer: Answer::Missing })? });
     }
     // At the end what lives in it is read anyway, and somebody may have been faster.
     let freshness = if object.is_deleting() { Freshness::Since(Instant::now()) } else { freshness };
     let seen = context.aws.observer.clusters().get(ClusterKey(name.clone()), freshness).await?;
     let mut observed = read(seen)?;
+    observed.may_be_there = context.aws.observer.clusters().may_be_there(&ClusterKey(name.clone()));
     if object.is_deleting() && observed.cluster.is_some() {
         observed.blockers = context.aws.observer.blockers(&name).await?;
         observed.dependants = Dependants::of_cluster(object, &context.stores);
@@ -84,5 +87,5 @@ pub(super) fn read(Seen { at, answer }: Seen) -> Result<ObservedCluster, Fault> 
             Some(Cluster { json, ..cluster })
         }
     };
-    Ok(ObservedCluster { at, cluster, blockers: Blockers::default(), dependants: Dependants::default() })
+    Ok(ObservedCluster { at, cluster, may_be_there: false, blockers: Blockers::default(), dependants: Dependants::default() })
 }

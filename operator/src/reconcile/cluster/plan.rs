@@ -9,7 +9,7 @@ use crate::aws::Operation;
 use crate::aws::drift::drift;
 use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
 use crate::reconcile::ignore::as_others_left_it;
-use crate::reconcile::plan::{Plan, Write, claim, hash, pick, request, tag_writes, top};
+use crate::reconcile::plan::{Plan, Write, absent, claim, hash, pick, request, tag_writes, top};
 use crate::reconcile::reset::with_resets;
 
 /// Members that UpdateCluster changes.
@@ -119,11 +119,11 @@ fn delete(object: &EcsCluster, observed: &ObservedCluster, owner: &Owner) -> Pla
         let message = format!("waits until no EcsService refers to it: {}", observed.dependants.names);
         return observed.dependants.block(message);
     }
-    let Some(cluster) = &observed.cluster else { return Plan::Gone };
+    let name = object.cluster_name();
+    let Some(cluster) = &observed.cluster else { return absent(&format!("cluster {name}"), observed.may_be_there) };
     if owner.of(&cluster.tags()) != Ownership::Ours {
         return Plan::Gone;
     }
-    let name = object.cluster_name();
     if cluster.status == "DEPROVISIONING" {
         return Plan::pause(Reason::Deleting, format!("cluster {name} is DEPROVISIONING"));
     }

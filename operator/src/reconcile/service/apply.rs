@@ -6,7 +6,7 @@ use ecs_operator_crds::v1beta1::EcsService;
 
 use super::commands::carried_out_by;
 use super::{ObservedService, follow, observe};
-use crate::aws::observer::{Answer, written};
+use crate::aws::observer::{Answer, tagged, written};
 use crate::aws::{Fault, Freshness, Operation, Permit};
 use crate::reconcile::Context;
 use crate::reconcile::driver::incomplete;
@@ -21,18 +21,28 @@ pub(super) async fn apply(
 ) -> Result<ObservedService, Fault> {
     let services = context.aws.observer.services();
     let key = observed.key.clone();
+    if write.operation == Operation::CreateService {
+        services.creating(key.clone());
+    }
     let seen = match (write.operation, context.aws.writer.send(permit, &write.request).await) {
+        // It does not know yet what we have just made.
+        (Operation::DeleteService, Err(fault)) if fault.says_missing() && services.is_written_lately(&key) => {
+            return Err(fault.not_yet());
+        }
         // Somebody was faster.
         (Operation::DeleteService, Err(fault)) if is_gone(&fault) => services.enter(key, Answer::Missing),
-        (_, Err(fault)) => return Err(fault),
+        (operation, Err(fault)) => {
+            if operation == Operation::CreateService && !fault.is_of_unknown_outcome() {
+                services.not_created(&key);
+            }
+            return Err(fault);
+        }
+        (Operation::TagResource | Operation::UntagResource, Ok(_)) => {
+            let service = observed.service.as_ref().ok_or_else(|| incomplete(write.operation, "service"))?;
+            services.enter(key, tagged(&service.json, &write.request))
+        }
         // Replies to these say nothing of the service.
-        (
-            Operation::TagResource
-            | Operation::UntagResource
-            | Operation::StopServiceDeployment
-            | Operation::ContinueServiceDeployment,
-            Ok(_),
-        ) => {
+        (Operation::StopServiceDeployment | Operation::ContinueServiceDeployment, Ok(_)) => {
             let Ok(seen) = services.get(key.clone(), Freshness::Since(Instant::now())).await else {
                 // The write was accepted all the same; a later look tells.
                 services.invalidate(&key);

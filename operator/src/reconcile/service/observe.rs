@@ -34,6 +34,8 @@ pub struct ObservedService {
     pub misfit: Option<String>,
     /// The service; `None` when there is none of that name.
     pub service: Option<Service>,
+    /// Whether it may be there all the same: its creation got no reply.
+    pub may_be_there: bool,
     /// The service deployment that is under way, or the last one, where ECS tells.
     pub deployment: Option<ServiceDeployment>,
     /// Tasks that stopped for a reason that needs somebody; `None` where nobody looked.
@@ -128,6 +130,7 @@ impl ObservedService {
             cluster_obstacle: None,
             task_definition: Resolved::Nothing,
             misfit: None,
+            may_be_there: false,
             service: None,
             deployment: None,
             stopped: None,
@@ -163,6 +166,7 @@ pub(super) async fn observe(object: &EcsService, context: &Context, freshness: F
         task_definition: references::task_definition_of(object, &context.stores),
         misfit: definition.and_then(|definition| misfit(&object.spec, &definition.spec)),
         service: read(&seen)?,
+        may_be_there: context.aws.observer.services().may_be_there(&observed.key),
         ..observed
     };
     if object.is_deleting() {

@@ -15,7 +15,7 @@ use crate::aws::observer::ServiceKey;
 use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
 use crate::k8s::conditions;
 use crate::reconcile::ignore::{as_others_left_it, ignores};
-use crate::reconcile::plan::{Obstacle, Plan, Write, claim, hash, request, tag_writes};
+use crate::reconcile::plan::{Obstacle, Plan, Write, absent, claim, hash, request, tag_writes};
 use crate::reconcile::references::Resolved;
 use crate::reconcile::reset::with_resets;
 
@@ -214,8 +214,11 @@ fn writes(
 
 fn delete(object: &EcsService, observed: &ObservedService, owner: &Owner) -> Plan {
     let ObservedService { key, service, .. } = observed;
-    let Some(service) = service else { return Plan::Gone };
-    if object.spec.policies.retains() || owner.of(&service.tags()) != Ownership::Ours {
+    if object.spec.policies.retains() {
+        return Plan::Gone;
+    }
+    let Some(service) = service else { return absent(&key.to_string(), observed.may_be_there) };
+    if owner.of(&service.tags()) != Ownership::Ours {
         return Plan::Gone;
     }
     if service.status == "DRAINING" {

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::surplus::deletes;
 use super::{ObservedTaskDefinition, Revision, TaskDefinitionExt};
-use crate::aws::observer::{Answer, FamilyKey, TaskDefinitionKey, task_definition};
+use crate::aws::observer::{Answer, FamilyKey, TaskDefinitionKey, tagged, task_definition};
 use crate::aws::{Fault, FaultClass, Freshness, Operation, Permit, name_in};
 use crate::reconcile::Context;
 use crate::reconcile::driver::incomplete;
@@ -28,7 +28,7 @@ pub(super) async fn apply(
         Operation::DeleteTaskDefinitions => deleted(observed, &result?),
         _ => {
             result?;
-            tagged(context, observed, write).await
+            retagged(context, observed, write).await
         }
     }
 }
@@ -102,10 +102,14 @@ fn deleted(observed: &ObservedTaskDefinition, reply: &Value) -> Result<ObservedT
     Ok(observed)
 }
 
-/// Replies to tag calls are empty, so the revision is read again.
-async fn tagged(context: &Context, observed: &ObservedTaskDefinition, write: &Write) -> Result<ObservedTaskDefinition, Fault> {
-    let arn = write.request["resourceArn"].as_str().unwrap_or_default().to_owned();
-    let seen = context.aws.observer.task_definitions().get(TaskDefinitionKey(arn), Freshness::Since(Instant::now())).await?;
+/// What is known of the revision, with the tags that the write leaves on it.
+async fn retagged(context: &Context, observed: &ObservedTaskDefinition, write: &Write) -> Result<ObservedTaskDefinition, Fault> {
+    let revisions = context.aws.observer.task_definitions();
+    let key = TaskDefinitionKey(write.request["resourceArn"].as_str().unwrap_or_default().to_owned());
+    let seen = match revisions.cached(&key).map(|seen| seen.answer) {
+        Some(Answer::Found(json)) => revisions.enter(key, tagged(&json, &write.request)),
+        _ => revisions.get(key, Freshness::Since(Instant::now())).await?,
+    };
     let current = match seen.answer {
         Answer::Found(json) => Some(Revision::read(&json)),
         Answer::Inactive | Answer::Missing => None,

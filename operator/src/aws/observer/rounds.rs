@@ -1,0 +1,194 @@
+//! The rounds of a table: what is asked for and what is due is read together.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt, stream};
+use tokio::sync::mpsc;
+use tokio::time::{sleep_until, timeout_at};
+
+use super::kept::LAG;
+use super::table::{Demand, Reply, Shared, State, Watched, interval};
+use super::{Answer, Key};
+use crate::aws::{Calls, Fault, FaultClass};
+
+/// A batch closes when no demand has come for this long …
+const IDLE: Duration = Duration::from_millis(50);
+/// … and at the latest this long after its first demand.
+const LONGEST: Duration = Duration::from_millis(250);
+
+/// How many calls are under way at a time for what is read together.
+const SIDE_BY_SIDE: usize = 16;
+
+/// How long AWS's refusal to let us read any of a group is taken for the whole group, before it is tried one by one again.
+const REFUSED: Duration = Duration::from_secs(300);
+
+/// Serves demands and sweeps until the table is dropped.
+pub(super) async fn run<K: Key>(shared: Arc<Shared<K>>, mut incoming: mpsc::UnboundedReceiver<Demand<K>>) {
+    /// Longest sleep between two looks at what is due, since a new watch does not wake this loop.
+    const LOOK: Duration = Duration::from_secs(1);
+    loop {
+        let look = Instant::now() + LOOK;
+        let due = shared.next_due().map_or(look, |due| due.min(look));
+        let mut waiting = BTreeMap::<K, Vec<Reply>>::new();
+        tokio::select! {
+            demand = incoming.recv() => match demand {
+                None => return,
+                Some(demand) => {
+                    waiting.entry(demand.key).or_default().push(demand.reply);
+                    collect(&mut incoming, &mut waiting).await;
+                }
+            },
+            () = sleep_until(due.into()) => shared.forget(),
+        }
+        shared.add_due(Instant::now(), &mut waiting);
+        if !waiting.is_empty() {
+            // On the side, so that a slow reply holds up nobody else.
+            let shared = Arc::clone(&shared);
+            shared.postpone(waiting.keys());
+            tokio::spawn(async move { shared.read(waiting).await });
+        }
+    }
+}
+
+/// Waits for more demands until the batch closes.
+async fn collect<K: Key>(incoming: &mut mpsc::UnboundedReceiver<Demand<K>>, waiting: &mut BTreeMap<K, Vec<Reply>>) {
+    let closes = Instant::now() + LONGEST;
+    while waiting.len() < K::BATCH {
+        let idle = (Instant::now() + IDLE).min(closes);
+        match timeout_at(idle.into(), incoming.recv()).await {
+            Ok(Some(demand)) => waiting.entry(demand.key).or_default().push(demand.reply),
+            Ok(None) | Err(_) => return,
+        }
+    }
+}
+
+impl<K: Key> Shared<K> {
+    /// When the next watched key is due.
+    fn next_due(&self) -> Option<Instant> {
+        self.state().watched.values().filter(|watched| may_be_read(watched)).map(|watched| watched.due).min()
+    }
+
+    /// Adds to what waits for a read what is due, and, where a call with room in it costs as much as a full one, what is due next.
+    fn add_due(&self, now: Instant, waiting: &mut BTreeMap<K, Vec<Reply>>) {
+        let state = self.state();
+        for (key, _) in state.watched.iter().filter(|(_, watched)| watched.due <= now && may_be_read(watched)) {
+            waiting.entry(key.clone()).or_default();
+        }
+        if !K::ROOM_IS_FREE {
+            return;
+        }
+        let mut room = BTreeMap::<String, usize>::new();
+        for key in waiting.keys() {
+            let left = room.entry(key.group().to_owned()).or_default();
+            *left = left.checked_sub(1).unwrap_or(K::BATCH - 1);
+        }
+        if room.values().all(|left| *left == 0) {
+            return;
+        }
+        let is_near = |watched: &Watched<K>| !watched.is_read && watched.due < now + interval(self.sweep, watched.pace) / 2;
+        let mut near: Vec<_> =
+            state.watched.iter().filter(|(key, watched)| is_near(watched) && !waiting.contains_key(*key)).collect();
+        near.sort_by_key(|(_, watched)| watched.due);
+        for (key, _) in near {
+            if let Some(left) = room.get_mut(key.group()).filter(|left| **left > 0) {
+                *left -= 1;
+                waiting.insert(key.clone(), Vec::new());
+            }
+        }
+    }
+
+    /// Forgets answers that nobody watches, such as of revisions that were only looked through.
+    fn forget(&self) {
+        let State { cache, watched, creating, refused, .. } = &mut *self.state();
+        cache.retain(|key, seen| watched.contains_key(key) || seen.at.elapsed() < K::UNWATCHED);
+        creating.retain(|_, since| since.elapsed() < LAG);
+        refused.retain(|_, since| since.elapsed() < REFUSED);
+    }
+
+    /// Keeps keys that are being read from coming due again meanwhile.
+    fn postpone<'a>(&self, keys: impl Iterator<Item = &'a K>) {
+        let mut state = self.state();
+        let now = Instant::now();
+        for key in keys {
+            if let Some(watched) = state.watched.get_mut(key) {
+                watched.due = now + interval(self.sweep, watched.pace);
+                watched.is_read = true;
+            }
+        }
+    }
+
+    /// Reads keys in batches, a few side by side, and answers those who wait as soon as their batch is read. Batches for which somebody
+    /// waits go first, and then those about which there was a hint.
+    async fn read(&self, mut waiting: BTreeMap<K, Vec<Reply>>) {
+        let keys: Vec<K> = waiting.keys().cloned().collect();
+        let groups = keys.chunk_by(|a, b| a.group() == b.group());
+        let is_regular = |batch: &[K]| batch.iter().all(|key| waiting[key].is_empty());
+        let mut batches: Vec<_> =
+            groups.flat_map(|group| group.chunks(K::BATCH)).map(|batch| (batch, is_regular(batch))).collect();
+        batches.sort_by_cached_key(|(batch, is_regular)| (*is_regular, !self.is_hinted(batch)));
+        let reads = batches.into_iter().map(|(batch, is_regular)| async move {
+            if is_regular {
+                self.calls.spare(K::FAMILY).await;
+            }
+            let at = Instant::now();
+            self.calls.metrics.read_together(K::WHAT, batch.len());
+            (at, batch, self.read_batch(batch).await)
+        });
+        let mut reads = stream::iter(reads.collect::<Vec<_>>()).buffer_unordered(SIDE_BY_SIDE);
+        while let Some((at, batch, answers)) = reads.next().await {
+            for (key, answer) in batch.iter().zip(answers) {
+                let result = self.observed(key, at, answer);
+                for reply in waiting.remove(key).into_iter().flatten() {
+                    // Whoever asked may have given up.
+                    let _ = reply.send(result.clone());
+                }
+            }
+        }
+    }
+
+    fn is_hinted(&self, keys: &[K]) -> bool {
+        let state = self.state();
+        keys.iter().any(|key| state.watched.get(key).is_some_and(|watched| watched.hinted.is_some()))
+    }
+
+    /// Reads keys of one group. A refused call is tried in parts, but where AWS has lately refused each of them, only once.
+    async fn read_batch(&self, keys: &[K]) -> Vec<Result<Answer, Fault>> {
+        let group = keys[0].group();
+        if self.state().refused.get(group).is_some_and(|since| since.elapsed() < REFUSED) {
+            let answers = K::read(&self.calls, keys).await;
+            if answers.iter().any(|answer| !is_denied(answer)) {
+                self.state().refused.remove(group);
+            }
+            return answers;
+        }
+        let answers = read_each(&self.calls, keys).await;
+        if keys.len() > 1 && answers.iter().all(is_denied) {
+            self.state().refused.insert(group.to_owned(), Instant::now());
+        }
+        answers
+    }
+}
+
+fn is_denied(answer: &Result<Answer, Fault>) -> bool {
+    matches!(answer, Err(fault) if fault.class == FaultClass::AccessDenied)
+}
+
+/// Whether what is due may be read: not while it is being read, unless somebody said since that something has happened.
+fn may_be_read<K: Key>(watched: &Watched<K>) -> bool {
+    !watched.is_read || watched.hinted.is_some()
+}
+
+/// Reads `keys` with one call, or, when AWS refuses that call for the sake of one of them, with one for each half.
+async fn read_each<K: Key>(calls: &Calls, keys: &[K]) -> Vec<Result<Answer, Fault>> {
+    let answers = K::read(calls, keys).await;
+    let refused = |answer: &Result<Answer, Fault>| matches!(answer, Err(fault) if matches!(fault.class, FaultClass::Terminal | FaultClass::AccessDenied | FaultClass::Missing | FaultClass::DependencyNotReady));
+    if keys.len() < 2 || !answers.iter().all(refused) {
+        return answers;
+    }
+    let (first, second) = keys.split_at(keys.len() / 2);
+    let (mut answers, rest) = tokio::join!(Box::pin(read_each(calls, first)), Box::pin(read_each(calls, second)));
+    answers.extend(rest);
+    answers
+}
