@@ -74,10 +74,11 @@ impl Context {
     }
 }
 
-/// The look at AWS that somebody asks for by annotation.
+/// The look at AWS that somebody asks for by annotation; where both annotations stand, one after the other.
 pub fn requested(object: &impl ResourceExt) -> Option<String> {
     let annotations = object.annotations();
-    [RECONCILE_AT, FLUX_REQUESTED_AT].into_iter().find_map(|name| annotations.get(name)).cloned()
+    let asked: Vec<_> = [RECONCILE_AT, FLUX_REQUESTED_AT].into_iter().filter_map(|name| annotations.get(name)).collect();
+    (!asked.is_empty()).then(|| asked.into_iter().map(String::as_str).collect::<Vec<_>>().join(","))
 }
 
 /// A kind of custom resource, as the driver sees it.

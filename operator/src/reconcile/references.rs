@@ -79,6 +79,9 @@ pub fn task_definition_of(service: &EcsService, stores: &Stores) -> Resolved {
         };
     };
     let target = task_definition_object(service, stores);
+    if let Some(arn) = target.as_deref().and_then(observed_revision) {
+        return Resolved::To(arn);
+    }
     let off = || stores.off.why::<EcsTaskDefinition>();
     if let Some(obstacle) = obstacle("EcsTaskDefinition", "spec.taskDefinitionRef", reference, target.as_deref(), off) {
         return Resolved::NotYet(obstacle);
@@ -88,6 +91,14 @@ pub fn task_definition_of(service: &EcsService, stores: &Stores) -> Resolved {
         || Resolved::NotYet(not_ready(format!("EcsTaskDefinition {} has no revision yet", reference.name), true)),
         Resolved::To,
     )
+}
+
+/// The newest revision, where the object only observes: whoever made it, and whether or not it is what the spec says.
+fn observed_revision(definition: &EcsTaskDefinition) -> Option<String> {
+    let status = definition.status.as_ref()?;
+    let follows = definition.spec.policies.observes() && !definition.is_deleting();
+    let is_current = status.observed_generation == definition.metadata.generation;
+    status.task_definition_arn.clone().filter(|_| follows && is_current)
 }
 
 /// The EcsCluster that `service` refers to, if it exists.
@@ -257,4 +268,51 @@ fn has_surplus(definition: &EcsTaskDefinition) -> bool {
     let limit = definition.spec.revision_history_limit.and_then(|limit| usize::try_from(limit).ok());
     let revisions = definition.status.as_ref().and_then(|status| status.revisions.as_ref()).map_or(0, Vec::len);
     limit.is_some_and(|limit| revisions > limit + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::runtime::watcher::Event;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::reconcile::Off;
+
+    fn object<K: Kind>(kind: &str, spec: &Value, status: &Value) -> K {
+        let metadata = json!({"name": "web", "namespace": "default", "uid": "u-1", "generation": 2});
+        let object =
+            json!({"apiVersion": "ecs-operator.dev/v1beta1", "kind": kind, "metadata": metadata, "spec": spec, "status": status});
+        serde_json::from_value(object).expect("a valid object")
+    }
+
+    #[test]
+    fn what_only_observes_names_the_newest_revision_whatever_it_is() {
+        let service = object::<EcsService>("EcsService", &json!({"taskDefinitionRef": {"name": "web"}}), &json!({}));
+        let resolved = |policy: &str, generation: i64| {
+            let spec = json!({"containerDefinitions": [], "managementPolicy": policy});
+            let ready = json!({"type": "Ready", "status": "False", "reason": "Observing", "message": "it differs",
+                "lastTransitionTime": "2026-01-01T00:00:00Z"});
+            let status = json!({"observedGeneration": generation, "taskDefinitionArn": "web:8", "conditions": [ready]});
+            let (task_definitions, mut writer) = reflector::store();
+            writer.apply_watcher_event(&Event::Apply(object::<EcsTaskDefinition>("EcsTaskDefinition", &spec, &status)));
+            let (clusters, services) = (reflector::store().0, reflector::store().0);
+            task_definition_of(&service, &Stores { clusters, task_definitions, services, off: Off::default() })
+        };
+        assert_eq!(resolved("Observe", 2), Resolved::To("web:8".into()));
+        assert!(matches!(resolved("Observe", 1), Resolved::NotYet(_)), "it has not looked yet");
+        assert!(matches!(resolved("Full", 2), Resolved::NotYet(_)));
+    }
+
+    #[test]
+    fn both_annotations_that_ask_for_a_look_are_heard() {
+        let asked = |annotations: &Value| {
+            let mut service = object::<EcsService>("EcsService", &json!({}), &json!({}));
+            service.metadata.annotations = serde_json::from_value(annotations.clone()).expect("annotations");
+            super::super::requested(&service)
+        };
+        let (ours, flux) = (ecs_operator_crds::RECONCILE_AT, ecs_operator_crds::FLUX_REQUESTED_AT);
+        assert_eq!(asked(&json!({})), None);
+        assert_eq!(asked(&json!({flux: "2"})).as_deref(), Some("2"));
+        assert_eq!(asked(&json!({ours: "1", flux: "2"})).as_deref(), Some("1,2"));
+    }
 }

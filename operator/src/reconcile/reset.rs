@@ -4,14 +4,40 @@
 //!
 //! The status remembers which of these members the spec had when AWS was last in sync.
 
+use ecs_operator_crds::v1beta1::{Policies, Tag};
 use serde_json::{Map, Value, json};
+
+use super::ignore::{as_others_left_it, ignores};
+use crate::aws::tags::managed;
 
 /// A member, by path, and the JSON that takes it back.
 pub type Reset = (&'static str, &'static str);
 
-/// The members of `table` that `spec` has, for the status; `None` when there are none.
-#[must_use]
-pub fn applied(spec: &Map<String, Value>, table: &[Reset]) -> Option<Vec<String>> {
+/// What the status remembers of a spec that AWS has: the members of `table` that are to be set back when the spec drops them, and the
+/// keys of its tags. What is left to others is not ours to set back; of what is only looked at, nothing is.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Remembered {
+    /// Members, by path; `None` when there are none.
+    pub members: Option<Vec<String>>,
+    /// Keys of tags; `None` when there are none.
+    pub tags: Option<Vec<String>>,
+}
+
+impl Remembered {
+    /// What of `spec` is to be remembered; `None` where what is known stays.
+    #[must_use]
+    pub fn of(spec: &Map<String, Value>, tags: Option<&[Tag]>, policies: &Policies, table: &[Reset]) -> Option<Self> {
+        if policies.observes() {
+            return None;
+        }
+        let ours = as_others_left_it(spec.clone(), &Value::Null, policies);
+        let tags = managed(tags.filter(|_| !ignores(policies, "tags")));
+        Some(Self { members: applied(&ours, table), tags })
+    }
+}
+
+/// The members of `table` that `spec` has; `None` when there are none.
+fn applied(spec: &Map<String, Value>, table: &[Reset]) -> Option<Vec<String>> {
     let set = table.iter().filter(|(path, _)| find(spec, path).is_some());
     let paths: Vec<_> = set.map(|(path, _)| (*path).to_owned()).collect();
     Some(paths).filter(|paths| !paths.is_empty())
@@ -75,6 +101,24 @@ mod tests {
             assert_eq!(Value::from(with_resets(&map(&spec), applied.as_deref(), TABLE)), expected);
         }
         assert_eq!(Value::from(with_resets(&map(&json!({})), None, TABLE)), json!({}));
+    }
+
+    #[test]
+    fn what_others_own_is_not_remembered() {
+        let spec = map(&json!({"list": ["a"], "outer": {"number": 1, "inner": {"enable": true}}}));
+        let tags = [Tag { key: "team".into(), value: None }];
+        let of = |policies: Value| {
+            let policies: Policies = serde_json::from_value(policies).unwrap();
+            Remembered::of(&spec, Some(&tags), &policies, TABLE)
+        };
+        let all = Remembered {
+            members: Some(["list", "outer.inner", "outer.number"].map(str::to_owned).into()),
+            tags: Some(vec!["team".into()]),
+        };
+        assert_eq!(of(json!({})), Some(all));
+        let left = Remembered { members: Some(vec!["outer.number".into()]), tags: None };
+        assert_eq!(of(json!({"ignoreFields": ["/list", "/outer/inner", "/tags"]})), Some(left));
+        assert_eq!(of(json!({"managementPolicy": "Observe"})), None);
     }
 
     #[test]

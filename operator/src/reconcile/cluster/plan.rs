@@ -41,7 +41,14 @@ pub(super) fn plan(object: &EcsCluster, observed: &ObservedCluster, owner: &Owne
     let spec = with_resets(&request(&object.spec, OWN_MEMBERS), applied, RESETS);
     let spec = as_others_left_it(spec, &cluster.json, policies);
     let desired = tags(object, &cluster.tags(), owner);
-    let sent = cluster.tags().0.get(SPEC_HASH).is_none_or(|sent| desired.0.get(SPEC_HASH) == Some(sent));
+    let sent = match cluster.tags().0.get(SPEC_HASH) {
+        Some(sent) => desired.0.get(SPEC_HASH) == Some(sent),
+        // What is taken over is taken for what the spec says.
+        None => {
+            owner.of(&cluster.tags()) == Ownership::Nobody
+                || applied.is_some_and(|applied| applied.iter().any(|path| path == NAMESPACE))
+        }
+    };
     let mut writes: Vec<Write> =
         update(&name, &spec, cluster, sent).into_iter().chain(put_capacity(&name, &spec, cluster)).collect();
     let managed = object.status.as_ref().and_then(|status| status.managed_tags.as_deref());

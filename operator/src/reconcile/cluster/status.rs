@@ -5,10 +5,9 @@ use ecs_operator_crds::v1beta1::{EcsCluster, EcsClusterStatus};
 use k8s_openapi::jiff::Timestamp;
 
 use super::{Cluster, ClusterExt, Kind, OWN_MEMBERS, ObservedCluster, RESETS};
-use crate::aws::tags;
 use crate::k8s::conditions::{State, Verdict, conditions};
 use crate::reconcile::plan::{Outcome, request};
-use crate::reconcile::reset::applied;
+use crate::reconcile::reset::Remembered;
 
 pub(super) fn status(
     object: &EcsCluster,
@@ -23,9 +22,11 @@ pub(super) fn status(
     if let Some(cluster) = cluster {
         show(&mut status, cluster);
     }
-    if *outcome == Outcome::InSync {
-        status.managed_tags = tags::managed(object.spec.tags.as_deref());
-        status.applied_members = applied(&request(&object.spec, OWN_MEMBERS), RESETS);
+    let spec = request(&object.spec, OWN_MEMBERS);
+    if *outcome == Outcome::InSync
+        && let Some(remembered) = Remembered::of(&spec, object.spec.tags.as_deref(), &object.spec.policies, RESETS)
+    {
+        (status.applied_members, status.managed_tags) = (remembered.members, remembered.tags);
     }
     let verdict = outcome.verdict().unwrap_or_else(|| running(object, cluster.flatten()));
     status.conditions = conditions(&status.conditions, &verdict, object.metadata.generation, now);

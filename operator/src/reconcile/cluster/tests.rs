@@ -133,7 +133,12 @@ fn a_namespace_by_name_is_sent_when_the_spec_changes_it_and_at_no_other_time() {
     assert_eq!(calls(&arn("ns-1"), &tagged(&one), &arn("ns-1")), [tag()], "from a name to its ARN");
     assert_eq!(calls(&arn("ns-2"), &tagged(&arn("ns-2")), &arn("ns-1")), [update(&arn("ns-2"))], "by somebody else");
     assert_eq!(calls(&one, &tagged(&one), &json!(null)), [update(&one)], "taken away by somebody else");
-    assert_eq!(calls(&one, &json!([{"key": OWNER, "value": owner().tag()}]), &arn("ns-1")), [tag()], "never sent by us");
+    let ours = json!([{"key": OWNER, "value": owner().tag()}]);
+    assert_eq!(calls(&one, &ours, &arn("ns-1")), [update(&one), tag()], "somebody else's, before the spec had one");
+    let adopting = json!({"serviceConnectDefaults": one, "adoptionPolicy": "IfUnowned"});
+    let unowned = observed(&json!({"serviceConnectDefaults": arn("ns-1"), "tags": []}));
+    let adopted = writes(plan::plan(&object(&adopting, false), &unowned, &owner()));
+    assert_eq!(adopted.iter().map(|write| write.operation).collect::<Vec<_>>(), [Operation::TagResource], "taken over as it is");
     assert_eq!(calls(&json!(null), &tagged(&one), &arn("ns-1")), [tag()], "not ours any more");
 }
 

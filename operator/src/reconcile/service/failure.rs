@@ -121,7 +121,7 @@ fn is_accounted_for(object: &EcsService, failed: &Deployment) -> bool {
 
 /// Whether all of it had been sent, for this very spec and revision. Else it is new, whatever ECS is going back from. What is
 /// wanted may be a family alone, of which ECS took a revision.
-fn was_sent(object: &EcsService, wanted: &str) -> bool {
+pub(super) fn was_sent(object: &EcsService, wanted: &str) -> bool {
     let rollout = object.status.as_ref().and_then(|status| status.rollout.as_ref());
     rollout.is_some_and(|rollout| {
         is_same_task_definition(wanted, Some(&rollout.revision)) && rollout.hash == asked_for(object, &rollout.revision)

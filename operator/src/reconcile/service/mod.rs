@@ -39,8 +39,8 @@ pub use observe::{Deployment, ObservedService, Service};
 /// Members of the spec that are ours and not the API's.
 const OWN_MEMBERS: &[&str] = &["clusterRef", "desiredCountOwner", "rollout", "taskDefinitionRef"];
 
-/// How each member is taken back that ECS keeps when an update leaves it out. A dropped `capacityProviderStrategy` stays: an
-/// empty one means the cluster's, which ECS then shows as if it were the service's own.
+/// How each member is taken back that ECS keeps when an update leaves it out. A dropped `capacityProviderStrategy` stays: to take it
+/// back replaces all tasks, which an empty one in the spec asks for.
 const RESETS: &[Reset] = &[
     ("deploymentConfiguration.alarms", r#"{"alarmNames":[],"enable":false,"rollback":false}"#),
     ("deploymentConfiguration.bakeTimeInMinutes", "0"),

@@ -1,14 +1,17 @@
 //! Second door of EcsService: what has to be done. Pure.
 
 use ecs_operator_crds::condition::Reason;
-use ecs_operator_crds::v1beta1::EcsService;
 use ecs_operator_crds::v1beta1::service::Rollback;
+use ecs_operator_crds::v1beta1::{EcsService, Policies};
 use ecs_operator_crds::{RESTARTED_AT, ROLLBACK_TO};
 use serde_json::{Map, Value, json};
 
 use super::commands::{self, Command};
 use super::failure::{self, given_up};
-use super::update::{counts, foreign_controller, is_changed_by_others, left_to_controller, shows, unseen, update, with_hidden};
+use super::update::{
+    counts, foreign_controller, is_changed_by_others, is_undone, left_to_controller, shows, takes_unseen, unseen, update,
+    with_hidden,
+};
 use super::{Kind, OWN_MEMBERS, ObservedService, RESETS, Service};
 use crate::aws::Operation;
 use crate::aws::observer::ServiceKey;
@@ -24,7 +27,8 @@ pub(super) fn plan(object: &EcsService, observed: &ObservedService, owner: &Owne
         return delete(object, observed, owner);
     }
     let ObservedService { key, service, .. } = observed;
-    if let (Ok(_), Some(misfit)) = (target(observed), &observed.misfit) {
+    let brings_it = service.is_none() || !leaves_task_definition(&object.spec.policies);
+    if let (true, Ok(_), Some(misfit)) = (brings_it, target(observed), &observed.misfit) {
         return Plan::stall(Reason::InvalidSpec, misfit.clone());
     }
     let Some(service) = service else {
@@ -69,12 +73,16 @@ fn bring(object: &EcsService, observed: &ObservedService, service: &Service, spe
             writes[index].note = format!("{}; {}", writes[index].note, restart.note);
         }
         (Some(index), None) => {
-            if let Some(failed) = task_definition.as_deref().and_then(|wanted| given_up(object, observed, service, wanted)) {
+            // Where the task definition is left to others, it is the one that runs that the rest was tried with.
+            let tried = task_definition.as_deref().or(service.task_definition.as_deref());
+            if let Some(failed) = tried.and_then(|wanted| given_up(object, observed, service, wanted)) {
                 // Another number of tasks needs no deployment.
                 let Some(write) = scaling_alone(key, &writes[index]) else {
                     return Plan::stall(failure::reason(failed.result), failed.message);
                 };
                 writes[index] = write;
+                writes.iter_mut().for_each(without_hash);
+                writes.retain(|write| write.request["tags"] != json!([]));
             }
         }
         // On its own, so that a pass that does more cannot do it twice.
@@ -96,6 +104,15 @@ fn bring(object: &EcsService, observed: &ObservedService, service: &Service, spe
     }
 }
 
+/// The hash says what was sent, and this is not.
+fn without_hash(write: &mut Write) {
+    if write.operation == Operation::TagResource
+        && let Some(tags) = write.request["tags"].as_array_mut()
+    {
+        tags.retain(|tag| tag["key"] != SPEC_HASH);
+    }
+}
+
 /// The part of an UpdateService that changes the number of tasks, if it does.
 fn scaling_alone(key: &ServiceKey, update: &Write) -> Option<Write> {
     let count = update.request.get("desiredCount")?;
@@ -106,11 +123,16 @@ fn scaling_alone(key: &ServiceKey, update: &Write) -> Option<Write> {
 /// The task definition that an existing service shall run: by command that of an earlier rollout, else that of the spec; `None`
 /// where it is left to others.
 pub(super) fn wanted(object: &EcsService, observed: &ObservedService) -> Result<Option<String>, Obstacle> {
-    if ["taskDefinition", "taskDefinitionRef"].iter().any(|member| ignores(&object.spec.policies, member)) {
+    if leaves_task_definition(&object.spec.policies) {
         return Ok(None);
     }
     let of_spec = target(observed)?.map(str::to_owned);
     Ok(commands::rollback(object, observed).map(|rollback| rollback.revision).or(of_spec))
+}
+
+/// Whether somebody else says what an existing service runs.
+fn leaves_task_definition(policies: &Policies) -> bool {
+    ["taskDefinition", "taskDefinitionRef"].iter().any(|member| ignores(policies, member))
 }
 
 /// An earlier revision was put in the place of the one in the spec: once it runs, nothing goes on until somebody changes that.
@@ -172,6 +194,15 @@ fn tags(object: &EcsService, spec: &Map<String, Value>, owner: &Owner) -> Tags {
 
 /// What the spec wants to change and ECS cannot, in words.
 fn immutable(key: &ServiceKey, spec: &Map<String, Value>, service: &Service) -> Option<String> {
+    let strategy = &service.json["capacityProviderStrategy"];
+    if let (Some(wanted), true) = (spec.get("launchType"), strategy.as_array().is_some_and(|strategy| !strategy.is_empty()))
+        && service.json["launchType"].is_null()
+    {
+        return Some(format!(
+            "launchType of {key} cannot become {wanted}, for it has a capacity provider strategy: write the capacityProviderStrategy \
+             that you want, such as [{{capacityProvider: FARGATE}}], or create a new EcsService"
+        ));
+    }
     let fixed = ["launchType", "schedulingStrategy"];
     let changed = fixed.into_iter().find(|member| {
         let (wanted, shown) = (spec.get(*member), &service.json[*member]);
@@ -191,14 +222,19 @@ fn writes(
     service: &Service,
     owner: &Owner,
 ) -> Vec<Write> {
-    let desired = tags(object, spec, owner);
+    let mut desired = tags(object, spec, owner);
+    if !takes_unseen(service) {
+        // It would say that they were sent.
+        desired.0.remove(SPEC_HASH);
+    }
     let managed = object.status.as_ref().and_then(|status| status.managed_tags.as_deref());
     let present = service.tags();
+    let hidden = unseen(&as_others_left_it(spec.clone(), &Value::Null, &object.spec.policies));
     let unsent = match present.0.get(SPEC_HASH) {
         Some(sent) => Some(sent) != desired.0.get(SPEC_HASH),
-        None => !shows(&unseen(&as_others_left_it(spec.clone(), &Value::Null, &object.spec.policies)), service),
+        None => !shows(&hidden, service),
     };
-    let resend = unsent || is_changed_by_others(object, service);
+    let resend = unsent || is_changed_by_others(object, service) || is_undone(object, &hidden, service);
     let applied = object.status.as_ref().and_then(|status| status.applied_members.as_deref());
     let policies = &object.spec.policies;
     let (wanted, shown) = (with_resets(spec, applied, RESETS), with_hidden(service));

@@ -14,10 +14,9 @@ use super::tasks;
 use super::update::shown_in_deployment;
 use super::verdict::{Facts, unavailable_since, verdict};
 use super::{Deployment, OWN_MEMBERS, ObservedService, RESETS, Service, ecs_events, short};
-use crate::aws::tags;
 use crate::k8s::conditions::{State, Verdict, besides, conditions};
 use crate::reconcile::plan::{Outcome, request};
-use crate::reconcile::reset::applied;
+use crate::reconcile::reset::Remembered;
 
 pub(super) fn status(
     object: &EcsService,
@@ -33,9 +32,11 @@ pub(super) fn status(
         status.events = service.map_or_else(|| status.events.take(), |service| ecs_events::merged(object, service));
         status.rollback = commands::rollback(object, observed);
     }
-    if *outcome == Outcome::InSync {
-        status.managed_tags = tags::managed(object.spec.tags.as_deref());
-        status.applied_members = applied(&request(&object.spec, OWN_MEMBERS), RESETS);
+    let spec = request(&object.spec, OWN_MEMBERS);
+    if (*outcome == Outcome::InSync || has_all_else(outcome))
+        && let Some(remembered) = Remembered::of(&spec, object.spec.tags.as_deref(), &object.spec.policies, RESETS)
+    {
+        (status.applied_members, status.managed_tags) = (remembered.members, remembered.tags);
     }
     if *outcome == Outcome::InSync || is_given_up(outcome) || has_all_else(outcome) {
         // Another number would have been sent.
@@ -125,7 +126,8 @@ fn tell_of_failure(status: &mut EcsServiceStatus, object: &EcsService, observed:
 
 /// The deployment that ECS gave up, where the plan says so.
 fn failed(object: &EcsService, observed: &ObservedService, outcome: &Outcome) -> Option<FailedDeployment> {
-    let (service, wanted) = (observed.service.as_ref()?, wanted(object, observed).ok()??);
+    let service = observed.service.as_ref()?;
+    let wanted = wanted(object, observed).ok()?.or_else(|| service.task_definition.clone())?;
     is_given_up(outcome).then(|| given_up(object, observed, service, &wanted)).flatten()
 }
 

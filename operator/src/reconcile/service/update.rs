@@ -2,8 +2,9 @@
 
 use ecs_operator_crds::v1beta1::EcsService;
 use ecs_operator_crds::v1beta1::service::DesiredCountOwner;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
+use super::failure::was_sent;
 use super::{OWN_MEMBERS, Service};
 use crate::aws::drift::drift;
 use crate::aws::observer::{ServiceKey, family_of};
@@ -21,8 +22,19 @@ const UNSEEN: &[&str] =
 
 /// The members of `spec` that DescribeServices does not show with the service.
 pub(super) fn unseen(spec: &Map<String, Value>) -> Map<String, Value> {
-    pick(spec, UNSEEN)
+    spec.iter()
+        .filter(|(member, value)| is_unseen(member, value))
+        .map(|(member, value)| (member.clone(), value.clone()))
+        .collect()
 }
+
+/// An empty strategy means that of the cluster, which ECS then shows as if it were the service's own.
+fn is_unseen(member: &str, value: &Value) -> bool {
+    UNSEEN.contains(&member) || (member == STRATEGY && *value == json!([]))
+}
+
+/// The member that says which capacity providers the tasks run on.
+const STRATEGY: &str = "capacityProviderStrategy";
 
 /// Of the members that ECS does not show with the service, those that it shows in the PRIMARY deployment.
 const IN_DEPLOYMENT: &[&str] = &["serviceConnectConfiguration", "volumeConfigurations", "vpcLatticeConfigurations"];
@@ -49,7 +61,7 @@ pub(super) fn with_hidden(service: &Service) -> Value {
 /// deployment. What is to be seen nowhere has to be sent.
 pub(super) fn shows(unseen: &Map<String, Value>, service: &Service) -> bool {
     let shown = in_deployment(service);
-    unseen.iter().all(|(member, wanted)| {
+    unseen.iter().filter(|(member, _)| *member != STRATEGY).all(|(member, wanted)| {
         let Some(shown) = shown.get(member) else { return false };
         let mut wanted = wanted.clone();
         // A name that ECS shows as an ARN, which says nothing of the name.
@@ -90,6 +102,19 @@ pub(super) fn is_changed_by_others(object: &EcsService, service: &Service) -> bo
     status.shown_in_deployment.is_some() && now.is_some() && now != status.shown_in_deployment
 }
 
+/// Whether ECS has gone back from a deployment, with what stands in deployments alone, and it was not sent since: the hash says that it
+/// was sent, and so it was.
+pub(super) fn is_undone(object: &EcsService, unseen: &Map<String, Value>, service: &Service) -> bool {
+    let failed = object.status.as_ref().is_some_and(|status| status.failed_deployment.is_some());
+    let runs = service.task_definition.as_deref().unwrap_or_default();
+    failed && !was_sent(object, runs) && !shows(&pick(unseen, IN_DEPLOYMENT), service)
+}
+
+/// Whether UpdateService takes from the spec what it does not show.
+pub(super) fn takes_unseen(service: &Service) -> bool {
+    may_change(service.json["deploymentController"]["type"].as_str(), "serviceConnectConfiguration")
+}
+
 /// Whether UpdateService takes a member of a service with this deployment controller. What it does not take belongs to
 /// CodeDeploy, or to the task sets. Source: UpdateService, ECS API reference.
 fn may_change(controller: Option<&str>, member: &str) -> bool {
@@ -116,7 +141,7 @@ pub(super) fn left_to_controller(spec: &Map<String, Value>, task_definition: Opt
     let mut desired = spec.clone();
     desired.retain(|name, _| !may_change(controller, name) && !NOT_UPDATABLE.contains(&name.as_str()) && name != "loadBalancers");
     // What the service does not show lives in task sets.
-    desired.retain(|name, _| !UNSEEN.contains(&name.as_str()) && !service.json[name].is_null());
+    desired.retain(|name, value| !is_unseen(name, value) && !service.json[name].is_null());
     let mut paths = drift(&desired.into(), &service.json);
     let runs = service.task_definition.as_deref();
     if !may_change(controller, "taskDefinition")
@@ -142,11 +167,11 @@ pub(super) fn update(
 ) -> Option<Write> {
     let mut desired = spec.clone();
     let controller = service.json["deploymentController"]["type"].as_str();
-    desired.retain(|name, _| !NOT_UPDATABLE.contains(&name.as_str()) && !UNSEEN.contains(&name.as_str()));
+    desired.retain(|name, value| !NOT_UPDATABLE.contains(&name.as_str()) && !is_unseen(name, value));
     desired.retain(|name, _| may_change(controller, name));
     let mut paths = drift(&in_one_order(&desired.clone().into()), &in_one_order(&service.json));
     desired.retain(|name, _| paths.iter().any(|path| top(path) == name));
-    if resend && may_change(controller, "serviceConnectConfiguration") {
+    if resend && takes_unseen(service) {
         let unseen = unseen(spec);
         paths.extend(unseen.keys().cloned());
         desired.extend(unseen);
@@ -161,7 +186,7 @@ pub(super) fn update(
     if desired.is_empty() {
         return None;
     }
-    if desired.contains_key("capacityProviderStrategy") {
+    if desired.contains_key(STRATEGY) {
         // ECS refuses a new strategy without a new deployment.
         desired.insert("forceNewDeployment".to_owned(), true.into());
     }

@@ -11,7 +11,7 @@ use super::rollout::{asked_for, is_over};
 use super::tasks::told;
 use super::update::is_same_task_definition;
 use super::{Service, short};
-use crate::k8s::conditions::{State, Verdict};
+use crate::k8s::conditions::{self, State, Verdict};
 
 /// Default of `rollout.progressDeadlineSeconds`: that of a Deployment.
 const PROGRESS_DEADLINE: i64 = 600;
@@ -148,6 +148,20 @@ fn steady(facts: &Facts<'_>) -> Verdict {
     Verdict::new(State::Progressing, Reason::Progressing, format!("{revision} is on its way: {counts}"))
 }
 
+/// Whether no rollout is under way, and there was a time when all was well.
+fn is_settled(object: &EcsService, service: &Service, rollout: Option<&RolloutStatus>) -> bool {
+    let rollout = rollout.filter(|rollout| is_same_task_definition(&rollout.revision, service.task_definition.as_deref()));
+    let begins = service.primary().is_some_and(|primary| primary.rollout_state.as_deref() == Some("IN_PROGRESS"));
+    // Deployments of other controllers are not followed, and that of a spec of the past says nothing of this one.
+    let is_none = rollout
+        .is_none_or(|rollout| rollout.phase == RolloutPhase::RolledBack && rollout.hash != asked_for(object, &rollout.revision));
+    let was_well = object
+        .status
+        .as_ref()
+        .is_some_and(|status| status.unavailable_since.is_some() || conditions::is_ready(&status.conditions));
+    rollout.is_some_and(|rollout| rollout.phase == RolloutPhase::Succeeded) || (is_none && was_well && !begins)
+}
+
 /// Since when tasks of a service without a rollout are missing: the clock starts again whenever one more runs, or another
 /// number of them is wanted.
 pub(super) fn unavailable_since(
@@ -156,11 +170,10 @@ pub(super) fn unavailable_since(
     rollout: Option<&RolloutStatus>,
     now: Timestamp,
 ) -> Option<Time> {
-    let over = rollout.is_some_and(|rollout| rollout.phase == RolloutPhase::Succeeded);
-    if !over || service.running_count >= service.desired_count {
+    let before = object.status.as_ref();
+    if !is_settled(object, service, rollout) || service.running_count >= service.desired_count {
         return None;
     }
-    let before = object.status.as_ref();
     let same = before.is_some_and(|before| {
         before.desired_count == Some(service.desired_count) && before.running_count >= Some(service.running_count)
     });

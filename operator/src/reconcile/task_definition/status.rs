@@ -3,13 +3,14 @@
 use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::{EcsTaskDefinition, EcsTaskDefinitionStatus};
 use k8s_openapi::jiff::Timestamp;
+use serde_json::Map;
 
 use super::plan::{is_same, spec_hash};
 use super::surplus::deletes;
 use super::{Kind, ObservedTaskDefinition, TaskDefinitionExt};
-use crate::aws::tags;
 use crate::k8s::conditions::{State, Verdict, conditions};
 use crate::reconcile::plan::Outcome;
+use crate::reconcile::reset::Remembered;
 
 pub(super) fn status(
     object: &EcsTaskDefinition,
@@ -32,8 +33,10 @@ pub(super) fn status(
         }
     }
     status.revisions = revisions(object, &status, observed);
-    if *outcome == Outcome::InSync {
-        status.managed_tags = tags::managed(object.spec.tags.as_deref());
+    if *outcome == Outcome::InSync
+        && let Some(remembered) = Remembered::of(&Map::new(), object.spec.tags.as_deref(), &object.spec.policies, &[])
+    {
+        status.managed_tags = remembered.tags;
     }
     let registered = format!("Revision {}:{} is registered", object.family(), status.revision.unwrap_or_default());
     let verdict = match outcome {
@@ -41,7 +44,7 @@ pub(super) fn status(
         Outcome::Failed(fault) if fault.operation.lets_go() && !object.is_deleting() => {
             Verdict::new(State::Ready, Reason::Succeeded, format!("{registered}; an old one stays for now: {fault}"))
         }
-        Outcome::Unfinished if observed.is_some_and(|observed| only_lets_go(object, observed)) => {
+        Outcome::Unfinished | Outcome::Queued(_) if observed.is_some_and(|observed| only_lets_go(object, observed)) => {
             Verdict::new(State::Ready, Reason::Succeeded, registered)
         }
         _ => outcome.verdict().unwrap_or_else(|| Verdict::new(State::Ready, Reason::Succeeded, registered)),

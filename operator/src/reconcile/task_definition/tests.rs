@@ -252,12 +252,14 @@ fn old_revisions_that_wait_for_their_turn_are_no_trouble_of_the_current_one() {
     let first = registered(&write(planned(&spec(), &ObservedTaskDefinition::default())));
     let surplus = Surplus { active: vec![ARN.replace(":1", ":7")], ..Surplus::default() };
     let observed = ObservedTaskDefinition { surplus, ..first.clone() };
-    let ready = |observed: &ObservedTaskDefinition| {
-        let status = status::status(&object(&spec(), false), Some(observed), &Outcome::Unfinished, Timestamp::UNIX_EPOCH);
-        status.conditions[0].status.clone()
-    };
-    assert_eq!(ready(&observed), "True");
-    assert_eq!(ready(&first), "Unknown", "something else is unfinished");
+    for outcome in [Outcome::Unfinished, Outcome::Queued(std::time::Instant::now())] {
+        let ready = |observed: &ObservedTaskDefinition| {
+            let status = status::status(&object(&spec(), false), Some(observed), &outcome, Timestamp::UNIX_EPOCH);
+            status.conditions[0].status.clone()
+        };
+        assert_eq!(ready(&observed), "True");
+        assert_eq!(ready(&first), "Unknown", "something else is unfinished");
+    }
 }
 
 /// Any other hash would register a revision of everything, and have every service roll, when the operator is upgraded.

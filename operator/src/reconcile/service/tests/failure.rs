@@ -113,3 +113,61 @@ fn what_failed_need_not_be_the_revision() {
     edited.spec.network_configuration.as_mut().unwrap().awsvpc_configuration.as_mut().unwrap().subnets.pop();
     assert!(matches!(after_pass(&edited, &observed(Some(back)), 20).0, Plan::Write(_)));
 }
+
+#[test]
+fn what_failed_is_not_sent_again_where_others_say_what_runs() {
+    let mut spec = spec();
+    spec["ignoreFields"] = json!(["/taskDefinitionRef"]);
+    let mut primary = deployment(2, 3, "IN_PROGRESS", [2, 0, 2]);
+    let rolling = after_pass(&object(&spec, &json!({})), &deploying(&[primary.clone()]), 10).1;
+    primary["rolloutStateReason"] = json!("rolling back to deploymentId ecs-svc/1.");
+    let mut back = with(&json!({"deployments": [primary]}));
+    back["networkConfiguration"] = json!({"awsvpcConfiguration": {"subnets": ["subnet-old"]}});
+    let (plan, told) = after_pass(&rolling, &observed(Some(back.clone())), 20);
+    assert!(matches!(plan, Plan::Stall(obstacle) if obstacle.reason == Reason::DeploymentRolledBack));
+    assert!(told.status.as_ref().unwrap().failed_deployment.is_some());
+    assert!(matches!(after_pass(&told, &observed(Some(back)), 30).0, Plan::Stall(_)));
+}
+
+#[test]
+fn what_ecs_went_back_from_is_sent_again_with_another_change_though_its_hash_says_that_it_was_sent() {
+    let connect = |namespace: &str| json!({"enabled": true, "namespace": namespace});
+    let deployed = |id: u8, number: u8, state: &str, namespace: &str| {
+        let mut deployment = deployment(id, number, state, if state == "FAILED" { [0, 0, 0] } else { [2, 2, 0] });
+        deployment["serviceConnectConfiguration"] = connect(namespace);
+        deployment
+    };
+    let mut spec = spec();
+    spec["serviceConnectConfiguration"] = connect("desk");
+    let sent = hash(&json!({"serviceConnectConfiguration": connect("desk")}));
+    let service = |deployments: &[Value]| {
+        let mut service = with(&json!({"deployments": deployments}));
+        service["tags"][1]["value"] = json!(sent);
+        observed(Some(service))
+    };
+    let (_, rolling) = after_pass(&object(&spec, &json!({})), &service(&[deployed(2, 3, "IN_PROGRESS", "desk")]), 10);
+    let mut back = deployed(1, 3, "COMPLETED", "shop");
+    back["rolloutStateReason"] = json!("rolling back to deploymentId ecs-svc/1.");
+    let mut went_back = service(&[back]);
+    went_back.service.as_mut().unwrap().json = Arc::new({
+        let mut json = (*went_back.service.as_ref().unwrap().json).clone();
+        json["networkConfiguration"] = json!({"awsvpcConfiguration": {"subnets": ["subnet-old"]}});
+        json
+    });
+    let (plan, mut told) = after_pass(&rolling, &went_back, 20);
+    assert!(matches!(&plan, Plan::Stall(obstacle) if obstacle.reason == Reason::DeploymentRolledBack), "{plan:?}");
+    // Scaled meanwhile: what the hash stands for does not go along, and so the hash does not either.
+    told.spec.desired_count = Some(5);
+    let scaled = writes(after_pass(&told, &went_back, 25).0);
+    assert!(scaled.iter().all(|write| write.operation == Operation::UpdateService), "{scaled:?}");
+    told.spec.health_check_grace_period_seconds = Some(60);
+    told.metadata.generation = Some(4);
+    let update = writes(after_pass(&told, &went_back, 30).0);
+    assert_eq!(update[0].request["serviceConnectConfiguration"], connect("desk"));
+    // And once.
+    let again = service(&[deployed(3, 3, "COMPLETED", "desk")]);
+    let mut json = (*again.service.as_ref().unwrap().json).clone();
+    json["healthCheckGracePeriodSeconds"] = json!(60);
+    json["desiredCount"] = json!(5);
+    assert_eq!(after_pass(&told, &observed(Some(json)), 40).0, Plan::InSync);
+}

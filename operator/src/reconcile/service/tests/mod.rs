@@ -181,11 +181,13 @@ fn obstacles_are_told_and_nothing_is_written() {
     let foreign = |value: &str| with(&json!({"tags": [{"key": OWNER, "value": value}]}));
     let mut ec2 = spec();
     ec2["launchType"] = json!("EC2");
+    let spot = with(&json!({"launchType": null, "capacityProviderStrategy": [{"capacityProvider": "FARGATE_SPOT"}]}));
     let rows = [
         (spec(), with(&json!({"tags": []})), Reason::NotOwned, "adoptionPolicy"),
         (spec(), foreign("k8s/default/other/u-9"), Reason::Conflict, "k8s/default/other/u-9"),
         (spec(), with(&json!({"status": "DRAINING"})), Reason::Busy, "DRAINING"),
         (ec2, described(), Reason::InvalidSpec, "launchType"),
+        (spec(), spot, Reason::InvalidSpec, "write the capacityProviderStrategy"),
     ];
     for (spec, service, reason, words) in rows {
         match planned(&spec, Some(service)) {
@@ -222,6 +224,9 @@ fn deletion_forces_waits_and_leaves_what_is_not_ours() {
         matches!(plan(&spec(), Some(with(&json!({"status": "DRAINING"})))), Plan::Wait(obstacle) if obstacle.reason == Reason::Deleting)
     );
     assert_eq!(plan(&spec(), None), Plan::Gone);
+    let unanswered = ObservedService { may_be_there: true, ..observed(None) };
+    let waits = plan::plan(&deleting(&spec()), &unanswered, &owner());
+    assert!(matches!(&waits, Plan::Wait(obstacle) if obstacle.message.contains("got no reply")), "{waits:?}");
     assert_eq!(plan(&spec(), Some(with(&json!({"tags": []})))), Plan::Gone);
     let mut retained = spec();
     retained["deletionPolicy"] = json!("Retain");

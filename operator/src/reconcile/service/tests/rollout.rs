@@ -119,6 +119,31 @@ fn tasks_that_are_lost_make_a_service_unavailable_after_a_grace_time() {
 }
 
 #[test]
+fn tasks_are_missed_as_well_where_no_rollout_is_followed() {
+    // One of CodeDeploy, which has task sets and no deployments.
+    let shown = |running: i32| {
+        let mut service = with(&json!({"deployments": [], "runningCount": running}));
+        service["deploymentController"] = json!({"type": "CODE_DEPLOY"});
+        observed(Some(service))
+    };
+    let new = object(&spec(), &json!({}));
+    let starting = after_pass(&new, &shown(0), 10).1;
+    assert_eq!(starting.status.as_ref().unwrap().unavailable_since, None, "it has just begun");
+    let well = after_pass(&starting, &shown(2), 20).1;
+    assert_eq!(ready(&well).0, "True");
+    let lost = after_pass(&well, &shown(0), 30).1;
+    assert_eq!(ready(&lost), ("Unknown".into(), "Progressing".into()));
+    let later = after_pass(&lost, &shown(0), 100).1;
+    assert_eq!(ready(&later), ("False".into(), "Unavailable".into()));
+    // After a failure of a spec of the past, too.
+    let past = json!({"revision": "web:3", "hash": "other", "id": "ecs-svc/1", "phase": "RolledBack"});
+    let mut known = after_pass(&new, &observed(Some(described())), 20).1;
+    known.status.as_mut().unwrap().rollout = serde_json::from_value(past).unwrap();
+    let lost = after_pass(&known, &observed(Some(with(&json!({"runningCount": 1})))), 30).1;
+    assert!(lost.status.unwrap().unavailable_since.is_some());
+}
+
+#[test]
 fn stopped_tasks_explain_what_failed() {
     let rolling = after_pass(&object(&spec(), &json!({})), &deploying(&[deployment(2, 3, "IN_PROGRESS", [2, 0, 2])]), 10).1;
     let task = json!([{"taskArn": "arn:aws:ecs:eu-central-1:1:task/shop/abc", "stopCode": "EssentialContainerExited",

@@ -216,6 +216,68 @@ fn a_change_of_our_own_is_not_taken_for_one_of_others() {
     assert_eq!(plan::plan(&edited, &shown("desk", &spec), &owner()), Plan::InSync, "sent, and not again");
 }
 
+#[test]
+fn the_strategy_of_the_cluster_is_asked_for_once() {
+    let mut spec = spec();
+    spec["launchType"].take();
+    spec["capacityProviderStrategy"] = json!([]);
+    let own = json!([{"capacityProvider": "FARGATE_SPOT", "weight": 1, "base": 0}]);
+    let mut shown = with(&json!({"launchType": null, "capacityProviderStrategy": own}));
+    let first = writes(planned(&spec, Some(shown.clone())));
+    assert_eq!(first[0].request["capacityProviderStrategy"], json!([]));
+    assert_eq!(first[0].request["forceNewDeployment"], true);
+    // ECS shows that of the cluster as if it were the service's own.
+    shown["tags"][1]["value"] = first[1].request["tags"][0]["value"].clone();
+    assert_eq!(planned(&spec, Some(shown.clone())), Plan::InSync);
+    shown["tags"] = json!([]);
+    spec["adoptionPolicy"] = json!("IfUnowned");
+    let adopted = writes(planned(&spec, Some(shown)));
+    assert_eq!(adopted.iter().map(|write| write.operation).collect::<Vec<_>>(), [Operation::TagResource]);
+}
+
+#[test]
+fn what_was_left_to_others_or_only_looked_at_is_not_set_back_when_it_is_dropped() {
+    let balancers = json!([{"targetGroupArn": "t", "containerName": "web", "containerPort": 80}]);
+    let mut tagged = with(&json!({"loadBalancers": balancers}));
+    tagged["tags"].as_array_mut().unwrap().push(json!({"key": "team", "value": "theirs"}));
+    for (member, value) in [("ignoreFields", json!(["/loadBalancers", "/tags"])), ("managementPolicy", json!("Observe"))] {
+        let mut before = spec();
+        before["loadBalancers"] = balancers.clone();
+        before["tags"] = json!([{"key": "team", "value": "theirs"}]);
+        before[member] = value;
+        let (plan, known) = after_pass(&object(&before, &json!({})), &observed(Some(tagged.clone())), 10);
+        assert_eq!(plan, Plan::InSync, "{member}");
+        let after = EcsService { status: known.status, ..object(&spec(), &json!({})) };
+        assert_eq!(plan::plan(&after, &observed(Some(tagged.clone())), &owner()), Plan::InSync, "{member}");
+    }
+}
+
+#[test]
+fn what_another_controller_has_to_bring_is_remembered_and_not_said_to_be_sent() {
+    let code_deploy = |changes: &Value| {
+        let mut service = with(changes);
+        service["deploymentController"] = json!({"type": "CODE_DEPLOY"});
+        service
+    };
+    let mut spec = spec();
+    spec["placementConstraints"] = json!([{"type": "distinctInstance"}]);
+    spec["enableExecuteCommand"] = json!(true);
+    let shown = code_deploy(&json!({"placementConstraints": spec["placementConstraints"], "enableExecuteCommand": false}));
+    let (plan, known) = after_pass(&object(&spec, &json!({})), &observed(Some(shown.clone())), 10);
+    assert!(matches!(plan, Plan::Wait(obstacle) if obstacle.reason == Reason::LeftToDeploymentController));
+    spec.as_object_mut().unwrap().remove("placementConstraints");
+    let dropped = EcsService { status: known.status, ..object(&spec, &json!({})) };
+    let update = writes(plan::plan(&dropped, &observed(Some(shown)), &owner()));
+    assert_eq!(update[0].request["placementConstraints"], json!([]));
+    // Back to ECS, with something that only ECS brings.
+    spec["deploymentController"] = json!({"type": "ECS"});
+    spec["serviceConnectConfiguration"] = json!({"enabled": true});
+    let update = writes(planned(&spec, Some(code_deploy(&json!({})))));
+    assert_eq!(update.iter().map(|write| write.operation).collect::<Vec<_>>(), [Operation::UpdateService], "no new hash yet");
+    let update = writes(planned(&spec, Some(with(&json!({"enableExecuteCommand": true})))));
+    assert_eq!(update[0].request["serviceConnectConfiguration"], json!({"enabled": true}));
+}
+
 /// Any other hash would send what ECS does not show once more, and may begin a deployment, when the operator is upgraded.
 #[test]
 fn the_hash_of_what_ecs_does_not_show_is_the_same_in_all_versions() {
