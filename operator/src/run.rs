@@ -23,7 +23,7 @@ use crate::http::{self, Endpoints, Readiness};
 use crate::k8s::leader::{Campaign, Leadership};
 use crate::k8s::watch::{self, Change};
 use crate::metrics::Metrics;
-use crate::reconcile::{Context, Kind, Memories, Off, Stores, reconcile, references};
+use crate::reconcile::{self, Context, Kind, Memories, Off, Stores, references};
 use crate::settings::Settings;
 
 /// Longest time that running passes get to end after SIGTERM.
@@ -247,7 +247,7 @@ impl Wiring {
                 .with_config(controller::Config::default().concurrency(self.settings.concurrency))
                 .reconcile_on(stream::iter(seen).chain(wakes))
                 .graceful_shutdown_on(self.stop.clone().cancelled_owned())
-                .run(reconcile::<K>, never::<K>, Arc::clone(&self.context))
+                .run(reconcile::reconcile::<K>, never::<K>, Arc::clone(&self.context))
                 // The only error left is an object that is gone before its pass.
                 .for_each(|_| async {})
                 .await;
@@ -279,50 +279,69 @@ fn never<K>(_: Arc<K>, error: &Infallible, _: Arc<Context>) -> Action {
 }
 
 fn cluster_changed(change: &Change<'_, EcsCluster>, context: &Context, wakes: &Wakes) {
-    let cluster = own(change, context, &wakes.clusters);
-    for service in references::services_of_cluster(cluster, &context.stores.services) {
-        send(&wakes.services, &*service);
-    }
+    let services = &context.stores.services;
+    let concerned = match own(change, context, &wakes.clusters) {
+        Concerns::Nobody => return,
+        Concerns::Those(cluster) => references::services_of_cluster(cluster, services),
+        Concerns::All => references::services_of_clusters(services),
+    };
+    send_all(&wakes.services, &concerned);
 }
 
 fn task_definition_changed(change: &Change<'_, EcsTaskDefinition>, context: &Context, wakes: &Wakes) {
-    let task_definition = own(change, context, &wakes.task_definitions);
-    for service in references::services_of_task_definition(task_definition, &context.stores.services) {
-        send(&wakes.services, &*service);
-    }
+    let services = &context.stores.services;
+    let concerned = match own(change, context, &wakes.task_definitions) {
+        Concerns::Nobody => return,
+        Concerns::Those(definition) => references::services_of_task_definition(definition, services),
+        Concerns::All => references::services_of_task_definitions(services),
+    };
+    send_all(&wakes.services, &concerned);
 }
 
 fn service_changed(change: &Change<'_, EcsService>, context: &Context, wakes: &Wakes) {
-    let service = own(change, context, &wakes.services);
-    let (cluster, task_definition) = references::waiting_targets(service, &context.stores);
-    if let Some(cluster) = cluster {
-        send(&wakes.clusters, &*cluster);
-    }
-    if let Some(task_definition) = task_definition {
-        send(&wakes.task_definitions, &*task_definition);
-    }
+    own(change, context, &wakes.services);
+    let (clusters, task_definitions) = match change {
+        // Which revisions it still needs shows in all of its status.
+        Change::Applied { object, .. } | Change::Deleted(object) => references::waiting_targets(object, &context.stores),
+        Change::Listed => references::all_waiting_targets(&context.stores),
+    };
+    send_all(&wakes.clusters, &clusters);
+    send_all(&wakes.task_definitions, &task_definitions);
 }
 
-/// Wakes the changed object itself where it needs a look; forgets it when it is gone, however that came about.
-fn own<'a, K: Kind>(change: &Change<'a, K>, context: &Context, wake: &crate::aws::observer::Wake<K>) -> &'a K {
-    match change {
-        Change::Applied { object, own } => {
-            if *own {
-                send(wake, *object);
+/// Whose references a change concerns.
+enum Concerns<'a, K> {
+    Nobody,
+    /// Those that refer to this object.
+    Those(&'a K),
+    /// Whoever refers to one of its kind.
+    All,
+}
+
+/// Wakes the changed object itself where it needs a look, or forgets it when it is gone; says whom else the change concerns.
+fn own<'a, K: Kind>(change: &Change<'a, K>, context: &Context, wake: &crate::aws::observer::Wake<K>) -> Concerns<'a, K> {
+    match *change {
+        Change::Applied { object, own, others } => {
+            if own {
+                send(wake, object);
             }
-            object
+            if others { Concerns::Those(object) } else { Concerns::Nobody }
         }
         Change::Deleted(object) => {
-            let uid = object.uid().unwrap_or_default();
-            object.watch(context, None, None);
-            context.aws.writer.withdraw(&object.namespace().unwrap_or_default(), &uid);
-            context.memories.forget(&uid);
-            object
+            reconcile::forget(object, context);
+            Concerns::Those(object)
         }
+        Change::Listed => Concerns::All,
     }
 }
 
 fn send<K: Kind>(wake: &crate::aws::observer::Wake<K>, object: &K) {
     // The receiver is gone only when the operator stops.
     let _ = wake.unbounded_send(ObjectRef::from_obj(object));
+}
+
+fn send_all<K: Kind>(wake: &crate::aws::observer::Wake<K>, objects: &[Arc<K>]) {
+    for object in objects {
+        send(wake, &**object);
+    }
 }

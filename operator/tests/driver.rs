@@ -350,3 +350,18 @@ async fn many_writes_of_a_kind_are_sent_as_the_budget_allows() {
     world.pass::<EcsTaskDefinition>().await;
     assert_eq!(sent(world.new_writes()), 0, "the others have their turn");
 }
+
+#[tokio::test]
+async fn what_is_let_go_by_hand_during_a_pass_is_watched_no_more() {
+    for (shown, watched) in [("u-1", true), ("u-2", false)] {
+        let mut object = cluster(&json!({}));
+        object["metadata"]["uid"] = json!(shown);
+        let world = World::new(object, working()).await;
+        // The pass has this one, whatever the watch shows meanwhile.
+        world.set_object(cluster(&json!({})));
+        world.pass::<EcsCluster>().await;
+        assert_eq!(world.conditions().0, ["Ready True Succeeded"]);
+        let ages = world.context.aws.observer.ages().oldest();
+        assert_eq!(ages.iter().any(|(what, _)| *what == "clusters"), watched, "{ages:?}");
+    }
+}

@@ -1,6 +1,8 @@
 //! The watches: one per kind, shared by everybody. What they see goes into a store and wakes whom it concerns.
 
 use std::collections::{BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -8,12 +10,12 @@ use futures::future::join_all;
 use futures::stream::BoxStream;
 use kube::api::ListParams;
 use kube::runtime::WatchStreamExt;
-use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
+use kube::runtime::reflector::{Store, store::Writer};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, ResourceExt};
 
-use super::finalizer;
 use super::namespaces::together;
+use super::{conditions, finalizer};
 use crate::http::Readiness;
 use crate::reconcile::{Kind, Missing, Off, requested};
 use ecs_operator_crds::COMMANDS;
@@ -108,15 +110,19 @@ impl Missing {
 /// A change that a watch saw.
 #[derive(Debug)]
 pub enum Change<'a, K> {
-    /// The object was created or changed, or the watch began.
+    /// The object was created or changed.
     Applied {
         /// The object as it is now.
         object: &'a K,
-        /// Whether the object itself needs a look, and not only those that refer to it.
+        /// Whether the object itself needs a look.
         own: bool,
+        /// Whether those that refer to it need one.
+        others: bool,
     },
     /// The object is gone.
     Deleted(&'a K),
+    /// All objects were listed: whatever refers to one of this kind may find something else now.
+    Listed,
 }
 
 /// Watches a kind for ever, keeps `writer`'s store current and tells `wake` of each change.
@@ -128,20 +134,23 @@ pub async fn watch<K: Kind>(
     wake: impl Fn(Change<'_, K>),
 ) {
     let store = writer.as_reader();
-    let mut triggers = HashMap::new();
+    let mut known = Known::default();
     let events = events(apis, labels, store.clone()).modify(prune).reflect(writer);
     let mut events = std::pin::pin!(events);
     while let Some(event) = events.next().await {
         match event {
-            Ok(Event::Apply(object)) => applied(&object, &mut triggers, &wake),
+            Ok(Event::Apply(object)) => {
+                let (own, others) = known.applied(&object);
+                wake(Change::Applied { object: &object, own, others });
+            }
             Ok(Event::Delete(object)) => {
-                triggers.remove(&ObjectRef::from_obj(&object));
+                known.0.remove(&object.uid().unwrap_or_default());
                 wake(Change::Deleted(&object));
             }
             Ok(Event::InitDone) => {
                 readiness.set(&K::plural(&()), Ok(()));
                 off.set::<K>(None);
-                begin(&store, &mut triggers, &wake);
+                begin(&store.state(), &mut known, &wake);
             }
             Ok(Event::Init | Event::InitApply(_)) => {}
             Err(error) => {
@@ -157,38 +166,101 @@ pub async fn watch<K: Kind>(
     }
 }
 
-/// What of an object calls for a look: its spec, its deletion, our finalizer, what its annotations ask for.
-type Trigger = (Option<i64>, bool, bool, Option<String>, Vec<Option<String>>);
+/// What was last seen of each object, by UID. Hashes, for there may be many objects, and only a change matters.
+#[derive(Debug, Default)]
+struct Known(HashMap<String, Shown>);
 
-fn applied<K: Kind>(object: &K, triggers: &mut HashMap<ObjectRef<K>, (String, Trigger)>, wake: &impl Fn(Change<'_, K>)) {
-    let trigger = (
-        object.meta().generation,
-        object.meta().deletion_timestamp.is_some(),
-        finalizer::is_set(object),
-        requested(object),
-        COMMANDS.iter().map(|command| object.annotations().get(*command).cloned()).collect(),
-    );
-    let identity = (object.uid().unwrap_or_default(), trigger);
-    let before = triggers.insert(ObjectRef::from_obj(object), identity.clone());
-    // A status that does not speak of the present spec was wiped or never written.
-    let observed = object.status().and_then(Status::observed_generation) == object.meta().generation;
-    let own = before != Some(identity) || !observed;
-    wake(Change::Applied { object, own });
+/// Hashes of what an object showed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Shown {
+    own: u64,
+    others: u64,
 }
 
-/// After a (re)list: everything is looked at once, and what has gone meanwhile is forgotten.
-fn begin<K: Kind>(store: &Store<K>, triggers: &mut HashMap<ObjectRef<K>, (String, Trigger)>, wake: &impl Fn(Change<'_, K>)) {
-    triggers.retain(|object, _| store.get(object).is_some());
-    for (uid, _) in triggers.values_mut() {
-        uid.clear();
+impl Known {
+    /// Notes what an object shows now; answers whether it needs a look itself, and whether those that refer to it do.
+    fn applied<K: Kind>(&mut self, object: &K) -> (bool, bool) {
+        let now = Shown { own: own_trigger(object), others: shown_to_others(object) };
+        let before = self.0.insert(object.uid().unwrap_or_default(), now);
+        // A status that does not speak of the present spec was wiped or never written.
+        let observed = object.status().and_then(Status::observed_generation) == object.meta().generation;
+        (before.is_none_or(|before| before.own != now.own) || !observed, before.is_none_or(|before| before.others != now.others))
     }
-    for object in store.state() {
-        applied(object.as_ref(), triggers, wake);
+}
+
+/// What of an object calls for a look at it: its spec, its deletion, our finalizer, what its annotations ask for.
+fn own_trigger<K: Kind>(object: &K) -> u64 {
+    let meta = object.meta();
+    let annotations = object.annotations();
+    let commands: Vec<_> = COMMANDS.iter().map(|command| annotations.get(*command)).collect();
+    hash(&(meta.generation, meta.deletion_timestamp.is_some(), finalizer::is_set(object), requested(object), commands))
+}
+
+/// What of an object those that refer to it go by: see [`references`](crate::reconcile::references).
+fn shown_to_others<K: Kind>(object: &K) -> u64 {
+    let meta = object.meta();
+    let status = object.status();
+    let ready = status.and_then(|status| conditions::ready(status.conditions()));
+    let ready = ready.map(|ready| (&ready.status, &ready.reason, &ready.message));
+    let observed_generation = status.and_then(Status::observed_generation);
+    hash(&(meta.generation, meta.deletion_timestamp.is_some(), observed_generation, ready, status.and_then(K::offers)))
+}
+
+fn hash(shown: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    shown.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// After a (re)list everything is looked at once, and what has gone meanwhile is forgotten.
+fn begin<K: Kind>(objects: &[Arc<K>], known: &mut Known, wake: &impl Fn(Change<'_, K>)) {
+    known.0.clear();
+    for object in objects {
+        known.applied(&**object);
+        wake(Change::Applied { object, own: true, others: false });
     }
+    wake(Change::Listed);
 }
 
 /// Drops what no decision needs before an object enters the store.
 fn prune<K: ResourceExt>(object: &mut K) {
     object.managed_fields_mut().clear();
     object.annotations_mut().remove(LAST_APPLIED);
+}
+
+#[cfg(test)]
+mod tests {
+    use ecs_operator_crds::v1beta1::EcsTaskDefinition;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn only_what_somebody_goes_by_calls_for_a_look() {
+        let ready = |message: &str| {
+            json!([{"type": "Ready", "status": "True", "reason": "Succeeded", "message": message,
+            "lastTransitionTime": "2026-01-01T00:00:00Z"}])
+        };
+        let mut object = json!({
+            "apiVersion": "ecs-operator.dev/v1beta1",
+            "kind": "EcsTaskDefinition",
+            "metadata": {"name": "web", "namespace": "default", "uid": "u-1", "generation": 1, "resourceVersion": "1"},
+            "spec": {"containerDefinitions": []},
+            "status": {"observedGeneration": 1, "taskDefinitionArn": "web:1", "revisions": [1], "conditions": ready("it is there")},
+        });
+        let mut known = Known::default();
+        let mut after = |path: &str, value: Value| {
+            *object.pointer_mut(path).expect("a member") = value;
+            known.applied::<EcsTaskDefinition>(&serde_json::from_value(object.clone()).expect("a valid object"))
+        };
+        assert_eq!(after("/metadata/resourceVersion", json!("2")), (true, true), "nobody has seen it before");
+        assert_eq!(after("/metadata/resourceVersion", json!("3")), (false, false));
+        assert_eq!(after("/status/revisions", json!([1, 2])), (false, false));
+        assert_eq!(after("/status/conditions", ready("it is there again")), (false, true));
+        assert_eq!(after("/status/taskDefinitionArn", json!("web:2")), (false, true));
+        assert_eq!(after("/metadata/generation", json!(2)), (true, true));
+        assert_eq!(after("/status/observedGeneration", json!(2)), (false, true));
+        assert_eq!(after("/status", json!({})), (true, true), "it was wiped");
+        assert_eq!(after("/metadata/uid", json!("u-2")), (true, true), "another one of that name");
+    }
 }

@@ -10,6 +10,7 @@ use futures::FutureExt;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
+use kube::runtime::reflector::ObjectRef;
 
 use super::allowance::{forbidden, is_foreign, is_withheld};
 use super::news::{arrives, is_no_news, news, written};
@@ -62,8 +63,24 @@ pub async fn reconcile<K: Kind>(object: Arc<K>, context: Arc<Context>) -> Result
         }
     };
     keep_place(&*object, &context, &outcome);
+    if !is_there(&*object, &context) {
+        forget(&*object, &context);
+    }
     context.metrics.reconciled(&K::kind(&()), outcome.as_str(), started.elapsed());
     Ok(action)
+}
+
+/// Whether the object is still the one that the watch shows. Somebody may have taken its finalizer off while the pass was under way.
+fn is_there<K: Kind>(object: &K, context: &Context) -> bool {
+    K::store(&context.stores).get(&ObjectRef::from_obj(object)).is_some_and(|seen| seen.uid() == object.uid())
+}
+
+/// Forgets an object that is gone, however that came about.
+pub fn forget<K: Kind>(object: &K, context: &Context) {
+    let uid = object.uid().unwrap_or_default();
+    object.watch(context, None, None);
+    context.aws.writer.withdraw(&object.namespace().unwrap_or_default(), &uid);
+    context.memories.forget(&uid);
 }
 
 /// Who has nothing to write gives its place in the queue up. A pass that decided nothing, or in which something failed, leaves it.
@@ -76,7 +93,7 @@ fn keep_place<K: Kind>(object: &K, context: &Context, outcome: &Outcome) {
             context.aws.writer.withdraw(&object.namespace().unwrap_or_default(), &uid);
             context.memories.with(&uid, |memory| memory.queues(false));
         }
-        // What is gone is remembered no more.
+        // What is gone was forgotten, unless its finalizer stays for want of an API server.
         Outcome::Gone => context.aws.writer.withdraw(&object.namespace().unwrap_or_default(), &uid),
     }
 }
@@ -85,8 +102,7 @@ async fn pass<K: Kind>(object: &K, context: &Context) -> (Outcome, Action) {
     let uid = object.uid().unwrap_or_default();
     if object.is_deleting() && !finalizer::is_set(object) {
         // Only the finalizers of others hold it.
-        object.watch(context, None, None);
-        context.memories.forget(&uid);
+        forget(object, context);
         return (Outcome::Gone, Action::await_change());
     }
     if context.memories.with(&uid, |memory| memory.is_outdated(object.resource_version().as_deref())) {
@@ -328,8 +344,7 @@ async fn release<K: Kind>(object: &K, context: &Context) -> Action {
     if let Err(error) = finalizer::remove(&context.client, object).await {
         return trouble(object, context, &error);
     }
-    object.watch(context, None, None);
-    context.memories.forget(&object.uid().unwrap_or_default());
+    forget(object, context);
     Action::await_change()
 }
 

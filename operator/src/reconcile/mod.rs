@@ -25,6 +25,7 @@ use ecs_operator_crds::{FLUX_REQUESTED_AT, RECONCILE_AT};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::jiff::Timestamp;
 use kube::core::object::{HasSpec, HasStatus};
+use kube::runtime::reflector::Store;
 use kube::{Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -35,7 +36,7 @@ use crate::aws::{Aws, Fault, Freshness, Permit};
 use crate::k8s::events::Notice;
 use crate::metrics::Metrics;
 use allowance::ClusterRule;
-pub use driver::reconcile;
+pub use driver::{forget, reconcile};
 pub use memory::Memories;
 use plan::{Outcome, Plan, Write};
 pub use stores::{Missing, Off, Stores};
@@ -99,6 +100,14 @@ pub trait Kind:
 
     /// What the first door finds: everything the middle two decide from.
     type Observed: Send + Sync;
+
+    /// Where the watch of this kind keeps what it sees.
+    fn store(stores: &Stores) -> &Store<Self>;
+
+    /// What a reference to it resolves to, beside what its name and its conditions say.
+    fn offers(_status: &Self::Status) -> Option<&str> {
+        None
+    }
 
     /// First door: looks at AWS and at what the object refers to.
     fn observe(&self, context: &Context, freshness: Freshness) -> impl Future<Output = Result<Self::Observed, Fault>> + Send;

@@ -164,10 +164,22 @@ pub fn services_of_cluster(cluster: &EcsCluster, services: &Store<EcsService>) -
     dependants(cluster, services, |service| service.spec.cluster_ref.as_ref())
 }
 
+/// EcsServices that name any cluster by reference.
+#[must_use]
+pub fn services_of_clusters(services: &Store<EcsService>) -> Vec<Arc<EcsService>> {
+    filtered(services, |service| service.spec.cluster_ref.is_some())
+}
+
 /// EcsServices that name this task definition by reference.
 #[must_use]
 pub fn services_of_task_definition(task_definition: &EcsTaskDefinition, services: &Store<EcsService>) -> Vec<Arc<EcsService>> {
     dependants(task_definition, services, |service| service.spec.task_definition_ref.as_ref())
+}
+
+/// EcsServices that name any task definition by reference.
+#[must_use]
+pub fn services_of_task_definitions(services: &Store<EcsService>) -> Vec<Arc<EcsService>> {
+    filtered(services, |service| service.spec.task_definition_ref.is_some())
 }
 
 /// The revisions, as `family:revision`, that an EcsService can be rolled back to, and one such EcsService for each.
@@ -209,11 +221,13 @@ fn dependants<K: ResourceExt>(
     services: &Store<EcsService>,
     reference: impl Fn(&EcsService) -> Option<&ObjectReference>,
 ) -> Vec<Arc<EcsService>> {
-    let (namespace, name) = (target.namespace(), target.name_any());
-    let refers = |service: &EcsService| {
-        service.namespace() == namespace && reference(service).is_some_and(|reference| reference.name == name)
-    };
-    services.state().into_iter().filter(|service| refers(service)).collect()
+    let (namespace, name) = (&target.meta().namespace, target.meta().name.as_deref());
+    let names_it = |service: &EcsService| reference(service).is_some_and(|reference| Some(&*reference.name) == name);
+    filtered(services, |service| service.metadata.namespace == *namespace && names_it(service))
+}
+
+fn filtered<K: Kind>(objects: &Store<K>, keep: impl Fn(&K) -> bool) -> Vec<Arc<K>> {
+    objects.state().into_iter().filter(|object| keep(object)).collect()
 }
 
 /// EcsServices that refer to an object which is being deleted.
@@ -255,12 +269,26 @@ impl Dependants {
     }
 }
 
-/// The cluster and the task definition that `service` refers to, where they wait for it to go, or for it to leave a revision.
+/// Clusters and task definitions that wait for services to go, or to leave a revision.
+type Waiting = (Vec<Arc<EcsCluster>>, Vec<Arc<EcsTaskDefinition>>);
+
+/// Those of the targets of `service` that wait for it.
 #[must_use]
-pub fn waiting_targets(service: &EcsService, stores: &Stores) -> (Option<Arc<EcsCluster>>, Option<Arc<EcsTaskDefinition>>) {
+pub fn waiting_targets(service: &EcsService, stores: &Stores) -> Waiting {
     let (cluster, task_definition) = (cluster_object(service, stores), task_definition_object(service, stores));
-    let waits = |definition: &Arc<EcsTaskDefinition>| definition.is_deleting() || has_surplus(definition);
-    (cluster.filter(|cluster| cluster.is_deleting()), task_definition.filter(waits))
+    let (cluster, task_definition) = (cluster.filter(|cluster| cluster.is_deleting()), task_definition.filter(|it| waits(it)));
+    (cluster.into_iter().collect(), task_definition.into_iter().collect())
+}
+
+/// All that wait for some service.
+#[must_use]
+pub fn all_waiting_targets(stores: &Stores) -> Waiting {
+    (filtered(&stores.clusters, EcsCluster::is_deleting), filtered(&stores.task_definitions, waits))
+}
+
+/// Whether a task definition waits for services.
+fn waits(definition: &EcsTaskDefinition) -> bool {
+    definition.is_deleting() || has_surplus(definition)
 }
 
 /// Whether more revisions are registered than `revisionHistoryLimit` allows.

@@ -19,7 +19,8 @@ use futures::channel::mpsc::{UnboundedReceiver, unbounded};
 use kube::Client;
 use kube::client::Body;
 use kube::runtime::controller::Action;
-use kube::runtime::reflector::{self, ObjectRef};
+use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::watcher::Event;
 use serde_json::{Value, json};
 
 /// What ECS answers to one operation: status and body.
@@ -65,6 +66,7 @@ impl World {
         every: Duration,
         share: Option<f64>,
     ) -> (Self, UnboundedReceiver<ObjectRef<EcsCluster>>) {
+        let stores = stores(&object);
         let (object, writes) = (Arc::new(Mutex::new(object)), Arc::new(Mutex::new(Vec::new())));
         let metrics = Arc::new(Metrics::default());
         let config = aws_config::defaults(aws_config::BehaviorVersion::latest())
@@ -82,12 +84,7 @@ impl World {
             cluster_id: "k8s".to_owned(),
             former_clusters: Vec::new(),
             allowed_clusters: Vec::new(),
-            stores: Stores {
-                clusters: reflector::store().0,
-                task_definitions: reflector::store().0,
-                services: reflector::store().0,
-                off: Off::default(),
-            },
+            stores,
             aws: Aws {
                 scope: Scope { account: "default".into(), region: "eu-central-1".into() },
                 observer: Observer::start(&calls, Sweep { active: every, steady: every, task_definitions: every }, wakes),
@@ -127,6 +124,19 @@ impl World {
     pub(crate) fn new_writes(&self) -> Vec<String> {
         std::mem::take(&mut *self.writes.lock().unwrap())
     }
+}
+
+/// What the watches see: the object.
+fn stores(object: &Value) -> Stores {
+    fn store<K: Kind>(object: &Value) -> Store<K> {
+        let (store, mut writer) = reflector::store();
+        if object["kind"] == *K::kind(&()) {
+            let object = serde_json::from_value(object.clone()).expect("a valid object");
+            writer.apply_watcher_event(&Event::<K>::Apply(object));
+        }
+        store
+    }
+    Stores { clusters: store(object), task_definitions: store(object), services: store(object), off: Off::default() }
 }
 
 async fn serve_ecs(

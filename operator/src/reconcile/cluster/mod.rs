@@ -12,7 +12,7 @@ use std::time::Instant;
 use ecs_operator_crds::v1beta1::{EcsCluster, EcsClusterStatus};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
-use kube::runtime::reflector::ObjectRef;
+use kube::runtime::reflector::{ObjectRef, Store};
 
 use super::plan::{Outcome, Plan, Write};
 use super::reset::Reset;
@@ -49,6 +49,10 @@ impl ClusterExt for EcsCluster {
 impl Kind for EcsCluster {
     const IDENTITY: &'static [&'static str] = &["clusterName"];
     type Observed = ObservedCluster;
+
+    fn store(stores: &Stores) -> &Store<Self> {
+        &stores.clusters
+    }
 
     fn cluster_in_ecs(&self, _: &Stores) -> Option<String> {
         Some(self.cluster_name())

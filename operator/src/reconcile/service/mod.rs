@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use ecs_operator_crds::v1beta1::{EcsService, EcsServiceStatus};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
-use kube::runtime::reflector::ObjectRef;
+use kube::runtime::reflector::{ObjectRef, Store};
 
 use super::plan::{Outcome, Plan, Write};
 use super::reset::Reset;
@@ -82,6 +82,10 @@ fn short(task_definition: Option<&str>) -> Option<String> {
 impl Kind for EcsService {
     const IDENTITY: &'static [&'static str] = &["cluster", "clusterRef", "serviceName"];
     type Observed = ObservedService;
+
+    fn store(stores: &Stores) -> &Store<Self> {
+        &stores.services
+    }
 
     fn cluster_in_ecs(&self, stores: &Stores) -> Option<String> {
         references::known_cluster(self, stores)

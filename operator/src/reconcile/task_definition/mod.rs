@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 use ecs_operator_crds::v1beta1::{EcsTaskDefinition, EcsTaskDefinitionStatus};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
-use kube::runtime::reflector::ObjectRef;
+use kube::runtime::reflector::{ObjectRef, Store};
 
 use super::plan::{Outcome, Plan, Write};
-use super::{Context, Kind};
+use super::{Context, Kind, Stores};
 use crate::aws::observer::{FamilyKey, Pace, TaskDefinitionKey};
 use crate::aws::tags::Owner;
 use crate::aws::{Fault, Freshness, Permit};
@@ -48,6 +48,14 @@ fn known_arn(object: &EcsTaskDefinition) -> Option<&str> {
 impl Kind for EcsTaskDefinition {
     const IDENTITY: &'static [&'static str] = &["family"];
     type Observed = ObservedTaskDefinition;
+
+    fn store(stores: &Stores) -> &Store<Self> {
+        &stores.task_definitions
+    }
+
+    fn offers(status: &Self::Status) -> Option<&str> {
+        status.task_definition_arn.as_deref()
+    }
 
     async fn observe(&self, context: &Context, freshness: Freshness) -> Result<ObservedTaskDefinition, Fault> {
         observe::observe(self, context, freshness).await
