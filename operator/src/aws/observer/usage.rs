@@ -1,53 +1,45 @@
 //! Which services use which task definition revisions, across all clusters of the account and Region: what others run counts
 //! as much as what we run.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures::FutureExt;
+use futures::future::{BoxFuture, Shared};
 use serde_json::{Value, json};
 
 use super::ServiceKey;
 use super::read::{arns, pages};
-use crate::aws::{Calls, Fault, Operation, name_in};
+use crate::aws::{Calls, Fault, FaultClass, Operation, name_in};
 
 /// Services, as `SERVICE in cluster CLUSTER`, by the revision, as `family:revision`, that one of their deployments runs.
 pub type Usage = BTreeMap<String, Vec<String>>;
 
-/// How long it is remembered that a service has gone; longer than any answer is used.
-const REMEMBERED: Duration = Duration::from_secs(120);
+/// How long anybody waits for a read that is under way. In a large account it takes minutes; it goes on, and a later pass finds it done.
+const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The last answer. Whoever asks while it is being read waits for the same one.
-#[derive(Debug, Default)]
+/// The last answer, and the read that is under way, which is one for all who ask.
+#[derive(Clone, Debug)]
 pub(super) struct Cache {
-    last: tokio::sync::Mutex<Option<Read>>,
-    /// Services that were seen to be gone, and when.
-    gone: Mutex<HashMap<String, Instant>>,
+    state: Arc<Mutex<State>>,
+    patience: Duration,
 }
 
-impl Cache {
-    pub(super) async fn get(&self, calls: &Calls, age: Duration) -> Result<Arc<Usage>, Fault> {
-        let asked = Instant::now();
-        let mut last = self.last.lock().await;
-        // What was read while we waited is good for us, too, however long that took.
-        let known = match last.take() {
-            Some(known) if known.began + age > asked => known,
-            _ => {
-                let (began, usage) = (Instant::now(), Arc::new(read(calls).await?));
-                Read { began, ended: Instant::now(), usage }
-            }
-        };
-        let known = last.insert(known);
-        strike_out(&mut known.usage, known.ended, &self.gone.lock().unwrap_or_else(PoisonError::into_inner));
-        Ok(Arc::clone(&known.usage))
-    }
-
-    pub(super) fn is_gone(&self, service: &ServiceKey, at: Instant) {
-        let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
-        gone.retain(|_, since| since.elapsed() < REMEMBERED);
-        gone.insert(user(&service.name, &service.cluster), at);
+impl Default for Cache {
+    fn default() -> Self {
+        Self { state: Arc::default(), patience: PATIENCE }
     }
 }
+
+#[derive(Debug, Default)]
+struct State {
+    last: Option<Read>,
+    pending: Option<Pending>,
+}
+
+/// A read that is under way, on the side.
+type Pending = Shared<BoxFuture<'static, Result<Arc<Usage>, Fault>>>;
 
 /// What was read, and when.
 #[derive(Debug)]
@@ -57,12 +49,75 @@ struct Read {
     usage: Arc<Usage>,
 }
 
-/// Strikes out of what was read until `at` the services that were seen to be gone since.
-fn strike_out(usage: &mut Arc<Usage>, at: Instant, gone: &HashMap<String, Instant>) {
-    let is_gone = |user: &String| gone.get(user).is_some_and(|since| *since > at);
-    if usage.values().flatten().any(is_gone) {
+impl Read {
+    /// Until when it is good enough for somebody who is content with this age. What took long to read is good for longer, else nobody
+    /// would ever have it.
+    fn is_good_until(&self, age: Duration) -> Instant {
+        self.began + age.max((self.ended - self.began) * 2)
+    }
+}
+
+impl Cache {
+    pub(super) async fn get(&self, calls: &Arc<Calls>, age: Duration) -> Result<Arc<Usage>, Fault> {
+        let calls = Arc::clone(calls);
+        self.get_by(age, async move { read(&calls).await }).await
+    }
+
+    async fn get_by(
+        &self,
+        age: Duration,
+        read: impl Future<Output = Result<Usage, Fault>> + Send + 'static,
+    ) -> Result<Arc<Usage>, Fault> {
+        let pending = {
+            let mut state = self.state();
+            match (&state.last, &state.pending) {
+                (Some(last), _) if Instant::now() < last.is_good_until(age) => return Ok(Arc::clone(&last.usage)),
+                // One that broke off is still there.
+                (_, Some(pending)) if pending.peek().is_none() => pending.clone(),
+                _ => state.pending.insert(self.clone().begin(read)).clone(),
+            }
+        };
+        tokio::time::timeout(self.patience, pending).await.unwrap_or_else(|_| {
+            let message = "who uses which revision is still being read";
+            Err(Fault::new(Operation::DescribeServices, FaultClass::Busy, message))
+        })
+    }
+
+    /// Has `read` go on by itself, whoever still waits for it.
+    fn begin(self, read: impl Future<Output = Result<Usage, Fault>> + Send + 'static) -> Pending {
+        let task = tokio::spawn(async move {
+            let began = Instant::now();
+            let read = read.await.map(Arc::new);
+            let mut state = self.state();
+            state.pending = None;
+            if let Ok(usage) = &read {
+                state.last = Some(Read { began, ended: Instant::now(), usage: Arc::clone(usage) });
+            }
+            drop(state);
+            read
+        });
+        let broken = |_| Err(Fault::new(Operation::DescribeServices, FaultClass::Server, "the look at all services broke off"));
+        task.map(move |done| done.unwrap_or_else(broken)).boxed().shared()
+    }
+
+    pub(super) fn is_gone(&self, service: &ServiceKey, at: Instant) {
+        if let Some(last) = &mut self.state().last
+            && at > last.ended
+        {
+            strike_out(&mut last.usage, &user(&service.name, &service.cluster));
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Strikes a service that has gone out of what was read.
+fn strike_out(usage: &mut Arc<Usage>, gone: &String) {
+    if usage.values().any(|users| users.contains(gone)) {
         for users in Arc::make_mut(usage).values_mut() {
-            users.retain(|user| !is_gone(user));
+            users.retain(|user| user != gone);
         }
     }
 }
@@ -115,15 +170,57 @@ fn note(reply: &Value, usage: &mut Usage) {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_service_that_has_gone_since_counts_no_more() {
-        let users = ["web", "api", "old"].map(|name| user(name, "shop"));
-        let gone_before = Instant::now();
-        let read = gone_before + Duration::from_millis(1);
-        let gone = HashMap::from([(users[0].clone(), read + Duration::from_millis(1)), (users[2].clone(), gone_before)]);
-        let mut usage = Arc::new(Usage::from([("web:1".to_owned(), users.to_vec())]));
-        strike_out(&mut usage, read, &gone);
+    fn used_by(services: &[&str]) -> Usage {
+        Usage::from([("web:1".to_owned(), services.iter().map(|name| user(name, "shop")).collect())])
+    }
+
+    #[tokio::test]
+    async fn a_service_that_has_gone_since_counts_no_more() {
+        let (cache, before) = (Cache::default(), Instant::now());
+        let hour = Duration::from_secs(3600);
+        let key = |name: &str| ServiceKey { cluster: "shop".to_owned(), name: name.to_owned() };
+        cache.get_by(hour, async { Ok(used_by(&["web", "api", "old"])) }).await.expect("it is read");
+        cache.is_gone(&key("old"), before);
+        cache.is_gone(&key("web"), Instant::now() + Duration::from_millis(1));
+        let usage = cache.get_by(hour, async { unreachable!("it is known") }).await.expect("it is known");
         assert_eq!(usage["web:1"], ["api in cluster shop", "old in cluster shop"], "old has come back since");
+    }
+
+    #[tokio::test]
+    async fn what_takes_long_to_read_is_read_once_for_all_who_ask() {
+        let cache = Cache { patience: Duration::from_millis(10), ..Cache::default() };
+        let (done, is_done) = tokio::sync::oneshot::channel();
+        let nobody = || async { unreachable!("it is under way or known") };
+        let hour = Duration::from_secs(3600);
+        let slow = async move { Ok(is_done.await.expect("the test ends it")) };
+        let fault = cache.get_by(hour, slow).await.expect_err("it takes longer than anybody waits");
+        assert_eq!((fault.class, &*fault.message), (FaultClass::Busy, "who uses which revision is still being read"));
+        let (first, second) = tokio::join!(cache.get_by(hour, nobody()), cache.get_by(hour, nobody()));
+        assert!(first.is_err() && second.is_err(), "it goes on");
+        done.send(used_by(&["web"])).expect("somebody reads");
+        let cache = Cache { patience: hour, ..cache };
+        assert_eq!(*cache.get_by(hour, nobody()).await.expect("it has come to its end"), used_by(&["web"]));
+        assert_eq!(*cache.get_by(hour, nobody()).await.expect("it is known"), used_by(&["web"]));
+    }
+
+    #[test]
+    fn what_took_long_to_read_is_good_for_as_long_again() {
+        let began = Instant::now();
+        let good_for = |took: u64, age: u64| {
+            let read = Read { began, ended: began + Duration::from_secs(took), usage: Arc::default() };
+            (read.is_good_until(Duration::from_secs(age)) - began).as_secs()
+        };
+        assert_eq!((good_for(1, 60), good_for(1, 5), good_for(100, 5)), (60, 5, 200));
+    }
+
+    #[tokio::test]
+    async fn a_read_that_fails_is_tried_again_by_the_next_who_asks() {
+        let cache = Cache::default();
+        let fault = || Fault::new(Operation::ListServices, FaultClass::Server, "we have trouble");
+        let failed = cache.get_by(Duration::ZERO, async move { Err(fault()) }).await;
+        assert_eq!(failed.expect_err("it fails"), fault());
+        cache.get_by(Duration::ZERO, async { panic!("a fault of ours") }).await.expect_err("it breaks off");
+        cache.get_by(Duration::ZERO, async { Ok(used_by(&[])) }).await.expect("it is read");
     }
 
     #[test]

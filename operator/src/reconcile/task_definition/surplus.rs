@@ -11,11 +11,14 @@ use super::observe::{Revision, describe, number};
 use super::{TaskDefinitionExt, known_arn};
 use crate::aws::observer::{Answer, TaskDefinitionKey};
 use crate::aws::tags::{Ownership, Tags};
-use crate::aws::{Fault, Freshness, name_in};
+use crate::aws::{Fault, FaultClass, Freshness, Operation, name_in};
 use crate::reconcile::{Context, references};
 
 /// How many revisions one pass lets go: few, because their budget is that of new revisions.
 const AT_ONCE: usize = 5;
+
+/// How long one pass looks through the revisions of a family for those that are ours.
+const LOOK_THROUGH: Duration = Duration::from_secs(30);
 
 /// How old the knowledge of who uses what may be: a revision beyond the limit has been left for long, one at the end has not.
 const USAGE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(5));
@@ -111,12 +114,18 @@ pub(super) fn deletes(object: &EcsTaskDefinition) -> bool {
     object.spec.delete_revisions == Some(true)
 }
 
-/// ARNs of the ACTIVE revisions of the family that carry our tag.
+/// ARNs of the ACTIVE revisions of the family that carry our tag. Where they are many, a later pass looks at the rest: what was seen is
+/// remembered for longer than that takes.
 async fn ours(object: &EcsTaskDefinition, context: &Context) -> Result<Vec<String>, Fault> {
-    let owner = context.owner(object);
+    let (owner, deadline) = (context.owner(object), Instant::now() + LOOK_THROUGH);
     let mut ours = Vec::new();
-    for arn in context.aws.observer.all_revisions(&object.family()).await? {
-        if let Some((revision, Ownership::Ours)) = describe(context, &owner, &arn, Freshness::Any).await? {
+    let all = context.aws.observer.all_revisions(&object.family()).await?;
+    for arn in &all {
+        if Instant::now() > deadline {
+            let message = format!("the {} revisions of family {} are still being looked through", all.len(), object.family());
+            return Err(Fault::new(Operation::DescribeTaskDefinition, FaultClass::Busy, message));
+        }
+        if let Some((revision, Ownership::Ours)) = describe(context, &owner, arn, Freshness::Any).await? {
             ours.push(revision.arn);
         }
     }
