@@ -175,7 +175,7 @@ async fn act<K: Kind>(object: &K, context: &Context) -> Acted<K::Observed> {
         // Who has to wait for a turn need not look before; who was refused does not ask for one.
         let refused = context.memories.with(&owner.uid, |memory| memory.refused(writes).is_some());
         if !is_withheld(object) && !refused {
-            permits = match obtain(object, context, &owner, writes) {
+            permits = match obtain((object, &observed), context, &owner, writes) {
                 Ok(permits) => permits,
                 Err(turn) => return Acted::new(Some(observed), Outcome::Queued(turn)),
             };
@@ -226,7 +226,7 @@ async fn send<K: Kind>(object: &K, context: &Context, owner: &Owner, acted: &mut
     } else {
         // Else it would wait for what it has itself.
         drop(permits);
-        obtain(object, context, owner, &acted.planned)
+        obtain((object, &observed), context, owner, &acted.planned)
     };
     let permits = match permits {
         Ok(permits) => permits,
@@ -283,7 +283,7 @@ async fn conclude<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Obser
         context.metrics.failed(&kind, fault.class.as_str());
     }
     for write in sent {
-        if !write.operation.lets_go() && urgency(object, std::slice::from_ref(write)) == Urgency::Repair {
+        if !write.operation.lets_go() && urgency(object, observed, std::slice::from_ref(write)) == Urgency::Repair {
             context.metrics.repaired(&kind, write.operation);
         }
         tracing::info!(kind = %K::kind(&()), namespace = about.namespace, name = about.name, operation = %write.operation, "{}", write.note);

@@ -143,6 +143,11 @@ pub trait Kind:
         false
     }
 
+    /// Whether what it refers to asks for something else than its status speaks of.
+    fn is_led_on(&self, _observed: &Self::Observed) -> bool {
+        false
+    }
+
     /// Takes over what a pass has done into a later look of the same pass.
     fn carry_over(_from: &Self::Observed, _to: &mut Self::Observed) {}
 

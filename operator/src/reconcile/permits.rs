@@ -12,8 +12,13 @@ use crate::k8s::conditions;
 
 /// The permits for as many of the writes as may be sent now, at least one. All come before the first write: half of a plan must
 /// not wait for the other half, unless it may be parted.
-pub(super) fn obtain<K: Kind>(object: &K, context: &Context, owner: &Owner, writes: &[Write]) -> Result<Vec<Permit>, Instant> {
-    let asker = Asker { namespace: &owner.namespace, uid: &owner.uid, urgency: urgency(object, writes) };
+pub(super) fn obtain<K: Kind>(
+    (object, observed): (&K, &K::Observed),
+    context: &Context,
+    owner: &Owner,
+    writes: &[Write],
+) -> Result<Vec<Permit>, Instant> {
+    let asker = Asker { namespace: &owner.namespace, uid: &owner.uid, urgency: urgency(object, Some(observed), writes) };
     let operations: Vec<_> = writes.iter().map(|write| write.operation).collect();
     if !may_be_parted(writes) {
         return context.aws.writer.permits(&operations, asker);
@@ -43,11 +48,11 @@ pub(super) fn fit(permits: &[Permit], writes: &[Write]) -> bool {
 }
 
 /// Whether somebody waits for the writes: not where the spec was carried out before, and somebody else undid it.
-pub(super) fn urgency<K: Kind>(object: &K, writes: &[Write]) -> Urgency {
+pub(super) fn urgency<K: Kind>(object: &K, observed: Option<&K::Observed>, writes: &[Write]) -> Urgency {
     let is_carried_out = object.status().is_some_and(|status| {
         status.observed_generation() == object.meta().generation && conditions::is_ready(status.conditions())
     });
-    if object.is_deleting() || object.is_commanded() {
+    if object.is_deleting() || object.is_commanded() || observed.is_some_and(|observed| object.is_led_on(observed)) {
         return Urgency::Asked;
     }
     if is_carried_out || writes.iter().all(|write| write.operation.lets_go()) { Urgency::Repair } else { Urgency::Asked }

@@ -26,6 +26,7 @@ use kube::ResourceExt;
 use kube::runtime::reflector::{ObjectRef, Store};
 
 use super::plan::{Outcome, Plan, Write};
+use super::references::Resolved;
 use super::reset::Reset;
 use super::{Context, Kind, Stores, references};
 use crate::aws::observer::{Pace, ServiceDeploymentKey, ServiceKey};
@@ -148,6 +149,12 @@ impl Kind for EcsService {
 
     fn is_commanded(&self) -> bool {
         commands::is_asked(self)
+    }
+
+    fn is_led_on(&self, observed: &ObservedService) -> bool {
+        let Resolved::To(wanted) = &observed.task_definition else { return false };
+        let rollout = self.status.as_ref().and_then(|status| status.rollout.as_ref());
+        self.spec.task_definition_ref.is_some() && rollout.is_some_and(|rollout| rollout.revision != name_in(wanted))
     }
 
     fn carry_over(from: &ObservedService, to: &mut ObservedService) {

@@ -280,6 +280,17 @@ fn what_another_controller_has_to_bring_is_remembered_and_not_said_to_be_sent() 
 
 /// Any other hash would send what ECS does not show once more, and may begin a deployment, when the operator is upgraded.
 #[test]
+fn a_new_revision_is_no_repair_and_a_foreign_one_is() {
+    use crate::reconcile::Kind;
+
+    let (_, ready) = after_pass(&object(&spec(), &json!({})), &observed(Some(described())), 1);
+    let foreign = observed(Some(with(&json!({"taskDefinition": REVISION.replace(":3", ":2")}))));
+    assert!(!ready.is_led_on(&foreign), "somebody else took another one");
+    let next = ObservedService { task_definition: Resolved::To(REVISION.replace(":3", ":4")), ..observed(Some(described())) };
+    assert!(ready.is_led_on(&next), "the EcsTaskDefinition has another one");
+}
+
+#[test]
 fn the_hash_of_what_ecs_does_not_show_is_the_same_in_all_versions() {
     let mut spec = spec();
     spec["serviceConnectConfiguration"] = json!({"enabled": true, "namespace": "shop", "services": [{"portName": "http"}]});
