@@ -111,17 +111,34 @@ pub(crate) async fn guard_rails_refuse_with_words(world: &World) -> Result<()> {
     admin.apply(&fs::read_to_string(assets::root().join("gitops/guard-rails/policies.yaml"))?)?;
     admin.run(&["label", "namespace", &namespace, "ecs-operator.dev/guard-rails=true"])?;
     let kubectl = world.kubectl(Some(&namespace));
-    let roles = |text: &str| text.replace(":role/", &format!(":role/ecs/{namespace}/"));
+    let roles = |text: &str| text.replace(":role/ecs/", &format!(":role/ecs/{namespace}/"));
     let definition = samples::TASK_DEFINITION.replace("\nspec:\n", "\nspec:\n  tags: [{key: team, value: shop}]\n");
     let service = samples::SERVICE;
+    let with = |text: &str, members: &str| text.replace("\nspec:\n", &format!("\nspec:\n  {members}\n"));
     let rows = [
         (definition.clone(), "must be roles below :role/ecs/"),
         (roles(samples::TASK_DEFINITION), "tags must have the key team"),
+        (with(&roles(&definition), "managementPolicy: Observe"), "managementPolicy must be Full"),
         (service.replace("desiredCount: 2", "desiredCount: 21"), "desiredCount is at most 20 here"),
         (service.replace("subnet-0a", "subnet-ff"), "names a subnet that is not for teams"),
         (service.replace("assignPublicIp: DISABLED", "assignPublicIp: ENABLED"), "assignPublicIp must be DISABLED"),
     ];
-    for (manifest, words) in rows {
+    let theirs = "roleArn: arn:aws:iam::111122223333:role/ecs/other/admin";
+    let hook = format!("targetType: AWS_LAMBDA, hookTargetArn: hook, lifecycleStages: [PRE_SCALE_UP], {theirs}");
+    let balancer = format!("containerName: web, containerPort: 80, targetGroupArn: blue, advancedConfiguration: {{{theirs}}}");
+    let passed = [
+        format!("vpcLatticeConfigurations: [{{{theirs}, targetGroupArn: blue, portName: http}}]"),
+        format!("volumeConfigurations: [{{name: data, managedEBSVolume: {{sizeInGiB: 1, {theirs}}}}}]"),
+        format!("loadBalancers: [{{{balancer}}}]"),
+        format!("deploymentConfiguration: {{lifecycleHooks: [{{{hook}}}]}}"),
+        format!(
+            "serviceConnectConfiguration: {{enabled: true, namespace: shop, services: [{{portName: http, \
+             tls: {{issuerCertificateAuthority: {{awsPcaAuthorityArn: ca}}, {theirs}}}}}]}}"
+        ),
+    ];
+    let bare = "apiVersion: ecs-operator.dev/v1beta1\nkind: EcsService\nmetadata:\n  name: web\nspec:\n  taskDefinitionRef: {name: web}\n";
+    let passed = passed.map(|members| (with(bare, &members), "must be a role below :role/ecs/"));
+    for (manifest, words) in rows.into_iter().chain(passed) {
         // A policy is at work a moment after it was applied.
         wait::until(words, e2e::world::PATIENCE, async || {
             let refused = kubectl.pipe(&manifest, &["apply", "--server-side", "--dry-run=server", "-f", "-"]).err();

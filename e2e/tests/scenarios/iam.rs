@@ -71,8 +71,8 @@ async fn guarded<'a>(world: &'a World, policy: &str) -> Result<Scenario<'a>> {
     put(&scenario, policy).await?;
     // The server looks whether roles are there, and not who may pass them.
     let trust = json!({"Version": "2012-10-17", "Statement": []}).to_string();
-    for role in ["ecs-execution", "web"] {
-        let parameters = [("RoleName", role), ("AssumeRolePolicyDocument", &trust)];
+    for role in ["execution", "web"] {
+        let parameters = [("RoleName", role), ("Path", "/ecs/"), ("AssumeRolePolicyDocument", &trust)];
         aws_server::iam(url, &scenario.account, "CreateRole", &parameters).await?;
     }
     scenario.options.environment.retain(|(name, _)| !["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].contains(name));
