@@ -16,8 +16,8 @@
 
 {{/* Labels that select the pods. */}}
 {{- define "ecs-operator.selector" -}}
-app.kubernetes.io/name: {{ include "ecs-operator.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "ecs-operator.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{/* Labels of every object. */}}
@@ -29,6 +29,13 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- with .Values.commonLabels }}
 {{ toYaml . }}
 {{- end }}
+{{- end -}}
+
+{{/* The same with more labels, which win over commonLabels. */}}
+{{- define "ecs-operator.labelsAnd" -}}
+{{- $selector := fromYaml (include "ecs-operator.selector" (index . 0)) -}}
+{{- $labels := fromYaml (include "ecs-operator.labels" (index . 0)) -}}
+{{- toYaml (merge $selector (index . 1) $labels) -}}
 {{- end -}}
 
 {{- define "ecs-operator.serviceAccount" -}}
@@ -92,7 +99,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- with .Values.aws.region }}
 - --aws-region={{ . }}
 {{- end }}
-- --aws-quota-share={{ .Values.aws.quotaShare }}
+- --aws-quota-share={{ kindIs "bool" .Values.aws.quotaShare | ternary "off" .Values.aws.quotaShare }}
 {{- with .Values.aws.eventQueueUrl }}
 - --aws-event-queue-url={{ . }}
 {{- end }}

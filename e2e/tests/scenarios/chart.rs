@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::basics::{OBJECTS, SAMPLES};
 
 /// Values that go well, as arguments of Helm. Together they set every value.
-const GOOD: [&[&str]; 16] = [
+const GOOD: [&[&str]; 17] = [
     &[],
     &["--set=replicaCount=1,leaderElection.enabled=false"],
     &["--set=replicaCount=3,podDisruptionBudget.maxUnavailable=50%"],
@@ -24,6 +24,11 @@ const GOOD: [&[&str]; 16] = [
     &["--set=nameOverride=ecs,fullnameOverride=our-ecs,commonLabels.team=platform,global.any=thing"],
     &["--set=crds.enabled=false,deletionProtection.enabled=false,rbac.userRoles=false,service.enabled=false"],
     &["--set=crds.keep=false,podDisruptionBudget.enabled=false,rbac.aggregateView=false,rbac.aggregateEdit=true"],
+    // `off` without quotes is false in YAML.
+    &[
+        "--set=aws.region=eusc-de-east-1,aws.quotaShare=false,networkPolicy.enabled=true",
+        "--set-json=networkPolicy.apiServerPorts=[]",
+    ],
     &["--set=aws.region=eu-central-1,aws.roleArn=arn:aws:iam::111122223333:role/ecs-operator,aws.quotaShare=off"],
     &[
         "--set=aws.eventQueueUrl=https://sqs.eu-central-1.amazonaws.com/111122223333/ecs-events,aws.quotaShare=100",
@@ -37,7 +42,7 @@ const GOOD: [&[&str]; 16] = [
     ],
     &["--set=serviceAccount.create=false,serviceAccount.name=default,rbac.create=false", "--set=service.annotations.a=b"],
     &[
-        "--set=serviceAccount.annotations.a=b,podAnnotations.a=b,podLabels.a=b,nodeSelector.a=b,priorityClassName=system-cluster-critical",
+        "--set=serviceAccount.annotations.a=b,podAnnotations.a=b,podLabels.a=b,commonLabels.a=c,nodeSelector.a=b,priorityClassName=system-cluster-critical",
         "--set=tolerations[0].operator=Exists,terminationGracePeriodSeconds=30,extraEnv[0].name=HTTPS_PROXY,extraEnv[0].value=http://proxy",
         "--set=resources.requests.cpu=1,resources.limits.memory=1Gi,extraVolumes[0].name=tmp",
         "--set-json=extraVolumes=[{\"name\":\"tmp\",\"emptyDir\":{}}]",
@@ -57,11 +62,11 @@ const GOOD: [&[&str]; 16] = [
 /// Values for kinds that not every cluster has.
 const MONITORING: &[&str] = &[
     "--set=serviceMonitor.enabled=true,serviceMonitor.interval=1m,serviceMonitor.labels.a=b",
-    "--set=prometheusRule.enabled=true,prometheusRule.labels.a=b",
+    "--set=prometheusRule.enabled=true,prometheusRule.labels.a=b,commonLabels.a=c",
 ];
 
 /// Values that are refused, and words of the refusal.
-const BAD: [(&str, &str); 21] = [
+const BAD: [(&str, &str); 25] = [
     ("replicas=3", "replicas"),
     ("image.tagg=v1", "tagg"),
     ("replicaCount=many", "replicaCount"),
@@ -71,7 +76,11 @@ const BAD: [(&str, &str); 21] = [
     ("aws.roleArn=ecs-operator", "roleArn"),
     ("aws.region=Frankfurt", "region"),
     ("sweep.steady=soon", "steady"),
+    ("sweep.active=99ms", "active"),
     ("leaderElection.duration=1s", "duration"),
+    ("leaderElection.duration=3601s", "duration"),
+    ("aws.quotaShare=true", "quotaShare"),
+    ("watch.scope=Namespaces,watch.namespaces={a,a}", "namespaces"),
     ("serviceAccount.create=false,serviceAccount.name=a,aws.roleArn=arn:aws:iam::111122223333:role/a", "aws.roleArn: annotate"),
     ("commonLabels.app\\.kubernetes\\.io/name=a", "commonLabels and podLabels: app.kubernetes.io/name"),
     ("allowedClusters={shop}", "allowedClusters"),
@@ -144,6 +153,30 @@ pub(crate) async fn wrong_values_are_refused_by_name(_: &World) -> Result<()> {
     Ok(())
 }
 
+pub(crate) async fn a_network_policy_without_ports_lets_nothing_out(_: &World) -> Result<()> {
+    let values = ["--set=networkPolicy.enabled=true", "--set-json=networkPolicy.apiServerPorts=[]"];
+    let documents = chart::documents(&chart::template(RELEASE, &values).await?)?;
+    let policy = documents.iter().find(|document| document["kind"] == "NetworkPolicy").context("there is a NetworkPolicy")?;
+    let egress = policy["spec"]["egress"].as_array().context("it has rules")?;
+    ensure!(egress.iter().all(|rule| rule["ports"].as_array().is_some_and(|ports| !ports.is_empty())), "{egress:?}");
+    Ok(())
+}
+
+pub(crate) async fn a_release_goes_to_one_replica_and_back(world: &World) -> Result<()> {
+    let namespace = world.namespace("replicas").await?;
+    let kubectl = world.kubectl(Some(&namespace));
+    for apply in [&["apply", "-f", "-"][..], &["apply", "--server-side", "--force-conflicts", "-f", "-"]] {
+        for (elects, strategy) in [(true, "RollingUpdate"), (false, "Recreate"), (true, "RollingUpdate")] {
+            let elects = format!("--set=replicaCount=0,leaderElection.enabled={elects}");
+            let manifests = chart::template(&namespace, &[&elects, "--show-only=templates/deployment.yaml"]).await?;
+            kubectl.pipe(&manifests, apply)?;
+            let now = kubectl.run(&["get", "deployments", "-o", "jsonpath={.items[*].spec.strategy.type}"])?;
+            ensure!(now == strategy, "{now}");
+        }
+    }
+    kubectl.run(&["delete", "deployments", "--all"]).map(drop)
+}
+
 pub(crate) async fn pods_fit_the_restricted_profile(world: &World) -> Result<()> {
     let namespace = world.namespace("restricted").await?;
     let kubectl = world.kubectl(Some(&namespace));
@@ -201,6 +234,17 @@ pub(crate) async fn prometheus_takes_what_is_for_it(_: &World) -> Result<()> {
     ensure!(found[..3].iter().all(|verdict| verdict == "good"), "{found:?}");
     let words = ["intervall", "unclosed left parenthesis", "expected type range vector"];
     ensure!(words.iter().zip(&found[3..]).all(|(words, verdict)| verdict.contains(words)), "{found:?}");
+    // Several operators: each release looks at its own metrics, where they say whose they are.
+    let alone = chart::documents(&chart::template(RELEASE, &["--set=prometheusRule.enabled=true"]).await?)?;
+    let alone = alone.into_iter().find(|document| document["kind"] == "PrometheusRule").context("there is a rule")?;
+    let judged = judge_prometheus(&assets::prometheus().await?, std::slice::from_ref(&alone))?;
+    ensure!(judged == ["good"], "{judged:?}");
+    let ours = format!("namespace=\"{RELEASE}\",service=\"{RELEASE}-metrics\"");
+    for (rule, named) in [(of_kind("PrometheusRule")?, true), (alone, false)] {
+        let rules = rule["spec"]["groups"][0]["rules"].as_array().context("there are alerts")?;
+        let expressions = || rules.iter().filter_map(|rule| rule["expr"].as_str());
+        ensure!(expressions().count() > 5 && expressions().all(|expression| expression.contains(&ours) == named), "{rule}");
+    }
     Ok(())
 }
 
