@@ -5,6 +5,7 @@
 //! and the caller plans afresh then.
 
 mod bucket;
+mod queue;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -162,6 +163,11 @@ impl Budget {
             needed.entry(operation.family()).or_insert((0, *operation)).0 += 1;
         }
         let mut buckets = self.buckets();
+        for family in needed.keys() {
+            if let Some(bucket) = buckets.get_mut(family) {
+                bucket.keep(asker, now);
+            }
+        }
         // The scarcest first, and no further than to the first that has to be waited for: whoever waits for one holds up nobody in
         // the queue of another.
         let mut families: Vec<_> = needed.iter().map(|(family, (count, _))| (*family, *count)).collect();

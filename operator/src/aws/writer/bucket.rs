@@ -4,16 +4,16 @@
 //! asked for goes before repairs. Nobody waits in here: who was told a time comes back then, and is told a later one if others came in
 //! between.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use super::queue::Queue;
 use super::{Asker, Urgency};
 
 /// The longest time that anybody is told to wait: by then the pace may be another one, and others may have gone.
 const LONGEST_TURN: Duration = Duration::from_secs(30);
 
-/// How long after its turn a place is kept for one that does not come back: longer than it may wait for a token of another bucket.
-const KEPT: Duration = Duration::from_secs(60);
+/// After being full for this long a bucket keeps nobody waiting.
+const IDLE: Duration = Duration::from_secs(2);
 
 /// After waiting this long a repair is as urgent as anything else.
 const AGED: Duration = Duration::from_secs(120);
@@ -34,6 +34,8 @@ pub(super) struct Bucket {
     per_second: f64,
     tokens: f64,
     at: Instant,
+    /// Since when it is full.
+    full: Option<Instant>,
     /// The part of the rate that AWS lets us have at present, above 0 and at most 1.
     pace: f64,
     slowed: Option<Instant>,
@@ -45,7 +47,7 @@ impl Bucket {
     /// A full bucket.
     pub(super) fn new(burst: f64, per_second: f64, now: Instant) -> Self {
         let burst = burst.max(1.0);
-        Self { burst, per_second, tokens: burst, at: now, pace: 1.0, slowed: None, queues: Default::default() }
+        Self { burst, per_second, tokens: burst, at: now, full: Some(now), pace: 1.0, slowed: None, queues: Default::default() }
     }
 
     /// Whether it is the turn of `asker`, who wants `count` tokens, and has a place in the queue after this.
@@ -57,15 +59,21 @@ impl Bucket {
         let before = self.position(asker, count, now);
         // Who wants more than there can be has them when the bucket is full.
         let needed = before + f64::from(count).min(self.burst);
-        if self.tokens >= needed {
-            return Ok(());
-        }
-        let wait = Duration::from_secs_f64((needed - self.tokens) / self.rate());
+        let wait = Duration::from_secs_f64(((needed - self.tokens) / self.rate()).max(0.0));
         let turn = now + wait.min(LONGEST_TURN);
         if let Some(waiting) = self.queues.iter_mut().find_map(|queue| queue.find(asker)) {
             waiting.turn = turn;
         }
-        Err(turn)
+        // Those who go before wait for a token of another bucket, where none of them comes.
+        let is_idle = self.full.is_some_and(|full| now.saturating_duration_since(full) >= IDLE);
+        if self.tokens >= needed || is_idle { Ok(()) } else { Err(turn) }
+    }
+
+    /// Keeps the place of `asker`, if it has one: it has come back.
+    pub(super) fn keep(&mut self, asker: Asker<'_>, now: Instant) {
+        if let Some(waiting) = self.queues.iter_mut().find_map(|queue| queue.find(asker)) {
+            waiting.turn = waiting.turn.max(now);
+        }
     }
 
     /// Takes `count` tokens for `asker`, whose turn it is, and answers how long it has waited for them.
@@ -108,7 +116,14 @@ impl Bucket {
     pub(super) fn refill(&mut self, now: Instant) {
         let seconds = now.saturating_duration_since(self.at).as_secs_f64();
         self.pace = (self.pace + seconds * RECOVERY).min(1.0);
-        self.tokens = (self.tokens + seconds * self.rate()).min(self.burst);
+        self.tokens += seconds * self.rate();
+        let over = (self.tokens - self.burst) / self.rate();
+        if over >= 0.0 {
+            self.tokens = self.burst;
+            self.full = self.full.or_else(|| now.checked_sub(Duration::from_secs_f64(over)));
+        } else {
+            self.full = None;
+        }
         self.at = now;
         for queue in &mut self.queues {
             queue.forget(now);
@@ -140,82 +155,9 @@ impl Bucket {
     }
 }
 
-/// Objects that wait, in turn by namespace.
-#[derive(Debug, Default)]
-struct Queue(VecDeque<(String, VecDeque<Waiting>)>);
-
-#[derive(Debug)]
-struct Waiting {
-    uid: String,
-    /// Tokens that it wants.
-    count: u32,
-    since: Instant,
-    turn: Instant,
-}
-
-impl Waiting {
-    fn tokens(&self, burst: f64) -> f64 {
-        f64::from(self.count).min(burst)
-    }
-}
-
-impl Queue {
-    fn len(&self) -> usize {
-        self.0.iter().map(|(_, waiting)| waiting.len()).sum()
-    }
-
-    fn find(&mut self, asker: Asker<'_>) -> Option<&mut Waiting> {
-        let (_, waiting) = self.0.iter_mut().find(|(namespace, _)| namespace == asker.namespace)?;
-        waiting.iter_mut().find(|waiting| waiting.uid == asker.uid)
-    }
-
-    /// How many tokens go before it, if it waits: those of as many of each namespace as of its own, and of one more where that has its
-    /// turn before. Nobody counts for more than a full bucket.
-    fn before(&self, asker: Asker<'_>, burst: f64) -> Option<f64> {
-        let own = self.0.iter().position(|(namespace, _)| namespace == asker.namespace)?;
-        let place = self.0[own].1.iter().position(|waiting| waiting.uid == asker.uid)?;
-        let first = |(index, (_, waiting)): (usize, &(String, VecDeque<Waiting>))| {
-            let ahead = place + usize::from(index < own);
-            waiting.iter().take(ahead).map(|waiting| waiting.tokens(burst)).sum::<f64>()
-        };
-        Some(self.0.iter().enumerate().map(first).sum())
-    }
-
-    /// The tokens that all want.
-    fn all(&self, burst: f64) -> f64 {
-        self.0.iter().flat_map(|(_, waiting)| waiting).map(|waiting| waiting.tokens(burst)).sum()
-    }
-
-    fn enter(&mut self, asker: Asker<'_>, count: u32, since: Instant, turn: Instant) {
-        let waiting = Waiting { uid: asker.uid.to_owned(), count, since, turn };
-        match self.0.iter_mut().find(|(namespace, _)| namespace == asker.namespace) {
-            Some((_, queue)) => queue.push_back(waiting),
-            None => self.0.push_back((asker.namespace.to_owned(), VecDeque::from([waiting]))),
-        }
-    }
-
-    /// Takes it out, since when it waited; its namespace has had its turn.
-    fn leave(&mut self, asker: Asker<'_>) -> Option<Instant> {
-        let own = self.0.iter().position(|(namespace, _)| namespace == asker.namespace)?;
-        let place = self.0[own].1.iter().position(|waiting| waiting.uid == asker.uid)?;
-        let (namespace, mut waiting) = self.0.remove(own)?;
-        let left = waiting.remove(place)?;
-        if !waiting.is_empty() {
-            self.0.push_back((namespace, waiting));
-        }
-        Some(left.since)
-    }
-
-    fn forget(&mut self, now: Instant) {
-        for (_, waiting) in &mut self.0 {
-            waiting.retain(|waiting| waiting.turn + KEPT > now);
-        }
-        self.0.retain(|(_, waiting)| !waiting.is_empty());
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::queue::KEPT;
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -325,6 +267,19 @@ mod tests {
         for n in 0..500 {
             assert!(take(&mut bucket, asker("shop", &format!("s{n}")), now).is_err_and(|turn| turn <= now + LONGEST_TURN));
         }
+    }
+
+    #[test]
+    fn who_waits_for_another_bucket_leaves_none_idle() {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(5.0, 1.0, start);
+        // It is their turn, and they do not come to draw.
+        for n in 0..20 {
+            let _ = bucket.turn(asker("shop", &format!("s{n}")), 1, start);
+        }
+        assert!(take(&mut bucket, asker("shop", "one"), start).is_err(), "they may come yet");
+        assert!(take(&mut bucket, asker("shop", "one"), start + IDLE).is_ok());
+        assert!(take(&mut bucket, asker("shop", "two"), start + IDLE).is_err(), "it is full no more");
     }
 
     #[test]
