@@ -301,12 +301,20 @@ fn task_definition_changed(change: &Change<'_, EcsTaskDefinition>, context: &Con
 fn service_changed(change: &Change<'_, EcsService>, context: &Context, wakes: &Wakes) {
     own(change, context, &wakes.services);
     let (clusters, task_definitions) = match change {
+        Change::Listed => references::all_waiting_targets(&context.stores),
+        // It may have referred to another one before.
+        Change::Applied { object, .. } if is_edited(object) => references::all_waiting_targets(&context.stores),
         // Which revisions it still needs shows in all of its status.
         Change::Applied { object, .. } | Change::Deleted(object) => references::waiting_targets(object, &context.stores),
-        Change::Listed => references::all_waiting_targets(&context.stores),
     };
     send_all(&wakes.clusters, &clusters);
     send_all(&wakes.task_definitions, &task_definitions);
+}
+
+/// Whether the spec is another one than that of the last look.
+fn is_edited(service: &EcsService) -> bool {
+    let observed = service.status.as_ref().and_then(|status| status.observed_generation);
+    observed.is_some_and(|observed| observed > 0 && Some(observed) != service.metadata.generation)
 }
 
 /// Whose references a change concerns.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::future::join_all;
-use futures::stream::BoxStream;
+use futures::stream::{self, BoxStream};
 use kube::api::ListParams;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::{Store, store::Writer};
@@ -55,7 +55,7 @@ const PAGE: u32 = 100;
 fn events<K: Kind>(apis: Vec<Api<K>>, labels: Option<String>, store: Store<K>) -> BoxStream<'static, watcher::Result<Event<K>>> {
     // Lists and watches, for streaming lists are off by default in Kubernetes 1.30, 1.31 and 1.33. Short pages, for each is in memory whole.
     let config = watcher::Config { label_selector: labels, page_size: Some(PAGE), ..watcher::Config::default() };
-    let one = |api| watcher(api, config.clone()).default_backoff().boxed();
+    let one = |api| relisted(api, config.clone(), RETRY);
     match <[Api<K>; 1]>::try_from(apis) {
         Ok([api]) => one(api),
         Err(apis) => {
@@ -63,6 +63,28 @@ fn events<K: Kind>(apis: Vec<Api<K>>, labels: Option<String>, store: Store<K>) -
             together(named.collect(), store).boxed()
         }
     }
+}
+
+/// A watch that begins anew with a list where the API server refuses to go on with it: so it shows when kind and rights are back. The
+/// first time after `pause`, and ever later while nothing comes of it.
+fn relisted<K: Kind>(api: Api<K>, config: watcher::Config, pause: Duration) -> BoxStream<'static, watcher::Result<Event<K>>> {
+    let begin = move || watcher(api.clone(), config.clone()).default_backoff().boxed();
+    stream::unfold((Some(begin()), 0, begin), move |(events, refusals, begin)| async move {
+        let mut events = if let Some(events) = events {
+            events
+        } else {
+            tokio::time::sleep(pause.saturating_mul(1 << (refusals - 1).min(5))).await;
+            begin()
+        };
+        let event = events.next().await?;
+        let (events, refusals) = match &event {
+            Err(watcher::Error::WatchStartFailed(error)) if Missing::of::<K>(error).is_some() => (None, refusals + 1),
+            Ok(Event::Apply(_) | Event::Delete(_)) => (Some(events), 0),
+            _ => (Some(events), refusals),
+        };
+        Some((event, (events, refusals, begin)))
+    })
+    .boxed()
 }
 
 /// Waits until the kind is installed and we may read it, in one namespace at least; says meanwhile what is in the way, and has the other
@@ -134,7 +156,11 @@ pub async fn watch<K: Kind>(
     wake: impl Fn(Change<'_, K>),
 ) {
     let store = writer.as_reader();
+    // Whether it is all that is watched of the kind.
+    let is_whole = apis.len() == 1;
     let mut known = Known::default();
+    // What there was before a list.
+    let mut former = Vec::new();
     let events = events(apis, labels, store.clone()).modify(prune).reflect(writer);
     let mut events = std::pin::pin!(events);
     while let Some(event) = events.next().await {
@@ -150,16 +176,20 @@ pub async fn watch<K: Kind>(
             Ok(Event::InitDone) => {
                 readiness.set(&K::plural(&()), Ok(()));
                 off.set::<K>(None);
-                begin(&store.state(), &mut known, &wake);
+                begin(&store.state(), &std::mem::take(&mut former), &mut known, &wake);
             }
-            Ok(Event::Init | Event::InitApply(_)) => {}
+            Ok(Event::Init) => former = store.state(),
+            Ok(Event::InitApply(_)) => {}
             Err(error) => {
                 tracing::warn!(kind = %K::kind(&()), %error, "the watch was interrupted");
-                // One namespace of several: the others go on, and it is listed again and again until it can be.
-                if let watcher::Error::InitialListFailed(error) = &error
+                if let watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error) = &error
                     && let Some(missing) = Missing::of::<K>(error)
                 {
-                    readiness.set(&K::plural(&()), Err(missing.words));
+                    readiness.set(&K::plural(&()), Err(missing.words.clone()));
+                    // Where it is one namespace of several, the others go on.
+                    if is_whole {
+                        off.set::<K>(Some(missing));
+                    }
                 }
             }
         }
@@ -213,11 +243,15 @@ fn hash(shown: &impl Hash) -> u64 {
 }
 
 /// After a (re)list everything is looked at once, and what has gone meanwhile is forgotten.
-fn begin<K: Kind>(objects: &[Arc<K>], known: &mut Known, wake: &impl Fn(Change<'_, K>)) {
+fn begin<K: Kind>(objects: &[Arc<K>], former: &[Arc<K>], known: &mut Known, wake: &impl Fn(Change<'_, K>)) {
     known.0.clear();
     for object in objects {
         known.applied(&**object);
         wake(Change::Applied { object, own: true, others: false });
+    }
+    let is_gone = |object: &&Arc<K>| !known.0.contains_key(&object.uid().unwrap_or_default());
+    for object in former.iter().filter(is_gone) {
+        wake(Change::Deleted(object));
     }
     wake(Change::Listed);
 }
@@ -262,5 +296,69 @@ mod tests {
         assert_eq!(after("/status/observedGeneration", json!(2)), (false, true));
         assert_eq!(after("/status", json!({})), (true, true), "it was wiped");
         assert_eq!(after("/metadata/uid", json!("u-2")), (true, true), "another one of that name");
+    }
+
+    #[test]
+    fn what_goes_while_nobody_watches_is_forgotten() {
+        let object = |uid: &str| {
+            let object = json!({"apiVersion": "ecs-operator.dev/v1beta1", "kind": "EcsTaskDefinition", "spec": {"containerDefinitions": []},
+                "metadata": {"name": uid, "namespace": "default", "uid": uid}});
+            Arc::new(serde_json::from_value::<EcsTaskDefinition>(object).expect("a valid object"))
+        };
+        let woken = std::cell::RefCell::new(Vec::new());
+        let wake = |change: Change<'_, EcsTaskDefinition>| {
+            woken.borrow_mut().push(match change {
+                Change::Applied { object, own: true, others: false } => format!("look at {}", object.name_any()),
+                Change::Applied { .. } => "more than that".to_owned(),
+                Change::Deleted(object) => format!("forget {}", object.name_any()),
+                Change::Listed => "all listed".to_owned(),
+            });
+        };
+        begin(&[object("a"), object("b")], &[object("b"), object("c")], &mut Known::default(), &wake);
+        assert_eq!(*woken.borrow(), ["look at a", "look at b", "forget c", "all listed"]);
+    }
+
+    /// An API server that lists nothing and refuses the first watches, with as many as `refusals` says.
+    fn refusing(refusals: usize) -> kube::Client {
+        let watches = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
+            let is_watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
+            let refused = is_watch && watches.fetch_add(1, std::sync::atomic::Ordering::Relaxed) < refusals;
+            let deleted = json!({"type": "DELETED", "object": {"apiVersion": "ecs-operator.dev/v1beta1", "kind": "EcsTaskDefinition",
+                "metadata": {"name": "web", "resourceVersion": "2"}, "spec": {"containerDefinitions": []}}});
+            let (code, body) = match (is_watch, refused) {
+                (true, true) => (
+                    403,
+                    json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 403,
+                    "reason": "Forbidden", "message": "cannot watch"}),
+                ),
+                (true, false) => (200, deleted),
+                (false, _) => {
+                    (200, json!({"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": []}))
+                }
+            };
+            let body = kube::client::Body::from(format!("{body}\n").into_bytes());
+            let response = http::Response::builder().status(code).body(body).expect("a response");
+            std::future::ready(Ok::<_, std::convert::Infallible>(response))
+        });
+        kube::Client::new(service, "default")
+    }
+
+    #[tokio::test]
+    async fn a_watch_that_is_refused_begins_anew_with_a_list() {
+        let api = Api::<EcsTaskDefinition>::all(refusing(2));
+        let events = relisted(api, watcher::Config::default(), Duration::from_millis(1));
+        let events: Vec<_> = events.take(8).collect().await;
+        let shapes: Vec<_> = events
+            .iter()
+            .map(|event| match event {
+                Ok(Event::Init) => "list",
+                Ok(Event::InitDone) => "listed",
+                Ok(Event::Delete(_)) => "watched",
+                Err(watcher::Error::WatchStartFailed(_)) => "refused",
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(shapes, ["list", "listed", "refused", "list", "listed", "refused", "list", "listed"]);
     }
 }
