@@ -151,10 +151,10 @@ impl Fault {
         Self::new(operation, FaultClass::Server, message)
     }
 
-    /// Whether a write may have been applied all the same.
+    /// Whether a creation has surely made nothing, and no earlier one has made it.
     #[must_use]
-    pub fn is_of_unknown_outcome(&self) -> bool {
-        self.class == FaultClass::Server
+    pub fn made_nothing(&self) -> bool {
+        !matches!(self.class, FaultClass::Server | FaultClass::AlreadyExists)
     }
 
     /// Whether AWS says that the cluster or service is not there.

@@ -194,9 +194,9 @@ impl Observer {
     /// who ask together.
     ///
     /// # Errors
-    /// When a read fails.
-    pub async fn usage(&self, age: Duration) -> Result<Arc<Usage>, Fault> {
-        self.usage.get(&self.calls, age).await
+    /// When a read fails, and when it takes longer than `patience`: it goes on then, for who asks later.
+    pub async fn usage(&self, age: Duration, patience: Duration) -> Result<Arc<Usage>, Fault> {
+        self.usage.get(&self.calls, age, patience).await
     }
 
     /// Something happened to a service: it is read again soon, with its service deployment. Answers whether anybody cares for it.

@@ -15,6 +15,7 @@ use super::cluster::ClusterExt;
 use super::ignore::ignores;
 use super::plan::{Obstacle, Plan};
 use super::service::ServiceExt;
+use super::task_definition::TaskDefinitionExt;
 use super::{Kind, Missing, Stores};
 use crate::aws::name_in;
 use crate::k8s::conditions;
@@ -288,14 +289,7 @@ pub fn all_waiting_targets(stores: &Stores) -> Waiting {
 
 /// Whether a task definition waits for services.
 fn waits(definition: &EcsTaskDefinition) -> bool {
-    definition.is_deleting() || has_surplus(definition)
-}
-
-/// Whether more revisions are registered than `revisionHistoryLimit` allows.
-fn has_surplus(definition: &EcsTaskDefinition) -> bool {
-    let limit = definition.spec.revision_history_limit.and_then(|limit| usize::try_from(limit).ok());
-    let revisions = definition.status.as_ref().and_then(|status| status.revisions.as_ref()).map_or(0, Vec::len);
-    limit.is_some_and(|limit| revisions > limit + 1)
+    definition.is_deleting() || definition.has_surplus()
 }
 
 #[cfg(test)]

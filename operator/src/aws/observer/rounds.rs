@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep_until, timeout_at};
 
 use super::kept::LAG;
-use super::table::{Demand, Reply, Shared, State, Watched, interval};
+use super::table::{Demand, Reading, Reply, Shared, State, Watched, interval};
 use super::{Answer, Key};
 use crate::aws::{Calls, Fault, FaultClass};
 
@@ -21,7 +21,7 @@ const LONGEST: Duration = Duration::from_millis(250);
 /// How many calls are under way at a time for what is read together.
 const SIDE_BY_SIDE: usize = 16;
 
-/// How long AWS's refusal to let us read any of a group is taken for the whole group, before it is tried one by one again.
+/// How long what AWS refused to let us read alone is read together with others of that kind, before it is tried alone again.
 const REFUSED: Duration = Duration::from_secs(300);
 
 /// Serves demands and sweeps until the table is dropped.
@@ -87,7 +87,8 @@ impl<K: Key> Shared<K> {
         if room.values().all(|left| *left == 0) {
             return;
         }
-        let is_near = |watched: &Watched<K>| !watched.is_read && watched.due < now + interval(self.sweep, watched.pace) / 2;
+        let is_near =
+            |watched: &Watched<K>| watched.read == Reading::No && watched.due < now + interval(self.sweep, watched.pace) / 2;
         let mut near: Vec<_> =
             state.watched.iter().filter(|(key, watched)| is_near(watched) && !waiting.contains_key(*key)).collect();
         near.sort_by_key(|(_, watched)| watched.due);
@@ -114,7 +115,7 @@ impl<K: Key> Shared<K> {
         for key in keys {
             if let Some(watched) = state.watched.get_mut(key) {
                 watched.due = now + interval(self.sweep, watched.pace);
-                watched.is_read = true;
+                watched.read = Reading::Waits;
             }
         }
     }
@@ -133,6 +134,7 @@ impl<K: Key> Shared<K> {
                 self.calls.spare(K::FAMILY).await;
             }
             let at = Instant::now();
+            self.sent(batch, at);
             self.calls.metrics.read_together(K::WHAT, batch.len());
             (at, batch, self.read_batch(batch).await)
         });
@@ -148,24 +150,35 @@ impl<K: Key> Shared<K> {
         }
     }
 
+    /// A read leaves: what happens from now on it may not show.
+    fn sent(&self, keys: &[K], at: Instant) {
+        let mut state = self.state();
+        for key in keys {
+            if let Some(watched) = state.watched.get_mut(key) {
+                watched.read = Reading::Sent(at);
+            }
+        }
+    }
+
     fn is_hinted(&self, keys: &[K]) -> bool {
         let state = self.state();
         keys.iter().any(|key| state.watched.get(key).is_some_and(|watched| watched.hinted.is_some()))
     }
 
-    /// Reads keys of one group. A refused call is tried in parts, but where AWS has lately refused each of them, only once.
+    /// Reads keys of one group. A refused call is tried in parts, unless AWS has lately refused each of them alone.
     async fn read_batch(&self, keys: &[K]) -> Vec<Result<Answer, Fault>> {
-        let group = keys[0].group();
-        if self.state().refused.get(group).is_some_and(|since| since.elapsed() < REFUSED) {
-            let answers = K::read(&self.calls, keys).await;
-            if answers.iter().any(|answer| !is_denied(answer)) {
-                self.state().refused.remove(group);
+        let are_refused = {
+            let refused = &self.state().refused;
+            keys.iter().all(|key| refused.get(key).is_some_and(|since| since.elapsed() < REFUSED))
+        };
+        let answers = if are_refused { K::read(&self.calls, keys).await } else { read_each(&self.calls, keys).await };
+        let refused = &mut self.state().refused;
+        for (key, answer) in keys.iter().zip(&answers) {
+            match is_denied(answer) {
+                true if are_refused => {}
+                true => drop(refused.insert(key.clone(), Instant::now())),
+                false => drop(refused.remove(key)),
             }
-            return answers;
-        }
-        let answers = read_each(&self.calls, keys).await;
-        if keys.len() > 1 && answers.iter().all(is_denied) {
-            self.state().refused.insert(group.to_owned(), Instant::now());
         }
         answers
     }
@@ -176,8 +189,12 @@ fn is_denied(answer: &Result<Answer, Fault>) -> bool {
 }
 
 /// Whether what is due may be read: not while it is being read, unless somebody said since that something has happened.
-fn may_be_read<K: Key>(watched: &Watched<K>) -> bool {
-    !watched.is_read || watched.hinted.is_some()
+pub(super) fn may_be_read<K: Key>(watched: &Watched<K>) -> bool {
+    match watched.read {
+        Reading::No => true,
+        Reading::Waits => false,
+        Reading::Sent(at) => watched.hinted.is_some_and(|hinted| hinted > at),
+    }
 }
 
 /// Reads `keys` with one call, or, when AWS refuses that call for the sake of one of them, with one for each half.

@@ -52,8 +52,8 @@ pub(super) struct State<K: Key> {
     pub(super) watched: HashMap<K, Watched<K>>,
     /// What we have sent the creation of, and when, without a reply that tells what came of it.
     pub(super) creating: HashMap<K, Instant>,
-    /// Groups of which AWS let us read nothing, and since when.
-    pub(super) refused: HashMap<String, Instant>,
+    /// What AWS did not let us read even alone, and when.
+    pub(super) refused: HashMap<K, Instant>,
     /// What each watcher watches.
     keys: HashMap<Watcher<K>, K>,
 }
@@ -69,9 +69,20 @@ pub(super) struct Watched<K: Key> {
     /// When a hint came that no read has followed.
     pub(super) hinted: Option<Instant>,
     /// Whether it is being read; the next look waits for the end of that.
-    pub(super) is_read: bool,
+    pub(super) read: Reading,
     /// Reads in a row for which there were no credentials or no rights.
     refused: u32,
+}
+
+/// How far a read is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// There is none.
+    No,
+    /// It waits to be sent, and will show all that happens until then.
+    Waits,
+    /// It was sent at this time.
+    Sent(Instant),
 }
 
 impl<K: Key> Table<K> {
@@ -136,20 +147,37 @@ impl<K: Key> Table<K> {
         }
     }
 
-    /// A creation is about to be sent: until [`not_created`](Self::not_created) or [`enter`](Self::enter) nobody knows what comes of it.
-    pub fn creating(&self, key: K) {
-        self.shared.state().creating.insert(key, Instant::now());
+    /// A creation is about to be sent: until [`not_created`](Self::not_created), [`created`](Self::created) or [`enter`](Self::enter)
+    /// nobody knows what comes of it. Answers when an earlier one was sent of which that is not known.
+    #[must_use]
+    pub fn creating(&self, key: K) -> Option<Instant> {
+        self.shared.state().creating.insert(key, Instant::now())
     }
 
-    /// A creation was refused: it has made nothing.
-    pub fn not_created(&self, key: &K) {
+    /// A creation was refused: it has made nothing. Of the one `before` it that says nothing.
+    pub fn not_created(&self, key: &K, before: Option<Instant>) {
+        let mut state = self.shared.state();
+        match before {
+            Some(before) => state.creating.insert(key.clone(), before),
+            None => state.creating.remove(key),
+        };
+    }
+
+    /// What creations have made was found.
+    pub fn created(&self, key: &K) {
         self.shared.state().creating.remove(key);
+    }
+
+    /// How long ago a creation was sent that got no reply, as long as AWS may not show what it has made.
+    #[must_use]
+    pub fn unanswered(&self, key: &K) -> Option<Duration> {
+        self.shared.state().creating.get(key).map(Instant::elapsed).filter(|elapsed| *elapsed < LAG)
     }
 
     /// Whether `key` may be there although AWS does not show it: its creation was sent a short time ago and got no reply.
     #[must_use]
     pub fn may_be_there(&self, key: &K) -> bool {
-        self.shared.state().creating.get(key).is_some_and(|since| since.elapsed() < LAG)
+        self.unanswered(key).is_some()
     }
 
     /// Whether a write of ours was so short a time ago that AWS may not show it everywhere yet.
@@ -172,7 +200,7 @@ impl<K: Key> Table<K> {
             let due = last
                 .map_or_else(|| Instant::now() + interval(sweep, pace).mul_f64(fastrand::f64()), |at| at + interval(sweep, pace));
             let since = Instant::now();
-            Watched { watchers: Vec::new(), pace, since, due, hinted: None, is_read: false, refused: 0 }
+            Watched { watchers: Vec::new(), pace, since, due, hinted: None, read: Reading::No, refused: 0 }
         });
         if entry.pace != pace {
             entry.pace = pace;
@@ -258,7 +286,7 @@ impl<K: Key> Shared<K> {
     pub(super) fn observed(&self, key: &K, at: Instant, result: Result<Answer, Fault>) -> Result<Seen, Fault> {
         let mut state = self.state();
         if let Some(watched) = state.watched.get_mut(key) {
-            watched.is_read = false;
+            watched.read = Reading::No;
             if watched.hinted.is_none_or(|hinted| hinted < at) {
                 (watched.due, watched.hinted) = (at + interval(self.sweep, watched.pace), None);
             } else {
@@ -287,6 +315,34 @@ impl<K: Key> Shared<K> {
         for watcher in state.watched.get(key).into_iter().flat_map(|watched| &watched.watchers) {
             // The controller is gone only when the operator stops.
             let _ = self.wake.unbounded_send(watcher.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ClusterKey;
+    use super::super::rounds::may_be_read;
+    use super::*;
+
+    #[test]
+    fn a_hint_asks_for_a_read_that_is_yet_to_be_sent() {
+        let now = Instant::now();
+        let (before, after) = (now, now + Duration::from_secs(2));
+        let sent = now + Duration::from_secs(1);
+        let rows = [
+            (Reading::No, None, true),
+            (Reading::Waits, None, false),
+            // It will show what happened until then.
+            (Reading::Waits, Some(after), false),
+            (Reading::Sent(sent), None, false),
+            (Reading::Sent(sent), Some(before), false),
+            (Reading::Sent(sent), Some(after), true),
+        ];
+        for (read, hinted, may) in rows {
+            let (since, due, pace) = (now, now, Pace::Steady);
+            let watched = Watched::<ClusterKey> { watchers: Vec::new(), pace, since, due, hinted, read, refused: 0 };
+            assert_eq!(may_be_read(&watched), may, "{read:?} {hinted:?}");
         }
     }
 }

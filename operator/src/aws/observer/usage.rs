@@ -16,21 +16,9 @@ use crate::aws::{Calls, Fault, FaultClass, Operation, name_in};
 /// Services, as `SERVICE in cluster CLUSTER`, by the revision, as `family:revision`, that one of their deployments runs.
 pub type Usage = BTreeMap<String, Vec<String>>;
 
-/// How long anybody waits for a read that is under way. In a large account it takes minutes; it goes on, and a later pass finds it done.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// The last answer, and the read that is under way, which is one for all who ask.
-#[derive(Clone, Debug)]
-pub(super) struct Cache {
-    state: Arc<Mutex<State>>,
-    patience: Duration,
-}
-
-impl Default for Cache {
-    fn default() -> Self {
-        Self { state: Arc::default(), patience: PATIENCE }
-    }
-}
+/// The last answer, and the read that is under way, which is one for all who ask. In a large account it takes minutes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Cache(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -46,11 +34,11 @@ type Pending = Shared<BoxFuture<'static, Result<Arc<Usage>, Fault>>>;
 struct Read {
     began: Instant,
     ended: Instant,
-    usage: Arc<Usage>,
+    usage: Result<Arc<Usage>, Fault>,
 }
 
 impl Read {
-    /// Until when it is good enough for somebody who is content with this age. What took long to read is good for longer, else nobody
+    /// Until when it is good enough for somebody who is content with this age, be it a failure. What took long to read is good for longer, else nobody
     /// would ever have it.
     fn is_good_until(&self, age: Duration) -> Instant {
         self.began + age.max((self.ended - self.began) * 2)
@@ -58,26 +46,29 @@ impl Read {
 }
 
 impl Cache {
-    pub(super) async fn get(&self, calls: &Arc<Calls>, age: Duration) -> Result<Arc<Usage>, Fault> {
+    pub(super) async fn get(&self, calls: &Arc<Calls>, age: Duration, patience: Duration) -> Result<Arc<Usage>, Fault> {
         let calls = Arc::clone(calls);
-        self.get_by(age, async move { read(&calls).await }).await
+        self.get_by(age, patience, async move { read(&calls).await }).await
     }
 
     async fn get_by(
         &self,
         age: Duration,
+        patience: Duration,
         read: impl Future<Output = Result<Usage, Fault>> + Send + 'static,
     ) -> Result<Arc<Usage>, Fault> {
         let pending = {
             let mut state = self.state();
-            match (&state.last, &state.pending) {
-                (Some(last), _) if Instant::now() < last.is_good_until(age) => return Ok(Arc::clone(&last.usage)),
-                // One that broke off is still there.
-                (_, Some(pending)) if pending.peek().is_none() => pending.clone(),
-                _ => state.pending.insert(self.clone().begin(read)).clone(),
+            if let Some(last) = state.last.as_ref().filter(|last| Instant::now() < last.is_good_until(age)) {
+                return last.usage.clone();
+            }
+            // One that broke off is still there.
+            match state.pending.as_ref().filter(|pending| pending.peek().is_none()) {
+                Some(pending) => pending.clone(),
+                None => state.pending.insert(self.clone().begin(read)).clone(),
             }
         };
-        tokio::time::timeout(self.patience, pending).await.unwrap_or_else(|_| {
+        tokio::time::timeout(patience, pending).await.unwrap_or_else(|_| {
             let message = "who uses which revision is still being read";
             Err(Fault::new(Operation::DescribeServices, FaultClass::Busy, message))
         })
@@ -88,12 +79,7 @@ impl Cache {
         let task = tokio::spawn(async move {
             let began = Instant::now();
             let read = read.await.map(Arc::new);
-            let mut state = self.state();
-            state.pending = None;
-            if let Ok(usage) = &read {
-                state.last = Some(Read { began, ended: Instant::now(), usage: Arc::clone(usage) });
-            }
-            drop(state);
+            *self.state() = State { last: Some(Read { began, ended: Instant::now(), usage: read.clone() }), pending: None };
             read
         });
         let broken = |_| Err(Fault::new(Operation::DescribeServices, FaultClass::Server, "the look at all services broke off"));
@@ -101,15 +87,15 @@ impl Cache {
     }
 
     pub(super) fn is_gone(&self, service: &ServiceKey, at: Instant) {
-        if let Some(last) = &mut self.state().last
-            && at > last.ended
+        if let Some(Read { ended, usage: Ok(usage), .. }) = &mut self.state().last
+            && at > *ended
         {
-            strike_out(&mut last.usage, &user(&service.name, &service.cluster));
+            strike_out(usage, &user(&service.name, &service.cluster));
         }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -170,6 +156,8 @@ fn note(reply: &Value, usage: &mut Usage) {
 mod tests {
     use super::*;
 
+    const HOUR: Duration = Duration::from_secs(3600);
+
     fn used_by(services: &[&str]) -> Usage {
         Usage::from([("web:1".to_owned(), services.iter().map(|name| user(name, "shop")).collect())])
     }
@@ -177,50 +165,49 @@ mod tests {
     #[tokio::test]
     async fn a_service_that_has_gone_since_counts_no_more() {
         let (cache, before) = (Cache::default(), Instant::now());
-        let hour = Duration::from_secs(3600);
         let key = |name: &str| ServiceKey { cluster: "shop".to_owned(), name: name.to_owned() };
-        cache.get_by(hour, async { Ok(used_by(&["web", "api", "old"])) }).await.expect("it is read");
+        cache.get_by(HOUR, HOUR, async { Ok(used_by(&["web", "api", "old"])) }).await.expect("it is read");
         cache.is_gone(&key("old"), before);
         cache.is_gone(&key("web"), Instant::now() + Duration::from_millis(1));
-        let usage = cache.get_by(hour, async { unreachable!("it is known") }).await.expect("it is known");
+        let usage = cache.get_by(HOUR, HOUR, async { unreachable!("it is known") }).await.expect("it is known");
         assert_eq!(usage["web:1"], ["api in cluster shop", "old in cluster shop"], "old has come back since");
     }
 
     #[tokio::test]
     async fn what_takes_long_to_read_is_read_once_for_all_who_ask() {
-        let cache = Cache { patience: Duration::from_millis(10), ..Cache::default() };
+        let cache = Cache::default();
         let (done, is_done) = tokio::sync::oneshot::channel();
         let nobody = || async { unreachable!("it is under way or known") };
-        let hour = Duration::from_secs(3600);
+        let moment = Duration::from_millis(10);
         let slow = async move { Ok(is_done.await.expect("the test ends it")) };
-        let fault = cache.get_by(hour, slow).await.expect_err("it takes longer than anybody waits");
+        let fault = cache.get_by(HOUR, moment, slow).await.expect_err("it takes longer than anybody waits");
         assert_eq!((fault.class, &*fault.message), (FaultClass::Busy, "who uses which revision is still being read"));
-        let (first, second) = tokio::join!(cache.get_by(hour, nobody()), cache.get_by(hour, nobody()));
+        let (first, second) = tokio::join!(cache.get_by(HOUR, moment, nobody()), cache.get_by(HOUR, moment, nobody()));
         assert!(first.is_err() && second.is_err(), "it goes on");
         done.send(used_by(&["web"])).expect("somebody reads");
-        let cache = Cache { patience: hour, ..cache };
-        assert_eq!(*cache.get_by(hour, nobody()).await.expect("it has come to its end"), used_by(&["web"]));
-        assert_eq!(*cache.get_by(hour, nobody()).await.expect("it is known"), used_by(&["web"]));
+        assert_eq!(*cache.get_by(HOUR, HOUR, nobody()).await.expect("it has come to its end"), used_by(&["web"]));
+        assert_eq!(*cache.get_by(HOUR, HOUR, nobody()).await.expect("it is known"), used_by(&["web"]));
     }
 
     #[test]
     fn what_took_long_to_read_is_good_for_as_long_again() {
         let began = Instant::now();
         let good_for = |took: u64, age: u64| {
-            let read = Read { began, ended: began + Duration::from_secs(took), usage: Arc::default() };
+            let read = Read { began, ended: began + Duration::from_secs(took), usage: Ok(Arc::default()) };
             (read.is_good_until(Duration::from_secs(age)) - began).as_secs()
         };
         assert_eq!((good_for(1, 60), good_for(1, 5), good_for(100, 5)), (60, 5, 200));
     }
 
     #[tokio::test]
-    async fn a_read_that_fails_is_tried_again_by_the_next_who_asks() {
+    async fn a_read_that_fails_is_tried_again_after_its_time() {
         let cache = Cache::default();
-        let fault = || Fault::new(Operation::ListServices, FaultClass::Server, "we have trouble");
-        let failed = cache.get_by(Duration::ZERO, async move { Err(fault()) }).await;
-        assert_eq!(failed.expect_err("it fails"), fault());
-        cache.get_by(Duration::ZERO, async { panic!("a fault of ours") }).await.expect_err("it breaks off");
-        cache.get_by(Duration::ZERO, async { Ok(used_by(&[])) }).await.expect("it is read");
+        let denied = || Fault::new(Operation::ListServices, FaultClass::AccessDenied, "not authorized");
+        for attempt in [async move { Err(denied()) }.boxed(), async { unreachable!("not so soon") }.boxed()] {
+            assert_eq!(cache.get_by(HOUR, HOUR, attempt).await.expect_err("it is denied"), denied());
+        }
+        cache.get_by(Duration::ZERO, HOUR, async { panic!("a fault of ours") }).await.expect_err("it breaks off");
+        cache.get_by(Duration::ZERO, HOUR, async { Ok(used_by(&[])) }).await.expect("it is read");
     }
 
     #[test]

@@ -18,9 +18,7 @@ pub(super) async fn apply(
 ) -> Result<ObservedCluster, Fault> {
     let clusters = context.aws.observer.clusters();
     let key = ClusterKey(object.cluster_name());
-    if write.operation == Operation::CreateCluster {
-        clusters.creating(key.clone());
-    }
+    let before = if write.operation == Operation::CreateCluster { clusters.creating(key.clone()) } else { None };
     let reply = match (write.operation, context.aws.writer.send(permit, &write.request).await) {
         // It does not know yet what we have just made.
         (Operation::DeleteCluster, Err(fault)) if fault.says_missing() && clusters.is_written_lately(&key) => {
@@ -30,8 +28,8 @@ pub(super) async fn apply(
         (Operation::DeleteCluster, Err(fault)) if fault.says_missing() => {
             return observe::read(clusters.enter(key, Answer::Missing));
         }
-        (Operation::CreateCluster, Err(fault)) if !fault.is_of_unknown_outcome() => {
-            clusters.not_created(&key);
+        (Operation::CreateCluster, Err(fault)) if fault.made_nothing() => {
+            clusters.not_created(&key, before);
             return Err(fault);
         }
         (_, reply) => reply?,

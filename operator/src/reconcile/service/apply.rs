@@ -21,9 +21,7 @@ pub(super) async fn apply(
 ) -> Result<ObservedService, Fault> {
     let services = context.aws.observer.services();
     let key = observed.key.clone();
-    if write.operation == Operation::CreateService {
-        services.creating(key.clone());
-    }
+    let before = if write.operation == Operation::CreateService { services.creating(key.clone()) } else { None };
     let seen = match (write.operation, context.aws.writer.send(permit, &write.request).await) {
         // It does not know yet what we have just made.
         (Operation::DeleteService, Err(fault)) if fault.says_missing() && services.is_written_lately(&key) => {
@@ -32,8 +30,8 @@ pub(super) async fn apply(
         // Somebody was faster.
         (Operation::DeleteService, Err(fault)) if is_gone(&fault) => services.enter(key, Answer::Missing),
         (operation, Err(fault)) => {
-            if operation == Operation::CreateService && !fault.is_of_unknown_outcome() {
-                services.not_created(&key);
+            if operation == Operation::CreateService && fault.made_nothing() {
+                services.not_created(&key, before);
             }
             return Err(fault);
         }

@@ -21,14 +21,35 @@ pub(super) async fn apply(
     write: &Write,
     permit: Permit,
 ) -> Result<ObservedTaskDefinition, Fault> {
+    if write.operation == Operation::RegisterTaskDefinition {
+        return register(object, context, write, permit).await;
+    }
     let result = context.aws.writer.send(permit, &write.request).await;
     match write.operation {
-        Operation::RegisterTaskDefinition => registered(object, context, write, result?),
         Operation::DeregisterTaskDefinition => deregistered(object, context, observed, write, result),
         Operation::DeleteTaskDefinitions => deleted(observed, &result?),
         _ => {
             result?;
             retagged(context, observed, write).await
+        }
+    }
+}
+
+async fn register(
+    object: &EcsTaskDefinition,
+    context: &Context,
+    write: &Write,
+    permit: Permit,
+) -> Result<ObservedTaskDefinition, Fault> {
+    let (families, family) = (context.aws.observer.families(), FamilyKey(object.family()));
+    let before = families.creating(family.clone());
+    match context.aws.writer.send(permit, &write.request).await {
+        Ok(reply) => registered(object, context, write, reply),
+        Err(fault) => {
+            if fault.made_nothing() {
+                families.not_created(&family, before);
+            }
+            Err(fault)
         }
     }
 }

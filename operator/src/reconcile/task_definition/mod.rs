@@ -28,16 +28,33 @@ const OWN_MEMBERS: &[&str] = &["deleteRevisions", "revisionHistoryLimit"];
 /// When the next old revisions go, as long as there are more: at the pace of the quota that they share with new ones.
 const SURPLUS_AGAIN: Duration = Duration::from_secs(10);
 
+/// When it is looked again who uses old revisions: a service that left one may have been nobody's here.
+const SURPLUS_USED: Duration = Duration::from_secs(600);
+
 /// Names that only EcsTaskDefinition has.
 pub trait TaskDefinitionExt {
     /// Name of the family in ECS.
     fn family(&self) -> String;
+
+    /// Whether more revisions are registered than `revisionHistoryLimit` allows.
+    fn has_surplus(&self) -> bool;
 }
 
 impl TaskDefinitionExt for EcsTaskDefinition {
     fn family(&self) -> String {
         self.spec.family.clone().unwrap_or_else(|| self.name_any())
     }
+
+    fn has_surplus(&self) -> bool {
+        self.status.as_ref().is_some_and(|status| shows_surplus(self, status))
+    }
+}
+
+/// Whether the status tells of more revisions than are to stay.
+fn shows_surplus(object: &EcsTaskDefinition, status: &EcsTaskDefinitionStatus) -> bool {
+    let limit = object.spec.revision_history_limit.and_then(|limit| usize::try_from(limit).ok());
+    let limit = limit.filter(|_| !object.spec.policies.observes());
+    limit.is_some_and(|limit| status.revisions.as_ref().is_some_and(|revisions| revisions.len() > limit + 1))
 }
 
 /// ARN of the revision that the status names.
@@ -106,11 +123,17 @@ impl Kind for EcsTaskDefinition {
     fn look_again(
         &self,
         observed: Option<&ObservedTaskDefinition>,
-        _: &EcsTaskDefinitionStatus,
+        status: &EcsTaskDefinitionStatus,
         _: Timestamp,
     ) -> Option<Duration> {
-        // Old revisions go a few at a time.
-        observed.filter(|observed| observed.surplus.left > 0).map(|_| SURPLUS_AGAIN)
+        let surplus = observed.map(|observed| &observed.surplus)?;
+        let is_unseen = surplus.revisions.is_none() && shows_surplus(self, status);
+        match surplus.left {
+            // Old revisions go a few at a time.
+            1.. => Some(SURPLUS_AGAIN.max(surplus.pause)),
+            0 if is_unseen => Some(SURPLUS_AGAIN),
+            0 => (!surplus.used.is_empty()).then_some(SURPLUS_USED),
+        }
     }
 
     fn invalidate(&self, context: &Context, _: &ObservedTaskDefinition) {

@@ -4,12 +4,13 @@
 //! through: a revision that an earlier pass registered without learning of it is found by its tags.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ecs_operator_crds::v1beta1::EcsTaskDefinition;
 use ecs_operator_crds::v1beta1::shared::Status;
 use serde_json::Value;
 
+use super::plan::{is_same, spec_hash};
 use super::surplus::{self, Surplus};
 use super::{Kind, TaskDefinitionExt, known_arn};
 use crate::aws::observer::{Answer, FamilyKey, TaskDefinitionKey};
@@ -34,6 +35,8 @@ pub struct ObservedTaskDefinition {
     pub surplus: Surplus,
     /// EcsServices that refer to it; none unless it is being deleted.
     pub dependants: Dependants,
+    /// How long ago a revision was registered of which nobody knows whether it is there: the call got no reply, and no list shows it.
+    pub unanswered: Option<Duration>,
 }
 
 /// One revision.
@@ -77,21 +80,35 @@ pub(super) async fn observe(
     let family = FamilyKey(object.family());
     if let (Freshness::Any, Some(arn)) = (freshness, known_arn(object)) {
         let key = TaskDefinitionKey(arn.to_owned());
-        if revisions.cached(&key).is_none() && families.cached(&family).is_none() && is_settled(object) {
+        let is_unseen = revisions.cached(&key).is_none() && families.cached(&family).is_none();
+        if is_unseen && is_settled(object) && !object.has_surplus() {
             return Ok(remembered(object, arn));
         }
     }
+    // As long as a registration has no answer, every look is one for what it made.
+    let freshness = if families.unanswered(&family).is_some() { Freshness::Since(Instant::now()) } else { freshness };
     let newest = match families.get(family, freshness).await?.answer {
         Answer::Found(newest) => newest,
         Answer::Inactive | Answer::Missing => Arc::default(),
     };
     let mut observed = search(object, context, freshness, &newest).await?;
+    let current = observed.current.as_ref().filter(|current| is_same(object, current, &spec_hash(object)));
+    observed.unanswered = unanswered(object, context, current.is_some());
     // Old revisions can wait: the current one cannot.
-    observed.surplus = surplus::observe(object, context, observed.current.as_ref()).await.unwrap_or_else(|fault| {
+    observed.surplus = surplus::observe(object, context, current).await.unwrap_or_else(|fault| {
         tracing::warn!(family = object.family(), %fault, "cannot look who uses old revisions");
-        Surplus { left: 1, ..Surplus::default() }
+        Surplus { left: 1, pause: fault.class.backoff().0, ..Surplus::default() }
     });
     Ok(observed)
+}
+
+/// How long ago a registration got no reply. When our newest revision is what it was to be, that is what came of it.
+fn unanswered(object: &EcsTaskDefinition, context: &Context, is_found: bool) -> Option<Duration> {
+    let (families, family) = (context.aws.observer.families(), FamilyKey(object.family()));
+    if is_found {
+        families.created(&family);
+    }
+    families.unanswered(&family)
 }
 
 /// Whether the status speaks of the present spec and all was well.
@@ -147,7 +164,10 @@ async fn observe_end(object: &EcsTaskDefinition, context: &Context) -> Result<Ob
     let dependants = Dependants::of_task_definition(object, &context.stores);
     let mut observed = ObservedTaskDefinition { at: Some(Instant::now()), dependants, ..ObservedTaskDefinition::default() };
     if !object.spec.policies.retains() && observed.dependants.names.is_empty() {
-        observed.surplus = surplus::observe_all(object, context).await?;
+        let (surplus, newest) = surplus::observe_all(object, context).await?;
+        let is_found = newest.is_some_and(|newest| is_same(object, &newest, &spec_hash(object)));
+        observed.surplus = surplus;
+        observed.unanswered = unanswered(object, context, is_found);
     }
     Ok(observed)
 }

@@ -1,5 +1,7 @@
 //! Second door of EcsTaskDefinition: what has to be done. Pure.
 
+use std::time::Duration;
+
 use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::EcsTaskDefinition;
 use serde_json::{Map, Value, json};
@@ -10,7 +12,7 @@ use crate::aws::drift::normalised;
 use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
 use crate::aws::{Operation, name_in};
 use crate::reconcile::ignore::as_others_left_it;
-use crate::reconcile::plan::{Plan, Write, hash, owned_by, request, tag_resource, tag_writes};
+use crate::reconcile::plan::{Plan, Write, absent, hash, owned_by, request, tag_resource, tag_writes};
 
 pub(super) fn plan(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition, owner: &Owner) -> Plan {
     if object.is_deleting() {
@@ -39,9 +41,18 @@ pub(super) fn plan(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition
         (None, Some((foreign, ownership))) if !policies.adopts() || *ownership != Ownership::Nobody => {
             refuse(&family, foreign.revision, ownership, owner)
         }
+        _ if observed.unanswered.is_some_and(|ago| ago < LISTED) => {
+            let message =
+                format!("a registration in family {family} got no reply: whether there is a revision shows within seconds");
+            Plan::pause(Reason::Progressing, message)
+        }
         _ => Plan::Write(vec![register(object, &tags)]),
     }
 }
+
+/// How long it is awaited that a list shows a revision whose registration got no reply. Registering has no client token, so sent again it
+/// would make a second one.
+const LISTED: Duration = Duration::from_secs(10);
 
 /// The request without its tags: what makes a revision different from another one.
 fn definition(object: &EcsTaskDefinition) -> Map<String, Value> {
@@ -130,7 +141,7 @@ fn delete(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition) -> Plan
             Reason::DeletionBlocked,
             format!("task definition {} is in use and waits until it is not: {}", object.family(), used.join("; ")),
         ),
-        _ => Plan::Gone,
+        _ => absent(&format!("a revision of task definition {}", object.family()), observed.unanswered.is_some()),
     }
 }
 

@@ -3,13 +3,15 @@
 //! A revision that a service uses, or can be rolled back to, is left where it is.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ecs_operator_crds::v1beta1::{EcsService, EcsTaskDefinition};
+use serde_json::Value;
 
 use super::observe::{Revision, describe, number};
 use super::{TaskDefinitionExt, known_arn};
-use crate::aws::observer::{Answer, TaskDefinitionKey};
+use crate::aws::observer::{Answer, FamilyKey, TaskDefinitionKey};
 use crate::aws::tags::{Ownership, Tags};
 use crate::aws::{Fault, FaultClass, Freshness, Operation, name_in};
 use crate::reconcile::{Context, references};
@@ -20,8 +22,12 @@ const AT_ONCE: usize = 5;
 /// How long one pass looks through the revisions of a family for those that are ours.
 const LOOK_THROUGH: Duration = Duration::from_secs(30);
 
-/// How old the knowledge of who uses what may be: a revision beyond the limit has been left for long, one at the end has not.
-const USAGE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(5));
+/// How old the knowledge of who uses what may be, and how long a pass waits for it: a revision beyond the limit has been left for long, and
+/// nobody waits for it to go.
+const BEYOND: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(3));
+
+/// The same for a revision at the end.
+const AT_THE_END: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(30));
 
 /// Revisions that may go, and those that must stay.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,6 +42,8 @@ pub struct Surplus {
     pub used: Vec<String>,
     /// How many more wait for a later pass.
     pub left: usize,
+    /// How long that one waits at least, after trouble.
+    pub pause: Duration,
 }
 
 impl Surplus {
@@ -66,7 +74,7 @@ pub(super) async fn observe(object: &EcsTaskDefinition, context: &Context, curre
     };
     let mut revisions = match object.status.as_ref().and_then(|status| status.revisions.clone()) {
         Some(known) => known,
-        None => ours(object, context).await?.iter().map(|arn| number(arn)).collect(),
+        None => ours(object, context).await?.iter().map(|revision| revision.revision).collect(),
     };
     if !revisions.contains(&current.revision) {
         revisions.push(current.revision);
@@ -80,7 +88,7 @@ pub(super) async fn observe(object: &EcsTaskDefinition, context: &Context, curre
     let family = current.arn.rsplit_once(':').map(|(family, _)| family).unwrap_or_default();
     let beyond = beyond.iter().rev().map(|number| format!("{family}:{number}")).collect();
     let targets = references::rollback_targets(&context.stores.services);
-    let SortedOut { mut found, gone } = sort_out(object, context, beyond, &targets, USAGE.0, Instant::now()).await?;
+    let SortedOut { mut found, gone } = sort_out(object, context, beyond, &targets, BEYOND, Instant::now()).await?;
     found.revisions = Some(revisions);
     found.wait_for_status(object);
     for arn in &gone {
@@ -89,10 +97,11 @@ pub(super) async fn observe(object: &EcsTaskDefinition, context: &Context, curre
     Ok(found)
 }
 
-/// All our revisions, at the end.
-pub(super) async fn observe_all(object: &EcsTaskDefinition, context: &Context) -> Result<Surplus, Fault> {
+/// All our revisions, at the end, and the newest of them.
+pub(super) async fn observe_all(object: &EcsTaskDefinition, context: &Context) -> Result<(Surplus, Option<Revision>), Fault> {
     let began = Instant::now();
-    let mut all = ours(object, context).await?;
+    let ours = ours(object, context).await?;
+    let mut all: Vec<_> = ours.iter().map(|revision| revision.arn.clone()).collect();
     if deletes(object) {
         // Those that an earlier pass deregistered.
         let family = known_arn(object).and_then(|arn| arn.rsplit_once(':')).map(|(family, _)| family.to_owned());
@@ -103,10 +112,10 @@ pub(super) async fn observe_all(object: &EcsTaskDefinition, context: &Context) -
         all.extend(known.iter().filter(|known| !listed.contains(known)).map(|number| format!("{family}:{number}")));
     }
     let revisions = deletes(object).then(|| all.iter().map(|arn| number(arn)).collect());
-    let mut found = sort_out(object, context, all, &BTreeMap::new(), USAGE.1, began).await?.found;
+    let mut found = sort_out(object, context, all, &BTreeMap::new(), AT_THE_END, began).await?.found;
     found.revisions = revisions;
     found.wait_for_status(object);
-    Ok(found)
+    Ok((found, ours.into_iter().max_by_key(|revision| revision.revision)))
 }
 
 /// Whether revisions are deleted, and not only deregistered.
@@ -114,22 +123,39 @@ pub(super) fn deletes(object: &EcsTaskDefinition) -> bool {
     object.spec.delete_revisions == Some(true)
 }
 
-/// ARNs of the ACTIVE revisions of the family that carry our tag. Where they are many, a later pass looks at the rest: what was seen is
+/// The ACTIVE revisions of the family that carry our tag. Where they are many, a later pass looks at the rest: what was seen is
 /// remembered for longer than that takes.
-async fn ours(object: &EcsTaskDefinition, context: &Context) -> Result<Vec<String>, Fault> {
+async fn ours(object: &EcsTaskDefinition, context: &Context) -> Result<Vec<Revision>, Fault> {
     let (owner, deadline) = (context.owner(object), Instant::now() + LOOK_THROUGH);
     let mut ours = Vec::new();
-    let all = context.aws.observer.all_revisions(&object.family()).await?;
+    let mut all = context.aws.observer.all_revisions(&object.family()).await?;
+    // A list may lag behind.
+    for registered in registered(object, context) {
+        if !all.contains(&registered) {
+            all.push(registered);
+        }
+    }
     for arn in &all {
         if Instant::now() > deadline {
             let message = format!("the {} revisions of family {} are still being looked through", all.len(), object.family());
             return Err(Fault::new(Operation::DescribeTaskDefinition, FaultClass::Busy, message));
         }
         if let Some((revision, Ownership::Ours)) = describe(context, &owner, arn, Freshness::Any).await? {
-            ours.push(revision.arn);
+            ours.push(revision);
         }
     }
     Ok(ours)
+}
+
+/// ARNs of revisions that were there a short time ago, by the status and by the replies to our writes.
+fn registered(object: &EcsTaskDefinition, context: &Context) -> Vec<String> {
+    let family = context.aws.observer.families().cached(&FamilyKey(object.family()));
+    let listed = match family.map(|seen| seen.answer) {
+        Some(Answer::Found(listed)) => Arc::unwrap_or_clone(listed),
+        _ => Value::Null,
+    };
+    let listed = listed.as_array().into_iter().flatten().filter_map(Value::as_str);
+    listed.chain(known_arn(object)).map(str::to_owned).collect()
 }
 
 /// What became of revisions that may go.
@@ -145,7 +171,7 @@ async fn sort_out(
     context: &Context,
     revisions: Vec<String>,
     targets: &BTreeMap<String, String>,
-    age: Duration,
+    (age, patience): (Duration, Duration),
     since: Instant,
 ) -> Result<SortedOut, Fault> {
     let (mut found, mut gone) = (Surplus::default(), Vec::new());
@@ -168,7 +194,7 @@ async fn sort_out(
         return Ok(SortedOut { found, gone });
     }
     // Only now that it matters: this reads all services.
-    let usage = context.aws.observer.usage(age).await?;
+    let usage = context.aws.observer.usage(age, patience).await?;
     for arn in candidates {
         let name = name_in(&arn);
         // Of services whose revision is ours to set, the watch knows more than a reply of a while ago.

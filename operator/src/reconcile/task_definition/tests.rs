@@ -1,12 +1,12 @@
 //! Tables for the two pure doors.
 
 use ecs_operator_crds::condition::Reason;
-use ecs_operator_crds::v1beta1::EcsTaskDefinition;
+use ecs_operator_crds::v1beta1::{EcsTaskDefinition, EcsTaskDefinitionStatus};
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::surplus::Surplus;
-use super::{ObservedTaskDefinition, Revision, plan, status};
+use super::{Kind, ObservedTaskDefinition, Revision, plan, status};
 use crate::aws::Operation;
 use crate::aws::tags::{OWNER, Owner, Ownership, SPEC_HASH, Tags};
 use crate::reconcile::plan::{Outcome, Plan, Write};
@@ -275,4 +275,33 @@ fn the_hash_of_a_spec_is_the_same_in_all_versions() {
     spec["revisionHistoryLimit"] = json!(3);
     let write = write(planned(&spec, &ObservedTaskDefinition::default()));
     assert_eq!(Tags::read(&write.request["tags"]).0[SPEC_HASH], "0d9e1ffe25f2e66a8b5c9ca88ed558ac");
+}
+
+#[test]
+fn somebody_comes_back_for_old_revisions() {
+    let again = |policy: &str, revisions: &[i32], surplus: Surplus| {
+        let object = object(&json!({"containerDefinitions": [], "revisionHistoryLimit": 1, "managementPolicy": policy}), false);
+        let status = EcsTaskDefinitionStatus { revisions: Some(revisions.to_vec()), ..Default::default() };
+        let observed = ObservedTaskDefinition { surplus, ..Default::default() };
+        object.look_again(Some(&observed), &status, Timestamp::UNIX_EPOCH).map(|wait| wait.as_secs())
+    };
+    let seen = || Surplus { revisions: Some(vec![3, 2, 1]), ..Default::default() };
+    assert_eq!(again("Full", &[3, 2], Surplus::default()), None, "there are none");
+    let full = |surplus| again("Full", &[3, 2, 1], surplus);
+    assert_eq!(full(Surplus::default()), Some(10), "nobody has looked yet");
+    assert_eq!(full(seen()), None, "and now somebody has");
+    assert_eq!(full(Surplus { used: vec!["web:1 runs".to_owned()], ..seen() }), Some(600));
+    assert_eq!(full(Surplus { left: 2, ..seen() }), Some(10));
+    assert_eq!(full(Surplus { left: 1, pause: std::time::Duration::from_secs(60), ..seen() }), Some(60), "after trouble");
+    assert_eq!(again("Observe", &[3, 2, 1], Surplus::default()), None, "not its affair");
+}
+
+#[test]
+fn a_registration_without_a_reply_is_not_repeated_before_a_list_can_show_it() {
+    let after = |seconds| {
+        let unanswered = Some(std::time::Duration::from_secs(seconds));
+        planned(&spec(), &ObservedTaskDefinition { unanswered, ..Default::default() })
+    };
+    assert!(matches!(after(9), Plan::Wait(obstacle) if obstacle.passing && obstacle.message.contains("got no reply")));
+    assert_eq!(write(after(10)).operation, Operation::RegisterTaskDefinition);
 }

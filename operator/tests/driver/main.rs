@@ -1,16 +1,16 @@
 //! The driver against doubles at the transport: what it writes, in which order, and what it tells of faults.
 
 #[allow(clippy::unwrap_used, reason = "a poisoned lock fails the test, as it should")]
+#[path = "../support/mod.rs"]
 mod support;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+mod lost;
+mod refused;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ecs_operator::aws::observer::ClusterKey;
-use ecs_operator::aws::{Answer, FaultClass, Freshness};
 use ecs_operator_crds::v1beta1::{EcsCluster, EcsTaskDefinition};
-use futures::StreamExt;
 use serde_json::{Value, json};
 use support::{Reply, World, refusal, success};
 
@@ -174,151 +174,12 @@ async fn a_change_that_aws_does_not_keep_is_told_and_not_repeated() {
     assert_eq!(world.new_writes(), [""; 0]);
 }
 
-#[tokio::test]
-async fn a_lost_reply_to_a_creation_is_found_by_the_next_look() {
-    let ecs = working();
-    let lost = Arc::new(AtomicBool::new(false));
-    let ecs = move |operation: &str, request: &Value| {
-        let reply = ecs(operation, request);
-        if operation == "CreateCluster" && !lost.swap(true, Ordering::Relaxed) { (500, String::new()) } else { reply }
-    };
-    let world = World::new(cluster(&json!({})), ecs).await;
-    world.pass::<EcsCluster>().await;
-    assert_eq!(world.conditions().0[0], "Ready False AwsUnavailable");
-    world.pass::<EcsCluster>().await;
-    assert_eq!(world.conditions().0, ["Ready True Succeeded"]);
-    let creations = world.new_writes().into_iter().filter(|write| write == "CreateCluster").count();
-    assert_eq!(creations, 1);
-}
-
 /// The object of `world`, being deleted.
 fn delete(world: &World) {
     let mut deleting = world.object();
     deleting["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
     world.set_object(deleting);
     world.new_writes();
-}
-
-#[tokio::test]
-async fn a_deletion_waits_for_what_a_lost_reply_may_have_made() {
-    let (ecs, is_shown) = (working(), Arc::new(AtomicBool::new(false)));
-    let shown = Arc::clone(&is_shown);
-    let ecs = move |operation: &str, request: &Value| match operation {
-        "CreateCluster" => {
-            ecs(operation, request);
-            (500, String::new())
-        }
-        // It lags behind.
-        "DescribeClusters" if !shown.load(Ordering::Relaxed) => missing(),
-        _ => ecs(operation, request),
-    };
-    let world = World::new(cluster(&json!({})), ecs).await;
-    world.pass::<EcsCluster>().await;
-    delete(&world);
-    world.pass::<EcsCluster>().await;
-    assert_eq!(world.new_writes(), ["status"], "the finalizer stays");
-    let (shapes, message) = world.conditions();
-    assert_eq!(shapes[0], "Ready Unknown Deleting");
-    assert!(message.contains("got no reply"), "{message}");
-    is_shown.store(true, Ordering::Relaxed);
-    world.pass::<EcsCluster>().await;
-    assert_eq!(world.new_writes(), ["DeleteCluster", "event DeleteCluster", "metadata"]);
-}
-
-#[tokio::test]
-async fn what_was_there_a_moment_ago_is_not_gone_because_a_call_does_not_find_it() {
-    let (ecs, refused) = (working(), Arc::new(AtomicBool::new(false)));
-    let ecs = move |operation: &str, request: &Value| {
-        if operation == "DeleteCluster" && !refused.swap(true, Ordering::Relaxed) {
-            return refusal("ClusterNotFoundException", "Cluster not found.");
-        }
-        ecs(operation, request)
-    };
-    let world = World::new(cluster(&json!({})), ecs).await;
-    world.pass::<EcsCluster>().await;
-    delete(&world);
-    world.pass::<EcsCluster>().await;
-    assert_eq!(world.new_writes(), ["DeleteCluster", "status", "event Busy"], "the finalizer stays");
-    assert_eq!(world.object()["metadata"]["finalizers"], json!(["ecs-operator.dev/finalizer"]));
-}
-
-#[tokio::test]
-async fn tags_that_a_read_does_not_show_yet_are_not_written_again() {
-    let ecs = working();
-    let ecs = move |operation: &str, request: &Value| match operation {
-        "TagResource" => success(&json!({})),
-        _ => ecs(operation, request),
-    };
-    let world = World::new(cluster(&json!({})), ecs).await;
-    world.pass::<EcsCluster>().await;
-    let mut edited = world.object();
-    edited["metadata"]["generation"] = json!(2);
-    edited["spec"]["tags"] = json!([{"key": "team", "value": "checkout"}]);
-    world.set_object(edited);
-    world.new_writes();
-    for _ in 0..3 {
-        world.pass::<EcsCluster>().await;
-    }
-    assert_eq!(world.new_writes(), ["TagResource", "event TagResource", "status"]);
-    assert_eq!(world.conditions().0, ["Ready True Succeeded"]);
-}
-
-#[tokio::test]
-async fn who_may_read_none_of_them_asks_for_all_at_once() {
-    let asked = Arc::new(Mutex::new(0));
-    let count = Arc::clone(&asked);
-    let ecs = move |_: &str, _: &Value| {
-        *count.lock().expect("no test panics with it") += 1;
-        refusal("AccessDeniedException", "User: u is not authorized to perform: ecs:DescribeClusters")
-    };
-    let world = World::new(cluster(&json!({})), ecs).await;
-    let clusters = world.context.aws.observer.clusters();
-    for expected in [7, 8] {
-        let names = ["a", "b", "c", "d"].map(|name| clusters.get(ClusterKey(name.to_owned()), Freshness::Any));
-        assert!(futures::future::join_all(names).await.iter().all(Result::is_err));
-        assert_eq!(*asked.lock().expect("no test panics with it"), expected, "one by one at first, then together");
-    }
-}
-
-#[tokio::test]
-async fn one_name_that_aws_refuses_does_not_hide_the_others() {
-    let ecs = |_: &str, request: &Value| {
-        let names: Vec<_> = request["clusters"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        if names.contains(&"theirs") {
-            return refusal("AccessDeniedException", "User: u is not authorized to perform: ecs:DescribeClusters on theirs");
-        }
-        let found: Vec<_> =
-            names.iter().map(|name| json!({"clusterArn": "arn", "clusterName": name, "status": "ACTIVE"})).collect();
-        success(&json!({"clusters": found}))
-    };
-    let world = World::new(cluster(&json!({})), ecs).await;
-    let clusters = world.context.aws.observer.clusters();
-    let get = |name: &str| clusters.get(ClusterKey(name.to_owned()), Freshness::Any);
-    let (a, b, theirs, c) = tokio::join!(get("a"), get("b"), get("theirs"), get("c"));
-    for seen in [a, b, c] {
-        assert!(matches!(seen.expect("it is described").answer, Answer::Found(_)));
-    }
-    assert_eq!(theirs.expect_err("it is denied").class, FaultClass::AccessDenied);
-}
-
-#[tokio::test]
-async fn an_object_learns_that_aws_lets_nobody_look_any_more() {
-    let denied = Arc::new(AtomicBool::new(false));
-    let (ecs, deny) = (working(), Arc::clone(&denied));
-    let ecs = move |operation: &str, request: &Value| {
-        if deny.load(Ordering::Relaxed) {
-            refusal("ExpiredTokenException", "The security token is expired")
-        } else {
-            ecs(operation, request)
-        }
-    };
-    let (world, mut woken) = World::swept(cluster(&json!({})), ecs, Duration::from_millis(100)).await;
-    world.pass::<EcsCluster>().await;
-    assert_eq!(world.conditions().0, ["Ready True Succeeded"]);
-    denied.store(true, Ordering::Relaxed);
-    tokio::time::timeout(Duration::from_secs(20), woken.next()).await.expect("it is woken").expect("the observer runs");
-    world.pass::<EcsCluster>().await;
-    assert_eq!(world.conditions().0[0], "Ready False CredentialsUnavailable");
 }
 
 #[tokio::test]

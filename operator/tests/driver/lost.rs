@@ -1,0 +1,212 @@
+//! Replies that get lost, and reads that lag behind: nothing is made twice, and nothing is left behind.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use ecs_operator_crds::v1beta1::{EcsCluster, EcsTaskDefinition};
+use serde_json::{Value, json};
+
+use super::support::{Reply, World, refusal, success};
+use super::{cluster, delete, missing, working};
+
+#[tokio::test]
+async fn a_lost_reply_to_a_creation_is_found_by_the_next_look() {
+    let ecs = working();
+    let lost = Arc::new(AtomicBool::new(false));
+    let ecs = move |operation: &str, request: &Value| {
+        let reply = ecs(operation, request);
+        if operation == "CreateCluster" && !lost.swap(true, Ordering::Relaxed) { (500, String::new()) } else { reply }
+    };
+    let world = World::new(cluster(&json!({})), ecs).await;
+    world.pass::<EcsCluster>().await;
+    assert_eq!(world.conditions().0[0], "Ready False AwsUnavailable");
+    world.pass::<EcsCluster>().await;
+    assert_eq!(world.conditions().0, ["Ready True Succeeded"]);
+    let creations = world.new_writes().into_iter().filter(|write| write == "CreateCluster").count();
+    assert_eq!(creations, 1);
+}
+
+#[tokio::test]
+async fn a_deletion_waits_for_what_a_lost_reply_may_have_made() {
+    let (ecs, is_shown) = (working(), Arc::new(AtomicBool::new(false)));
+    let shown = Arc::clone(&is_shown);
+    let ecs = move |operation: &str, request: &Value| match operation {
+        "CreateCluster" => {
+            ecs(operation, request);
+            (500, String::new())
+        }
+        // It lags behind.
+        "DescribeClusters" if !shown.load(Ordering::Relaxed) => missing(),
+        _ => ecs(operation, request),
+    };
+    let world = World::new(cluster(&json!({})), ecs).await;
+    world.pass::<EcsCluster>().await;
+    delete(&world);
+    world.pass::<EcsCluster>().await;
+    assert_eq!(world.new_writes(), ["status"], "the finalizer stays");
+    let (shapes, message) = world.conditions();
+    assert_eq!(shapes[0], "Ready Unknown Deleting");
+    assert!(message.contains("got no reply"), "{message}");
+    is_shown.store(true, Ordering::Relaxed);
+    world.pass::<EcsCluster>().await;
+    assert_eq!(world.new_writes(), ["DeleteCluster", "event DeleteCluster", "metadata"]);
+}
+
+#[tokio::test]
+async fn what_was_there_a_moment_ago_is_not_gone_because_a_call_does_not_find_it() {
+    let (ecs, refused) = (working(), Arc::new(AtomicBool::new(false)));
+    let ecs = move |operation: &str, request: &Value| {
+        if operation == "DeleteCluster" && !refused.swap(true, Ordering::Relaxed) {
+            return refusal("ClusterNotFoundException", "Cluster not found.");
+        }
+        ecs(operation, request)
+    };
+    let world = World::new(cluster(&json!({})), ecs).await;
+    world.pass::<EcsCluster>().await;
+    delete(&world);
+    world.pass::<EcsCluster>().await;
+    assert_eq!(world.new_writes(), ["DeleteCluster", "status", "event Busy"], "the finalizer stays");
+    assert_eq!(world.object()["metadata"]["finalizers"], json!(["ecs-operator.dev/finalizer"]));
+}
+
+#[tokio::test]
+async fn tags_that_a_read_does_not_show_yet_are_not_written_again() {
+    let ecs = working();
+    let ecs = move |operation: &str, request: &Value| match operation {
+        "TagResource" => success(&json!({})),
+        _ => ecs(operation, request),
+    };
+    let world = World::new(cluster(&json!({})), ecs).await;
+    world.pass::<EcsCluster>().await;
+    let mut edited = world.object();
+    edited["metadata"]["generation"] = json!(2);
+    edited["spec"]["tags"] = json!([{"key": "team", "value": "checkout"}]);
+    world.set_object(edited);
+    world.new_writes();
+    for _ in 0..3 {
+        world.pass::<EcsCluster>().await;
+    }
+    assert_eq!(world.new_writes(), ["TagResource", "event TagResource", "status"]);
+    assert_eq!(world.conditions().0, ["Ready True Succeeded"]);
+}
+
+#[tokio::test]
+async fn a_refused_second_creation_says_nothing_of_the_first() {
+    let (ecs, creations) = (working(), Arc::new(AtomicUsize::new(0)));
+    let ecs = move |operation: &str, request: &Value| match operation {
+        // The first makes it and its reply gets lost; reads lag behind.
+        "CreateCluster" if creations.fetch_add(1, Ordering::Relaxed) == 0 => (500, String::new()),
+        "CreateCluster" => refusal("ThrottlingException", "Rate exceeded"),
+        "DescribeClusters" => missing(),
+        _ => ecs(operation, request),
+    };
+    let world = World::new(cluster(&json!({})), ecs).await;
+    world.pass::<EcsCluster>().await;
+    // A look that is asked for tries again at once.
+    let mut asked = world.object();
+    asked["metadata"]["annotations"] = json!({"ecs-operator.dev/reconcileAt": "now"});
+    world.set_object(asked);
+    world.pass::<EcsCluster>().await;
+    assert_eq!(world.new_writes().iter().filter(|write| *write == "CreateCluster").count(), 2);
+    delete(&world);
+    world.pass::<EcsCluster>().await;
+    assert_eq!(world.object()["metadata"]["finalizers"], json!(["ecs-operator.dev/finalizer"]), "it may be there");
+}
+
+fn task_definition() -> Value {
+    json!({
+        "apiVersion": "ecs-operator.dev/v1beta1",
+        "kind": "EcsTaskDefinition",
+        "metadata": {"name": "web", "namespace": "default", "uid": "u-1", "generation": 1, "resourceVersion": "1"},
+        "spec": {"containerDefinitions": [{"name": "web", "image": "web:1"}]},
+    })
+}
+
+/// An ECS that registers revisions and lists them only while `is_listed`; the reply to the first registration is lost where `is_lost`.
+fn registering(is_listed: &Arc<AtomicBool>, is_lost: bool) -> impl Fn(&str, &Value) -> Reply + Clone + use<> {
+    let (listed, registered) = (Arc::clone(is_listed), Arc::new(std::sync::Mutex::new(Vec::<Value>::new())));
+    let arn = |number: usize| format!("arn:aws:ecs:eu-central-1:1:task-definition/web:{number}");
+    move |operation, request| {
+        let mut registered = registered.lock().expect("no test panics with it");
+        match operation {
+            "RegisterTaskDefinition" => {
+                let number = registered.len() + 1;
+                let definition =
+                    json!({"taskDefinitionArn": arn(number), "family": "web", "revision": number, "status": "ACTIVE"});
+                let revision = json!({"taskDefinition": definition, "tags": request["tags"]});
+                registered.push(revision.clone());
+                if is_lost && number == 1 { (500, String::new()) } else { success(&revision) }
+            }
+            "ListTaskDefinitions" | "ListTaskDefinitionFamilies" if !listed.load(Ordering::Relaxed) => success(&json!({})),
+            "ListTaskDefinitions" => {
+                let active = registered.iter().map(|revision| &revision["taskDefinition"]).filter(|it| it["status"] == "ACTIVE");
+                success(&json!({"taskDefinitionArns": active.map(|it| it["taskDefinitionArn"].clone()).collect::<Vec<_>>()}))
+            }
+            "ListTaskDefinitionFamilies" => success(&json!({"families": ["web"]})),
+            "ListClusters" => success(&json!({"clusterArns": []})),
+            "DescribeTaskDefinition" | "DeregisterTaskDefinition" => {
+                let found = registered
+                    .iter_mut()
+                    .find(|revision| revision["taskDefinition"]["taskDefinitionArn"] == request["taskDefinition"]);
+                let Some(found) = found else { return refusal("ClientException", "Unable to describe task definition.") };
+                if operation == "DeregisterTaskDefinition" {
+                    found["taskDefinition"]["status"] = json!("INACTIVE");
+                }
+                success(found)
+            }
+            other => refusal("InvalidAction", other),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_registration_without_a_reply_is_looked_for_before_it_is_repeated() {
+    let is_listed = Arc::new(AtomicBool::new(false));
+    let world = World::new(task_definition(), registering(&is_listed, true)).await;
+    world.pass::<EcsTaskDefinition>().await;
+    world.pass::<EcsTaskDefinition>().await;
+    let mut asked = world.object();
+    asked["metadata"]["annotations"] = json!({"ecs-operator.dev/reconcileAt": "now"});
+    world.set_object(asked);
+    world.pass::<EcsTaskDefinition>().await;
+    let (shapes, message) = world.conditions();
+    assert_eq!(shapes[0], "Ready Unknown Progressing");
+    assert!(message.contains("got no reply"), "{message}");
+    is_listed.store(true, Ordering::Relaxed);
+    world.pass::<EcsTaskDefinition>().await;
+    assert_eq!(world.conditions().0, ["Ready True Succeeded"]);
+    let registrations = world.new_writes().into_iter().filter(|write| write == "RegisterTaskDefinition").count();
+    assert_eq!(registrations, 1);
+}
+
+#[tokio::test]
+async fn a_revision_that_no_list_shows_yet_is_not_left_behind() {
+    let is_listed = Arc::new(AtomicBool::new(false));
+    let world = World::new(task_definition(), registering(&is_listed, false)).await;
+    world.pass::<EcsTaskDefinition>().await;
+    assert_eq!(world.conditions().0, ["Ready True Succeeded"]);
+    delete(&world);
+    world.pass::<EcsTaskDefinition>().await;
+    assert!(world.new_writes().contains(&"DeregisterTaskDefinition".to_owned()));
+}
+
+#[tokio::test]
+async fn a_deletion_waits_for_a_registration_without_a_reply() {
+    let is_listed = Arc::new(AtomicBool::new(false));
+    let world = World::new(task_definition(), registering(&is_listed, true)).await;
+    world.pass::<EcsTaskDefinition>().await;
+    delete(&world);
+    world.pass::<EcsTaskDefinition>().await;
+    assert_eq!(world.object()["metadata"]["finalizers"], json!(["ecs-operator.dev/finalizer"]), "the finalizer stays");
+    assert!(world.conditions().1.contains("got no reply"), "{:?}", world.conditions());
+    is_listed.store(true, Ordering::Relaxed);
+    tokio::time::timeout(Duration::from_secs(20), async {
+        while world.object()["metadata"]["finalizers"] != json!([]) {
+            world.pass::<EcsTaskDefinition>().await;
+        }
+    })
+    .await
+    .expect("it ends");
+    assert!(world.new_writes().contains(&"DeregisterTaskDefinition".to_owned()));
+}

@@ -1,0 +1,93 @@
+//! Reads that AWS refuses: for one name of several, for all, and for good.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use ecs_operator::aws::observer::ClusterKey;
+use ecs_operator::aws::{Answer, FaultClass, Freshness};
+use ecs_operator_crds::v1beta1::EcsCluster;
+use futures::StreamExt;
+use serde_json::{Value, json};
+
+use super::support::{World, refusal, success};
+use super::{cluster, working};
+
+#[tokio::test]
+async fn who_may_read_none_of_them_asks_for_all_at_once() {
+    let asked = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&asked);
+    let ecs = move |_: &str, _: &Value| {
+        *count.lock().expect("no test panics with it") += 1;
+        refusal("AccessDeniedException", "User: u is not authorized to perform: ecs:DescribeClusters")
+    };
+    let world = World::new(cluster(&json!({})), ecs).await;
+    let clusters = world.context.aws.observer.clusters();
+    for expected in [7, 8] {
+        let names = ["a", "b", "c", "d"].map(|name| clusters.get(ClusterKey(name.to_owned()), Freshness::Any));
+        assert!(futures::future::join_all(names).await.iter().all(Result::is_err));
+        assert_eq!(*asked.lock().expect("no test panics with it"), expected, "one by one at first, then together");
+    }
+}
+
+#[tokio::test]
+async fn one_name_that_aws_refuses_does_not_hide_the_others() {
+    let ecs = |_: &str, request: &Value| {
+        let names: Vec<_> = request["clusters"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        if names.contains(&"theirs") {
+            return refusal("AccessDeniedException", "User: u is not authorized to perform: ecs:DescribeClusters on theirs");
+        }
+        let found: Vec<_> =
+            names.iter().map(|name| json!({"clusterArn": "arn", "clusterName": name, "status": "ACTIVE"})).collect();
+        success(&json!({"clusters": found}))
+    };
+    let world = World::new(cluster(&json!({})), ecs).await;
+    let clusters = world.context.aws.observer.clusters();
+    let get = |name: &str| clusters.get(ClusterKey(name.to_owned()), Freshness::Any);
+    let (a, b, theirs, c) = tokio::join!(get("a"), get("b"), get("theirs"), get("c"));
+    for seen in [a, b, c] {
+        assert!(matches!(seen.expect("it is described").answer, Answer::Found(_)));
+    }
+    assert_eq!(theirs.expect_err("it is denied").class, FaultClass::AccessDenied);
+}
+
+#[tokio::test]
+async fn an_object_learns_that_aws_lets_nobody_look_any_more() {
+    let denied = Arc::new(AtomicBool::new(false));
+    let (ecs, deny) = (working(), Arc::clone(&denied));
+    let ecs = move |operation: &str, request: &Value| {
+        if deny.load(Ordering::Relaxed) {
+            refusal("ExpiredTokenException", "The security token is expired")
+        } else {
+            ecs(operation, request)
+        }
+    };
+    let (world, mut woken) = World::swept(cluster(&json!({})), ecs, Duration::from_millis(100)).await;
+    world.pass::<EcsCluster>().await;
+    assert_eq!(world.conditions().0, ["Ready True Succeeded"]);
+    denied.store(true, Ordering::Relaxed);
+    tokio::time::timeout(Duration::from_secs(20), woken.next()).await.expect("it is woken").expect("the observer runs");
+    world.pass::<EcsCluster>().await;
+    assert_eq!(world.conditions().0[0], "Ready False CredentialsUnavailable");
+}
+
+#[tokio::test]
+async fn what_aws_refuses_to_show_hides_nothing_else_later_on() {
+    let ecs = |_: &str, request: &Value| {
+        let names: Vec<_> = request["clusters"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        if names.iter().any(|name| name.starts_with("theirs")) {
+            return refusal("AccessDeniedException", "User: u is not authorized to perform: ecs:DescribeClusters on theirs");
+        }
+        let found: Vec<_> =
+            names.iter().map(|name| json!({"clusterArn": "arn", "clusterName": name, "status": "ACTIVE"})).collect();
+        success(&json!({"clusters": found}))
+    };
+    let world = World::new(cluster(&json!({})), ecs).await;
+    let clusters = world.context.aws.observer.clusters();
+    let get = |name: &str| clusters.get(ClusterKey(name.to_owned()), Freshness::Any);
+    let (one, two) = tokio::join!(get("theirs-1"), get("theirs-2"));
+    assert!(one.is_err() && two.is_err());
+    let (one, two, ours) = tokio::join!(get("theirs-1"), get("theirs-2"), get("ours"));
+    assert!(one.is_err() && two.is_err());
+    assert!(matches!(ours.expect("it is described").answer, Answer::Found(_)));
+}
