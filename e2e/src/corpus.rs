@@ -78,11 +78,14 @@ fn read(folder: &Path, identity: &[&str]) -> Result<Vec<Document>> {
     paths.sort();
     for (number, path) in paths.iter().enumerate() {
         let name = format!("document-{number}");
-        let spec: Value =
+        let mut spec: Value =
             serde_json::from_slice(&std::fs::read(path)?).with_context(|| format!("{} is no JSON", path.display()))?;
         let default = |member: &str| if member == "cluster" { "default" } else { &name };
-        // A cluster may be named by its ARN.
+        // A cluster may be named by its ARN, in whatever account and Region the document was written for.
         let last = |text: &str| text.rsplit('/').next().unwrap_or(text).to_owned();
+        if let Some(cluster) = spec["cluster"].as_str().map(last) {
+            spec["cluster"] = cluster.into();
+        }
         let identity = identity.iter().map(|member| last(spec[*member].as_str().unwrap_or_else(|| default(member)))).collect();
         let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         documents.push(Document { file, name: name.clone(), spec, identity });

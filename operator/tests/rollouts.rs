@@ -316,3 +316,14 @@ async fn a_service_drains_in_its_own_time_and_its_name_is_free_then() {
     look(&second).await;
     assert_eq!(aws_writes(&second), ["CreateService"]);
 }
+
+#[tokio::test]
+async fn a_cluster_of_another_region_is_not_taken_for_one_here() {
+    let mut elsewhere = object();
+    elsewhere["spec"]["cluster"] = json!("arn:aws:ecs:us-east-1:111122223333:cluster/shop");
+    let world = World::new(elsewhere, |operation, _| panic!("{operation}")).await;
+    world.pass::<EcsService>().await;
+    let (shapes, message) = world.conditions();
+    assert_eq!(shapes, ["Ready False InvalidSpec", "Stalled True InvalidSpec"]);
+    assert!(message.contains("names a cluster in us-east-1"), "{message}");
+}

@@ -6,11 +6,11 @@
 {{/* Name of all objects. */}}
 {{- define "ecs-operator.fullname" -}}
 {{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trimSuffix "-" -}}
+{{- .Values.fullnameOverride | trimSuffix "-" | replace "." "-" -}}
 {{- else if contains (include "ecs-operator.name" .) .Release.Name -}}
-{{- .Release.Name | trunc 53 | trimSuffix "-" -}}
+{{- .Release.Name | trunc 53 | trimSuffix "-" | replace "." "-" -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name (include "ecs-operator.name" .) | trunc 53 | trimSuffix "-" -}}
+{{- printf "%s-%s" .Release.Name (include "ecs-operator.name" .) | trunc 53 | trimSuffix "-" | replace "." "-" -}}
 {{- end -}}
 {{- end -}}
 

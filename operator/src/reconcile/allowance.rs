@@ -22,10 +22,15 @@ pub(super) fn forbidden<K: Kind>(object: &K, context: &Context) -> Option<Outcom
         let message = "spec.deletionProtection is true: set it to false, and the deletion goes on";
         return policies.protects().then(|| Outcome::Waiting(obstacle(Reason::DeletionBlocked, message.to_owned())));
     }
+    let here = &context.aws.scope.region;
+    if let Some(elsewhere) = object.region().filter(|region| *region != &**here) {
+        let message =
+            format!("spec names a cluster in {elsewhere}, and this operator works in {here}: give the name of a cluster here");
+        return Some(Outcome::Stalled(obstacle(Reason::InvalidSpec, message)));
+    }
     if !context.allowed_clusters.is_empty()
         && let Some(cluster) = object.cluster_in_ecs(&context.stores)
-        && let Some(words) =
-            refusal(&context.allowed_clusters, &object.namespace().unwrap_or_default(), &context.aws.scope.region, &cluster)
+        && let Some(words) = refusal(&context.allowed_clusters, &object.namespace().unwrap_or_default(), here, &cluster)
     {
         return Some(Outcome::Stalled(obstacle(Reason::ClusterNotAllowed, words)));
     }

@@ -5,18 +5,18 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::shared::Status;
 use futures::FutureExt;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
-use kube::runtime::reflector::ObjectRef;
 
 use super::allowance::{forbidden, is_foreign, is_withheld};
 use super::news::{arrives, is_no_news, news, written};
 use super::permits::{fit, obtain, urgency};
 use super::plan::{Outcome, Plan, Write};
-use super::{Context, Kind, requested};
+use super::{Context, Kind, forget, is_there, requested};
 use crate::aws::observer::Pace;
 use crate::aws::tags::Owner;
 use crate::aws::writer::{Permit, Urgency};
@@ -68,19 +68,6 @@ pub async fn reconcile<K: Kind>(object: Arc<K>, context: Arc<Context>) -> Result
     }
     context.metrics.reconciled(&K::kind(&()), outcome.as_str(), started.elapsed());
     Ok(action)
-}
-
-/// Whether the object is still the one that the watch shows. Somebody may have taken its finalizer off while the pass was under way.
-fn is_there<K: Kind>(object: &K, context: &Context) -> bool {
-    K::store(&context.stores).get(&ObjectRef::from_obj(object)).is_some_and(|seen| seen.uid() == object.uid())
-}
-
-/// Forgets an object that is gone, however that came about.
-pub fn forget<K: Kind>(object: &K, context: &Context) {
-    let uid = object.uid().unwrap_or_default();
-    object.watch(context, None, None);
-    context.aws.writer.withdraw(&object.namespace().unwrap_or_default(), &uid);
-    context.memories.forget(&uid);
 }
 
 /// Who has nothing to write gives its place in the queue up. A pass that decided nothing, or in which something failed, leaves it.
@@ -300,8 +287,9 @@ async fn conclude<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Obser
     };
     let ready = conditions::is_ready(after.conditions());
     let stalled = outcome.verdict().is_some_and(|verdict| verdict.state == conditions::State::Stalled);
-    // While it waits for its turn nothing is expected to happen.
-    let rests = ready || stalled || matches!(outcome, Outcome::Queued(_));
+    // While it waits for its turn, or for another object here, nothing is expected to happen in AWS.
+    let waits_here = matches!(outcome, Outcome::Waiting(obstacle) if obstacle.reason == Reason::DependencyNotReady);
+    let rests = ready || stalled || waits_here || matches!(outcome, Outcome::Queued(_));
     let pace = if rests { Pace::Steady } else { Pace::Active };
     object.watch(context, observed, Some(pace).filter(|_| !is_foreign(outcome)));
     if after != before {

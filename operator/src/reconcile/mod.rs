@@ -25,7 +25,7 @@ use ecs_operator_crds::{FLUX_REQUESTED_AT, RECONCILE_AT};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::jiff::Timestamp;
 use kube::core::object::{HasSpec, HasStatus};
-use kube::runtime::reflector::Store;
+use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -36,7 +36,7 @@ use crate::aws::{Aws, Fault, Freshness, Permit};
 use crate::k8s::events::Notice;
 use crate::metrics::Metrics;
 use allowance::ClusterRule;
-pub use driver::{forget, reconcile};
+pub use driver::reconcile;
 pub use memory::Memories;
 use plan::{Outcome, Plan, Write};
 pub use stores::{Missing, Off, Stores};
@@ -164,6 +164,11 @@ pub trait Kind:
         None
     }
 
+    /// The Region that the spec names, where it names one.
+    fn region(&self) -> Option<&str> {
+        None
+    }
+
     /// What the operator may do with the AWS object.
     fn policies(&self) -> &Policies {
         self.spec().policies()
@@ -173,4 +178,17 @@ pub trait Kind:
     fn is_deleting(&self) -> bool {
         self.meta().deletion_timestamp.is_some()
     }
+}
+
+/// Whether the object is still the one that the watch shows. Somebody may have taken its finalizer off while the pass was under way.
+fn is_there<K: Kind>(object: &K, context: &Context) -> bool {
+    K::store(&context.stores).get(&ObjectRef::from_obj(object)).is_some_and(|seen| seen.uid() == object.uid())
+}
+
+/// Forgets an object that is gone, however that came about.
+pub fn forget<K: Kind>(object: &K, context: &Context) {
+    let uid = object.uid().unwrap_or_default();
+    object.watch(context, None, None);
+    context.aws.writer.withdraw(&object.namespace().unwrap_or_default(), &uid);
+    context.memories.forget(&uid);
 }

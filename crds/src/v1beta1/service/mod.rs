@@ -82,7 +82,8 @@ use super::shared::{CapacityProviderStrategyItem, ObjectReference, PlacementCons
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = rules::all()))]
 pub struct EcsServiceSpec {
-    /// Cluster of the service, as name or ARN; absent (and no `clusterRef`) means the cluster `default`. Cannot change.
+    /// Cluster of the service, as name, or as ARN of one in the operator's account and Region; absent (and no `clusterRef`) means the cluster
+    /// `default`. Cannot change.
     #[schemars(length(min = 1, max = 2048))]
     pub cluster: Option<String>,
     /// EcsCluster in the same namespace that the service runs in. Cannot change.

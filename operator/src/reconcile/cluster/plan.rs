@@ -43,7 +43,7 @@ pub(super) fn plan(object: &EcsCluster, observed: &ObservedCluster, owner: &Owne
     let desired = tags(object, &cluster.tags(), owner);
     let sent = match cluster.tags().0.get(SPEC_HASH) {
         Some(sent) => desired.0.get(SPEC_HASH) == Some(sent),
-        // What is taken over is taken for what the spec says.
+        // What is only looked at, and nobody's, is taken for what the spec says.
         None => {
             owner.of(&cluster.tags()) == Ownership::Nobody
                 || applied.is_some_and(|applied| applied.iter().any(|path| path == NAMESPACE))

@@ -138,7 +138,9 @@ fn a_namespace_by_name_is_sent_when_the_spec_changes_it_and_at_no_other_time() {
     let adopting = json!({"serviceConnectDefaults": one, "adoptionPolicy": "IfUnowned"});
     let unowned = observed(&json!({"serviceConnectDefaults": arn("ns-1"), "tags": []}));
     let adopted = writes(plan::plan(&object(&adopting, false), &unowned, &owner()));
-    assert_eq!(adopted.iter().map(|write| write.operation).collect::<Vec<_>>(), [Operation::TagResource], "taken over as it is");
+    assert_eq!(adopted.iter().map(|write| write.operation).collect::<Vec<_>>(), [Operation::TagResource], "ours first");
+    // With the owner tag it is as above: of a namespace that was not ours to send nobody knows the name.
+    assert_eq!(calls(&one, &adopted[0].request["tags"], &arn("ns-1")), [update(&one), tag()]);
     assert_eq!(calls(&json!(null), &tagged(&one), &arn("ns-1")), [tag()], "not ours any more");
 }
 

@@ -8,8 +8,12 @@ use ecs_operator_crds::v1beta1::service::LoadBalancer;
 use ecs_operator_crds::v1beta1::task_definition::{ContainerDefinition, PortMapping};
 use ecs_operator_crds::v1beta1::{EcsServiceSpec, EcsTaskDefinitionSpec};
 
-/// What of the service does not fit its task definition, naming the field and the way out; `None` when all does.
+/// What of the service does not fit its task definition, naming the field and the way out; `None` when all does. Of an object that only
+/// observes, another revision than its spec says may run.
 pub(super) fn misfit(service: &EcsServiceSpec, definition: &EcsTaskDefinitionSpec) -> Option<String> {
+    if definition.policies.observes() {
+        return None;
+    }
     network(service, definition)
         .or_else(|| service.load_balancers.iter().flatten().find_map(|balancer| load_balancer(balancer, definition)))
         .or_else(|| service_connect(service, definition))
@@ -90,7 +94,10 @@ mod tests {
         let network = json!({"awsvpcConfiguration": {"subnets": ["s"]}});
         let balanced = |name: &str, port: i32| json!({"networkConfiguration": network, "loadBalancers": [{"targetGroupArn": "t", "containerName": name, "containerPort": port}]});
         let connected = |port: &str| json!({"networkConfiguration": network, "serviceConnectConfiguration": {"enabled": true, "services": [{"portName": port}]}});
+        let mut observing = bridge.clone();
+        observing["managementPolicy"] = json!("Observe");
         let rows = [
+            (balanced("web", 80), &observing, None),
             (balanced("web", 80), &definition, None),
             (connected("http"), &definition, None),
             (json!({}), &bridge, None),

@@ -92,6 +92,11 @@ impl Kind for EcsService {
         references::known_cluster(self, stores)
     }
 
+    fn region(&self) -> Option<&str> {
+        let cluster = self.spec.cluster.as_deref().filter(|cluster| cluster.starts_with("arn:"))?;
+        cluster.split(':').nth(3)
+    }
+
     async fn observe(&self, context: &Context, freshness: Freshness) -> Result<ObservedService, Fault> {
         observe::observe(self, context, freshness).await
     }

@@ -62,7 +62,7 @@ pub(super) fn with_hidden(service: &Service) -> Value {
 pub(super) fn shows(unseen: &Map<String, Value>, service: &Service) -> bool {
     let shown = in_deployment(service);
     unseen.iter().filter(|(member, _)| *member != STRATEGY).all(|(member, wanted)| {
-        let Some(shown) = shown.get(member) else { return false };
+        let shown = shown.get(member).unwrap_or(&Value::Null);
         let mut wanted = wanted.clone();
         // A name that ECS shows as an ARN, which says nothing of the name.
         if let (Some(name), Some(arn)) = (wanted["namespace"].as_str(), shown["namespace"].as_str())

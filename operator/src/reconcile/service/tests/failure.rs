@@ -171,3 +171,21 @@ fn what_ecs_went_back_from_is_sent_again_with_another_change_though_its_hash_say
     json["desiredCount"] = json!(5);
     assert_eq!(after_pass(&told, &observed(Some(json)), 40).0, Plan::InSync);
 }
+
+#[test]
+fn an_empty_part_that_no_deployment_shows_is_not_missed_after_a_rollback() {
+    let mut spec = spec();
+    (spec["taskDefinition"], spec["volumeConfigurations"]) = (json!("web:3"), json!([]));
+    spec["serviceConnectConfiguration"] = json!({"enabled": false});
+    spec.as_object_mut().expect("a spec").remove("taskDefinitionRef");
+    let object = object(
+        &spec,
+        &json!({"status": {"failedDeployment": {"taskDefinition": "web:4", "hash": "h", "result": "RolledBack", "message": "m"}}}),
+    );
+    let unseen = ["volumeConfigurations", "serviceConnectConfiguration"].map(|name| (name.to_owned(), spec[name].clone()));
+    let service = observed(Some(described())).service.expect("a service");
+    assert!(!super::super::update::is_undone(&object, &unseen.into_iter().collect(), &service));
+    let shared = json!({"enabled": true, "namespace": "shop"});
+    let unseen = [("serviceConnectConfiguration".to_owned(), shared)];
+    assert!(super::super::update::is_undone(&object, &unseen.into_iter().collect(), &service));
+}

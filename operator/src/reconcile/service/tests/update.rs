@@ -233,6 +233,10 @@ fn the_strategy_of_the_cluster_is_asked_for_once() {
     spec["adoptionPolicy"] = json!("IfUnowned");
     let adopted = writes(planned(&spec, Some(shown)));
     assert_eq!(adopted.iter().map(|write| write.operation).collect::<Vec<_>>(), [Operation::TagResource]);
+    let mut ours = with(&json!({"launchType": null, "capacityProviderStrategy": own}));
+    ours["tags"] = adopted[0].request["tags"].clone();
+    let rest = writes(planned(&spec, Some(ours)));
+    assert_eq!(rest.iter().map(|write| write.operation).collect::<Vec<_>>(), [Operation::TagResource], "no deployment");
 }
 
 #[test]
