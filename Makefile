@@ -41,7 +41,7 @@ scenarios: build ## End-to-end scenarios on a real API server, and the schemas a
 chaos: build ## Trouble at every call to AWS and the API server (CHAOS_SHARD=2/4, CHAOS_RESUME=1)
 	$(CARGO) test --workspace --locked --test chaos
 
-# GOGC as the API server has it by default: that is how the peer was measured.
+# GOGC as the API server has it by default: that is how ACK was measured.
 bench: build release ## Speed, calls and memory beside our aims (BENCH="--parts=life --sizes=200")
 	GOGC=100 OPERATOR_BINARY=$(or $(CARGO_TARGET_DIR),target)/release/ecs-operator $(BIN)/e2e bench $(BENCH)
 

@@ -105,7 +105,7 @@ reasons! {
     DeploymentFailed: "ECS gave a deployment up, and there was nothing to go back to.", "Change the spec, or restart by annotation to try the same again; the message and the events say why the tasks failed.";
     DriftPersists: "AWS accepted a change and still shows the old value.", "Tried again ever more slowly; change the field that the message names if AWS cannot hold it.";
     Deleting: "The object is being deleted and AWS is still at it.", "Wait.";
-    DeletionBlocked: "The object cannot be deleted yet.", "Remove what the message lists, or set `spec.deletionPolicy: Retain`.";
+    DeletionBlocked: "The object cannot be deleted yet.", "Remove what the message lists, and set `spec.deletionProtection: false` where it says so; `spec.deletionPolicy: Retain` leaves AWS as it is, but does not let an EcsCluster go before the EcsServices that refer to it.";
     Observing: "`managementPolicy: Observe` keeps the operator from changes that AWS needs to match the spec.", "Change the spec to what AWS has, or set `managementPolicy: Full`; `status.pendingChanges` lists the changes.";
     Suspended: "`spec.suspend` keeps the operator from changing anything in AWS.", "Set `spec.suspend: false`.";
     CommandRefused: "An annotation asks for something that cannot be done. Nothing was changed.", "Correct or remove the annotation that the message names.";

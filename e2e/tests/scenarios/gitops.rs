@@ -105,6 +105,9 @@ pub(crate) async fn kustomize_reaches_images_counts_and_references(world: &World
     scenario.end().await
 }
 
+/// An EcsService without its spec.
+const NAMED: &str = "apiVersion: ecs-operator.dev/v1beta1\nkind: EcsService\nmetadata:\n  name: web\n";
+
 pub(crate) async fn guard_rails_refuse_with_words(world: &World) -> Result<()> {
     let namespace = world.namespace("guarded").await?;
     let admin = world.kubectl(None);
@@ -119,6 +122,13 @@ pub(crate) async fn guard_rails_refuse_with_words(world: &World) -> Result<()> {
         (definition.clone(), "must be roles below :role/ecs/"),
         (roles(samples::TASK_DEFINITION), "tags must have the key team"),
         (with(&roles(&definition), "managementPolicy: Observe"), "managementPolicy must be Full"),
+        (with(&roles(&definition), "adoptionPolicy: IfUnowned"), "adoptionPolicy must be Refuse"),
+        (with(service, "adoptionPolicy: IfUnowned"), "adoptionPolicy must be Refuse"),
+        (roles(&definition).replace("tags: [{key: team, value: shop}]", "tags: null"), "tags must have the key team"),
+        (
+            format!("{NAMED}spec: {{taskDefinitionRef: null, taskDefinition: \"theirs:7\", tags: [{{key: team}}]}}\n"),
+            "taskDefinitionRef is needed",
+        ),
         (service.replace("desiredCount: 2", "desiredCount: 21"), "desiredCount is at most 20 here"),
         (service.replace("subnet-0a", "subnet-ff"), "names a subnet that is not for teams"),
         (service.replace("assignPublicIp: DISABLED", "assignPublicIp: ENABLED"), "assignPublicIp must be DISABLED"),
@@ -136,8 +146,8 @@ pub(crate) async fn guard_rails_refuse_with_words(world: &World) -> Result<()> {
              tls: {{issuerCertificateAuthority: {{awsPcaAuthorityArn: ca}}, {theirs}}}}}]}}"
         ),
     ];
-    let bare = "apiVersion: ecs-operator.dev/v1beta1\nkind: EcsService\nmetadata:\n  name: web\nspec:\n  taskDefinitionRef: {name: web}\n";
-    let passed = passed.map(|members| (with(bare, &members), "must be a role below :role/ecs/"));
+    let bare = format!("{NAMED}spec:\n  taskDefinitionRef: {{name: web}}\n  tags: [{{key: team}}]\n");
+    let passed = passed.map(|members| (with(&bare, &members), "must be a role below :role/ecs/"));
     for (manifest, words) in rows.into_iter().chain(passed) {
         // A policy is at work a moment after it was applied.
         wait::until(words, e2e::world::PATIENCE, async || {
@@ -148,6 +158,11 @@ pub(crate) async fn guard_rails_refuse_with_words(world: &World) -> Result<()> {
         })
         .await?;
     }
+    // A member that is null is one that is left out.
+    let nothing = "role: null, loadBalancers: null, volumeConfigurations: [{name: data, managedEBSVolume: null}], \
+                   deploymentConfiguration: {lifecycleHooks: null}, networkConfiguration: null, serviceConnectConfiguration: null";
+    let left_out = format!("{NAMED}spec: {{taskDefinitionRef: {{name: web}}, tags: [{{key: team, value: shop}}], {nothing}}}\n");
+    kubectl.pipe(&left_out, &["apply", "--server-side", "--dry-run=server", "-f", "-"])?;
     kubectl.apply(&format!("{}---\n{service}", roles(&definition)))?;
     let refused =
         kubectl.run(&["scale", SERVICE, "--replicas=500"]).err().context("the subresource is a way around")?.to_string();
