@@ -180,19 +180,27 @@ pub async fn watch<K: Kind>(
             }
             Ok(Event::Init) => former = store.state(),
             Ok(Event::InitApply(_)) => {}
-            Err(error) => {
-                tracing::warn!(kind = %K::kind(&()), %error, "the watch was interrupted");
-                if let watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error) = &error
-                    && let Some(missing) = Missing::of::<K>(error)
-                {
-                    readiness.set(&K::plural(&()), Err(missing.words.clone()));
-                    // Where it is one namespace of several, the others go on.
-                    if is_whole {
-                        off.set::<K>(Some(missing));
-                    }
-                }
-            }
+            Err(error) => interrupted::<K>(&error, is_whole, readiness, off),
         }
+    }
+}
+
+/// Tells that the watch of a kind does not go on for now. Where the kind or the rights are missing, it is off; where `is_whole` is false,
+/// that is so in one namespace of several, and the others go on.
+fn interrupted<K: Kind>(error: &watcher::Error, is_whole: bool, readiness: &Readiness, off: &Off) {
+    let missing = match error {
+        watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error) => Missing::of::<K>(error),
+        _ => None,
+    };
+    let Some(missing) = missing else {
+        tracing::warn!(kind = %K::kind(&()), %error, "the watch was interrupted");
+        return;
+    };
+    if readiness.set(&K::plural(&()), Err(missing.words.clone())) {
+        tracing::warn!(kind = %K::kind(&()), "the watch was interrupted: {}", missing.words);
+    }
+    if is_whole {
+        off.set::<K>(Some(missing));
     }
 }
 
