@@ -72,10 +72,23 @@ pub(crate) async fn missing_definitions_and_rights_are_named(world: &World) -> R
 
     rights(json!(["ecsclusters", "ecsservices", "ecstaskdefinitions"]))?;
     report("[+] ecstaskdefinitions: ok").await?;
-    operator.ready().await?;
     kubectl.run(&["wait", OBJECTS[0], OBJECTS[1], OBJECTS[2], "--for=condition=Ready", "--timeout=60s"])?;
     ensure!(ledger.counts().writes() == 3, "{:?}", ledger.counts());
     ensure!(operator.process.log().contains("waiting: RBAC does not let"), "the log says it too");
+
+    // A kind that is taken away while the operator runs.
+    kubectl.run(&["patch", SERVICE, "--type=merge", "-p", r#"{"spec":{"deletionPolicy":"Retain"}}"#])?;
+    kubectl.run(&["delete", "crd", "ecsservices.ecs-operator.dev"])?;
+    report("[-] ecsservices: the custom resource definition is not installed").await?;
+    let metrics = operator.get("/metrics").await?;
+    ensure!(metrics.contains("ecs_operator_kind_up{kind=\"EcsService\"} 0"), "{metrics}");
+    kubectl.apply(&ecs_operator::crd::yaml()?)?;
+    kubectl.until_established()?;
+    report("[+] ecsservices: ok").await?;
+    operator.ready().await?;
+    kubectl.apply(SAMPLES)?;
+    kubectl.run(&["wait", SERVICE, "--for=condition=Ready", "--timeout=60s"])?;
+    ensure!(ledger.counts().writes() == 4, "the service is tagged as that of the new object: {:?}", ledger.counts());
     operator.process.stop().await?;
     control_plane.stop().await
 }

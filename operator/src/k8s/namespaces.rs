@@ -8,17 +8,19 @@ use futures::{Stream, StreamExt};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher::{self, Event};
 
-use crate::reconcile::{Kind, Missing};
+use crate::reconcile::{Kind, Missing, Off};
 
 /// Makes one stream of the watches of namespaces: it begins when every namespace was listed, and where one is listed anew, so is
-/// all, with what `store` holds of the others.
+/// all, with what `store` holds of the others. In `off` stands where the kind may not be listed.
 pub(super) fn together<K: Kind>(
     watches: Vec<(String, BoxStream<'static, watcher::Result<Event<K>>>)>,
     store: Store<K>,
+    off: Off,
 ) -> impl Stream<Item = watcher::Result<Event<K>>> {
     let mut lists = Lists {
         listing: watches.iter().map(|(namespace, _)| (namespace.clone(), Listing::default())).collect(),
         store,
+        off,
         has_begun: false,
     };
     let named = watches.into_iter().map(|(namespace, events)| events.map(move |event| (namespace.clone(), event)).boxed());
@@ -29,6 +31,7 @@ pub(super) fn together<K: Kind>(
 struct Lists<K: Kind> {
     listing: HashMap<String, Listing<K>>,
     store: Store<K>,
+    off: Off,
     /// Whether everything was listed once.
     has_begun: bool,
 }
@@ -58,6 +61,9 @@ impl<K: Kind> Lists<K> {
         if matches!(event, Event::Init) {
             self.listing.entry(namespace.to_owned()).or_default();
         }
+        if matches!(event, Event::InitDone) {
+            self.off.set::<K>(Some(namespace), None);
+        }
         let Some(listing) = self.listing.get_mut(namespace) else { return vec![Ok(event)] };
         match event {
             Event::InitApply(object) | Event::Apply(object) => {
@@ -75,9 +81,9 @@ impl<K: Kind> Lists<K> {
     /// A namespace that cannot be listed, because there are no rights in it, does not keep the others waiting. It is listed again.
     fn failed(&mut self, namespace: &str, error: &watcher::Error) -> Vec<watcher::Result<Event<K>>> {
         let watcher::Error::InitialListFailed(error) = error else { return Vec::new() };
-        if Missing::of::<K>(error).is_none() {
-            return Vec::new();
-        }
+        let Some(missing) = Missing::of::<K>(error) else { return Vec::new() };
+        // Before anybody misses what is there.
+        self.off.set::<K>(Some(namespace), Some(missing));
         let is_news =
             !self.has_begun || self.store.state().iter().any(|object| object.meta().namespace.as_deref() == Some(namespace));
         if !is_news {
@@ -143,7 +149,9 @@ mod tests {
         let (store, writer) = reflector::store::<EcsCluster>();
         let ((a, in_a), (b, in_b)) = (unbounded(), unbounded());
         let watches = vec![("a".to_owned(), in_a.boxed()), ("b".to_owned(), in_b.boxed())];
-        let mut events = Box::pin(together(watches, store.clone()).reflect(writer));
+        let off = Off::default();
+        let is_off = |namespace| off.why_in::<EcsCluster>(namespace).is_some();
+        let mut events = Box::pin(together(watches, store.clone(), off.clone()).reflect(writer));
         let mut names = async || {
             while let Ok(Some(_)) = tokio::time::timeout(std::time::Duration::ZERO, events.next()).await {}
             let mut names: Vec<_> =
@@ -165,6 +173,7 @@ mod tests {
         b.unbounded_send(Ok(Event::Init)).unwrap();
         refuse(&b);
         assert_eq!(names().await, ["a/one", "a/three"]);
+        assert!(is_off("b") && !is_off("a"), "there may be some that cannot be seen");
         b.unbounded_send(Ok(Event::Init)).unwrap();
         refuse(&b);
         a.unbounded_send(Ok(Event::Apply(cluster("a", "four")))).unwrap();
@@ -175,8 +184,10 @@ mod tests {
         assert_eq!(names().await, ["a/four", "a/one", "a/three"]);
         refuse(&b);
         assert_eq!(names().await, ["a/one", "a/three"], "what was listed waits for nobody");
+        assert!(is_off("b"), "the list of another says nothing of it");
         list(&b, &[cluster("b", "one"), cluster("b", "two")]);
         assert_eq!(names().await, ["a/one", "a/three", "b/one", "b/two"]);
+        assert!(!is_off("b"));
         // One of them lost its place: what is gone there is gone, and the other is as it was.
         list(&a, &[cluster("a", "three")]);
         assert_eq!(names().await, ["a/three", "b/one", "b/two"]);

@@ -52,7 +52,12 @@ impl Selection {
 const PAGE: u32 = 100;
 
 /// The events of a kind in one stream, be it watched in all namespaces or in some.
-fn events<K: Kind>(apis: Vec<Api<K>>, labels: Option<String>, store: Store<K>) -> BoxStream<'static, watcher::Result<Event<K>>> {
+fn events<K: Kind>(
+    apis: Vec<Api<K>>,
+    labels: Option<String>,
+    store: Store<K>,
+    off: &Off,
+) -> BoxStream<'static, watcher::Result<Event<K>>> {
     // Lists and watches, for streaming lists are off by default in Kubernetes 1.30, 1.31 and 1.33. Short pages, for each is in memory whole.
     let config = watcher::Config { label_selector: labels, page_size: Some(PAGE), ..watcher::Config::default() };
     let one = |api| relisted(api, config.clone(), RETRY);
@@ -60,25 +65,29 @@ fn events<K: Kind>(apis: Vec<Api<K>>, labels: Option<String>, store: Store<K>) -
         Ok([api]) => one(api),
         Err(apis) => {
             let named = apis.into_iter().map(|api| (api.namespace().unwrap_or_default().to_owned(), one(api)));
-            together(named.collect(), store).boxed()
+            together(named.collect(), store, off.clone()).boxed()
         }
     }
 }
 
 /// A watch that begins anew with a list where the API server refuses to go on with it: so it shows when kind and rights are back. The
-/// first time after `pause`, and ever later while nothing comes of it.
+/// first time after `pause`, and ever later while nothing comes of it, up to sixteen times that.
 fn relisted<K: Kind>(api: Api<K>, config: watcher::Config, pause: Duration) -> BoxStream<'static, watcher::Result<Event<K>>> {
     let begin = move || watcher(api.clone(), config.clone()).default_backoff().boxed();
     stream::unfold((Some(begin()), 0, begin), move |(events, refusals, begin)| async move {
         let mut events = if let Some(events) = events {
             events
         } else {
-            tokio::time::sleep(pause.saturating_mul(1 << (refusals - 1).min(5))).await;
+            tokio::time::sleep(pause.saturating_mul(1 << (refusals - 1).min(4))).await;
             begin()
         };
         let event = events.next().await?;
         let (events, refusals) = match &event {
-            Err(watcher::Error::WatchStartFailed(error)) if Missing::of::<K>(error).is_some() => (None, refusals + 1),
+            Err(watcher::Error::WatchStartFailed(error) | watcher::Error::InitialListFailed(error))
+                if Missing::of::<K>(error).is_some() =>
+            {
+                (None, refusals + 1)
+            }
             Ok(Event::Apply(_) | Event::Delete(_)) => (Some(events), 0),
             _ => (Some(events), refusals),
         };
@@ -103,7 +112,7 @@ pub async fn available<K: Kind>(apis: &[Api<K>], readiness: &Readiness, off: &Of
             super::RequestError::Timeout(_) => None,
         };
         if missing.is_some() {
-            off.set::<K>(missing.clone());
+            off.set::<K>(None, missing.clone());
         }
         let problem = missing.map_or_else(|| format!("the API server does not list {plural}: {error}"), |missing| missing.words);
         if readiness.set(&plural, Err(problem.clone())) {
@@ -161,7 +170,7 @@ pub async fn watch<K: Kind>(
     let mut known = Known::default();
     // What there was before a list.
     let mut former = Vec::new();
-    let events = events(apis, labels, store.clone()).modify(prune).reflect(writer);
+    let events = events(apis, labels, store.clone(), off).modify(prune).reflect(writer);
     let mut events = std::pin::pin!(events);
     while let Some(event) = events.next().await {
         match event {
@@ -175,7 +184,7 @@ pub async fn watch<K: Kind>(
             }
             Ok(Event::InitDone) => {
                 readiness.set(&K::plural(&()), Ok(()));
-                off.set::<K>(None);
+                off.set::<K>(None, None);
                 begin(&store.state(), &std::mem::take(&mut former), &mut known, &wake);
             }
             Ok(Event::Init) => former = store.state(),
@@ -200,7 +209,7 @@ fn interrupted<K: Kind>(error: &watcher::Error, is_whole: bool, readiness: &Read
         tracing::warn!(kind = %K::kind(&()), "the watch was interrupted: {}", missing.words);
     }
     if is_whole {
-        off.set::<K>(Some(missing));
+        off.set::<K>(None, Some(missing));
     }
 }
 
@@ -326,22 +335,22 @@ mod tests {
         assert_eq!(*woken.borrow(), ["look at a", "look at b", "forget c", "all listed"]);
     }
 
-    /// An API server that lists nothing and refuses the first watches, with as many as `refusals` says.
+    /// An API server that lists nothing, and refuses as many requests after the first list.
     fn refusing(refusals: usize) -> kube::Client {
-        let watches = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let requests = Arc::new(std::sync::atomic::AtomicUsize::new(0));
         let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
             let is_watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
-            let refused = is_watch && watches.fetch_add(1, std::sync::atomic::Ordering::Relaxed) < refusals;
+            let is_refused = (1..=refusals).contains(&requests.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
             let deleted = json!({"type": "DELETED", "object": {"apiVersion": "ecs-operator.dev/v1beta1", "kind": "EcsTaskDefinition",
                 "metadata": {"name": "web", "resourceVersion": "2"}, "spec": {"containerDefinitions": []}}});
-            let (code, body) = match (is_watch, refused) {
-                (true, true) => (
+            let (code, body) = match (is_refused, is_watch) {
+                (true, _) => (
                     403,
                     json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 403,
-                    "reason": "Forbidden", "message": "cannot watch"}),
+                    "reason": "Forbidden", "message": "no rights"}),
                 ),
-                (true, false) => (200, deleted),
-                (false, _) => {
+                (false, true) => (200, deleted),
+                (false, false) => {
                     (200, json!({"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": []}))
                 }
             };
@@ -354,19 +363,18 @@ mod tests {
 
     #[tokio::test]
     async fn a_watch_that_is_refused_begins_anew_with_a_list() {
-        let api = Api::<EcsTaskDefinition>::all(refusing(2));
+        let api = Api::<EcsTaskDefinition>::all(refusing(3));
         let events = relisted(api, watcher::Config::default(), Duration::from_millis(1));
-        let events: Vec<_> = events.take(8).collect().await;
-        let shapes: Vec<_> = events
-            .iter()
-            .map(|event| match event {
-                Ok(Event::Init) => "list",
-                Ok(Event::InitDone) => "listed",
-                Ok(Event::Delete(_)) => "watched",
-                Err(watcher::Error::WatchStartFailed(_)) => "refused",
-                other => panic!("{other:?}"),
-            })
-            .collect();
-        assert_eq!(shapes, ["list", "listed", "refused", "list", "listed", "refused", "list", "listed"]);
+        let events: Vec<_> = events.take(10).collect().await;
+        let shape = |event: &watcher::Result<Event<EcsTaskDefinition>>| match event {
+            Ok(Event::Init) => "list",
+            Ok(Event::InitDone) => "listed",
+            Ok(Event::Delete(_)) => "watched",
+            Err(watcher::Error::WatchStartFailed(_)) => "no watch",
+            Err(watcher::Error::InitialListFailed(_)) => "no list",
+            other => panic!("{other:?}"),
+        };
+        let shapes: Vec<_> = events.iter().map(shape).collect();
+        assert_eq!(shapes, ["list", "listed", "no watch", "list", "no list", "list", "no list", "list", "listed", "watched"]);
     }
 }

@@ -51,7 +51,7 @@ pub fn cluster_of(service: &EcsService, stores: &Stores) -> ClusterOfService {
     let Some(reference) = &service.spec.cluster_ref else {
         return ClusterOfService { name: known.unwrap_or_default(), is_guess, obstacle: None };
     };
-    let off = || stores.off.why::<EcsCluster>();
+    let off = || stores.off.why_in::<EcsCluster>(&service.namespace().unwrap_or_default());
     let target = cluster_object(service, stores);
     let obstacle = obstacle("EcsCluster", "spec.clusterRef", reference, target.as_deref(), off);
     ClusterOfService { name: known.unwrap_or_else(|| reference.name.clone()), is_guess, obstacle }
@@ -83,7 +83,7 @@ pub fn task_definition_of(service: &EcsService, stores: &Stores) -> Resolved {
     if let Some(arn) = target.as_deref().and_then(observed_revision) {
         return Resolved::To(arn);
     }
-    let off = || stores.off.why::<EcsTaskDefinition>();
+    let off = || stores.off.why_in::<EcsTaskDefinition>(&service.namespace().unwrap_or_default());
     if let Some(obstacle) = obstacle("EcsTaskDefinition", "spec.taskDefinitionRef", reference, target.as_deref(), off) {
         return Resolved::NotYet(obstacle);
     }
@@ -244,17 +244,18 @@ impl Dependants {
     /// What there is to say of those that refer to `cluster`.
     #[must_use]
     pub fn of_cluster(cluster: &EcsCluster, stores: &Stores) -> Self {
-        Self::of(&services_of_cluster(cluster, &stores.services), stores)
+        Self::of(cluster, &services_of_cluster(cluster, &stores.services), stores)
     }
 
     /// What there is to say of those that refer to `task_definition`.
     #[must_use]
     pub fn of_task_definition(task_definition: &EcsTaskDefinition, stores: &Stores) -> Self {
-        Self::of(&services_of_task_definition(task_definition, &stores.services), stores)
+        Self::of(task_definition, &services_of_task_definition(task_definition, &stores.services), stores)
     }
 
-    fn of(services: &[Arc<EcsService>], stores: &Stores) -> Self {
-        if let Some(Missing { words, is_installed: true }) = stores.off.why::<EcsService>() {
+    fn of<K: ResourceExt>(target: &K, services: &[Arc<EcsService>], stores: &Stores) -> Self {
+        let off = stores.off.why_in::<EcsService>(&target.namespace().unwrap_or_default());
+        if let Some(Missing { words, is_installed: true }) = off {
             // There may be some.
             return Self { names: format!("some that cannot be read may be there ({words})"), leaving: false };
         }

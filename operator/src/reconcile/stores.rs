@@ -31,33 +31,45 @@ pub struct Missing {
     pub is_installed: bool,
 }
 
-/// Kinds that the operator does not look after, because their definition or its rights are missing, and why. The others work all the
-/// same; what refers to an object of such a kind waits.
+/// Kinds that the operator does not look after, everywhere or in a namespace, because their definition or its rights are missing, and why.
+/// The others work all the same; what refers to an object of such a kind waits.
 #[derive(Clone, Debug, Default)]
-pub struct Off(Arc<watch::Sender<BTreeMap<String, Missing>>>);
+pub struct Off(Arc<watch::Sender<BTreeMap<Place, Missing>>>);
+
+/// The plural of a kind, and one namespace of several; `None` where all that is watched is meant.
+type Place = (String, Option<String>);
 
 impl Off {
-    /// Sets why a kind is off; `None` when it is on.
-    pub fn set<K: Kind>(&self, why: Option<Missing>) {
-        let plural = K::plural(&()).into_owned();
-        self.0.send_modify(|kinds| {
+    /// Sets why a kind is off in one namespace of several, or with `None` in all that is watched; and that it is on.
+    pub fn set<K: Kind>(&self, namespace: Option<&str>, why: Option<Missing>) {
+        let place = (K::plural(&()).into_owned(), namespace.map(str::to_owned));
+        self.0.send_modify(|places| {
             match why {
-                Some(why) => kinds.insert(plural, why),
-                None => kinds.remove(&plural),
+                Some(why) => places.insert(place, why),
+                None => places.remove(&place),
             };
         });
     }
 
-    /// Why a kind is off; `None` when it is on.
+    /// Why a kind is off anywhere; `None` when it is on everywhere.
     #[must_use]
     pub fn why<K: Kind>(&self) -> Option<Missing> {
-        self.0.borrow().get(&*K::plural(&())).cloned()
+        self.0.borrow().iter().find(|((plural, _), _)| *plural == K::plural(&())).map(|(_, why)| why.clone())
     }
 
-    /// Awaits that a kind is off.
+    /// Why a kind is off in this namespace; `None` when it is on.
+    #[must_use]
+    pub fn why_in<K: Kind>(&self, namespace: &str) -> Option<Missing> {
+        let (places, plural) = (self.0.borrow(), K::plural(&()).into_owned());
+        let why = places.get(&(plural.clone(), None)).or_else(|| places.get(&(plural, Some(namespace.to_owned()))));
+        why.cloned()
+    }
+
+    /// Awaits that a kind is off everywhere.
     async fn until<K: Kind>(&self) {
+        let everywhere = (K::plural(&()).into_owned(), None);
         // The sender is in `self`, so it is never gone.
-        let _ = self.0.subscribe().wait_for(|kinds| kinds.contains_key(&*K::plural(&()))).await;
+        let _ = self.0.subscribe().wait_for(|places| places.contains_key(&everywhere)).await;
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use ecs_operator_crds::v1beta1::service::StoppedTask;
 use ecs_operator_crds::v1beta1::{EcsCluster, EcsService};
+use kube::ResourceExt;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -147,7 +148,9 @@ pub(super) async fn observe(object: &EcsService, context: &Context, freshness: F
         // Whatever AWS has stays there: nobody needs to ask.
         return Ok(observed);
     }
-    if let (true, Some(missing)) = (cluster.is_guess, context.stores.off.why::<EcsCluster>()) {
+    if let (true, Some(missing)) =
+        (cluster.is_guess, context.stores.off.why_in::<EcsCluster>(&object.namespace().unwrap_or_default()))
+    {
         // In a cluster of another name would be another service.
         let message = format!("the name of the ECS cluster is not known: {}", missing.words);
         return Err(Fault::new(Operation::DescribeServices, FaultClass::DependencyNotReady, message));
