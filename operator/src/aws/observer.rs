@@ -237,7 +237,7 @@ pub trait Key: Clone + fmt::Debug + fmt::Display + Eq + std::hash::Hash + Ord + 
     /// Whether a call with more keys, up to [`BATCH`](Self::BATCH), costs no more.
     const ROOM_IS_FREE: bool = true;
 
-    /// How long an answer is kept that nobody watches.
+    /// How long an answer is kept that nobody watches or asks for.
     const UNWATCHED: Duration = Duration::from_secs(60);
 
     /// Keys can share a call when this is equal.

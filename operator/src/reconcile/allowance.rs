@@ -23,7 +23,7 @@ pub(super) fn forbidden<K: Kind>(object: &K, context: &Context) -> Option<Outcom
         return policies.protects().then(|| Outcome::Waiting(obstacle(Reason::DeletionBlocked, message.to_owned())));
     }
     let here = &context.aws.scope.region;
-    if let Some(elsewhere) = object.region().filter(|region| *region != &**here) {
+    if let Some(elsewhere) = elsewhere(object, context) {
         let message =
             format!("spec names a cluster in {elsewhere}, and this operator works in {here}: give the name of a cluster here");
         return Some(Outcome::Stalled(obstacle(Reason::InvalidSpec, message)));
@@ -38,8 +38,14 @@ pub(super) fn forbidden<K: Kind>(object: &K, context: &Context) -> Option<Outcom
 }
 
 /// Whether nobody here has any business with the AWS object, so that nobody looks after it.
-pub(super) fn is_foreign(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Stalled(obstacle) if obstacle.reason == Reason::ClusterNotAllowed)
+pub(super) fn is_foreign<K: Kind>(object: &K, context: &Context, outcome: &Outcome) -> bool {
+    let is_forbidden = matches!(outcome, Outcome::Stalled(obstacle) if obstacle.reason == Reason::ClusterNotAllowed);
+    is_forbidden || elsewhere(object, context).is_some()
+}
+
+/// The Region that the spec names, where it is not this operator's.
+fn elsewhere<'a, K: Kind>(object: &'a K, context: &Context) -> Option<&'a str> {
+    object.region().filter(|region| *region != &*context.aws.scope.region)
 }
 
 /// One rule: a namespace, and an ECS cluster that it may use, in one Region or in all. `*` stands for any text in each.

@@ -39,6 +39,9 @@ const STEP: (Duration, Duration) = (Duration::from_millis(50), Duration::from_se
 /// Wait for the watch to show us what we wrote ourselves.
 const CATCH_UP: Duration = Duration::from_millis(50);
 
+/// Wait for AWS to show what a call without a reply has made.
+const UNANSWERED: Duration = Duration::from_secs(3);
+
 /// First and longest wait after a write that AWS did not heed, or after a fault of our own.
 const UNHEEDED: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(900));
 
@@ -291,7 +294,7 @@ async fn conclude<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Obser
     let waits_here = matches!(outcome, Outcome::Waiting(obstacle) if obstacle.reason == Reason::DependencyNotReady);
     let rests = ready || stalled || waits_here || matches!(outcome, Outcome::Queued(_));
     let pace = if rests { Pace::Steady } else { Pace::Active };
-    object.watch(context, observed, Some(pace).filter(|_| !is_foreign(outcome)));
+    object.watch(context, observed, Some(pace).filter(|_| !is_foreign(object, context, outcome)));
     if after != before {
         match status::write(&context.client, object, &after).await {
             Ok(written) => remember(&written, context),
@@ -344,6 +347,9 @@ fn next<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Observed>, afte
     }
     if let Some(rest) = arrives(object, context, &acted.outcome) {
         return Action::requeue(rest);
+    }
+    if matches!(acted.outcome, Outcome::Waiting(_)) && acted.observed.as_ref().is_some_and(K::is_unanswered) {
+        return Action::requeue(UNANSWERED);
     }
     let uid = object.uid().unwrap_or_default();
     context.memories.with(&uid, |memory| {

@@ -115,6 +115,11 @@ pub trait Kind:
     /// When AWS was looked at; `None` where no look was needed.
     fn observed_at(observed: &Self::Observed) -> Option<Instant>;
 
+    /// Whether AWS may not show yet what a call of ours has made that got no reply.
+    fn is_unanswered(_observed: &Self::Observed) -> bool {
+        false
+    }
+
     /// Second door: what has to be done. Pure and total.
     fn plan(&self, observed: &Self::Observed, owner: &Owner) -> Plan;
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ecs_operator_crds::v1beta1::{EcsCluster, EcsTaskDefinition};
+use kube::runtime::controller::Action;
 use serde_json::{Value, json};
 
 use super::support::{Reply, World, refusal, success};
@@ -169,7 +170,8 @@ async fn a_registration_without_a_reply_is_looked_for_before_it_is_repeated() {
     let mut asked = world.object();
     asked["metadata"]["annotations"] = json!({"ecs-operator.dev/reconcileAt": "now"});
     world.set_object(asked);
-    world.pass::<EcsTaskDefinition>().await;
+    let next = world.pass::<EcsTaskDefinition>().await;
+    assert_eq!(next, Action::requeue(Duration::from_secs(3)), "however often it failed before");
     let (shapes, message) = world.conditions();
     assert_eq!(shapes[0], "Ready Unknown Progressing");
     assert!(message.contains("got no reply"), "{message}");
@@ -209,4 +211,46 @@ async fn a_deletion_waits_for_a_registration_without_a_reply() {
     .await
     .expect("it ends");
     assert!(world.new_writes().contains(&"DeregisterTaskDefinition".to_owned()));
+}
+
+#[tokio::test]
+async fn an_old_revision_is_no_answer_to_a_registration() {
+    let is_listed = Arc::new(AtomicBool::new(true));
+    let (ecs, is_lost) = (registering(&is_listed, false), Arc::new(AtomicBool::new(false)));
+    let lost = Arc::clone(&is_lost);
+    let ecs = move |operation: &str, request: &Value| {
+        let reply = ecs(operation, request);
+        let loses = operation == "RegisterTaskDefinition" && lost.load(Ordering::Relaxed);
+        let lags = operation == "ListTaskDefinitions" && lost.load(Ordering::Relaxed);
+        match (loses, lags) {
+            (true, _) => (500, String::new()),
+            (_, true) => success(&json!({"taskDefinitionArns": ["arn:aws:ecs:eu-central-1:1:task-definition/web:1"]})),
+            _ => reply,
+        }
+    };
+    let world = World::new(task_definition(), ecs).await;
+    world.pass::<EcsTaskDefinition>().await;
+    let before = world.object();
+    is_lost.store(true, Ordering::Relaxed);
+    let mut edited = before.clone();
+    edited["metadata"]["generation"] = json!(2);
+    edited["spec"]["containerDefinitions"][0]["image"] = json!("web:2");
+    world.set_object(edited);
+    world.pass::<EcsTaskDefinition>().await;
+    // Back to what it was, and away.
+    let mut reverted = world.object();
+    (reverted["metadata"]["generation"], reverted["spec"]) = (json!(3), before["spec"].clone());
+    world.set_object(reverted);
+    delete(&world);
+    for _ in 0..3 {
+        world.pass::<EcsTaskDefinition>().await;
+    }
+    assert_eq!(world.object()["metadata"]["finalizers"], json!(["ecs-operator.dev/finalizer"]), "the second may be there");
+    is_lost.store(false, Ordering::Relaxed);
+    for _ in 0..3 {
+        world.pass::<EcsTaskDefinition>().await;
+    }
+    assert_eq!(world.object()["metadata"]["finalizers"], json!([]));
+    let gone = world.new_writes().into_iter().filter(|write| write == "DeregisterTaskDefinition").count();
+    assert_eq!(gone, 2);
 }

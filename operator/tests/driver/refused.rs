@@ -73,7 +73,10 @@ async fn an_object_learns_that_aws_lets_nobody_look_any_more() {
 
 #[tokio::test]
 async fn what_aws_refuses_to_show_hides_nothing_else_later_on() {
-    let ecs = |_: &str, request: &Value| {
+    let asked = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&asked);
+    let ecs = move |_: &str, request: &Value| {
+        *count.lock().expect("no test panics with it") += 1;
         let names: Vec<_> = request["clusters"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         if names.iter().any(|name| name.starts_with("theirs")) {
             return refusal("AccessDeniedException", "User: u is not authorized to perform: ecs:DescribeClusters on theirs");
@@ -87,7 +90,9 @@ async fn what_aws_refuses_to_show_hides_nothing_else_later_on() {
     let get = |name: &str| clusters.get(ClusterKey(name.to_owned()), Freshness::Any);
     let (one, two) = tokio::join!(get("theirs-1"), get("theirs-2"));
     assert!(one.is_err() && two.is_err());
+    assert_eq!(*asked.lock().expect("no test panics with it"), 3, "together, and then each alone");
     let (one, two, ours) = tokio::join!(get("theirs-1"), get("theirs-2"), get("ours"));
     assert!(one.is_err() && two.is_err());
     assert!(matches!(ours.expect("it is described").answer, Answer::Found(_)));
+    assert_eq!(*asked.lock().expect("no test panics with it"), 5, "one call for those, and one for the others");
 }

@@ -13,6 +13,8 @@ const OUTDATED: usize = 4;
 /// An answer as the cache keeps it: as text it takes a fraction of the memory that a tree of JSON needs.
 pub(super) struct Kept {
     pub(super) at: Instant,
+    /// When somebody asked for it last.
+    pub(super) asked: Instant,
     answer: KeptAnswer,
     /// What was true before writes of ours, the newest last, and when the last of them was.
     outdated: Vec<KeptAnswer>,
@@ -35,7 +37,7 @@ impl Kept {
             Answer::Inactive => KeptAnswer::Inactive,
             Answer::Missing => KeptAnswer::Missing,
         };
-        Self { at, answer, outdated: Vec::new(), written: None, is_doubted: false }
+        Self { at, asked: at, answer, outdated: Vec::new(), written: None, is_doubted: false }
     }
 
     /// What a write of ours made of `before`. What nobody had looked for was not there.

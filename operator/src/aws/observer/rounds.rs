@@ -1,6 +1,6 @@
 //! The rounds of a table: what is asked for and what is due is read together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -89,8 +89,8 @@ impl<K: Key> Shared<K> {
         }
         let is_near =
             |watched: &Watched<K>| watched.read == Reading::No && watched.due < now + interval(self.sweep, watched.pace) / 2;
-        let mut near: Vec<_> =
-            state.watched.iter().filter(|(key, watched)| is_near(watched) && !waiting.contains_key(*key)).collect();
+        let is_taken = |key: &K| waiting.contains_key(key) || state.refused.contains_key(key);
+        let mut near: Vec<_> = state.watched.iter().filter(|(key, watched)| is_near(watched) && !is_taken(key)).collect();
         near.sort_by_key(|(_, watched)| watched.due);
         for (key, _) in near {
             if let Some(left) = room.get_mut(key.group()).filter(|left| **left > 0) {
@@ -103,8 +103,8 @@ impl<K: Key> Shared<K> {
     /// Forgets answers that nobody watches, such as of revisions that were only looked through.
     fn forget(&self) {
         let State { cache, watched, creating, refused, .. } = &mut *self.state();
-        cache.retain(|key, seen| watched.contains_key(key) || seen.at.elapsed() < K::UNWATCHED);
-        creating.retain(|_, since| since.elapsed() < LAG);
+        cache.retain(|key, seen| watched.contains_key(key) || seen.asked.elapsed() < K::UNWATCHED);
+        creating.retain(|_, sent| sent.at.elapsed() < LAG);
         refused.retain(|_, since| since.elapsed() < REFUSED);
     }
 
@@ -123,8 +123,12 @@ impl<K: Key> Shared<K> {
     /// Reads keys in batches, a few side by side, and answers those who wait as soon as their batch is read. Batches for which somebody
     /// waits go first, and then those about which there was a hint.
     async fn read(&self, mut waiting: BTreeMap<K, Vec<Reply>>) {
-        let keys: Vec<K> = waiting.keys().cloned().collect();
-        let groups = keys.chunk_by(|a, b| a.group() == b.group());
+        // What AWS refuses keeps to itself, or it would have the others refused with it.
+        let refused: BTreeSet<K> = waiting.keys().filter(|key| self.is_refused(key)).cloned().collect();
+        let mut keys: Vec<K> = waiting.keys().cloned().collect();
+        let group = |key: &K| (key.group().to_owned(), refused.contains(key));
+        keys.sort_by_cached_key(group);
+        let groups = keys.chunk_by(|a, b| group(a) == group(b));
         let is_regular = |batch: &[K]| batch.iter().all(|key| waiting[key].is_empty());
         let mut batches: Vec<_> =
             groups.flat_map(|group| group.chunks(K::BATCH)).map(|batch| (batch, is_regular(batch))).collect();
@@ -160,6 +164,11 @@ impl<K: Key> Shared<K> {
         }
     }
 
+    /// Whether AWS has lately refused to show it, even alone.
+    fn is_refused(&self, key: &K) -> bool {
+        self.state().refused.get(key).is_some_and(|since| since.elapsed() < REFUSED)
+    }
+
     fn is_hinted(&self, keys: &[K]) -> bool {
         let state = self.state();
         keys.iter().any(|key| state.watched.get(key).is_some_and(|watched| watched.hinted.is_some()))
@@ -167,10 +176,7 @@ impl<K: Key> Shared<K> {
 
     /// Reads keys of one group. A refused call is tried in parts, unless AWS has lately refused each of them alone.
     async fn read_batch(&self, keys: &[K]) -> Vec<Result<Answer, Fault>> {
-        let are_refused = {
-            let refused = &self.state().refused;
-            keys.iter().all(|key| refused.get(key).is_some_and(|since| since.elapsed() < REFUSED))
-        };
+        let are_refused = keys.iter().all(|key| self.is_refused(key));
         let answers = if are_refused { K::read(&self.calls, keys).await } else { read_each(&self.calls, keys).await };
         let refused = &mut self.state().refused;
         for (key, answer) in keys.iter().zip(&answers) {

@@ -51,7 +51,7 @@ pub(super) struct State<K: Key> {
     pub(super) cache: HashMap<K, Kept>,
     pub(super) watched: HashMap<K, Watched<K>>,
     /// What we have sent the creation of, and when, without a reply that tells what came of it.
-    pub(super) creating: HashMap<K, Instant>,
+    pub(super) creating: HashMap<K, Sent>,
     /// What AWS did not let us read even alone, and when.
     pub(super) refused: HashMap<K, Instant>,
     /// What each watcher watches.
@@ -72,6 +72,15 @@ pub(super) struct Watched<K: Key> {
     pub(super) read: Reading,
     /// Reads in a row for which there were no credentials or no rights.
     refused: u32,
+}
+
+/// A creation that was sent.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// When.
+    pub at: Instant,
+    /// What was to be made, as far as it tells one creation from another.
+    pub what: String,
 }
 
 /// How far a read is.
@@ -115,9 +124,10 @@ impl<K: Key> Table<K> {
             Freshness::Any => true,
             Freshness::Since(moment) => kept.at >= moment,
         };
-        let fresh = |kept: &&Kept| kept.is_valid() && is_young(kept);
-        if let Some(seen) = self.shared.state().cache.get(&key).filter(fresh).map(Kept::seen) {
-            return Ok(seen);
+        let fresh = |kept: &&mut Kept| kept.is_valid() && is_young(kept);
+        if let Some(kept) = self.shared.state().cache.get_mut(&key).filter(fresh) {
+            kept.asked = Instant::now();
+            return Ok(kept.seen());
         }
         let (reply, answer) = oneshot::channel();
         let stopped = || Fault::new(Operation::DescribeClusters, FaultClass::Server, "the operator is shutting down");
@@ -150,12 +160,12 @@ impl<K: Key> Table<K> {
     /// A creation is about to be sent: until [`not_created`](Self::not_created), [`created`](Self::created) or [`enter`](Self::enter)
     /// nobody knows what comes of it. Answers when an earlier one was sent of which that is not known.
     #[must_use]
-    pub fn creating(&self, key: K) -> Option<Instant> {
-        self.shared.state().creating.insert(key, Instant::now())
+    pub fn creating(&self, key: K, what: String) -> Option<Sent> {
+        self.shared.state().creating.insert(key, Sent { at: Instant::now(), what })
     }
 
     /// A creation was refused: it has made nothing. Of the one `before` it that says nothing.
-    pub fn not_created(&self, key: &K, before: Option<Instant>) {
+    pub fn not_created(&self, key: &K, before: Option<Sent>) {
         let mut state = self.shared.state();
         match before {
             Some(before) => state.creating.insert(key.clone(), before),
@@ -168,10 +178,10 @@ impl<K: Key> Table<K> {
         self.shared.state().creating.remove(key);
     }
 
-    /// How long ago a creation was sent that got no reply, as long as AWS may not show what it has made.
+    /// The creation that got no reply, as long as AWS may not show what it has made.
     #[must_use]
-    pub fn unanswered(&self, key: &K) -> Option<Duration> {
-        self.shared.state().creating.get(key).map(Instant::elapsed).filter(|elapsed| *elapsed < LAG)
+    pub fn unanswered(&self, key: &K) -> Option<Sent> {
+        self.shared.state().creating.get(key).filter(|sent| sent.at.elapsed() < LAG).cloned()
     }
 
     /// Whether `key` may be there although AWS does not show it: its creation was sent a short time ago and got no reply.

@@ -66,6 +66,10 @@ impl Kind for EcsCluster {
         Some(observed.at)
     }
 
+    fn is_unanswered(observed: &ObservedCluster) -> bool {
+        observed.may_be_there
+    }
+
     fn plan(&self, observed: &ObservedCluster, owner: &Owner) -> Plan {
         plan::plan(self, observed, owner)
     }

@@ -105,6 +105,10 @@ impl Kind for EcsService {
         Some(observed.at)
     }
 
+    fn is_unanswered(observed: &ObservedService) -> bool {
+        observed.may_be_there
+    }
+
     fn plan(&self, observed: &ObservedService, owner: &Owner) -> Plan {
         plan::plan(self, observed, owner)
     }

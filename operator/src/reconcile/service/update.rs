@@ -62,7 +62,12 @@ pub(super) fn with_hidden(service: &Service) -> Value {
 pub(super) fn shows(unseen: &Map<String, Value>, service: &Service) -> bool {
     let shown = in_deployment(service);
     unseen.iter().filter(|(member, _)| *member != STRATEGY).all(|(member, wanted)| {
-        let shown = shown.get(member).unwrap_or(&Value::Null);
+        // What a deployment does not show it does not have; of the others nobody knows.
+        let shown = match shown.get(member) {
+            Some(shown) => shown,
+            None if IN_DEPLOYMENT.contains(&member.as_str()) => &Value::Null,
+            None => return false,
+        };
         let mut wanted = wanted.clone();
         // A name that ECS shows as an ARN, which says nothing of the name.
         if let (Some(name), Some(arn)) = (wanted["namespace"].as_str(), shown["namespace"].as_str())

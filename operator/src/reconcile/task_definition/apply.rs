@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::surplus::deletes;
 use super::{ObservedTaskDefinition, Revision, TaskDefinitionExt};
 use crate::aws::observer::{Answer, FamilyKey, TaskDefinitionKey, tagged, task_definition};
+use crate::aws::tags::{SPEC_HASH, Tags};
 use crate::aws::{Fault, FaultClass, Freshness, Operation, Permit, name_in};
 use crate::reconcile::Context;
 use crate::reconcile::driver::incomplete;
@@ -42,7 +43,8 @@ async fn register(
     permit: Permit,
 ) -> Result<ObservedTaskDefinition, Fault> {
     let (families, family) = (context.aws.observer.families(), FamilyKey(object.family()));
-    let before = families.creating(family.clone());
+    let hash = Tags::read(&write.request["tags"]).0.remove(SPEC_HASH).unwrap_or_default();
+    let before = families.creating(family.clone(), hash);
     match context.aws.writer.send(permit, &write.request).await {
         Ok(reply) => registered(object, context, write, reply),
         Err(fault) => {

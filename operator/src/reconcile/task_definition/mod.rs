@@ -82,6 +82,10 @@ impl Kind for EcsTaskDefinition {
         observed.at
     }
 
+    fn is_unanswered(observed: &ObservedTaskDefinition) -> bool {
+        observed.unanswered.is_some()
+    }
+
     fn plan(&self, observed: &ObservedTaskDefinition, owner: &Owner) -> Plan {
         plan::plan(self, observed, owner)
     }

@@ -92,8 +92,8 @@ pub(super) async fn observe(
         Answer::Inactive | Answer::Missing => Arc::default(),
     };
     let mut observed = search(object, context, freshness, &newest).await?;
+    observed.unanswered = unanswered(object, context, observed.current.as_ref());
     let current = observed.current.as_ref().filter(|current| is_same(object, current, &spec_hash(object)));
-    observed.unanswered = unanswered(object, context, current.is_some());
     // Old revisions can wait: the current one cannot.
     observed.surplus = surplus::observe(object, context, current).await.unwrap_or_else(|fault| {
         tracing::warn!(family = object.family(), %fault, "cannot look who uses old revisions");
@@ -102,13 +102,16 @@ pub(super) async fn observe(
     Ok(observed)
 }
 
-/// How long ago a registration got no reply. When our newest revision is what it was to be, that is what came of it.
-fn unanswered(object: &EcsTaskDefinition, context: &Context, is_found: bool) -> Option<Duration> {
+/// How long ago a registration got no reply. A new revision of ours with the hash that was sent is what came of it.
+fn unanswered(object: &EcsTaskDefinition, context: &Context, newest: Option<&Revision>) -> Option<Duration> {
     let (families, family) = (context.aws.observer.families(), FamilyKey(object.family()));
-    if is_found {
+    let sent = families.unanswered(&family)?;
+    let known = object.status.as_ref().and_then(|status| status.revision).unwrap_or_default();
+    if newest.is_some_and(|newest| newest.revision > known && newest.hash.as_ref() == Some(&sent.what)) {
         families.created(&family);
+        return None;
     }
-    families.unanswered(&family)
+    Some(sent.at.elapsed())
 }
 
 /// Whether the status speaks of the present spec and all was well.
@@ -165,9 +168,8 @@ async fn observe_end(object: &EcsTaskDefinition, context: &Context) -> Result<Ob
     let mut observed = ObservedTaskDefinition { at: Some(Instant::now()), dependants, ..ObservedTaskDefinition::default() };
     if !object.spec.policies.retains() && observed.dependants.names.is_empty() {
         let (surplus, newest) = surplus::observe_all(object, context).await?;
-        let is_found = newest.is_some_and(|newest| is_same(object, &newest, &spec_hash(object)));
         observed.surplus = surplus;
-        observed.unanswered = unanswered(object, context, is_found);
+        observed.unanswered = unanswered(object, context, newest.as_ref());
     }
     Ok(observed)
 }

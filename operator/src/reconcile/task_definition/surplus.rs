@@ -124,9 +124,9 @@ pub(super) fn deletes(object: &EcsTaskDefinition) -> bool {
 }
 
 /// The ACTIVE revisions of the family that carry our tag. Where they are many, a later pass looks at the rest: what was seen is
-/// remembered for longer than that takes.
+/// remembered as long as somebody goes on asking.
 async fn ours(object: &EcsTaskDefinition, context: &Context) -> Result<Vec<Revision>, Fault> {
-    let (owner, deadline) = (context.owner(object), Instant::now() + LOOK_THROUGH);
+    let owner = context.owner(object);
     let mut ours = Vec::new();
     let mut all = context.aws.observer.all_revisions(&object.family()).await?;
     // A list may lag behind.
@@ -135,6 +135,7 @@ async fn ours(object: &EcsTaskDefinition, context: &Context) -> Result<Vec<Revis
             all.push(registered);
         }
     }
+    let deadline = Instant::now() + LOOK_THROUGH;
     for arn in &all {
         if Instant::now() > deadline {
             let message = format!("the {} revisions of family {} are still being looked through", all.len(), object.family());

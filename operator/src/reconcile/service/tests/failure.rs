@@ -189,3 +189,12 @@ fn an_empty_part_that_no_deployment_shows_is_not_missed_after_a_rollback() {
     let unseen = [("serviceConnectConfiguration".to_owned(), shared)];
     assert!(super::super::update::is_undone(&object, &unseen.into_iter().collect(), &service));
 }
+
+#[test]
+fn an_empty_part_that_ecs_shows_nowhere_is_sent() {
+    let service = observed(Some(described())).service.expect("a service");
+    let shows =
+        |name: &str, value: Value| super::super::update::shows(&[(name.to_owned(), value)].into_iter().collect(), &service);
+    assert!(shows("volumeConfigurations", json!([])), "the deployment would show it");
+    assert!(!shows("gatewayConnectors", json!([])), "there may be some");
+}

@@ -282,7 +282,6 @@ fn what_another_controller_has_to_bring_is_remembered_and_not_said_to_be_sent() 
     assert_eq!(update[0].request["serviceConnectConfiguration"], json!({"enabled": true}));
 }
 
-/// Any other hash would send what ECS does not show once more, and may begin a deployment, when the operator is upgraded.
 #[test]
 fn a_new_revision_is_no_repair_and_a_foreign_one_is() {
     use crate::reconcile::Kind;
@@ -294,6 +293,7 @@ fn a_new_revision_is_no_repair_and_a_foreign_one_is() {
     assert!(ready.is_led_on(&next), "the EcsTaskDefinition has another one");
 }
 
+/// Any other hash would send what ECS does not show once more, and may begin a deployment, when the operator is upgraded.
 #[test]
 fn the_hash_of_what_ecs_does_not_show_is_the_same_in_all_versions() {
     let mut spec = spec();
