@@ -62,7 +62,7 @@ impl<K: Kind> Lists<K> {
             self.listing.entry(namespace.to_owned()).or_default();
         }
         if matches!(event, Event::InitDone) {
-            self.off.set::<K>(Some(namespace), None);
+            self.off.listed::<K>(namespace);
         }
         let Some(listing) = self.listing.get_mut(namespace) else { return vec![Ok(event)] };
         match event {
@@ -83,7 +83,7 @@ impl<K: Kind> Lists<K> {
         let watcher::Error::InitialListFailed(error) = error else { return Vec::new() };
         let Some(missing) = Missing::of::<K>(error) else { return Vec::new() };
         // Before anybody misses what is there.
-        self.off.set::<K>(Some(namespace), Some(missing));
+        self.off.set::<K>(Some(namespace), missing);
         let is_news =
             !self.has_begun || self.store.state().iter().any(|object| object.meta().namespace.as_deref() == Some(namespace));
         if !is_news {
@@ -153,7 +153,11 @@ mod tests {
         let is_off = |namespace| off.why_in::<EcsCluster>(namespace).is_some();
         let mut events = Box::pin(together(watches, store.clone(), off.clone()).reflect(writer));
         let mut names = async || {
-            while let Ok(Some(_)) = tokio::time::timeout(std::time::Duration::ZERO, events.next()).await {}
+            while let Ok(Some(event)) = tokio::time::timeout(std::time::Duration::ZERO, events.next()).await {
+                if matches!(event, Ok(Event::InitDone)) {
+                    off.loaded::<EcsCluster>();
+                }
+            }
             let mut names: Vec<_> =
                 store.state().iter().map(|object| format!("{}/{}", object.namespace().unwrap(), object.name_any())).collect();
             names.sort();
@@ -185,7 +189,11 @@ mod tests {
         refuse(&b);
         assert_eq!(names().await, ["a/one", "a/three"], "what was listed waits for nobody");
         assert!(is_off("b"), "the list of another says nothing of it");
+        a.unbounded_send(Ok(Event::Init)).unwrap();
         list(&b, &[cluster("b", "one"), cluster("b", "two")]);
+        assert_eq!(names().await, ["a/one", "a/three"], "the other one is being listed, too");
+        assert!(is_off("b"), "nobody sees yet what is there");
+        list(&a, &[cluster("a", "one"), cluster("a", "three")]);
         assert_eq!(names().await, ["a/one", "a/three", "b/one", "b/two"]);
         assert!(!is_off("b"));
         // One of them lost its place: what is gone there is gone, and the other is as it was.

@@ -111,7 +111,7 @@ pub async fn available<K: Kind>(apis: &[Api<K>], readiness: &Readiness, off: &Of
             super::RequestError::Kube(error) => Missing::of::<K>(error),
             super::RequestError::Timeout(_) => None,
         };
-        if missing.is_some() {
+        if let Some(missing) = &missing {
             off.set::<K>(None, missing.clone());
         }
         let problem = missing.map_or_else(|| format!("the API server does not list {plural}: {error}"), |missing| missing.words);
@@ -184,7 +184,7 @@ pub async fn watch<K: Kind>(
             }
             Ok(Event::InitDone) => {
                 readiness.set(&K::plural(&()), Ok(()));
-                off.set::<K>(None, None);
+                off.loaded::<K>();
                 begin(&store.state(), &std::mem::take(&mut former), &mut known, &wake);
             }
             Ok(Event::Init) => former = store.state(),
@@ -209,7 +209,7 @@ fn interrupted<K: Kind>(error: &watcher::Error, is_whole: bool, readiness: &Read
         tracing::warn!(kind = %K::kind(&()), "the watch was interrupted: {}", missing.words);
     }
     if is_whole {
-        off.set::<K>(None, Some(missing));
+        off.set::<K>(None, missing);
     }
 }
 

@@ -23,7 +23,7 @@ pub struct Stores {
 }
 
 /// What is missing for a kind to be looked after.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Missing {
     /// The same in words.
     pub words: String,
@@ -34,27 +34,48 @@ pub struct Missing {
 /// Kinds that the operator does not look after, everywhere or in a namespace, because their definition or its rights are missing, and why.
 /// The others work all the same; what refers to an object of such a kind waits.
 #[derive(Clone, Debug, Default)]
-pub struct Off(Arc<watch::Sender<BTreeMap<Place, Missing>>>);
+pub struct Off(Arc<watch::Sender<BTreeMap<Place, Why>>>);
 
 /// The plural of a kind, and one namespace of several; `None` where all that is watched is meant.
 type Place = (String, Option<String>);
 
+#[derive(Debug, Default)]
+struct Why {
+    missing: Missing,
+    /// Whether it was listed since, but its objects are not in the store yet.
+    is_listed: bool,
+}
+
 impl Off {
-    /// Sets why a kind is off in one namespace of several, or with `None` in all that is watched; and that it is on.
-    pub fn set<K: Kind>(&self, namespace: Option<&str>, why: Option<Missing>) {
+    /// A kind is off in one namespace of several, or with `None` in all that is watched.
+    pub fn set<K: Kind>(&self, namespace: Option<&str>, missing: Missing) {
         let place = (K::plural(&()).into_owned(), namespace.map(str::to_owned));
+        self.0.send_modify(|places| drop(places.insert(place, Why { missing, is_listed: false })));
+    }
+
+    /// A kind was listed in a namespace; it is on there once the list is in the store.
+    pub fn listed<K: Kind>(&self, namespace: &str) {
+        let place = (K::plural(&()).into_owned(), Some(namespace.to_owned()));
         self.0.send_modify(|places| {
-            match why {
-                Some(why) => places.insert(place, why),
-                None => places.remove(&place),
-            };
+            if let Some(why) = places.get_mut(&place) {
+                why.is_listed = true;
+            }
+        });
+    }
+
+    /// What was listed of a kind is in the store: it is on, but in the namespaces where it may not be listed.
+    pub fn loaded<K: Kind>(&self) {
+        let of_kind = K::plural(&()).into_owned();
+        self.0.send_modify(|places| {
+            places.retain(|(plural, namespace), why| *plural != of_kind || (namespace.is_some() && !why.is_listed));
         });
     }
 
     /// Why a kind is off anywhere; `None` when it is on everywhere.
     #[must_use]
     pub fn why<K: Kind>(&self) -> Option<Missing> {
-        self.0.borrow().iter().find(|((plural, _), _)| *plural == K::plural(&())).map(|(_, why)| why.clone())
+        let places = self.0.borrow();
+        places.iter().find(|((plural, _), _)| *plural == K::plural(&())).map(|(_, why)| why.missing.clone())
     }
 
     /// Why a kind is off in this namespace; `None` when it is on.
@@ -62,7 +83,7 @@ impl Off {
     pub fn why_in<K: Kind>(&self, namespace: &str) -> Option<Missing> {
         let (places, plural) = (self.0.borrow(), K::plural(&()).into_owned());
         let why = places.get(&(plural.clone(), None)).or_else(|| places.get(&(plural, Some(namespace.to_owned()))));
-        why.cloned()
+        why.map(|why| why.missing.clone())
     }
 
     /// Awaits that a kind is off everywhere.
