@@ -24,6 +24,7 @@ use super::operation::ActionFamily;
 use super::{Calls, Fault};
 pub use families::FamilyKey;
 pub(crate) use families::family_of;
+pub(crate) use kept::LAG;
 pub use read::{Blockers, ClusterKey, ServiceKey, TaskDefinitionKey};
 pub(crate) use read::{tagged, task_definition, written};
 pub use rollouts::{ServiceDeploymentKey, ServiceRevisionKey, StoppedTasksKey};

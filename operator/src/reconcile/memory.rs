@@ -1,10 +1,11 @@
-//! What is remembered of an object between two passes. Losing it costs nothing but patience.
+//! What is remembered of an object between two passes. Losing it costs nothing but patience, where AWS's reads do not lag behind.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::plan::{Outcome, Write};
+use super::task_definition::Registrations;
 
 /// Memories of all objects, by UID.
 #[derive(Debug, Default)]
@@ -25,6 +26,8 @@ pub(super) struct Memory {
     written: Option<(u64, Instant)>,
     /// What AWS refused or did not heed.
     refusal: Option<Refusal>,
+    /// What a task definition has registered lately.
+    pub(super) registrations: Registrations,
 }
 
 /// Writes that came to nothing. They are not sent again before their time, whatever wakes the object.
@@ -40,7 +43,15 @@ const WATCH_LAG: Duration = Duration::from_secs(5);
 
 impl Default for Memory {
     fn default() -> Self {
-        Self { since: Instant::now(), failures: 0, queued: None, forgiven: None, written: None, refusal: None }
+        Self {
+            since: Instant::now(),
+            failures: 0,
+            queued: None,
+            forgiven: None,
+            written: None,
+            refusal: None,
+            registrations: Registrations::default(),
+        }
     }
 }
 

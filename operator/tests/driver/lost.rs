@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use ecs_operator_crds::v1beta1::{EcsCluster, EcsTaskDefinition};
+use ecs_operator_crds::v1beta1::{EcsCluster, EcsService, EcsTaskDefinition};
 use kube::runtime::controller::Action;
 use serde_json::{Value, json};
 
@@ -253,4 +253,43 @@ async fn an_old_revision_is_no_answer_to_a_registration() {
     assert_eq!(world.object()["metadata"]["finalizers"], json!([]));
     let gone = world.new_writes().into_iter().filter(|write| write == "DeregisterTaskDefinition").count();
     assert_eq!(gone, 2);
+}
+
+#[tokio::test]
+async fn at_the_end_every_look_is_one_for_the_service_that_a_lost_reply_may_have_made() {
+    let (is_shown, tags) = (Arc::new(AtomicBool::new(false)), Arc::new(std::sync::Mutex::new(Value::Null)));
+    let shown = Arc::clone(&is_shown);
+    let ecs = move |operation: &str, request: &Value| {
+        let mut tags = tags.lock().expect("no test panics with it");
+        let service = |status: &str, tags: &Value| {
+            json!({"serviceArn": "arn:aws:ecs:eu-central-1:1:service/shop/web", "serviceName": "web", "status": status, "tags": tags,
+                "clusterArn": "arn:aws:ecs:eu-central-1:1:cluster/shop", "taskDefinition": "web:1", "desiredCount": 2})
+        };
+        match operation {
+            "CreateService" => {
+                *tags = request["tags"].clone();
+                (500, String::new())
+            }
+            "DescribeServices" if shown.load(Ordering::Relaxed) => success(&json!({"services": [service("ACTIVE", &tags)]})),
+            "DescribeServices" => success(&json!({"failures": [{"arn": "service/shop/web", "reason": "MISSING"}]})),
+            "DeleteService" => success(&json!({"service": service("DRAINING", &tags)})),
+            other => refusal("InvalidAction", other),
+        }
+    };
+    let object = json!({
+        "apiVersion": "ecs-operator.dev/v1beta1",
+        "kind": "EcsService",
+        "metadata": {"name": "web", "namespace": "default", "uid": "u-1", "generation": 1, "resourceVersion": "1"},
+        "spec": {"cluster": "shop", "taskDefinition": "web:1", "desiredCount": 2},
+    });
+    let world = World::new(object, ecs).await;
+    world.pass::<EcsService>().await;
+    // This one caches that there is none.
+    world.pass::<EcsService>().await;
+    delete(&world);
+    world.pass::<EcsService>().await;
+    assert_eq!(world.object()["metadata"]["finalizers"], json!(["ecs-operator.dev/finalizer"]), "it may be there");
+    is_shown.store(true, Ordering::Relaxed);
+    world.pass::<EcsService>().await;
+    assert!(world.new_writes().contains(&"DeleteService".to_owned()));
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::{Answer, Seen};
 
 /// How long AWS's reads may lag behind its writes, and how many states before writes of ours are recognised.
-pub(super) const LAG: Duration = Duration::from_secs(60);
+pub(crate) const LAG: Duration = Duration::from_secs(60);
 const OUTDATED: usize = 4;
 
 /// An answer as the cache keeps it: as text it takes a fraction of the memory that a tree of JSON needs.

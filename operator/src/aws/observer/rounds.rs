@@ -80,7 +80,7 @@ impl<K: Key> Shared<K> {
             return;
         }
         let mut room = BTreeMap::<String, usize>::new();
-        for key in waiting.keys() {
+        for key in waiting.keys().filter(|key| !state.refused.contains_key(*key)) {
             let left = room.entry(key.group().to_owned()).or_default();
             *left = left.checked_sub(1).unwrap_or(K::BATCH - 1);
         }
@@ -104,7 +104,7 @@ impl<K: Key> Shared<K> {
     fn forget(&self) {
         let State { cache, watched, creating, refused, .. } = &mut *self.state();
         cache.retain(|key, seen| watched.contains_key(key) || seen.asked.elapsed() < K::UNWATCHED);
-        creating.retain(|_, sent| sent.at.elapsed() < LAG);
+        creating.retain(|_, sent| sent.elapsed() < LAG);
         refused.retain(|_, since| since.elapsed() < REFUSED);
     }
 

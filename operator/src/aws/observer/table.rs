@@ -51,7 +51,7 @@ pub(super) struct State<K: Key> {
     pub(super) cache: HashMap<K, Kept>,
     pub(super) watched: HashMap<K, Watched<K>>,
     /// What we have sent the creation of, and when, without a reply that tells what came of it.
-    pub(super) creating: HashMap<K, Sent>,
+    pub(super) creating: HashMap<K, Instant>,
     /// What AWS did not let us read even alone, and when.
     pub(super) refused: HashMap<K, Instant>,
     /// What each watcher watches.
@@ -72,15 +72,6 @@ pub(super) struct Watched<K: Key> {
     pub(super) read: Reading,
     /// Reads in a row for which there were no credentials or no rights.
     refused: u32,
-}
-
-/// A creation that was sent.
-#[derive(Clone, Debug)]
-pub struct Sent {
-    /// When.
-    pub at: Instant,
-    /// What was to be made, as far as it tells one creation from another.
-    pub what: String,
 }
 
 /// How far a read is.
@@ -157,15 +148,15 @@ impl<K: Key> Table<K> {
         }
     }
 
-    /// A creation is about to be sent: until [`not_created`](Self::not_created), [`created`](Self::created) or [`enter`](Self::enter)
-    /// nobody knows what comes of it. Answers when an earlier one was sent of which that is not known.
+    /// A creation is about to be sent: until [`not_created`](Self::not_created) or [`enter`](Self::enter) nobody knows what comes of it.
+    /// Answers when an earlier one was sent of which that is not known.
     #[must_use]
-    pub fn creating(&self, key: K, what: String) -> Option<Sent> {
-        self.shared.state().creating.insert(key, Sent { at: Instant::now(), what })
+    pub fn creating(&self, key: K) -> Option<Instant> {
+        self.shared.state().creating.insert(key, Instant::now())
     }
 
     /// A creation was refused: it has made nothing. Of the one `before` it that says nothing.
-    pub fn not_created(&self, key: &K, before: Option<Sent>) {
+    pub fn not_created(&self, key: &K, before: Option<Instant>) {
         let mut state = self.shared.state();
         match before {
             Some(before) => state.creating.insert(key.clone(), before),
@@ -173,21 +164,10 @@ impl<K: Key> Table<K> {
         };
     }
 
-    /// What creations have made was found.
-    pub fn created(&self, key: &K) {
-        self.shared.state().creating.remove(key);
-    }
-
-    /// The creation that got no reply, as long as AWS may not show what it has made.
-    #[must_use]
-    pub fn unanswered(&self, key: &K) -> Option<Sent> {
-        self.shared.state().creating.get(key).filter(|sent| sent.at.elapsed() < LAG).cloned()
-    }
-
     /// Whether `key` may be there although AWS does not show it: its creation was sent a short time ago and got no reply.
     #[must_use]
     pub fn may_be_there(&self, key: &K) -> bool {
-        self.unanswered(key).is_some()
+        self.shared.state().creating.get(key).is_some_and(|sent| sent.elapsed() < LAG)
     }
 
     /// Whether a write of ours was so short a time ago that AWS may not show it everywhere yet.

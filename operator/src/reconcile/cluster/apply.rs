@@ -18,7 +18,7 @@ pub(super) async fn apply(
 ) -> Result<ObservedCluster, Fault> {
     let clusters = context.aws.observer.clusters();
     let key = ClusterKey(object.cluster_name());
-    let before = if write.operation == Operation::CreateCluster { clusters.creating(key.clone(), String::new()) } else { None };
+    let before = if write.operation == Operation::CreateCluster { clusters.creating(key.clone()) } else { None };
     let reply = match (write.operation, context.aws.writer.send(permit, &write.request).await) {
         // It does not know yet what we have just made.
         (Operation::DeleteCluster, Err(fault)) if fault.says_missing() && clusters.is_written_lately(&key) => {

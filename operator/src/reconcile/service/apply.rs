@@ -21,7 +21,7 @@ pub(super) async fn apply(
 ) -> Result<ObservedService, Fault> {
     let services = context.aws.observer.services();
     let key = observed.key.clone();
-    let before = if write.operation == Operation::CreateService { services.creating(key.clone(), String::new()) } else { None };
+    let before = if write.operation == Operation::CreateService { services.creating(key.clone()) } else { None };
     let seen = match (write.operation, context.aws.writer.send(permit, &write.request).await) {
         // It does not know yet what we have just made.
         (Operation::DeleteService, Err(fault)) if fault.says_missing() && services.is_written_lately(&key) => {

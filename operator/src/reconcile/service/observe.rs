@@ -158,7 +158,11 @@ pub(super) async fn observe(object: &EcsService, context: &Context, freshness: F
     if cluster.is_guess && !object.is_deleting() {
         return Ok(ObservedService { cluster_obstacle: cluster.obstacle, ..observed });
     }
-    let seen = context.aws.observer.services().get(observed.key.clone(), freshness).await?;
+    let services = context.aws.observer.services();
+    // At the end every look is one for what a call without a reply has made.
+    let is_end = object.is_deleting() && services.may_be_there(&observed.key);
+    let freshness = if is_end { Freshness::Since(Instant::now()) } else { freshness };
+    let seen = services.get(observed.key.clone(), freshness).await?;
     if !matches!(seen.answer, Answer::Found(_)) {
         context.aws.observer.is_gone(&observed.key, seen.at);
     }
@@ -169,7 +173,7 @@ pub(super) async fn observe(object: &EcsService, context: &Context, freshness: F
         task_definition: references::task_definition_of(object, &context.stores),
         misfit: definition.and_then(|definition| misfit(&object.spec, &definition.spec)),
         service: read(&seen)?,
-        may_be_there: context.aws.observer.services().may_be_there(&observed.key),
+        may_be_there: services.may_be_there(&observed.key),
         ..observed
     };
     if object.is_deleting() {

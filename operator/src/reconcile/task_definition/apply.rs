@@ -14,6 +14,7 @@ use crate::reconcile::Context;
 use crate::reconcile::driver::incomplete;
 use crate::reconcile::plan::Write;
 use ecs_operator_crds::v1beta1::EcsTaskDefinition;
+use kube::ResourceExt;
 
 pub(super) async fn apply(
     object: &EcsTaskDefinition,
@@ -23,7 +24,7 @@ pub(super) async fn apply(
     permit: Permit,
 ) -> Result<ObservedTaskDefinition, Fault> {
     if write.operation == Operation::RegisterTaskDefinition {
-        return register(object, context, write, permit).await;
+        return register(object, context, observed, write, permit).await;
     }
     let result = context.aws.writer.send(permit, &write.request).await;
     match write.operation {
@@ -39,21 +40,25 @@ pub(super) async fn apply(
 async fn register(
     object: &EcsTaskDefinition,
     context: &Context,
+    observed: &ObservedTaskDefinition,
     write: &Write,
     permit: Permit,
 ) -> Result<ObservedTaskDefinition, Fault> {
-    let (families, family) = (context.aws.observer.families(), FamilyKey(object.family()));
+    let uid = object.uid().unwrap_or_default();
     let hash = Tags::read(&write.request["tags"]).0.remove(SPEC_HASH).unwrap_or_default();
-    let before = families.creating(family.clone(), hash);
-    match context.aws.writer.send(permit, &write.request).await {
-        Ok(reply) => registered(object, context, write, reply),
-        Err(fault) => {
-            if fault.made_nothing() {
-                families.not_created(&family, before);
-            }
-            Err(fault)
-        }
+    let after = observed.current.as_ref().map_or(0, |current| current.revision);
+    context.memories.with(&uid, |memory| memory.registrations.begin(hash, after));
+    let result = context.aws.writer.send(permit, &write.request).await;
+    if let Err(fault) = &result
+        && fault.made_nothing()
+    {
+        context.memories.with(&uid, |memory| memory.registrations.refused());
     }
+    let registered = registered(object, context, write, result?)?;
+    if let Some(current) = &registered.current {
+        context.memories.with(&uid, |memory| memory.registrations.made(current.revision));
+    }
+    Ok(registered)
 }
 
 fn registered(

@@ -3,6 +3,7 @@
 mod apply;
 mod observe;
 mod plan;
+mod registrations;
 mod status;
 mod surplus;
 #[cfg(test)]
@@ -21,6 +22,7 @@ use crate::aws::observer::{FamilyKey, Pace, TaskDefinitionKey};
 use crate::aws::tags::Owner;
 use crate::aws::{Fault, Freshness, Permit};
 pub use observe::{ObservedTaskDefinition, Revision};
+pub(super) use registrations::Registrations;
 
 /// Members of the spec that are ours and not the API's.
 const OWN_MEMBERS: &[&str] = &["deleteRevisions", "revisionHistoryLimit"];

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use ecs_operator_crds::v1beta1::EcsTaskDefinition;
 use ecs_operator_crds::v1beta1::shared::Status;
+use kube::ResourceExt;
 use serde_json::Value;
 
 use super::plan::{is_same, spec_hash};
@@ -86,7 +87,7 @@ pub(super) async fn observe(
         }
     }
     // As long as a registration has no answer, every look is one for what it made.
-    let freshness = if families.unanswered(&family).is_some() { Freshness::Since(Instant::now()) } else { freshness };
+    let freshness = if unanswered(object, context, None).is_some() { Freshness::Since(Instant::now()) } else { freshness };
     let newest = match families.get(family, freshness).await?.answer {
         Answer::Found(newest) => newest,
         Answer::Inactive | Answer::Missing => Arc::default(),
@@ -102,16 +103,16 @@ pub(super) async fn observe(
     Ok(observed)
 }
 
-/// How long ago a registration got no reply. A new revision of ours with the hash that was sent is what came of it.
-fn unanswered(object: &EcsTaskDefinition, context: &Context, newest: Option<&Revision>) -> Option<Duration> {
-    let (families, family) = (context.aws.observer.families(), FamilyKey(object.family()));
-    let sent = families.unanswered(&family)?;
-    let known = object.status.as_ref().and_then(|status| status.revision).unwrap_or_default();
-    if newest.is_some_and(|newest| newest.revision > known && newest.hash.as_ref() == Some(&sent.what)) {
-        families.created(&family);
-        return None;
-    }
-    Some(sent.at.elapsed())
+/// How long ago a registration was sent of which nobody knows what came of it, unless these revisions of ours tell.
+fn unanswered<'a>(
+    object: &EcsTaskDefinition,
+    context: &Context,
+    ours: impl IntoIterator<Item = &'a Revision>,
+) -> Option<Duration> {
+    context.memories.with(&object.uid().unwrap_or_default(), |memory| {
+        memory.registrations.find(ours);
+        memory.registrations.unanswered()
+    })
 }
 
 /// Whether the status speaks of the present spec and all was well.
@@ -167,9 +168,9 @@ async fn observe_end(object: &EcsTaskDefinition, context: &Context) -> Result<Ob
     let dependants = Dependants::of_task_definition(object, &context.stores);
     let mut observed = ObservedTaskDefinition { at: Some(Instant::now()), dependants, ..ObservedTaskDefinition::default() };
     if !object.spec.policies.retains() && observed.dependants.names.is_empty() {
-        let (surplus, newest) = surplus::observe_all(object, context).await?;
+        let (surplus, ours) = surplus::observe_all(object, context).await?;
         observed.surplus = surplus;
-        observed.unanswered = unanswered(object, context, newest.as_ref());
+        observed.unanswered = unanswered(object, context, &ours);
     }
     Ok(observed)
 }

@@ -97,8 +97,8 @@ pub(super) async fn observe(object: &EcsTaskDefinition, context: &Context, curre
     Ok(found)
 }
 
-/// All our revisions, at the end, and the newest of them.
-pub(super) async fn observe_all(object: &EcsTaskDefinition, context: &Context) -> Result<(Surplus, Option<Revision>), Fault> {
+/// All our revisions, at the end, and which of them are ACTIVE.
+pub(super) async fn observe_all(object: &EcsTaskDefinition, context: &Context) -> Result<(Surplus, Vec<Revision>), Fault> {
     let began = Instant::now();
     let ours = ours(object, context).await?;
     let mut all: Vec<_> = ours.iter().map(|revision| revision.arn.clone()).collect();
@@ -115,7 +115,7 @@ pub(super) async fn observe_all(object: &EcsTaskDefinition, context: &Context) -
     let mut found = sort_out(object, context, all, &BTreeMap::new(), AT_THE_END, began).await?.found;
     found.revisions = revisions;
     found.wait_for_status(object);
-    Ok((found, ours.into_iter().max_by_key(|revision| revision.revision)))
+    Ok((found, ours))
 }
 
 /// Whether revisions are deleted, and not only deregistered.
