@@ -71,7 +71,7 @@ impl State {
             count(services, &mut counts);
             on = vec![is_on::<EcsCluster>(off), is_on::<EcsTaskDefinition>(off), is_on::<EcsService>(off)];
         }
-        let help = "1 for each kind that is looked after, 0 while its definition or the rights to read it are missing";
+        let help = "1 for each kind that is looked after, 0 while its definition or the rights to read it are missing, be it in one namespace";
         gauges(encoder, "kind_up", help, on)?;
         let labels = |(kind, ready, reason)| vec![("kind", kind), ("ready", ready), ("reason", reason)];
         let counts = counts.into_iter().map(|(key, objects)| (labels(key), f64::from(objects)));

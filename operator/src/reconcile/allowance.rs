@@ -25,7 +25,7 @@ pub(super) fn forbidden<K: Kind>(object: &K, context: &Context) -> Option<Outcom
     let here = &context.aws.scope.region;
     if let Some(elsewhere) = elsewhere(object, context) {
         let message =
-            format!("spec names a cluster in {elsewhere}, and this operator works in {here}: give the name of a cluster here");
+            format!("spec.cluster names a cluster in {elsewhere}, and this operator works in {here}: give the name of one here");
         return Some(Outcome::Stalled(obstacle(Reason::InvalidSpec, message)));
     }
     if !context.allowed_clusters.is_empty()
