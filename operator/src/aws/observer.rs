@@ -23,7 +23,7 @@ use serde_json::Value;
 use super::operation::ActionFamily;
 use super::{Calls, Fault};
 pub use families::FamilyKey;
-pub(crate) use families::family_of;
+pub(crate) use families::{family_of, listed};
 pub(crate) use kept::LAG;
 pub use read::{Blockers, ClusterKey, ServiceKey, TaskDefinitionKey};
 pub(crate) use read::{tagged, task_definition, written};

@@ -23,7 +23,7 @@ pub struct Stores {
 }
 
 /// What is missing for a kind to be looked after.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
     /// The same in words.
     pub words: String,
@@ -39,7 +39,7 @@ pub struct Off(Arc<watch::Sender<BTreeMap<Place, Why>>>);
 /// The plural of a kind, and one namespace of several; `None` where all that is watched is meant.
 type Place = (String, Option<String>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Why {
     missing: Missing,
     /// Whether it was listed since, but its objects are not in the store yet.

@@ -10,8 +10,18 @@ use ecs_operator_crds::v1beta1::EcsCluster;
 use futures::StreamExt;
 use serde_json::{Value, json};
 
-use super::support::{World, refusal, success};
+use super::support::{Reply, World, refusal, success};
 use super::{cluster, working};
+
+/// The clusters that are asked for, unless one of them is somebody else's by its name.
+fn unless_theirs(request: &Value) -> Reply {
+    let names: Vec<_> = request["clusters"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    if names.iter().any(|name| name.starts_with("theirs")) {
+        return refusal("AccessDeniedException", "User: u is not authorized to perform: ecs:DescribeClusters on theirs");
+    }
+    let found: Vec<_> = names.iter().map(|name| json!({"clusterArn": "arn", "clusterName": name, "status": "ACTIVE"})).collect();
+    success(&json!({"clusters": found}))
+}
 
 #[tokio::test]
 async fn who_may_read_none_of_them_asks_for_all_at_once() {
@@ -32,15 +42,7 @@ async fn who_may_read_none_of_them_asks_for_all_at_once() {
 
 #[tokio::test]
 async fn one_name_that_aws_refuses_does_not_hide_the_others() {
-    let ecs = |_: &str, request: &Value| {
-        let names: Vec<_> = request["clusters"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        if names.contains(&"theirs") {
-            return refusal("AccessDeniedException", "User: u is not authorized to perform: ecs:DescribeClusters on theirs");
-        }
-        let found: Vec<_> =
-            names.iter().map(|name| json!({"clusterArn": "arn", "clusterName": name, "status": "ACTIVE"})).collect();
-        success(&json!({"clusters": found}))
-    };
+    let ecs = |_: &str, request: &Value| unless_theirs(request);
     let world = World::new(cluster(&json!({})), ecs).await;
     let clusters = world.context.aws.observer.clusters();
     let get = |name: &str| clusters.get(ClusterKey(name.to_owned()), Freshness::Any);
@@ -77,13 +79,7 @@ async fn what_aws_refuses_to_show_hides_nothing_else_later_on() {
     let count = Arc::clone(&asked);
     let ecs = move |_: &str, request: &Value| {
         *count.lock().expect("no test panics with it") += 1;
-        let names: Vec<_> = request["clusters"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        if names.iter().any(|name| name.starts_with("theirs")) {
-            return refusal("AccessDeniedException", "User: u is not authorized to perform: ecs:DescribeClusters on theirs");
-        }
-        let found: Vec<_> =
-            names.iter().map(|name| json!({"clusterArn": "arn", "clusterName": name, "status": "ACTIVE"})).collect();
-        success(&json!({"clusters": found}))
+        unless_theirs(request)
     };
     let world = World::new(cluster(&json!({})), ecs).await;
     let clusters = world.context.aws.observer.clusters();

@@ -104,6 +104,12 @@ pub(super) async fn all_revisions(calls: &Calls, family: &str) -> Result<Vec<Str
     Ok(pages.iter().flat_map(|page| revisions(page, family)).collect())
 }
 
+/// The ARNs in an answer about a family, the newest first; none where it has no ACTIVE revision.
+pub(crate) fn listed(answer: &Answer) -> Vec<String> {
+    let Answer::Found(listed) = answer else { return Vec::new() };
+    listed.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
 /// ARNs in a reply of ListTaskDefinitions. `familyPrefix` is the whole name by its documentation and a prefix by its name:
 /// others are left out.
 fn revisions<'a>(reply: &'a Value, family: &'a str) -> impl Iterator<Item = String> + 'a {

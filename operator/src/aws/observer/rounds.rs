@@ -1,6 +1,6 @@
 //! The rounds of a table: what is asked for and what is due is read together.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -124,11 +124,8 @@ impl<K: Key> Shared<K> {
     /// waits go first, and then those about which there was a hint.
     async fn read(&self, mut waiting: BTreeMap<K, Vec<Reply>>) {
         // What AWS refuses keeps to itself, or it would have the others refused with it.
-        let refused: BTreeSet<K> = waiting.keys().filter(|key| self.is_refused(key)).cloned().collect();
-        let mut keys: Vec<K> = waiting.keys().cloned().collect();
-        let group = |key: &K| (key.group().to_owned(), refused.contains(key));
-        keys.sort_by_cached_key(group);
-        let groups = keys.chunk_by(|a, b| group(a) == group(b));
+        let (refused, others): (Vec<K>, Vec<K>) = waiting.keys().cloned().partition(|key| self.is_refused(key));
+        let groups = [&refused, &others].into_iter().flat_map(|keys| keys.chunk_by(|a, b| a.group() == b.group()));
         let is_regular = |batch: &[K]| batch.iter().all(|key| waiting[key].is_empty());
         let mut batches: Vec<_> =
             groups.flat_map(|group| group.chunks(K::BATCH)).map(|batch| (batch, is_regular(batch))).collect();

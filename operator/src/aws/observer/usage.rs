@@ -38,8 +38,8 @@ struct Read {
 }
 
 impl Read {
-    /// Until when it is good enough for somebody who is content with this age, be it a failure. What took long to read is good for longer, else nobody
-    /// would ever have it.
+    /// Until when it is good enough for somebody who is content with this age, be it a failure. What took long to read is good for longer,
+    /// else nobody would ever have it.
     fn is_good_until(&self, age: Duration) -> Instant {
         self.began + age.max((self.ended - self.began) * 2)
     }

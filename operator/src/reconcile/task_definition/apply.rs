@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::surplus::deletes;
 use super::{ObservedTaskDefinition, Revision, TaskDefinitionExt};
-use crate::aws::observer::{Answer, FamilyKey, TaskDefinitionKey, tagged, task_definition};
+use crate::aws::observer::{Answer, FamilyKey, TaskDefinitionKey, listed, tagged, task_definition};
 use crate::aws::tags::{SPEC_HASH, Tags};
 use crate::aws::{Fault, FaultClass, Freshness, Operation, Permit, name_in};
 use crate::reconcile::Context;
@@ -77,11 +77,8 @@ fn registered(
     let current = Revision::read(&json);
     let seen = observer.task_definitions().enter(TaskDefinitionKey(current.arn.clone()), Answer::Found(json));
     let family = FamilyKey(object.family());
-    let listed = match observer.families().cached(&family).map(|seen| seen.answer) {
-        Some(Answer::Found(listed)) => Arc::unwrap_or_clone(listed),
-        _ => Value::Null,
-    };
-    let newest = std::iter::once(current.arn.clone().into()).chain(listed.as_array().into_iter().flatten().cloned());
+    let before = observer.families().cached(&family).map(|seen| listed(&seen.answer));
+    let newest = std::iter::once(current.arn.clone()).chain(before.into_iter().flatten());
     observer.families().enter(family, Answer::Found(Arc::new(newest.collect())));
     Ok(ObservedTaskDefinition { at: Some(seen.at), looked: true, current: Some(current), ..ObservedTaskDefinition::default() })
 }

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::plan::{is_same, spec_hash};
 use super::surplus::{self, Surplus};
 use super::{Kind, TaskDefinitionExt, known_arn};
-use crate::aws::observer::{Answer, FamilyKey, TaskDefinitionKey};
+use crate::aws::observer::{Answer, FamilyKey, TaskDefinitionKey, listed};
 use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
 use crate::aws::{Fault, Freshness};
 use crate::k8s::conditions;
@@ -88,10 +88,7 @@ pub(super) async fn observe(
     }
     // As long as a registration has no answer, every look is one for what it made.
     let freshness = if unanswered(object, context, None).is_some() { Freshness::Since(Instant::now()) } else { freshness };
-    let newest = match families.get(family, freshness).await?.answer {
-        Answer::Found(newest) => newest,
-        Answer::Inactive | Answer::Missing => Arc::default(),
-    };
+    let newest = listed(&families.get(family, freshness).await?.answer);
     let mut observed = search(object, context, freshness, &newest).await?;
     observed.unanswered = unanswered(object, context, observed.current.as_ref());
     let current = observed.current.as_ref().filter(|current| is_same(object, current, &spec_hash(object)));
@@ -134,7 +131,7 @@ async fn search(
     object: &EcsTaskDefinition,
     context: &Context,
     freshness: Freshness,
-    newest: &Value,
+    newest: &[String],
 ) -> Result<ObservedTaskDefinition, Fault> {
     let at = match freshness {
         Freshness::Any => None,
@@ -143,8 +140,7 @@ async fn search(
     let mut observed = ObservedTaskDefinition { at, looked: true, ..ObservedTaskDefinition::default() };
     let owner = context.owner(object);
     // A list may lag behind, and others may have registered more revisions since than it shows.
-    let listed = newest.as_array().into_iter().flatten().filter_map(Value::as_str);
-    let mut candidates: Vec<_> = listed.chain(known_arn(object)).collect();
+    let mut candidates: Vec<_> = newest.iter().map(String::as_str).chain(known_arn(object)).collect();
     candidates.sort_by_key(|arn| std::cmp::Reverse(number(arn)));
     candidates.dedup();
     for arn in candidates {

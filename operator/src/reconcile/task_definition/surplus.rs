@@ -3,15 +3,13 @@
 //! A revision that a service uses, or can be rolled back to, is left where it is.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ecs_operator_crds::v1beta1::{EcsService, EcsTaskDefinition};
-use serde_json::Value;
 
 use super::observe::{Revision, describe, number};
 use super::{TaskDefinitionExt, known_arn};
-use crate::aws::observer::{Answer, FamilyKey, TaskDefinitionKey};
+use crate::aws::observer::{Answer, FamilyKey, TaskDefinitionKey, listed};
 use crate::aws::tags::{Ownership, Tags};
 use crate::aws::{Fault, FaultClass, Freshness, Operation, name_in};
 use crate::reconcile::{Context, references};
@@ -151,12 +149,8 @@ async fn ours(object: &EcsTaskDefinition, context: &Context) -> Result<Vec<Revis
 /// ARNs of revisions that were there a short time ago, by the status and by the replies to our writes.
 fn registered(object: &EcsTaskDefinition, context: &Context) -> Vec<String> {
     let family = context.aws.observer.families().cached(&FamilyKey(object.family()));
-    let listed = match family.map(|seen| seen.answer) {
-        Some(Answer::Found(listed)) => Arc::unwrap_or_clone(listed),
-        _ => Value::Null,
-    };
-    let listed = listed.as_array().into_iter().flatten().filter_map(Value::as_str);
-    listed.chain(known_arn(object)).map(str::to_owned).collect()
+    let listed = family.map(|seen| listed(&seen.answer));
+    listed.into_iter().flatten().chain(known_arn(object).map(str::to_owned)).collect()
 }
 
 /// What became of revisions that may go.
