@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use tracing_subscriber::filter::Targets;
 
 use crate::reconcile::allowance::ClusterRule;
 
@@ -104,8 +105,8 @@ pub struct RunArgs {
     pub log_format: LogFormat,
 
     /// What is logged, such as `info` or `info,ecs_operator=debug`
-    #[arg(long, env = "ECS_OPERATOR_LOG_FILTER", default_value = "info", help_heading = "Observability")]
-    pub log_filter: String,
+    #[arg(long, env = "ECS_OPERATOR_LOG_FILTER", default_value = "info", value_parser = crate::telemetry::filter, help_heading = "Observability")]
+    pub log_filter: Targets,
 }
 
 /// Flags of `ecs-operator iam-policy`.
@@ -228,6 +229,7 @@ mod tests {
             ("--cluster-id=a b", "letters, digits"),
             ("--former-cluster-ids=a,b/c", "letters, digits"),
             ("--concurrency=0", "--concurrency"),
+            ("--log-filter=info,ecs_operator=loud", "`loud` is no level"),
             ("--leader-election-duration=1s", "from 3s to 1h"),
             ("--leader-election-duration=3500ms", "whole seconds"),
         ];

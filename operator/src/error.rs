@@ -28,8 +28,6 @@ pub enum Error {
     Output(std::io::Error),
     #[error("cannot print the custom resource definitions: {0}")]
     Crd(String),
-    #[error("--log-filter (ECS_OPERATOR_LOG_FILTER): {0}")]
-    LogFilter(String),
     #[error("another TLS provider is installed already")]
     Tls,
 }

@@ -14,7 +14,8 @@ fn main() -> ExitCode {
         Command::IamPolicy(arguments) => print(&iam::json(&arguments)),
         Command::Run(arguments) => {
             let settings = Settings::from(arguments);
-            telemetry::init(&settings).and_then(|()| run::start(settings))
+            telemetry::init(&settings);
+            run::start(settings)
         }
     };
     match result {

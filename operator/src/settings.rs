@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use tracing_subscriber::filter::Targets;
+
 use crate::aws::observer::Sweep;
 use crate::cli::{LogFormat, RunArgs};
 use crate::k8s::leader::Election;
@@ -36,7 +38,7 @@ pub struct Settings {
     /// Form of the log lines.
     pub log_format: LogFormat,
     /// What is logged.
-    pub log_filter: String,
+    pub log_filter: Targets,
 }
 
 impl From<RunArgs> for Settings {
