@@ -55,6 +55,28 @@ async fn a_deletion_waits_for_what_a_lost_reply_may_have_made() {
 }
 
 #[tokio::test]
+async fn what_shows_after_a_lost_reply_is_not_looked_for_any_more() {
+    let ecs = working();
+    let ecs = move |operation: &str, request: &Value| match operation {
+        "CreateCluster" => {
+            ecs(operation, request);
+            (500, String::new())
+        }
+        "DescribeClusters" => {
+            let (code, body) = ecs(operation, request);
+            (code, body.replace("ACTIVE", "DEPROVISIONING"))
+        }
+        _ => ecs(operation, request),
+    };
+    let world = World::new(cluster(&json!({})), ecs).await;
+    world.pass::<EcsCluster>().await;
+    delete(&world);
+    let action = world.pass::<EcsCluster>().await;
+    assert_eq!(world.conditions().0[0], "Ready Unknown Deleting");
+    assert_ne!(action, Action::requeue(Duration::from_secs(3)), "that is how soon what does not show is looked for");
+}
+
+#[tokio::test]
 async fn what_was_there_a_moment_ago_is_not_gone_because_a_call_does_not_find_it() {
     let (ecs, refused) = (working(), Arc::new(AtomicBool::new(false)));
     let ecs = move |operation: &str, request: &Value| {

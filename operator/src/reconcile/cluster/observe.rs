@@ -68,7 +68,7 @@ pub(super) async fn observe(object: &EcsCluster, context: &Context, freshness: F
     let freshness = if object.is_deleting() { Freshness::Since(Instant::now()) } else { freshness };
     let seen = context.aws.observer.clusters().get(ClusterKey(name.clone()), freshness).await?;
     let mut observed = read(seen)?;
-    observed.may_be_there = context.aws.observer.clusters().may_be_there(&ClusterKey(name.clone()));
+    observed.may_be_there = observed.cluster.is_none() && context.aws.observer.clusters().may_be_there(&ClusterKey(name.clone()));
     if object.is_deleting() && observed.cluster.is_some() {
         observed.blockers = context.aws.observer.blockers(&name).await?;
         observed.dependants = Dependants::of_cluster(object, &context.stores);

@@ -167,13 +167,14 @@ pub(super) async fn observe(object: &EcsService, context: &Context, freshness: F
         context.aws.observer.is_gone(&observed.key, seen.at);
     }
     let definition = references::task_definition_object(object, &context.stores);
+    let service = read(&seen)?;
     let observed = ObservedService {
         at: seen.at,
         cluster_obstacle: cluster.obstacle,
         task_definition: references::task_definition_of(object, &context.stores),
         misfit: definition.and_then(|definition| misfit(&object.spec, &definition.spec)),
-        service: read(&seen)?,
-        may_be_there: services.may_be_there(&observed.key),
+        may_be_there: service.is_none() && services.may_be_there(&observed.key),
+        service,
         ..observed
     };
     if object.is_deleting() {
