@@ -14,6 +14,7 @@ pub mod docker_engine;
 pub mod faults;
 pub mod gate;
 pub mod installation;
+pub mod interruption;
 pub mod kube_proxy;
 pub mod kubectl;
 pub mod ledger;

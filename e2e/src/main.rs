@@ -7,6 +7,7 @@ use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
 use e2e::aws_server::Kind;
 use e2e::docker_engine::DockerEngine;
+use e2e::interruption::Interruption;
 use e2e::ledger::Ledger;
 use e2e::world::World;
 use e2e::{assets, bench, chart, corpus, demo, playground, reference};
@@ -82,7 +83,7 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Cli::parse().command).await {
+    match Box::pin(run(Cli::parse().command)).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("e2e: {error:#}");
@@ -104,11 +105,11 @@ async fn run(command: Command) -> Result<()> {
             assets::python_environment("moto").await?;
             Ok(())
         }
-        Command::Demo => demo::run().await,
-        Command::Up => playground::up().await,
+        Command::Demo => Interruption::listen()?.stops(demo::run()).await,
+        Command::Up => Interruption::listen()?.stops(playground::up()).await,
         Command::Down => playground::down().await,
-        Command::Corpus { dir } => take(&dir).await,
-        Command::Bench { parts, sizes } => bench::run(&parts, &sizes).await,
+        Command::Corpus { dir } => Interruption::listen()?.stops(take(&dir)).await,
+        Command::Bench { parts, sizes } => Interruption::listen()?.stops(bench::run(&parts, &sizes)).await,
         Command::Reasons => {
             print!("{}", ecs_operator_crds::condition::page());
             Ok(())

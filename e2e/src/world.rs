@@ -20,6 +20,7 @@ use crate::chart::RELEASE;
 use crate::control_plane::ControlPlane;
 use crate::docker_engine::DockerEngine;
 use crate::installation::Installation;
+use crate::interruption::Interruption;
 use crate::kubectl::Kubectl;
 use crate::ledger::Ledger;
 use crate::operator::Options;
@@ -45,6 +46,8 @@ pub struct World {
     pub gitops: PathBuf,
     /// Where data and logs are.
     pub dir: PathBuf,
+    /// Ends what runs in this world.
+    pub interruption: Interruption,
     scenarios: AtomicU64,
     rolling: OnceCell<Rolling>,
     guarded: OnceCell<AwsServer>,
@@ -62,8 +65,13 @@ impl World {
     /// Starts it, and installs the chart.
     ///
     /// # Errors
-    /// When a part does not start.
+    /// When a part does not start, or it is interrupted.
     pub async fn start(kind: aws_server::Kind, dir: &Path) -> Result<Self> {
+        let interruption = Interruption::listen()?;
+        interruption.stops(Self::start_parts(kind, dir, interruption.clone())).await
+    }
+
+    async fn start_parts(kind: aws_server::Kind, dir: &Path, interruption: Interruption) -> Result<Self> {
         let aws = dir.join("aws");
         let (control_plane, aws) =
             tokio::try_join!(async { ControlPlane::start(&dir.join("control-plane")).await }, AwsServer::start(kind, &aws))?;
@@ -80,6 +88,7 @@ impl World {
             kstatus,
             gitops,
             dir: dir.to_owned(),
+            interruption,
             scenarios: AtomicU64::new(0),
             rolling: OnceCell::new(),
             guarded: OnceCell::new(),

@@ -38,7 +38,7 @@ fn main() -> Result<ExitCode> {
         fs::OpenOptions::new().create(true).append(resume).write(true).truncate(!resume).open(&passed_path)?,
     ));
 
-    let plan = runtime.block_on(plan(&world))?;
+    let plan = runtime.block_on(world.interruption.stops(plan(&world)))?;
     let total = plan.len();
     let reached = Arc::new(AtomicUsize::new(0));
     let trials = shard(plan)?
@@ -52,7 +52,7 @@ fn main() -> Result<ExitCode> {
                 (Arc::clone(&world), runtime.handle().clone(), Arc::clone(&passed), Arc::clone(&reached));
             Some(Trial::test(name.clone(), move || {
                 let (_, hit) = runtime
-                    .block_on(chaos::run(&world, workload, Some(&boundary)))
+                    .block_on(world.interruption.stops(chaos::run(&world, workload, Some(&boundary))))
                     .map_err(|error| Failed::from(format!("{error:#}")))?;
                 reached.fetch_add(usize::from(hit), Ordering::Relaxed);
                 let mut passed = passed.lock().map_err(|_| "another trial panicked")?;

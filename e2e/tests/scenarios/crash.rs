@@ -35,7 +35,9 @@ pub(crate) fn trials(world: &Arc<World>, runtime: &Handle) -> Vec<Trial> {
         let (world, runtime) = (Arc::clone(world), runtime.clone());
         let boundary = Boundary { call: call.to_owned(), nth: 1, trouble };
         Trial::test(format!("crash::{workload:?} {boundary}"), move || {
-            runtime.block_on(crash(&world, workload, &boundary)).map_err(|error| Failed::from(format!("{error:#}")))
+            runtime
+                .block_on(world.interruption.stops(crash(&world, workload, &boundary)))
+                .map_err(|error| Failed::from(format!("{error:#}")))
         })
     };
     BOUNDARIES.map(trial).into()

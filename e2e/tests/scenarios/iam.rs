@@ -33,7 +33,9 @@ pub(crate) fn trials(world: &Arc<World>, runtime: &Handle) -> Vec<Trial> {
     let trial = |action: String| {
         let (world, runtime) = (Arc::clone(world), runtime.clone());
         Trial::test(format!("iam::without {action}"), move || {
-            runtime.block_on(without(&world, &action)).map_err(|error| Failed::from(format!("{error:#}")))
+            runtime
+                .block_on(world.interruption.stops(without(&world, &action)))
+                .map_err(|error| Failed::from(format!("{error:#}")))
         })
     };
     needed.map(trial).collect()

@@ -45,7 +45,7 @@ macro_rules! scenarios {
         vec![$({
             let (world, runtime) = (Arc::clone($world), $runtime.handle().clone());
             Trial::test(concat!(stringify!($module), "::", stringify!($name)), move || {
-                runtime.block_on($module::$name(&world)).map_err(|error| Failed::from(format!("{error:#}")))
+                runtime.block_on(world.interruption.stops($module::$name(&world))).map_err(|error| Failed::from(format!("{error:#}")))
             })
         }),*]
     };

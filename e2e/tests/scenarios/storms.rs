@@ -41,7 +41,7 @@ pub(crate) fn trials(world: &Arc<World>, runtime: &Handle) -> Vec<Trial> {
         let (world, runtime) = (Arc::clone(world), runtime.clone());
         let faults = Faults { seed: SEED, rules, quotas: false };
         Trial::test(format!("storms::{name}"), move || {
-            let lived = runtime.block_on(live(&world, faults));
+            let lived = runtime.block_on(world.interruption.stops(live(&world, faults)));
             lived.map_err(|error| Failed::from(format!("seed {SEED}: {error:#}")))
         })
     };
