@@ -80,6 +80,11 @@ fn short(task_definition: Option<&str>) -> Option<String> {
     task_definition.map(|arn| name_in(arn).to_owned())
 }
 
+/// The ARN of the cluster, where the spec gives one.
+fn cluster_arn(object: &EcsService) -> Option<&str> {
+    object.spec.cluster.as_deref().filter(|cluster| cluster.starts_with("arn:"))
+}
+
 impl Kind for EcsService {
     const IDENTITY: &'static [&'static str] = &["cluster", "clusterRef", "serviceName"];
     type Observed = ObservedService;
@@ -93,8 +98,7 @@ impl Kind for EcsService {
     }
 
     fn region(&self) -> Option<&str> {
-        let cluster = self.spec.cluster.as_deref().filter(|cluster| cluster.starts_with("arn:"))?;
-        cluster.split(':').nth(3)
+        cluster_arn(self)?.split(':').nth(3)
     }
 
     async fn observe(&self, context: &Context, freshness: Freshness) -> Result<ObservedService, Fault> {

@@ -12,7 +12,7 @@ use super::update::{
     counts, foreign_controller, is_changed_by_others, is_undone, left_to_controller, shows, takes_unseen, unseen, update,
     with_hidden,
 };
-use super::{Kind, OWN_MEMBERS, ObservedService, RESETS, Service};
+use super::{Kind, OWN_MEMBERS, ObservedService, RESETS, Service, cluster_arn};
 use crate::aws::Operation;
 use crate::aws::observer::ServiceKey;
 use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
@@ -37,6 +37,9 @@ pub(super) fn plan(object: &EcsService, observed: &ObservedService, owner: &Owne
             Err(obstacle) => Plan::Wait(obstacle),
         };
     };
+    if let Some(message) = elsewhere(object, service) {
+        return Plan::stall(Reason::InvalidSpec, message);
+    }
     if service.status != "ACTIVE" {
         return Plan::pause(Reason::Busy, format!("{key} is {}; its name is free when its tasks have stopped", service.status));
     }
@@ -166,7 +169,8 @@ fn create(object: &EcsService, key: &ServiceKey, task_definition: Option<&str>, 
         // ECS wants a number from a new service; from then on an absent one is left alone.
         request.entry("desiredCount").or_insert_with(|| 1.into());
     }
-    request.insert("cluster".to_owned(), key.cluster.clone().into());
+    // ECS refuses an ARN of another account, where there may be a cluster of the same name in this one.
+    request.insert("cluster".to_owned(), cluster_arn(object).unwrap_or(&key.cluster).into());
     request.insert("serviceName".to_owned(), key.name.clone().into());
     if let Some(task_definition) = task_definition {
         request.insert("taskDefinition".to_owned(), task_definition.into());
@@ -190,6 +194,15 @@ fn tags(object: &EcsService, spec: &Map<String, Value>, owner: &Owner) -> Tags {
     let compared = as_others_left_it(spec.clone(), &Value::Null, &object.spec.policies);
     tags.0.insert(SPEC_HASH.to_owned(), hash(&unseen(&compared).into()));
     tags
+}
+
+/// The spec names a cluster of another account, and this is the service of that name in this one.
+fn elsewhere(object: &EcsService, service: &Service) -> Option<String> {
+    let account = |arn: &str| arn.split(':').nth(4).unwrap_or_default().to_owned();
+    let (wanted, here) = (account(cluster_arn(object)?), account(service.cluster_arn.as_deref()?));
+    (wanted != here).then(|| {
+        format!("spec.cluster names a cluster of account {wanted}, and this operator works in account {here}: give the name of one here")
+    })
 }
 
 /// What the spec wants to change and ECS cannot, in words.

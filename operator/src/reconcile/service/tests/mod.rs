@@ -205,6 +205,27 @@ fn obstacles_are_told_and_nothing_is_written() {
 }
 
 #[test]
+fn a_cluster_of_another_account_is_not_taken_for_ours_of_that_name() {
+    let spec_of = |account: &str| {
+        let mut spec = spec();
+        spec["clusterRef"].take();
+        spec["cluster"] = json!(format!("arn:aws:ecs:eu-central-1:{account}:cluster/shop"));
+        spec["adoptionPolicy"] = json!("IfUnowned");
+        spec
+    };
+    // ECS knows its account: who is given the ARN as it is refuses it.
+    let creation = writes(planned(&spec_of("444455556666"), None)).remove(0);
+    assert_eq!(creation.request["cluster"], "arn:aws:ecs:eu-central-1:444455556666:cluster/shop");
+    let unowned = with(&json!({"tags": []}));
+    assert!(matches!(planned(&spec_of("111122223333"), Some(unowned.clone())), Plan::Write(_)));
+    for there in [unowned, described()] {
+        let Plan::Stall(obstacle) = planned(&spec_of("444455556666"), Some(there)) else { panic!("it is another cluster") };
+        assert_eq!(obstacle.reason, Reason::InvalidSpec);
+        assert!(obstacle.message.contains("account 444455556666"), "{}", obstacle.message);
+    }
+}
+
+#[test]
 fn an_unowned_service_is_adopted_by_a_tag_alone() {
     let mut spec = spec();
     spec["adoptionPolicy"] = json!("IfUnowned");
