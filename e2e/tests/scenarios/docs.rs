@@ -1,5 +1,5 @@
-//! The documentation: every block of commands in it is carried out, and every manifest of ours applied. Of indented commands it is only
-//! known that there are such.
+//! The documentation: every block of commands in it is carried out, and every manifest of ours applied. Indented commands, which do not
+//! end or take what no test has, are tried as far as they go: those of kubectl and Helm as dry runs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -50,18 +50,22 @@ fn pages() -> Result<Vec<PathBuf>> {
     Ok(pages)
 }
 
-/// Commands that do not end are not carried out; at least the operator and the Makefile know them.
-fn indented_commands_exist(page: &str) -> Result<()> {
+/// The indented commands of a page that take no more than a cluster, as dry runs; of others it is known that there are such.
+fn dry_runs(page: &str) -> Result<Vec<String>> {
     let makefile = fs::read_to_string(assets::root().join("Makefile"))?;
-    for line in page.lines().filter_map(|line| line.strip_prefix("    ")) {
+    let mut dry_runs = Vec::new();
+    for line in page.replace("\\\n", " ").lines().filter_map(|line| line.strip_prefix("    ")) {
         let words: Vec<_> = line.split_whitespace().take_while(|word| !word.starts_with('#')).collect();
         match words[..] {
             ["ecs-operator", ..] => drop(Cli::try_parse_from(&words)?),
             ["make", target] => ensure!(makefile.contains(&format!("\n{target}:")), "there is no make {target}"),
+            ["helm", "install", ..] => dry_runs.push(format!("{} --dry-run=server", words.join(" "))),
+            // The test has installed the chart already.
+            ["kubectl", "apply", ..] => dry_runs.push(format!("{} --dry-run=server --force-conflicts", words.join(" "))),
             _ => {}
         }
     }
-    Ok(())
+    Ok(dry_runs)
 }
 
 /// A machine as the reader of the documentation has it: a cluster that has nothing yet, and tools on the PATH.
@@ -160,7 +164,10 @@ pub(crate) async fn every_command_and_manifest_of_the_other_pages_goes_well(worl
     let (mut commands, mut manifests) = (0, 0);
     for path in pages()?.into_iter().filter(|path| !path.ends_with("quickstart.md")) {
         let page = fs::read_to_string(&path)?;
-        indented_commands_exist(&page).with_context(|| path.display().to_string())?;
+        for dry_run in dry_runs(&page).with_context(|| path.display().to_string())? {
+            machine.run(&path, &dry_run).await?;
+            commands += 1;
+        }
         let blocks = blocks(&page);
         let scripts: Vec<_> = blocks.iter().filter(|block| block.language == "sh").collect();
         for block in blocks.iter().filter(|block| block.language == "yaml" && block.text.contains("apiVersion: ecs-operator.dev"))
