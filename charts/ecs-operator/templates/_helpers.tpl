@@ -48,11 +48,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 
 {{- define "ecs-operator.image" -}}
 {{- $image := .Values.image -}}
-{{- if and $image.digest (not $image.tag) -}}
-{{- printf "%s@%s" $image.repository $image.digest -}}
-{{- else -}}
-{{- printf "%s:%s" $image.repository ($image.tag | default .Chart.AppVersion) -}}
+{{- $tag := $image.tag -}}
+{{- $digest := $image.digest -}}
+{{- /* Whoever names neither gets what the chart was released with. */ -}}
+{{- if not (or $tag $digest) -}}
+{{- $tag = .Chart.AppVersion -}}
+{{- $digest = index .Chart.Annotations "ecs-operator.dev/image-digest" -}}
 {{- end -}}
+{{- $image.repository }}{{ with $tag }}:{{ . }}{{ end }}{{ with $digest }}@{{ . }}{{ end -}}
 {{- end -}}
 
 {{- define "ecs-operator.leaseNamespace" -}}

@@ -21,7 +21,7 @@ const GOOD: [&[&str]; 17] = [
     &["--set=replicaCount=3,podDisruptionBudget.maxUnavailable=50%"],
     &["--set=image.repository=example.com/ecs,image.tag=v1,image.pullPolicy=Always,imagePullSecrets[0].name=registry"],
     &["--set=image.digest=sha256:0123456789012345678901234567890123456789012345678901234567890123"],
-    &["--set=nameOverride=ecs,fullnameOverride=our-ecs,commonLabels.team=platform,global.any=thing"],
+    &["--set=nameOverride=ecs,fullnameOverride=our-ecs,commonLabels.team=platform,enabled=true,global.any=thing"],
     &["--set=crds.enabled=false,deletionProtection.enabled=false,rbac.userRoles=false,service.enabled=false"],
     &["--set=crds.keep=false,podDisruptionBudget.enabled=false,rbac.aggregateView=false,rbac.aggregateEdit=true"],
     // `off` without quotes is false in YAML.
@@ -159,6 +159,32 @@ pub(crate) async fn a_network_policy_without_ports_lets_nothing_out(_: &World) -
     let policy = documents.iter().find(|document| document["kind"] == "NetworkPolicy").context("there is a NetworkPolicy")?;
     let egress = policy["spec"]["egress"].as_array().context("it has rules")?;
     ensure!(egress.iter().all(|rule| rule["ports"].as_array().is_some_and(|ports| !ports.is_empty())), "{egress:?}");
+    Ok(())
+}
+
+pub(crate) async fn a_digest_decides_which_image_runs(world: &World) -> Result<()> {
+    let (released, ours) = ("sha256:".to_owned() + &"1".repeat(64), "sha256:".to_owned() + &"2".repeat(64));
+    // The chart as the release workflow leaves it.
+    let dir = world.dir.join("released-chart");
+    let copied = std::process::Command::new("cp").args(["-r".as_ref(), chart::dir().as_os_str(), dir.as_os_str()]).status()?;
+    ensure!(copied.success(), "the chart can be copied");
+    let unreleased = std::fs::read_to_string(dir.join("Chart.yaml"))?;
+    std::fs::write(dir.join("Chart.yaml"), unreleased.replace("image-digest: \"\"", &format!("image-digest: {released}")))?;
+    let version = env!("CARGO_PKG_VERSION");
+    let rows = [
+        ("", format!(":{version}@{released}")),
+        ("image.tag=v9", ":v9".to_owned()),
+        (&format!("image.digest={ours}"), format!("@{ours}")),
+        (&format!("image.tag=v9,image.digest={ours}"), format!(":v9@{ours}")),
+    ];
+    for (values, expected) in rows {
+        let set = format!("--set=image.repository=example.com/ecs,{values}");
+        let template =
+            ["template", RELEASE, &dir.display().to_string(), set.trim_end_matches(','), "--show-only=templates/deployment.yaml"];
+        let documents = chart::documents(&chart::helm(&template).await?)?;
+        let image = &documents[0]["spec"]["template"]["spec"]["containers"][0]["image"];
+        ensure!(*image == format!("example.com/ecs{expected}"), "{values}: {image}");
+    }
     Ok(())
 }
 

@@ -87,6 +87,7 @@ fn trials(world: &Arc<World>, runtime: &Runtime) -> Vec<Trial> {
         chart::every_set_of_values_is_taken_by_the_api_server_and_by_the_operator,
         chart::wrong_values_are_refused_by_name,
         chart::a_network_policy_without_ports_lets_nothing_out,
+        chart::a_digest_decides_which_image_runs,
         chart::a_release_goes_to_one_replica_and_back,
         chart::pods_fit_the_restricted_profile,
         chart::rights_in_some_namespaces_are_enough,
