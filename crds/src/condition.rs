@@ -87,7 +87,7 @@ reasons! {
     InvalidSpec: "AWS or the operator refuses the spec as it is.", "Change the field that the message names.";
     NotOwned: "The AWS object exists and carries no ownership tag.", "Set `spec.adoptionPolicy: IfUnowned` to take it over, or choose another name.";
     ClusterNotAllowed: "The configuration of the operator does not let the namespace use the ECS cluster.", "Use a cluster that the message lists, or ask whoever runs the operator for a rule in `--allowed-clusters`.";
-    Conflict: "The AWS object is owned by another custom resource.", "Choose another name, or delete the other object.";
+    Conflict: "The AWS object is owned by another custom resource.", "Choose another name, or [hand it over](ownership.md#handing-over): to delete the other object alone deletes it in AWS.";
     AccessDenied: "AWS denies an action.", "Give the operator the IAM action that the message names.";
     CredentialsUnavailable: "No AWS credentials, or AWS does not accept them any more.", "Look at the identity of the operator's pod; it goes on by itself when there are credentials.";
     Throttled: "AWS throttles the account.", "Goes on by itself, slower.";

@@ -9,6 +9,7 @@
 mod support;
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use ecs_operator_crds::v1beta1::EcsService;
 use serde_json::{Value, json};
@@ -315,6 +316,32 @@ async fn a_service_drains_in_its_own_time_and_its_name_is_free_then() {
     assert_eq!(world.object()["metadata"]["finalizers"], json!([]));
     look(&second).await;
     assert_eq!(aws_writes(&second), ["CreateService"]);
+}
+
+#[tokio::test]
+async fn who_waits_for_ready_after_a_command_does_not_get_what_was_before() {
+    let ecs = Ecs::default();
+    let answers = ecs.clone();
+    let answer = move |operation: &str, request: &Value| answers.answer(operation, request);
+    // One write in ten seconds.
+    let (world, _) = World::limited(object(), answer, Duration::from_secs(86400), Some(0.02)).await;
+    look(&world).await;
+    for nth in 0..5 {
+        runs(&ecs, 1);
+        look(&world).await;
+        assert_eq!(world.conditions().0, ["Ready True Succeeded"]);
+        world.new_writes();
+        edit(&world, |object| {
+            object["metadata"]["annotations"]["ecs-operator.dev/restartedAt"] = json!(format!("2026-06-01T12:00:0{nth}Z"));
+        });
+        world.pass::<EcsService>().await;
+        assert_eq!(world.conditions().0, ["Ready Unknown Progressing", "Reconciling True Progressing"]);
+        if aws_writes(&world).is_empty() {
+            assert!(world.conditions().1.contains("waits for its turn"), "{}", world.conditions().1);
+            return;
+        }
+    }
+    panic!("five writes at once are more than the quota allows");
 }
 
 #[tokio::test]

@@ -127,6 +127,7 @@ fn trials(world: &Arc<World>, runtime: &Runtime) -> Vec<Trial> {
         ownership::what_we_did_not_make_is_left_alone_until_adopted,
         ownership::two_namespaces_may_use_the_same_names_for_different_things,
         ownership::what_runs_already_is_adopted_without_a_restart,
+        ownership::what_is_handed_over_runs_on,
         ownership::objects_restored_from_git_find_what_is_theirs,
         policies::who_observes_writes_nothing_and_tells_what_it_would_do,
         policies::who_is_suspended_waits_and_goes_on,

@@ -179,6 +179,41 @@ pub(crate) async fn objects_restored_from_git_find_what_is_theirs(world: &World)
     scenario.end().await
 }
 
+pub(crate) async fn what_is_handed_over_runs_on(world: &World) -> Result<()> {
+    let scenario = world.scenario("handed-over").await?;
+    scenario.kubectl.apply(&SAMPLES.replace("\nspec:\n", "\nspec:\n  deletionPolicy: Retain\n"))?;
+    scenario.wait_ready(&OBJECTS)?;
+    let (before, running) = (scenario.ledger.counts(), deployment(&scenario).await?);
+    let arn_of = |object: &str, member: &str| {
+        Ok::<_, anyhow::Error>(scenario.get(object)?["status"][member].as_str().context("an ARN")?.to_owned())
+    };
+    let arns = [arn_of(OBJECTS[0], "clusterArn")?, arn_of(OBJECTS[1], "taskDefinitionArn")?, arn_of(SERVICE, "serviceArn")?];
+    scenario.kubectl.run(&["delete", "ecs", "--all"])?;
+
+    // The same objects in AWS, by other names in Kubernetes.
+    let mut renamed = SAMPLES
+        .replace("name: shop\n", "name: market\n")
+        .replace("\n  name: web\nspec", "\n  name: site\nspec")
+        .replace("\n    name: web\n", "\n    name: site\n");
+    for (kind, named) in
+        [("EcsCluster", "clusterName: shop"), ("EcsTaskDefinition", "family: web"), ("EcsService", "serviceName: web")]
+    {
+        let at = renamed.find(&format!("kind: {kind}\n")).context("the sample")?;
+        let spec = at + renamed[at..].find("\nspec:\n").context("its spec")? + "\nspec:\n".len();
+        renamed.insert_str(spec, &format!("  {named}\n  adoptionPolicy: IfUnowned\n"));
+    }
+    scenario.kubectl.apply(&renamed)?;
+    for (object, arn) in ["ecscluster/market", "ecstaskdefinition/site", "ecsservice/site"].into_iter().zip(&arns) {
+        let message = scenario.until_ready_is(object, "False", "Conflict").await?;
+        ensure!(message.contains("deletionPolicy Retain") && message.contains("ecs-operator.dev/owner"), "{message}");
+        scenario.outsider.untag_resource().resource_arn(arn).tag_keys("ecs-operator.dev/owner").send().await?;
+        scenario.kubectl.run(&["wait", object, "--for=condition=Ready", "--timeout=60s"])?;
+    }
+    only_tags_were_written(&scenario, &before)?;
+    ensure!(deployment(&scenario).await? == running, "the tasks are the same");
+    scenario.end().await
+}
+
 /// Kills the operator and removes its objects without a trace in AWS.
 async fn lose(scenario: &mut Scenario<'_>) -> Result<()> {
     scenario.operator()?.process.kill().await?;

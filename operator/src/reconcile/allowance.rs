@@ -4,11 +4,13 @@ use std::fmt;
 use std::str::FromStr;
 
 use ecs_operator_crds::condition::Reason;
+use ecs_operator_crds::v1beta1::shared::Status;
 use kube::ResourceExt;
 use wildmatch::WildMatch;
 
 use super::plan::{Obstacle, Outcome};
 use super::{Context, Kind, ignore};
+use crate::k8s::conditions;
 
 /// Whether nothing may be written now.
 pub(super) fn is_withheld<K: Kind>(object: &K) -> bool {
@@ -41,6 +43,12 @@ pub(super) fn forbidden<K: Kind>(object: &K, context: &Context) -> Option<Outcom
 pub(super) fn is_foreign<K: Kind>(object: &K, context: &Context, outcome: &Outcome) -> bool {
     let is_forbidden = matches!(outcome, Outcome::Stalled(obstacle) if obstacle.reason == Reason::ClusterNotAllowed);
     is_forbidden || elsewhere(object, context).is_some()
+}
+
+/// Whether it was somebody else's when we looked last. Somebody lets go of it in AWS, and waits for us to see that.
+pub(super) fn is_anothers<K: Kind>(object: &K) -> bool {
+    let ready = object.status().and_then(|status| conditions::ready(status.conditions()));
+    ready.is_some_and(|ready| [Reason::NotOwned, Reason::Conflict].iter().any(|reason| reason.as_str() == ready.reason))
 }
 
 /// The Region that the spec names, where it is not this operator's.

@@ -12,7 +12,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
 
-use super::allowance::{forbidden, is_foreign, is_withheld};
+use super::allowance::{forbidden, is_anothers, is_foreign, is_withheld};
 use super::news::{arrives, is_no_news, news, written};
 use super::permits::{fit, obtain, urgency};
 use super::plan::{Outcome, Plan, Write};
@@ -152,7 +152,8 @@ async fn act<K: Kind>(object: &K, context: &Context) -> Acted<K::Observed> {
         // Whoever asks for a look wants what was refused to be tried again too, once.
         context.memories.with(&owner.uid, |memory| memory.forgive_for(requested(object)));
     }
-    let freshness = if asked || object.is_commanded() { Freshness::Since(began) } else { Freshness::Any };
+    let is_awaited = asked || object.is_commanded() || is_anothers(object);
+    let freshness = if is_awaited { Freshness::Since(began) } else { Freshness::Any };
     let mut observed = match object.observe(context, freshness).await {
         Ok(observed) => observed,
         Err(fault) => return Acted::new(None, Outcome::Failed(with_way_out(object, fault))),
@@ -283,7 +284,7 @@ async fn conclude<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Obser
         return release(object, context).await;
     }
     let before = object.status().cloned().unwrap_or_default();
-    let after = if sent.is_empty() && is_no_news(object, context, outcome) {
+    let after = if sent.is_empty() && is_no_news(object, context, observed, outcome) {
         before.clone()
     } else {
         settled(object, observed, outcome, &before)

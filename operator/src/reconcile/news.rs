@@ -23,9 +23,11 @@ const THROTTLES: u32 = 4;
 const TURN: Duration = Duration::from_secs(10);
 
 /// Whether an outcome is not worth telling: waiting for one's turn, or for what is being applied, or that AWS throttles for a moment.
-pub(super) fn is_no_news<K: Kind>(object: &K, context: &Context, outcome: &Outcome) -> bool {
+pub(super) fn is_no_news<K: Kind>(object: &K, context: &Context, observed: Option<&K::Observed>, outcome: &Outcome) -> bool {
     let uid = object.uid().unwrap_or_default();
     match outcome {
+        // Its generation is still that of the status, so who waits for Ready would take what was there before for it.
+        Outcome::Queued(_) if object.is_commanded() || observed.is_some_and(|observed| object.is_led_on(observed)) => false,
         Outcome::Queued(_) => context.memories.with(&uid, |memory| memory.queued()) < TURN,
         Outcome::Failed(fault) if fault.class == FaultClass::Throttle => {
             context.memories.with(&uid, |memory| memory.failures()) < THROTTLES

@@ -10,7 +10,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::aws::drift::normalised;
-use crate::aws::tags::{Owner, Ownership, Tags};
+use crate::aws::tags::{OWNER, Owner, Ownership, Tags};
 use crate::aws::{Fault, Operation};
 use crate::k8s::conditions::{State, Verdict};
 use crate::reconcile::ignore::ignores;
@@ -202,19 +202,21 @@ pub fn claim(what: &str, arn: &str, tags: &Tags, owner: &Owner, policies: &Polic
                 "{what} exists already and was not made by this operator; set spec.adoptionPolicy to IfUnowned to take it over, or choose another name"
             ),
         )),
-        Ownership::Other(other) => Some(Plan::stall(
-            Reason::Conflict,
-            format!("{what} {}; delete that one first, or choose another name", owned_by(owner, &other)),
-        )),
+        Ownership::Other(other) => {
+            Some(Plan::stall(Reason::Conflict, format!("{what} {}, or choose another name", owned_by(owner, &other))))
+        }
     }
 }
 
-/// Who owns an AWS object that another custom resource has tagged, and what to do where that one only seems to live.
+/// Who owns an AWS object that another custom resource has tagged, and how it changes hands without being deleted.
 #[must_use]
 pub fn owned_by(owner: &Owner, other: &str) -> String {
     let elsewhere = !other.starts_with(&format!("{}/", owner.cluster_id));
     let hint = if elsewhere { " of another Kubernetes cluster; if that is no more, name it in --former-cluster-ids" } else { "" };
-    format!("belongs to another custom resource ({other}){hint}")
+    format!(
+        "belongs to another custom resource ({other}){hint}; to hand it over, delete that one with deletionPolicy Retain and remove the tag \
+         {OWNER} in AWS"
+    )
 }
 
 /// The writes that bring the tags of an object to `desired`, and take away those that we set and the spec lists no more.

@@ -109,7 +109,7 @@ fn refuse(family: &str, revision: i32, ownership: &Ownership, owner: &Owner) -> 
         Ownership::Other(other) => Plan::stall(
             Reason::Conflict,
             format!(
-                "task definition family {family} {}; delete that one first, or choose another family",
+                "task definition family {family} {} of its newest revision, or choose another family",
                 owned_by(owner, other)
             ),
         ),
