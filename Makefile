@@ -54,6 +54,7 @@ generate: build ## Regenerate what is generated from the code
 	$(BIN)/e2e reasons > docs/reasons.md
 	$(BIN)/e2e metrics > docs/metrics.md
 	$(BIN)/e2e kinds
+	$(BIN)/e2e merge-keys > gitops/kustomize/ecs-operator-openapi.json
 
 audit: ## Licences, bans and sources of the dependencies, where cargo-deny is installed
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny check licenses bans sources; else echo "cargo-deny is not installed: skipped"; fi

@@ -18,6 +18,7 @@ pub mod interruption;
 pub mod kube_proxy;
 pub mod kubectl;
 pub mod ledger;
+pub mod merge_keys;
 pub mod operator;
 pub mod playground;
 pub mod process;

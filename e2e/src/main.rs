@@ -10,7 +10,7 @@ use e2e::docker_engine::DockerEngine;
 use e2e::interruption::Interruption;
 use e2e::ledger::Ledger;
 use e2e::world::World;
-use e2e::{assets, bench, chart, corpus, demo, playground, reference};
+use e2e::{assets, bench, chart, corpus, demo, merge_keys, playground, reference};
 
 #[derive(Debug, Parser)]
 #[command(name = "e2e", about = "The test world of ecs-operator")]
@@ -49,6 +49,8 @@ enum Command {
     Metrics,
     /// Write what the schemas say into the pages of the kinds, docs/kinds
     Kinds,
+    /// Print what kustomize has to know of the schemas
+    MergeKeys,
     /// Print values.yaml of the chart
     ChartValues,
     /// Print README.md of the chart
@@ -122,6 +124,10 @@ async fn run(command: Command) -> Result<()> {
             for (path, page) in reference::pages()? {
                 std::fs::write(path, page)?;
             }
+            Ok(())
+        }
+        Command::MergeKeys => {
+            print!("{}", merge_keys::openapi()?);
             Ok(())
         }
         Command::ChartValues => {

@@ -8,7 +8,7 @@ use e2e::chart::{self, RELEASE};
 use e2e::installation::Installation;
 use e2e::recorder::judge_prometheus;
 use e2e::world::{PATIENCE, World, ready};
-use e2e::{assets, wait};
+use e2e::{assets, merge_keys, wait};
 use ecs_operator::cli::Cli;
 use serde_json::{Value, json};
 
@@ -99,6 +99,7 @@ pub(crate) async fn what_is_generated_is_current(_: &World) -> Result<()> {
         ("charts/ecs-operator/values.yaml", chart::values_yaml()?),
         ("charts/ecs-operator/README.md", chart::readme()?),
         ("deploy/install.yaml", chart::manifests().await?),
+        ("gitops/kustomize/ecs-operator-openapi.json", merge_keys::openapi()?),
     ] {
         let committed = std::fs::read_to_string(assets::root().join(path)).with_context(|| path)?;
         ensure!(committed == current, "{path} is stale: run `make generate`");
@@ -184,6 +185,28 @@ pub(crate) async fn a_digest_decides_which_image_runs(world: &World) -> Result<(
         let documents = chart::documents(&chart::helm(&template).await?)?;
         let image = &documents[0]["spec"]["template"]["spec"]["containers"][0]["image"];
         ensure!(*image == format!("example.com/ecs{expected}"), "{values}: {image}");
+    }
+    Ok(())
+}
+
+pub(crate) async fn what_installs_the_operator_by_git_fits_the_chart(world: &World) -> Result<()> {
+    let rows = [
+        ("argocd/operator.yaml", "Application", "/spec/source/path", "/spec/source/helm/valuesObject"),
+        ("flux/operator.yaml", "HelmRelease", "/spec/chart/spec/chart", "/spec/values"),
+    ];
+    for (file, kind, path, values) in rows {
+        let documents = chart::documents(&std::fs::read_to_string(assets::root().join("gitops").join(file))?)?;
+        let found = documents.iter().find(|document| document["kind"] == kind).context(kind)?;
+        let path = found.pointer(path).and_then(Value::as_str).context("it names the chart")?;
+        ensure!(assets::root().join(path) == chart::dir(), "{file}: {path}");
+        let values_path = world.dir.join(format!("{kind}.json"));
+        std::fs::write(&values_path, found.pointer(values).context("it has values")?.to_string())?;
+        let rendered = chart::template(RELEASE, &["--values", &values_path.display().to_string()]).await?;
+        for words in
+            [format!("registry.example.com/ecs-operator:{}", env!("CARGO_PKG_VERSION")), "--aws-region=eu-central-1".to_owned()]
+        {
+            ensure!(rendered.contains(&words), "{file}: {words} is not in the Deployment");
+        }
     }
     Ok(())
 }

@@ -87,10 +87,17 @@ pub(crate) async fn kustomize_reaches_images_counts_and_references(world: &World
     {
         fs::write(dir.join(name), text)?;
     }
-    fs::copy(assets::root().join("gitops/kustomize/ecs-operator.yaml"), dir.join("ecs-operator.yaml"))?;
+    for file in ["ecs-operator.yaml", "ecs-operator-openapi.json"] {
+        fs::copy(assets::root().join("gitops/kustomize").join(file), dir.join(file))?;
+    }
+    // One variable of one of two containers.
+    let patch = json!({"apiVersion": "ecs-operator.dev/v1beta1", "kind": "EcsTaskDefinition", "metadata": {"name": "web"},
+        "spec": {"containerDefinitions": [{"name": "web", "environment": [{"name": "STAGE", "value": "eu"}]}]}});
+    fs::write(dir.join("patch.yaml"), patch.to_string())?;
     fs::write(
         dir.join("kustomization.yaml"),
         "resources: [cluster.yaml, definition.yaml, service.yaml]\nconfigurations: [ecs-operator.yaml]\nnamePrefix: eu-\n\
+         openapi: {path: ecs-operator-openapi.json}\npatches: [{path: patch.yaml}]\n\
          images: [{name: public.ecr.aws/nginx/nginx, newTag: \"1.31\"}]\nreplicas: [{name: web, count: 5}]\n",
     )?;
     let scenario = world.scenario("kustomize").await?;
@@ -99,7 +106,10 @@ pub(crate) async fn kustomize_reaches_images_counts_and_references(world: &World
     let objects = ["ecscluster/eu-shop", "ecstaskdefinition/eu-web", "ecsservice/eu-web"];
     scenario.wait_ready(&objects)?;
     let (definition, service) = (scenario.get(objects[1])?, scenario.get(objects[2])?);
-    ensure!(definition["spec"]["containerDefinitions"][0]["image"] == "public.ecr.aws/nginx/nginx:1.31", "{definition}");
+    let containers = definition["spec"]["containerDefinitions"].as_array().context("containers")?;
+    ensure!(containers.len() == 2 && containers[0]["image"] == "public.ecr.aws/nginx/nginx:1.31", "{definition}");
+    let environment = json!([{"name": "STAGE", "value": "eu"}, {"name": "LOG_LEVEL", "value": "info"}]);
+    ensure!(containers[0]["environment"] == environment && containers[0]["secrets"].is_array(), "it is merged: {definition}");
     ensure!(service["spec"]["desiredCount"] == 5, "{service}");
     ensure!(service["spec"]["clusterRef"]["name"] == "eu-shop" && service["spec"]["taskDefinitionRef"]["name"] == "eu-web");
     scenario.end().await
@@ -118,12 +128,29 @@ pub(crate) async fn guard_rails_refuse_with_words(world: &World) -> Result<()> {
     let definition = samples::TASK_DEFINITION.replace("\nspec:\n", "\nspec:\n  tags: [{key: team, value: shop}]\n");
     let service = samples::SERVICE;
     let with = |text: &str, members: &str| text.replace("\nspec:\n", &format!("\nspec:\n  {members}\n"));
+    let cluster = with(samples::CLUSTER, &format!("clusterName: {namespace}-shop"));
     let rows = [
         (definition.clone(), "must be roles below :role/ecs/"),
         (roles(samples::TASK_DEFINITION), "tags must have the key team"),
         (with(&roles(&definition), "managementPolicy: Observe"), "managementPolicy must be Full"),
         (with(&roles(&definition), "adoptionPolicy: IfUnowned"), "adoptionPolicy must be Refuse"),
         (with(service, "adoptionPolicy: IfUnowned"), "adoptionPolicy must be Refuse"),
+        (roles(&definition).replace("[FARGATE]", "[FARGATE, EC2]"), "requiresCompatibilities must be FARGATE alone"),
+        (
+            roles(&definition).replace("\n  requiresCompatibilities: [FARGATE]", ""),
+            "requiresCompatibilities must be FARGATE alone",
+        ),
+        (service.replace("launchType: FARGATE", "launchType: EC2"), "tasks must run on Fargate"),
+        (
+            service.replace(
+                "launchType: FARGATE",
+                "capacityProviderStrategy: [{capacityProvider: FARGATE}, {capacityProvider: ours}]",
+            ),
+            "tasks must run on Fargate",
+        ),
+        (samples::CLUSTER.to_owned(), "clusterName (or else the name) must begin with"),
+        (with(samples::CLUSTER, "clusterName: somebody-elses"), "clusterName (or else the name) must begin with"),
+        (with(&cluster, "adoptionPolicy: IfUnowned"), "adoptionPolicy must be Refuse"),
         (roles(&definition).replace("tags: [{key: team, value: shop}]", "tags: null"), "tags must have the key team"),
         (
             format!("{NAMED}spec: {{taskDefinitionRef: null, taskDefinition: \"theirs:7\", tags: [{{key: team}}]}}\n"),
@@ -163,7 +190,7 @@ pub(crate) async fn guard_rails_refuse_with_words(world: &World) -> Result<()> {
                    deploymentConfiguration: {lifecycleHooks: null}, networkConfiguration: null, serviceConnectConfiguration: null";
     let left_out = format!("{NAMED}spec: {{taskDefinitionRef: {{name: web}}, tags: [{{key: team, value: shop}}], {nothing}}}\n");
     kubectl.pipe(&left_out, &["apply", "--server-side", "--dry-run=server", "-f", "-"])?;
-    kubectl.apply(&format!("{}---\n{service}", roles(&definition)))?;
+    kubectl.apply(&format!("{cluster}---\n{}---\n{service}", roles(&definition)))?;
     let refused =
         kubectl.run(&["scale", SERVICE, "--replicas=500"]).err().context("the subresource is a way around")?.to_string();
     ensure!(refused.contains("desiredCount is at most 20 here"), "{refused}");

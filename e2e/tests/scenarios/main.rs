@@ -88,6 +88,7 @@ fn trials(world: &Arc<World>, runtime: &Runtime) -> Vec<Trial> {
         chart::wrong_values_are_refused_by_name,
         chart::a_network_policy_without_ports_lets_nothing_out,
         chart::a_digest_decides_which_image_runs,
+        chart::what_installs_the_operator_by_git_fits_the_chart,
         chart::a_release_goes_to_one_replica_and_back,
         chart::pods_fit_the_restricted_profile,
         chart::rights_in_some_namespaces_are_enough,
