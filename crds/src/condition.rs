@@ -85,9 +85,9 @@ reasons! {
     Progressing: "A write was sent or a deployment is running; nothing is wrong.", "Wait.";
     DependencyNotReady: "A referenced object is missing, not ready yet, or being deleted.", "Goes on by itself when the object that the message names is ready.";
     InvalidSpec: "AWS or the operator refuses the spec as it is.", "Change the field that the message names.";
-    NotOwned: "The AWS object exists and carries no ownership tag.", "Set `spec.adoptionPolicy: IfUnowned` to take it over, or choose another name.";
+    NotOwned: "The AWS object exists and carries no ownership tag.", "Set `spec.adoptionPolicy: IfUnowned` to take it over, or delete the object and make it again with another name.";
     ClusterNotAllowed: "The configuration of the operator does not let the namespace use the ECS cluster.", "Use a cluster that the message lists, or ask whoever runs the operator for a rule in `--allowed-clusters`.";
-    Conflict: "The AWS object is owned by another custom resource.", "Choose another name, or [hand it over](ownership.md#handing-over): to delete the other object alone deletes it in AWS.";
+    Conflict: "The AWS object is owned by another custom resource.", "Delete the object and make it again with another name, or [hand it over](ownership.md#handing-over): to delete the other object alone deletes it in AWS.";
     AccessDenied: "AWS denies an action.", "Give the operator the IAM action that the message names.";
     CredentialsUnavailable: "No AWS credentials, or AWS does not accept them any more.", "Look at the identity of the operator's pod; it goes on by itself when there are credentials.";
     Throttled: "AWS throttles the account.", "Goes on by itself, slower.";
@@ -120,6 +120,11 @@ reasons! {
     TaskStartFailed: "A task failed to start.", "Do what the message says.";
     TaskHostFailed: "The host of a task failed.", "ECS replaces the task.";
     InternalError: "A fault of the operator itself.", "Please report it.";
+}
+
+impl Reason {
+    /// Those that say that the AWS object is somebody else's.
+    pub const ANOTHERS: [Self; 2] = [Self::NotOwned, Self::Conflict];
 }
 
 impl fmt::Display for Reason {

@@ -4,6 +4,7 @@ use anyhow::{Context, Result, ensure};
 use e2e::aws_server;
 use e2e::ledger::Ledger;
 use e2e::process::free_ports;
+use e2e::samples;
 use e2e::wait;
 use e2e::world::{PATIENCE, Scenario, World, condition, ready};
 use serde_json::Value;
@@ -59,6 +60,28 @@ pub(crate) async fn a_cluster_waits_for_what_others_run_in_it(world: &World) -> 
     scenario.kubectl.run(&["delete", OBJECTS[1]])?;
     scenario.until_empty().await?;
     aws_is_empty(&scenario).await?;
+    scenario.end().await
+}
+
+pub(crate) async fn what_waits_to_be_deleted_serves_on(world: &World) -> Result<()> {
+    let scenario = world.scenario("serves-on").await?;
+    scenario.kubectl.apply(SAMPLES)?;
+    scenario.wait_ready(&OBJECTS)?;
+    scenario.kubectl.run(&["delete", OBJECTS[0], OBJECTS[1], "--wait=false"])?;
+    for object in &OBJECTS[..2] {
+        scenario.until(object, |object| object["metadata"]["deletionTimestamp"].is_string()).await?;
+        scenario.until_ready_is(object, "False", "DeletionBlocked").await?;
+    }
+    // The service that they wait for is looked after as ever.
+    scenario.kubectl.run(&["scale", SERVICE, "--replicas=3"])?;
+    scenario.until_desired_count("shop", "web", 3, PATIENCE).await?;
+    scenario.wait_ready(&OBJECTS[2..])?;
+    // Nothing new begins with them.
+    scenario.kubectl.apply(&samples::SERVICE.replace("name: web\nspec", "name: late\nspec"))?;
+    let message = scenario.until_ready_is("ecsservice/late", "False", "DependencyNotReady").await?;
+    ensure!(message.contains("is being deleted: name another one"), "{message}");
+    scenario.kubectl.run(&["delete", "ecsservices", "--all", "--wait=false"])?;
+    scenario.until_empty().await?;
     scenario.end().await
 }
 

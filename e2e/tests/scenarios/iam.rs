@@ -96,7 +96,7 @@ async fn live(scenario: &Scenario<'_>) -> Result<()> {
         SAMPLES
             .replace("  requiresCompatibilities:", "  deleteRevisions: true\n  requiresCompatibilities:")
             .replace("nginx:1.29", image)
-            .replace("\nspec:\n  settings:", &format!("\nspec:\n  capacityProviders: [{limits}]\n  settings:"))
+            .replace("capacityProviders: [FARGATE, FARGATE_SPOT]", &format!("capacityProviders: [{limits}]"))
     };
     scenario.kubectl.apply(&samples("nginx:1", "FARGATE"))?;
     until_ready(scenario).await?;

@@ -100,6 +100,7 @@ fn trials(world: &Arc<World>, runtime: &Runtime) -> Vec<Trial> {
         corpus::samples_are_admitted_and_reach_aws_whole,
         deletion::objects_go_in_every_order,
         deletion::a_cluster_waits_for_what_others_run_in_it,
+        deletion::what_waits_to_be_deleted_serves_on,
         deletion::what_is_retained_stays_in_aws,
         deletion::what_is_gone_already_is_no_trouble,
         deletion::a_namespace_goes_with_all_that_is_in_it,

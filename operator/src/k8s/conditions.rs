@@ -81,15 +81,22 @@ pub fn besides(
     }
 }
 
-/// `conditions`, and one that says that the object is suspended.
+/// `conditions`, and one that says that the object is suspended. How many changes wait stands in `Ready`, too, where people look.
 #[must_use]
 pub fn suspended(
     before: &[Condition],
     mut conditions: Vec<Condition>,
+    waiting: usize,
     generation: Option<i64>,
     now: Timestamp,
 ) -> Vec<Condition> {
     let message = "spec.suspend is true: the operator looks and changes nothing in AWS".to_owned();
+    if let (Some(ready), 1..) =
+        (conditions.iter_mut().find(|condition| condition.type_ == ConditionType::Ready.as_str()), waiting)
+    {
+        let changes = if waiting == 1 { "change waits" } else { "changes wait" };
+        ready.message = format!("{}; suspended, and {waiting} {changes}", ready.message);
+    }
     conditions.push(besides(ConditionType::Suspended, "True", Reason::Suspended, message, before, generation, now));
     conditions
 }
@@ -153,9 +160,10 @@ mod tests {
     #[test]
     fn a_suspended_object_says_so_beside_how_it_is() {
         let ready = conditions(&[], &Verdict::new(State::Ready, Reason::Succeeded, "runs"), Some(1), at(10));
-        let paused = suspended(&[], ready.clone(), Some(1), at(10));
+        let paused = suspended(&[], ready.clone(), 2, Some(1), at(10));
         assert_eq!(shape(&paused), [("Ready", "True"), ("Suspended", "True")]);
-        assert_eq!(suspended(&paused, ready, Some(1), at(30)), paused, "and nothing moves by itself");
+        assert_eq!(paused[0].message, "runs; suspended, and 2 changes wait");
+        assert_eq!(suspended(&paused, ready, 2, Some(1), at(30)), paused, "and nothing moves by itself");
     }
 
     #[test]

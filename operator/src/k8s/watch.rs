@@ -18,7 +18,7 @@ use super::namespaces::together;
 use super::{conditions, finalizer};
 use crate::http::Readiness;
 use crate::reconcile::{Kind, Missing, Off, requested};
-use ecs_operator_crds::COMMANDS;
+use ecs_operator_crds::GROUP;
 use ecs_operator_crds::v1beta1::shared::Status;
 
 /// How often the operator asks again whether a kind is installed and readable.
@@ -239,7 +239,8 @@ impl Known {
 fn own_trigger<K: Kind>(object: &K) -> u64 {
     let meta = object.meta();
     let annotations = object.annotations();
-    let commands: Vec<_> = COMMANDS.iter().map(|command| annotations.get(*command)).collect();
+    // Also those that are no command: somebody has mistyped one.
+    let commands: Vec<_> = annotations.iter().filter(|(name, _)| name.starts_with(GROUP)).collect();
     hash(&(meta.generation, meta.deletion_timestamp.is_some(), finalizer::is_set(object), requested(object), commands))
 }
 

@@ -36,7 +36,7 @@ pub(super) fn forbidden<K: Kind>(object: &K, context: &Context) -> Option<Outcom
     {
         return Some(Outcome::Stalled(obstacle(Reason::ClusterNotAllowed, words)));
     }
-    ignore::problem(policies, K::IDENTITY).map(|problem| Outcome::Stalled(obstacle(Reason::InvalidSpec, problem)))
+    ignore::problem(policies, &K::kind(&()), K::IDENTITY).map(|problem| Outcome::Stalled(obstacle(Reason::InvalidSpec, problem)))
 }
 
 /// Whether nobody here has any business with the AWS object, so that nobody looks after it.
@@ -48,7 +48,7 @@ pub(super) fn is_foreign<K: Kind>(object: &K, context: &Context, outcome: &Outco
 /// Whether it was somebody else's when we looked last. Somebody lets go of it in AWS, and waits for us to see that.
 pub(super) fn is_anothers<K: Kind>(object: &K) -> bool {
     let ready = object.status().and_then(|status| conditions::ready(status.conditions()));
-    ready.is_some_and(|ready| [Reason::NotOwned, Reason::Conflict].iter().any(|reason| reason.as_str() == ready.reason))
+    ready.is_some_and(|ready| Reason::ANOTHERS.iter().any(|reason| reason.as_str() == ready.reason))
 }
 
 /// The Region that the spec names, where it is not this operator's.

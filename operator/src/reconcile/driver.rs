@@ -318,14 +318,16 @@ fn settled<K: Kind>(object: &K, observed: Option<&K::Observed>, outcome: &Outcom
     let mut after = object.status_after(observed, outcome, now);
     *after.last_handled_reconcile_at() = requested(object);
     let withheld = match outcome {
-        Outcome::Withheld(writes) => Some(writes.iter().map(Write::pending).collect()),
+        Outcome::Withheld(writes) => Some(writes.iter().map(Write::pending).collect::<Vec<_>>()),
         _ => None,
     };
     if object.policies().suspends() && !object.is_deleting() {
         // What is held back is shown beside; Ready says how well runs what there is.
         let shown = if withheld.is_some() { object.status_after(observed, &Outcome::InSync, now) } else { after.clone() };
         let generation = object.meta().generation;
-        *after.conditions_mut() = conditions::suspended(before.conditions(), shown.conditions().to_vec(), generation, now);
+        let waiting = withheld.as_ref().map_or(0, Vec::len);
+        *after.conditions_mut() =
+            conditions::suspended(before.conditions(), shown.conditions().to_vec(), waiting, generation, now);
     }
     *after.pending_changes() = withheld;
     after

@@ -1,12 +1,18 @@
 //! `spec.ignoreFields`: parts of the spec that are left to others. They are sent when the AWS object is created, and after
 //! that never compared, and never sent with another value than the one that AWS has. Pure.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
 use ecs_operator_crds::v1beta1::Policies;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray,
+};
 use serde_json::{Map, Value};
 
 /// What is wrong with the pointers, naming the first and the way out; `None` when they can be followed.
 #[must_use]
-pub fn problem(policies: &Policies, identity: &[&str]) -> Option<String> {
+pub fn problem(policies: &Policies, kind: &str, identity: &[&str]) -> Option<String> {
     policies.ignore_fields.iter().flatten().find_map(|pointer| {
         let Some(path) = pointer.strip_prefix('/').filter(|path| !path.is_empty() && !path.ends_with('/')) else {
             let name = pointer.trim_matches('/');
@@ -17,15 +23,73 @@ pub fn problem(policies: &Policies, identity: &[&str]) -> Option<String> {
             return Some(format!("ignoreFields: {pointer} says which AWS object it is, which cannot be left to others: drop it"));
         }
         if Policies::MEMBERS.contains(&first) {
-            return Some(format!("ignoreFields: {pointer} is a setting of the operator, which nobody else changes in AWS: drop it"));
+            return Some(format!(
+                "ignoreFields: {pointer} is a setting of the operator, which nobody else changes in AWS: drop it"
+            ));
         }
         if first == "tags" && path != "tags" {
             return Some(format!("ignoreFields: {pointer} is a part of a tag: write \"/tags\" to leave all of them to others"));
         }
-        last.parse::<usize>().is_ok().then(|| {
-            format!("ignoreFields: {pointer} points to an element of a list, whose place can change: point to the list, or to a member")
-        })
+        if last.parse::<usize>().is_ok() {
+            let way_out = "whose place can change: point to the list, or to a member";
+            return Some(format!("ignoreFields: {pointer} points to an element of a list, {way_out}"));
+        }
+        unknown(kind, path).map(|way_out| format!("ignoreFields: {pointer} is no part of the spec: {way_out}"))
     })
+}
+
+/// What to write in the place of a path that the schema of the kind does not have; `None` where it has it.
+fn unknown(kind: &str, path: &str) -> Option<String> {
+    let parts: &BTreeSet<String> = PARTS.get(kind)?;
+    let path =
+        path.split('/').map(|name| if name.parse::<usize>().is_ok() { ELEMENT } else { name }).collect::<Vec<_>>().join("/");
+    let parents = path.match_indices('/').map(|(at, _)| &path[..at]);
+    if parts.contains(&path) || parents.clone().any(|parent| parts.contains(&format!("{parent}/{ANYTHING}"))) {
+        return None;
+    }
+    if let Some(below) = path.strip_prefix("spec/").filter(|below| parts.contains(*below)) {
+        return Some(format!("pointers begin below spec, so write \"/{below}\""));
+    }
+    let meant = parts.iter().find(|part| part.eq_ignore_ascii_case(&path));
+    Some(
+        meant
+            .map_or_else(|| format!("see `kubectl explain {}.spec`", kind.to_lowercase()), |meant| format!("write \"/{meant}\"")),
+    )
+}
+
+/// How a path names the element of a list, and a map of anybody's keys.
+const ELEMENT: &str = "*";
+const ANYTHING: &str = "**";
+
+/// All paths below `spec` in the schema of each kind.
+static PARTS: LazyLock<BTreeMap<String, BTreeSet<String>>> = LazyLock::new(|| {
+    let parts = |definition: CustomResourceDefinition| {
+        let mut parts = BTreeSet::new();
+        for version in definition.spec.versions {
+            let schema = version.schema.and_then(|schema| schema.open_api_v3_schema);
+            let spec = schema.and_then(|schema| schema.properties?.remove("spec"));
+            collect(spec.as_ref(), "", &mut parts);
+        }
+        (definition.spec.names.kind, parts)
+    };
+    ecs_operator_crds::all().into_iter().map(parts).collect()
+});
+
+fn collect(schema: Option<&JSONSchemaProps>, path: &str, parts: &mut BTreeSet<String>) {
+    let Some(schema) = schema else { return };
+    if !path.is_empty() {
+        parts.insert(path.to_owned());
+    }
+    let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
+    for (name, schema) in schema.properties.iter().flatten() {
+        collect(Some(schema), &below(name), parts);
+    }
+    if let Some(JSONSchemaPropsOrArray::Schema(items)) = &schema.items {
+        collect(Some(items), &below(ELEMENT), parts);
+    }
+    if schema.additional_properties.is_some() || schema.x_kubernetes_preserve_unknown_fields == Some(true) {
+        parts.insert(below(ANYTHING));
+    }
 }
 
 /// Whether a whole member of the spec is left to others.
@@ -85,6 +149,12 @@ mod tests {
             ("/desiredCount", None),
             ("/deploymentConfiguration/alarms", None),
             ("/containerDefinitions/0/image", None),
+            ("/containerDefinitions/0/dockerLabels/com.example~1team", None),
+            ("/containerDefinitions/0/logConfiguration/options/awslogs-group", None),
+            ("/containerDefinitions/web/image", Some("kubectl explain ecstaskdefinition.spec")),
+            ("/spec/desiredCount", Some("pointers begin below spec, so write \"/desiredCount\"")),
+            ("/desiredcount", Some("is no part of the spec: write \"/desiredCount\"")),
+            ("/nothing", Some("kubectl explain ecsservice.spec")),
             ("desiredCount", Some("write \"/desiredCount\"")),
             ("", Some("no JSON pointer")),
             ("/", Some("no JSON pointer")),
@@ -95,7 +165,8 @@ mod tests {
             ("/tags/0/value", Some("part of a tag")),
         ];
         for (pointer, words) in rows {
-            let said = problem(&policies(&[pointer]), &["serviceName"]);
+            let kind = if pointer.starts_with("/containerDefinitions") { "EcsTaskDefinition" } else { "EcsService" };
+            let said = problem(&policies(&[pointer]), kind, &["serviceName"]);
             assert_eq!(said.is_some(), words.is_some(), "{pointer}: {said:?}");
             assert!(words.is_none_or(|words| said.as_ref().is_some_and(|said| said.contains(words))), "{said:?}");
         }

@@ -71,7 +71,8 @@ impl Write {
     /// What it would do: the note says what it did, so its verb gives way to the operation.
     #[must_use]
     pub fn pending(&self) -> String {
-        format!("{}: {}", self.operation, self.note.split_once(' ').map_or(self.note.as_str(), |(_, rest)| rest))
+        let notes: Vec<_> = self.note.split("; ").map(|note| note.split_once(' ').map_or(note, |(_, rest)| rest)).collect();
+        format!("{}: {}", self.operation, notes.join("; "))
     }
 }
 
@@ -136,6 +137,12 @@ impl Outcome {
         }
     }
 
+    /// Whether the AWS object turned out to be somebody else's.
+    #[must_use]
+    pub fn is_anothers(&self) -> bool {
+        matches!(self, Self::Stalled(obstacle) if Reason::ANOTHERS.contains(&obstacle.reason))
+    }
+
     /// What the conditions say of it; `None` where AWS is in sync and the kind must look at what runs.
     #[must_use]
     pub fn verdict(&self) -> Option<Verdict> {
@@ -185,9 +192,16 @@ impl From<Plan> for Outcome {
     }
 }
 
-/// The write that puts our tags on an object that is nobody's, or the reason to leave it alone; `None` when it is ours.
+/// The way to another AWS object: ECS renames nothing, so a custom resource means the same one all its life.
 #[must_use]
-pub fn claim(what: &str, arn: &str, tags: &Tags, owner: &Owner, policies: &Policies) -> Option<Plan> {
+pub fn anew(member: &str) -> String {
+    format!("delete this object and make it again with another spec.{member}")
+}
+
+/// The write that puts our tags on an object that is nobody's, or the reason to leave it alone; `None` when it is ours. `member` names
+/// it in the spec.
+#[must_use]
+pub fn claim((what, member): (&str, &str), arn: &str, tags: &Tags, owner: &Owner, policies: &Policies) -> Option<Plan> {
     match owner.of(tags) {
         Ownership::Ours => None,
         // Whoever only looks needs to own nothing.
@@ -199,23 +213,24 @@ pub fn claim(what: &str, arn: &str, tags: &Tags, owner: &Owner, policies: &Polic
         Ownership::Nobody => Some(Plan::stall(
             Reason::NotOwned,
             format!(
-                "{what} exists already and was not made by this operator; set spec.adoptionPolicy to IfUnowned to take it over, or choose another name"
+                "{what} exists already and was not made by this operator; set spec.adoptionPolicy to IfUnowned to take it over, or {}",
+                anew(member)
             ),
         )),
         Ownership::Other(other) => {
-            Some(Plan::stall(Reason::Conflict, format!("{what} {}, or choose another name", owned_by(owner, &other))))
+            Some(Plan::stall(Reason::Conflict, format!("{what} {}, or {}", owned_by(owner, &other, arn), anew(member))))
         }
     }
 }
 
 /// Who owns an AWS object that another custom resource has tagged, and how it changes hands without being deleted.
 #[must_use]
-pub fn owned_by(owner: &Owner, other: &str) -> String {
+pub fn owned_by(owner: &Owner, other: &str, arn: &str) -> String {
     let elsewhere = !other.starts_with(&format!("{}/", owner.cluster_id));
     let hint = if elsewhere { " of another Kubernetes cluster; if that is no more, name it in --former-cluster-ids" } else { "" };
     format!(
         "belongs to another custom resource ({other}){hint}; to hand it over, delete that one with deletionPolicy Retain and remove the tag \
-         {OWNER} in AWS"
+         {OWNER} of {arn}"
     )
 }
 

@@ -53,7 +53,7 @@ pub fn cluster_of(service: &EcsService, stores: &Stores) -> ClusterOfService {
     };
     let off = || stores.off.why_in::<EcsCluster>(&service.namespace().unwrap_or_default());
     let target = cluster_object(service, stores);
-    let obstacle = obstacle("EcsCluster", "spec.clusterRef", reference, target.as_deref(), off);
+    let obstacle = obstacle("EcsCluster", "spec.clusterRef", reference, target.as_deref(), is_served(service), off);
     ClusterOfService { name: known.unwrap_or_else(|| reference.name.clone()), is_guess, obstacle }
 }
 
@@ -84,7 +84,9 @@ pub fn task_definition_of(service: &EcsService, stores: &Stores) -> Resolved {
         return Resolved::To(arn);
     }
     let off = || stores.off.why_in::<EcsTaskDefinition>(&service.namespace().unwrap_or_default());
-    if let Some(obstacle) = obstacle("EcsTaskDefinition", "spec.taskDefinitionRef", reference, target.as_deref(), off) {
+    if let Some(obstacle) =
+        obstacle("EcsTaskDefinition", "spec.taskDefinitionRef", reference, target.as_deref(), is_served(service), off)
+    {
         return Resolved::NotYet(obstacle);
     }
     let arn = target.and_then(|target| target.status.as_ref()?.task_definition_arn.clone());
@@ -118,12 +120,18 @@ fn is_external(service: &EcsService) -> bool {
     service.spec.deployment_controller.as_ref().is_some_and(|controller| controller.type_ == "EXTERNAL")
 }
 
+/// Whether the service has had what it refers to: it was there in ECS.
+fn is_served(service: &EcsService) -> bool {
+    service.status.as_ref().is_some_and(|status| status.service_arn.is_some())
+}
+
 /// Why a reference does not resolve; `None` when its target is ready for what its spec says now.
 fn obstacle<K: Kind>(
     kind: &str,
     field: &str,
     reference: &ObjectReference,
     target: Option<&K>,
+    is_served: bool,
     off: impl Fn() -> Option<Missing>,
 ) -> Option<Obstacle> {
     let name = &reference.name;
@@ -134,7 +142,10 @@ fn obstacle<K: Kind>(
         return Some(not_ready(format!("{kind} {name}, which {field} names, does not exist in this namespace"), false));
     };
     if target.is_deleting() {
-        return Some(not_ready(format!("{kind} {name}, which {field} names, is being deleted"), false));
+        // It waits for whoever refers to it, and serves them until then. Nothing new begins with it.
+        let message =
+            format!("{kind} {name}, which {field} names, is being deleted: name another one, or delete this object too");
+        return (!is_served).then(|| not_ready(message, false));
     }
     let status = target.status();
     if status.and_then(Status::observed_generation) != target.meta().generation {

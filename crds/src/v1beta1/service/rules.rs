@@ -23,6 +23,10 @@ fn identity() -> Vec<Rule> {
             "!(has(self.cluster) && has(self.clusterRef))",
             "cluster and clusterRef exclude each other: keep the one that names the cluster",
         ),
+        rule(
+            "!has(self.cluster) || !self.cluster.startsWith('arn:') || self.cluster.matches('^arn:[^:]+:ecs:[^:]+:[0-9]+:cluster/[^/]+$')",
+            "cluster is no ARN of a cluster: give its name, or an ARN such as arn:aws:ecs:eu-central-1:111122223333:cluster/shop",
+        ),
         immutable("cluster", "cluster cannot change, ECS cannot move a service: create a new EcsService in the other cluster"),
         immutable(
             "clusterRef",

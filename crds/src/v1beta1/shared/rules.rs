@@ -23,11 +23,11 @@ pub(crate) fn name_in_ecs(member: &str) -> Rule {
     )
 }
 
-/// Tags must not have the prefix that AWS keeps to itself.
+/// Tags must not have a prefix that AWS or the operator keeps to itself.
 pub(crate) fn tags() -> Rule {
     rule(
-        "!has(self.tags) || self.tags.all(t, !t.key.lowerAscii().startsWith('aws:'))",
-        "tags[].key: the prefix aws: is reserved by AWS",
+        "!has(self.tags) || self.tags.all(t, !t.key.lowerAscii().startsWith('aws:') && !t.key.startsWith('ecs-operator.dev/'))",
+        "tags[].key: the prefix aws: is reserved by AWS, and ecs-operator.dev/ by the operator",
     )
 }
 

@@ -31,7 +31,7 @@ pub(super) fn plan(object: &EcsCluster, observed: &ObservedCluster, owner: &Owne
         return Plan::Write(vec![create(object, owner)]);
     };
     let policies = &object.spec.policies;
-    if let Some(plan) = claim(&what, &cluster.cluster_arn, &cluster.tags(), owner, policies) {
+    if let Some(plan) = claim((&what, "clusterName"), &cluster.cluster_arn, &cluster.tags(), owner, policies) {
         return plan;
     }
     if cluster.status != "ACTIVE" && cluster.status != "FAILED" {

@@ -19,6 +19,8 @@ pub(super) fn status(
     // At the end of an object that leaves its cluster alone, nobody looks.
     let left = object.is_deleting() && object.spec.policies.retains();
     let cluster = observed.filter(|_| !left).map(|observed| observed.cluster.as_ref());
+    // How a cluster is that belongs to somebody else is for them to tell.
+    let cluster = cluster.map(|cluster| cluster.filter(|_| !outcome.is_anothers()));
     if let Some(cluster) = cluster {
         show(&mut status, cluster);
     }

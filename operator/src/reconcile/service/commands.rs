@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use ecs_operator_crds::v1beta1::EcsService;
 use ecs_operator_crds::v1beta1::service::{HandledCommand, Rollback, RolloutPhase};
-use ecs_operator_crds::{ABORT_AT, COMMANDS, CONTINUE_AT, RESTARTED_AT, ROLLBACK_TO, STOP_AT};
+use ecs_operator_crds::{ABORT_AT, COMMANDS, CONTINUE_AT, GROUP, RECONCILE_AT, RESTARTED_AT, ROLLBACK_TO, STOP_AT};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use serde_json::json;
@@ -106,8 +106,23 @@ pub(super) fn handled(object: &EcsService, observed: Option<&ObservedService>) -
         };
         handled.push(HandledCommand { annotation: annotation.to_owned(), value, refused });
     }
+    for (annotation, value) in object.annotations().iter().filter(|(annotation, _)| is_unknown(annotation)) {
+        if !handled.iter().any(|handled| handled.annotation == *annotation) {
+            let refused = Some(format!(
+                "{annotation} is no command of an EcsService; there are {} and {RECONCILE_AT}",
+                COMMANDS.join(", ")
+            ));
+            handled.push(HandledCommand { annotation: annotation.clone(), value: value.clone(), refused });
+        }
+    }
     handled.sort_by(|a, b| a.annotation.cmp(&b.annotation));
     Some(handled).filter(|handled| !handled.is_empty())
+}
+
+/// Whether an annotation looks like a command and is none: a mistyped one.
+fn is_unknown(annotation: &str) -> bool {
+    let is_ours = annotation.split_once('/').is_some_and(|(group, _)| group == GROUP);
+    is_ours && annotation != RECONCILE_AT && !COMMANDS.contains(&annotation)
 }
 
 /// The command that `write` carries out, if it is one.
@@ -123,7 +138,7 @@ pub(super) fn carried_out_by(object: &EcsService, observed: &ObservedService, wr
 /// The rollback by command that is in force, given the task definition that the spec asks for.
 pub(super) fn rollback(object: &EcsService, observed: &ObservedService) -> Option<Rollback> {
     let known = object.status.as_ref().and_then(|status| status.rollback.clone());
-    let known = known.filter(|known| object.annotations().get(ROLLBACK_TO) == Some(&known.revision));
+    let known = known.filter(|known| stands(object, observed, known));
     // What the spec asks for is not known for a moment: nothing has changed.
     let Resolved::To(wanted) = &observed.task_definition else { return known };
     let hash = asked_for(object, wanted);
@@ -132,6 +147,19 @@ pub(super) fn rollback(object: &EcsService, observed: &ObservedService) -> Optio
     let other = carried_out.filter(|revision| !is_same_task_definition(wanted, Some(revision)));
     let begun = other.map(|revision| Rollback { revision, instead_of: name_in(wanted).to_owned(), hash: hash.clone() });
     begun.or_else(|| known.filter(|known| known.hash == hash))
+}
+
+/// Whether the annotation still asks for the rollback. A value that is refused changes nothing.
+fn stands(object: &EcsService, observed: &ObservedService, rollback: &Rollback) -> bool {
+    let Some(value) = object.annotations().get(ROLLBACK_TO) else { return false };
+    let mut told = object.status.iter().filter_map(|status| status.handled_commands.as_deref()).flatten();
+    let mut is_refused = || {
+        told.any(|told| told.annotation == ROLLBACK_TO && told.value == *value && told.refused.is_some())
+            || pending(object, observed)
+                .iter()
+                .any(|command| command.annotation == ROLLBACK_TO && matches!(command.answer, Answer::Refuse(_)))
+    };
+    *value == rollback.revision || is_refused()
 }
 
 fn answer(object: &EcsService, observed: &ObservedService, service: &Service, annotation: &str, value: &str) -> Answer {

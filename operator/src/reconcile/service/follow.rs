@@ -118,7 +118,9 @@ fn wanted(object: &EcsService, observed: &ObservedService, service: &Service) ->
     if more || (given_up && !told) || lost {
         return Some(observed.at);
     }
-    let slow = !rollout.phase.is_final() && fewer && began_before(service, SLOW);
+    // While the tasks of the revision before run on, only the deployment shows that its own do not.
+    let lacks = service.primary().is_some_and(|primary| primary.running_count < primary.desired_count);
+    let slow = !rollout.phase.is_final() && (fewer || lacks) && began_before(service, SLOW);
     slow.then(|| Instant::now().checked_sub(SLOW)).flatten()
 }
 

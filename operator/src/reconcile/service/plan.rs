@@ -43,7 +43,9 @@ pub(super) fn plan(object: &EcsService, observed: &ObservedService, owner: &Owne
     if service.status != "ACTIVE" {
         return Plan::pause(Reason::Busy, format!("{key} is {}; its name is free when its tasks have stopped", service.status));
     }
-    if let Some(plan) = claim(&key.to_string(), &service.service_arn, &service.tags(), owner, &object.spec.policies) {
+    if let Some(plan) =
+        claim((&key.to_string(), "serviceName"), &service.service_arn, &service.tags(), owner, &object.spec.policies)
+    {
         return plan;
     }
     let spec = request(&object.spec, OWN_MEMBERS);

@@ -25,6 +25,9 @@ pub(super) fn status(
     now: Timestamp,
 ) -> EcsServiceStatus {
     let mut status = object.status.clone().unwrap_or_default();
+    // How a service is that belongs to somebody else is for them to tell.
+    let anothers = observed.filter(|_| outcome.is_anothers()).map(without_service);
+    let observed = anothers.as_ref().or(observed);
     let service = observed.and_then(|observed| observed.service.as_ref());
     if let Some(observed) = observed {
         follow(&mut status, object, observed, outcome, now);
@@ -73,6 +76,10 @@ pub(super) fn status(
     status.conditions.extend(refused.map(told));
     status.observed_generation = object.metadata.generation;
     status
+}
+
+fn without_service(observed: &ObservedService) -> ObservedService {
+    ObservedService { service: None, deployment: None, stopped: None, ..observed.clone() }
 }
 
 /// Where the rollout stands, and what stopped tasks tell of it.

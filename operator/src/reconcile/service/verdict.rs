@@ -88,6 +88,15 @@ fn counts(service: &Service) -> String {
     format!("{running_count} of {desired_count} tasks run, {pending_count} are starting")
 }
 
+/// The tasks of a rollout, and beside them those of other revisions, which are none of its success.
+fn tasks_of(rollout: &RolloutStatus, service: &Service) -> String {
+    let (Some(running), Some(wanted)) = (rollout.running_count, rollout.requested_count) else { return counts(service) };
+    let starting = rollout.pending_count.unwrap_or_default();
+    let others = service.running_count - running;
+    let others = if others > 0 { format!("; {others} of other revisions run") } else { String::new() };
+    format!("{running} of {wanted} tasks run, {starting} are starting{others}")
+}
+
 /// What stopped tasks tell of a rollout that does not get on.
 pub(super) fn hint(stopped_tasks: &[StoppedTask], revision: &str) -> String {
     let newest = stopped_tasks.iter().find(|task| task.revision.as_deref() == Some(revision));
@@ -118,7 +127,7 @@ fn awaiting(facts: &Facts<'_>, rollout: &RolloutStatus) -> Verdict {
 }
 
 fn deploying(facts: &Facts<'_>, rollout: &RolloutStatus) -> Verdict {
-    let (revision, counts, seconds) = (&rollout.revision, counts(facts.service), progress_deadline(facts.object));
+    let (revision, counts, seconds) = (&rollout.revision, tasks_of(rollout, facts.service), progress_deadline(facts.object));
     let deadline = rollout.progressed_at.as_ref().and_then(|progressed| after(progressed, seconds));
     if deadline.is_some_and(|deadline| deadline <= facts.now) {
         let hint = hint(facts.stopped_tasks, revision);

@@ -12,7 +12,7 @@ use crate::aws::drift::normalised;
 use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
 use crate::aws::{Operation, name_in};
 use crate::reconcile::ignore::as_others_left_it;
-use crate::reconcile::plan::{Plan, Write, absent, hash, owned_by, request, tag_resource, tag_writes};
+use crate::reconcile::plan::{Plan, Write, absent, anew, hash, owned_by, request, tag_resource, tag_writes};
 
 pub(super) fn plan(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition, owner: &Owner) -> Plan {
     if object.is_deleting() {
@@ -39,7 +39,7 @@ pub(super) fn plan(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition
             Plan::Write(vec![tag_resource(&foreign.arn, &tags, note)])
         }
         (None, Some((foreign, ownership))) if !policies.adopts() || *ownership != Ownership::Nobody => {
-            refuse(&family, foreign.revision, ownership, owner)
+            refuse(&family, foreign, ownership, owner)
         }
         _ if observed.unanswered.is_some_and(|ago| ago < LISTED) => {
             let message =
@@ -104,20 +104,19 @@ fn register(object: &EcsTaskDefinition, tags: &Tags) -> Write {
     }
 }
 
-fn refuse(family: &str, revision: i32, ownership: &Ownership, owner: &Owner) -> Plan {
+fn refuse(family: &str, foreign: &Revision, ownership: &Ownership, owner: &Owner) -> Plan {
+    let anew = anew("family");
     match ownership {
         Ownership::Other(other) => Plan::stall(
             Reason::Conflict,
-            format!(
-                "task definition family {family} {} of its newest revision, or choose another family",
-                owned_by(owner, other)
-            ),
+            format!("task definition family {family} {}, or {anew}", owned_by(owner, other, &foreign.arn)),
         ),
         _ => Plan::stall(
             Reason::NotOwned,
             format!(
-                "task definition family {family} exists already (revision {revision}) and was not made by this operator; \
-                 set spec.adoptionPolicy to IfUnowned to go on with it, or choose another family"
+                "task definition family {family} exists already (revision {}) and was not made by this operator; \
+                 set spec.adoptionPolicy to IfUnowned to go on with it, or {anew}",
+                foreign.revision
             ),
         ),
     }

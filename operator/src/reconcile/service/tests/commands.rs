@@ -108,6 +108,43 @@ fn a_rollback_stays_until_the_spec_changes() {
 }
 
 #[test]
+fn a_refused_rollback_leaves_the_one_in_force() {
+    let history = json!({"rolloutHistory": [{"revision": "web:2", "hash": "", "result": "Succeeded"}]});
+    let older = REVISION.replace(":3", ":2");
+    let back = observed(Some(with(&json!({"taskDefinition": older}))));
+    let is_back = |plan: &Plan| matches!(plan, Plan::Stall(obstacle) if obstacle.reason == Reason::RolledBackOnCommand);
+    let (plan, mut mistyped) = after_pass(&asked("rollbackTo", "web:2", &history), &back, 0);
+    assert!(is_back(&plan));
+    mistyped.metadata.annotations.as_mut().unwrap().insert("ecs-operator.dev/rollbackTo".into(), "web:l".into());
+    for pass in 1..3 {
+        let plan;
+        (plan, mistyped) = after_pass(&mistyped, &back, pass);
+        assert!(is_back(&plan), "{plan:?}");
+        assert!(mistyped.status.as_ref().unwrap().handled_commands.as_ref().unwrap()[0].refused.is_some());
+    }
+    // Without the annotation it ends.
+    mistyped.metadata.annotations = None;
+    assert_eq!(writes(plan::plan(&mistyped, &back, &owner()))[0].request["taskDefinition"], REVISION);
+}
+
+#[test]
+fn a_mistyped_command_is_refused_by_name() {
+    let seen = observed(Some(described()));
+    let refused = refused(&asked("restartAt", NOON, &json!({})), &seen);
+    assert!(refused.starts_with("ecs-operator.dev/restartAt is no command") && refused.contains("restartedAt"), "{refused}");
+    let (_, after) = after_pass(&asked("reconcileAt", NOON, &json!({})), &seen, 0);
+    assert_eq!(after.status.unwrap().handled_commands, None);
+}
+
+#[test]
+fn what_is_pending_is_told_as_something_to_come() {
+    let both =
+        writes(plan::plan(&asked("restartedAt", NOON, &json!({})), &observed(Some(with(&json!({"desiredCount": 9})))), &owner()));
+    let pending = both[0].pending();
+    assert!(pending.starts_with("UpdateService: service web") && !pending.contains("Restarted"), "{pending}");
+}
+
+#[test]
 fn a_deployment_is_continued_stopped_and_aborted() {
     let deployment = ServiceDeployment {
         arn: "arn:d".into(),

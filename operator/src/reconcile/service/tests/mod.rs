@@ -205,6 +205,22 @@ fn obstacles_are_told_and_nothing_is_written() {
 }
 
 #[test]
+fn how_a_service_of_somebody_else_is_does_not_show() {
+    let (_, ours) = after_pass(&object(&spec(), &json!({})), &observed(Some(described())), 0);
+    assert_eq!(ours.status.as_ref().unwrap().running_count, Some(2));
+    for tags in [json!([]), json!([{"key": OWNER, "value": "k8s/other/web/u-9"}])] {
+        for before in [&object(&spec(), &json!({})), &ours] {
+            let (_, after) = after_pass(before, &observed(Some(with(&json!({"tags": tags})))), 1);
+            let status = after.status.unwrap();
+            assert_eq!((status.running_count, status.revision, status.deployments), (None, None, None), "{tags}");
+        }
+    }
+    let observing = json!({"managementPolicy": "Observe", "cluster": "shop", "taskDefinition": "web:3"});
+    let (_, observing) = after_pass(&object(&observing, &json!({})), &observed(Some(with(&json!({"tags": []})))), 1);
+    assert_eq!(observing.status.unwrap().running_count, Some(2), "whoever only looks wants to see");
+}
+
+#[test]
 fn a_cluster_of_another_account_is_not_taken_for_ours_of_that_name() {
     let spec_of = |account: &str| {
         let mut spec = spec();

@@ -43,7 +43,12 @@ fn rollout(object: &EcsService) -> Value {
 fn a_canary_with_a_pause_goes_through_its_stages() {
     let hook = |status: &str| json!([{"hookId": "hook-1", "targetType": "PAUSE", "status": status, "expiresAt": 90000.0}]);
     let steps = [
-        (json!({"status": "PENDING"}), "Pending", "Progressing", "Deploying web:3: 2 of 2"),
+        (
+            json!({"status": "PENDING"}),
+            "Pending",
+            "Progressing",
+            "Deploying web:3: 0 of 2 tasks run, 2 are starting; 2 of other revisions run",
+        ),
         (json!({"lifecycleStage": "SCALE_UP"}), "InProgress", "Progressing", "Deploying web:3 (SCALE_UP)"),
         (
             json!({"lifecycleStage": "PRE_PRODUCTION_TRAFFIC_SHIFT", "lifecycleHookDetails": hook("AWAITING_ACTION")}),
