@@ -69,9 +69,10 @@ pub(super) fn spec_hash(object: &EcsTaskDefinition) -> String {
 
 /// Whether the revision is what the spec asks for: by the hash of the request that made it, or, where somebody else made it, by
 /// comparison. Here both sides count: what the spec leaves out, a revision of ours would not have.
-pub(super) fn is_same(object: &EcsTaskDefinition, revision: &Revision, hash: &str) -> bool {
-    if revision.hash.is_some() {
-        return revision.hash.as_deref() == Some(hash);
+pub(super) fn is_same(object: &EcsTaskDefinition, revision: &Revision, spec_hash: &str) -> bool {
+    if let Some(made_by) = &revision.hash {
+        // Nothing was left to others when it was made, and just this: to leave a part to them from now on changes nothing.
+        return made_by == spec_hash || *made_by == hash(&definition(object).into());
     }
     let Some(described) = revision.definition.as_deref().and_then(Value::as_object) else { return false };
     let wanted = as_others_left_it(definition(object), &Value::Object(described.clone()), &object.spec.policies);

@@ -191,8 +191,22 @@ fn what_is_left_to_others_makes_no_revision() {
         spec["ignoreFields"] = json!(["/containerDefinitions/0/image"]);
         spec
     };
-    let ignored = registered(&write(planned(&ignoring("web:1"), &first)));
-    assert_eq!(planned(&ignoring("web:2"), &ignored), Plan::InSync);
+    // The revision is the same, and learns by which part of the spec it goes from now on.
+    let marked = write(planned(&ignoring("web:1"), &first));
+    assert_eq!(marked.operation, Operation::TagResource);
+    let mut ignored = first.clone();
+    let current = ignored.current.as_mut().unwrap();
+    current.hash = Tags::read(&marked.request["tags"]).0.remove(SPEC_HASH);
+    current.tags.as_mut().unwrap().0.extend(Tags::read(&marked.request["tags"]).0);
+    for image in ["web:1", "web:2"] {
+        assert_eq!(planned(&ignoring(image), &ignored), Plan::InSync, "{image}");
+    }
+    // Together with another change it makes one, and so does taking it back: what others left there is not known.
+    let mut more = ignoring("web:1");
+    more["cpu"] = json!("512");
+    assert_eq!(write(planned(&more, &first)).operation, Operation::RegisterTaskDefinition);
+    assert_eq!(write(planned(&ignoring("web:2"), &first)).operation, Operation::RegisterTaskDefinition);
+    assert_eq!(write(planned(&spec(), &ignored)).operation, Operation::RegisterTaskDefinition);
 }
 
 #[test]
