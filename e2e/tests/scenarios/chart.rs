@@ -274,6 +274,12 @@ pub(crate) async fn prometheus_takes_what_is_for_it(_: &World) -> Result<()> {
     let rendered = chart::documents(&chart::template(RELEASE, MONITORING).await?)?;
     let of_kind = |kind| rendered.iter().find(|document| document["kind"] == kind).cloned().context(kind);
     let dashboard = std::fs::read_to_string(chart::dir().join("files/dashboard.json"))?;
+    let rules = of_kind("PrometheusRule")?;
+    let rules = rules["spec"]["groups"][0]["rules"].as_array().context("there are alerts")?.clone();
+    ensure!(
+        rules.iter().all(|rule| rule["labels"]["operator"] == format!("{RELEASE}/{RELEASE}")),
+        "each says whose it is: {rules:?}"
+    );
     let good = [of_kind("ServiceMonitor")?, of_kind("PrometheusRule")?, serde_json::from_str(&dashboard)?];
     let mut bad = good.clone();
     bad[0]["spec"]["endpoints"][0]["intervall"] = json!("1m");

@@ -36,6 +36,10 @@ pub(crate) async fn the_schema_refuses_with_words(world: &World) -> Result<()> {
         (SAMPLES.replace("  name: shop\nspec", "  name: shop.eu\nspec"), "set spec.clusterName"),
         (SAMPLES.replace("interval: 10", "interval: 1"), "spec.containerDefinitions[0].healthCheck.interval"),
         (SAMPLES.replace("  launchType", "  cluster: other\n  launchType"), "cluster and clusterRef exclude each other"),
+        (
+            SAMPLES.replace("  taskDefinitionRef:\n    name: web\n", "  taskDefinitionRef:\n    name: \"web:1\"\n"),
+            "spec.taskDefinitionRef.name",
+        ),
         (SAMPLES.replace("  taskDefinitionRef:\n    name: web\n", ""), "taskDefinitionRef (an EcsTaskDefinition"),
         (
             SAMPLES.replace(

@@ -188,3 +188,14 @@ fn ready_is_an_active_cluster() {
         assert_eq!(status.running_tasks_count, Some(4));
     }
 }
+
+#[test]
+fn how_a_cluster_of_somebody_else_is_does_not_show() {
+    let object = object(&json!({}), false);
+    for tags in [json!([]), json!([{"key": OWNER, "value": "k8s/other/shop/u-9"}])] {
+        let seen = observed(&json!({"tags": tags, "runningTasksCount": 4}));
+        let outcome = plan::plan(&object, &seen, &owner()).into();
+        let status = status::status(&object, Some(&seen), &outcome, Timestamp::UNIX_EPOCH);
+        assert_eq!((status.conditions[0].status.as_str(), status.running_tasks_count), ("False", None), "{tags}");
+    }
+}

@@ -103,7 +103,7 @@ fn since_rollout(object: &EcsService, tasks: &Value) -> Value {
 }
 
 /// How fresh a look at the stopped tasks has to be; `None` where none is needed.
-fn wanted(object: &EcsService, observed: &ObservedService, service: &Service) -> Option<Instant> {
+pub(super) fn wanted(object: &EcsService, observed: &ObservedService, service: &Service) -> Option<Instant> {
     let status = object.status.as_ref()?;
     let rollout = status.rollout.as_ref()?;
     let told = status.stopped_tasks.is_some();

@@ -15,7 +15,7 @@ use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::observe::read;
-use super::{ObservedService, plan, status};
+use super::{ObservedService, follow, plan, status};
 use crate::aws::Operation;
 use crate::aws::observer::{Answer, Seen, ServiceKey};
 use crate::aws::tags::{OWNER, Owner, SPEC_HASH};

@@ -144,6 +144,18 @@ fn tasks_are_missed_as_well_where_no_rollout_is_followed() {
 }
 
 #[test]
+fn what_does_not_start_is_looked_for_while_the_revision_before_runs_on() {
+    let old = deployment(1, 2, "OLD", [2, 2, 0]);
+    let looks = |new: Value| {
+        let seen = deploying(&[new, old.clone()]);
+        let (_, object) = after_pass(&object(&spec(), &json!({})), &seen, 250);
+        follow::wanted(&object, &seen, seen.service.as_ref().expect("a service")).is_some()
+    };
+    assert!(looks(deployment(2, 3, "IN_PROGRESS", [2, 0, 0])), "two of two tasks run, and none is its own");
+    assert!(!looks(deployment(2, 3, "IN_PROGRESS", [2, 2, 0])));
+}
+
+#[test]
 fn stopped_tasks_explain_what_failed() {
     let rolling = after_pass(&object(&spec(), &json!({})), &deploying(&[deployment(2, 3, "IN_PROGRESS", [2, 0, 2])]), 10).1;
     let task = json!([{"taskArn": "arn:aws:ecs:eu-central-1:1:task/shop/abc", "stopCode": "EssentialContainerExited",
