@@ -175,6 +175,22 @@ impl Scenario<'_> {
         Ok(about.map(|event| (event.reason.unwrap_or_default(), event.message.unwrap_or_default())).collect())
     }
 
+    /// Awaits an event about an object, which comes a moment after the status, and answers its note. It must be told once.
+    ///
+    /// # Errors
+    /// When it does not come, or more than once.
+    pub async fn told_once(&self, name: &str, reason: &str) -> Result<String> {
+        let mut notes = wait::until(reason, PATIENCE, async || {
+            let told = self.events(name).await?.into_iter().filter(|(of, _)| of == reason);
+            let notes: Vec<_> = told.map(|(_, note)| note).collect();
+            ensure!(!notes.is_empty(), "no event tells of it");
+            Ok(notes)
+        })
+        .await?;
+        ensure!(notes.len() == 1, "{reason} is told {} times: {notes:?}", notes.len());
+        Ok(notes.remove(0))
+    }
+
     /// Awaits that the operator has looked at AWS many times more, and checks that it changed nothing meanwhile: nothing in
     /// AWS at all, and none of its objects once the counts in their status have settled.
     ///

@@ -46,7 +46,12 @@ pub(crate) async fn a_cluster_waits_for_what_others_run_in_it(world: &World) -> 
     scenario.kubectl.run(&["delete", OBJECTS[0], "--wait=false"])?;
     let message = scenario.until_ready_is(OBJECTS[0], "False", "DeletionBlocked").await?;
     ensure!(message.contains("EcsService web") && message.contains("legacy"), "{message}");
-    ensure!(scenario.events("shop").await?.iter().any(|(reason, note)| reason == "DeletionBlocked" && note.contains("legacy")));
+    wait::until("the event", PATIENCE, async || {
+        let events = scenario.events("shop").await?;
+        ensure!(events.iter().any(|(reason, note)| reason == "DeletionBlocked" && note.contains("legacy")), "{events:?}");
+        Ok(())
+    })
+    .await?;
     scenario.kubectl.run(&["delete", SERVICE])?;
     scenario
         .until(OBJECTS[0], |cluster| {

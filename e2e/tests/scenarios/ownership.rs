@@ -27,7 +27,7 @@ pub(crate) async fn what_we_did_not_make_is_left_alone_until_adopted(world: &Wor
     let message = scenario.until_ready_is(SERVICE, "False", "DependencyNotReady").await?;
     ensure!(message.contains("NotOwned"), "{message}");
     ensure!(scenario.ledger.counts().writes() == 0, "{:?}", scenario.ledger.counts());
-    ensure!(scenario.events("shop").await?.iter().filter(|(reason, _)| reason == "NotOwned").count() == 1);
+    scenario.told_once("shop", "NotOwned").await?;
 
     scenario.kubectl.apply(&SAMPLES.replace("\nspec:\n", "\nspec:\n  adoptionPolicy: IfUnowned\n"))?;
     scenario.wait_ready(&OBJECTS)?;
