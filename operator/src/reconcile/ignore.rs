@@ -43,18 +43,18 @@ fn unknown(kind: &str, path: &str) -> Option<String> {
     let parts: &BTreeSet<String> = PARTS.get(kind)?;
     let path =
         path.split('/').map(|name| if name.parse::<usize>().is_ok() { ELEMENT } else { name }).collect::<Vec<_>>().join("/");
-    let parents = path.match_indices('/').map(|(at, _)| &path[..at]);
-    if parts.contains(&path) || parents.clone().any(|parent| parts.contains(&format!("{parent}/{ANYTHING}"))) {
+    let mut parents = path.match_indices('/').map(|(at, _)| &path[..at]);
+    if parts.contains(&path) || parents.any(|parent| parts.contains(&format!("{parent}/{ANYTHING}"))) {
         return None;
     }
     if let Some(below) = path.strip_prefix("spec/").filter(|below| parts.contains(*below)) {
         return Some(format!("pointers begin below spec, so write \"/{below}\""));
     }
     let meant = parts.iter().find(|part| part.eq_ignore_ascii_case(&path));
-    Some(
-        meant
-            .map_or_else(|| format!("see `kubectl explain {}.spec`", kind.to_lowercase()), |meant| format!("write \"/{meant}\"")),
-    )
+    Some(match meant {
+        Some(meant) => format!("write \"/{meant}\""),
+        None => format!("see `kubectl explain {}.spec`", kind.to_lowercase()),
+    })
 }
 
 /// How a path names the element of a list, and a map of anybody's keys.
@@ -68,24 +68,25 @@ static PARTS: LazyLock<BTreeMap<String, BTreeSet<String>>> = LazyLock::new(|| {
         for version in definition.spec.versions {
             let schema = version.schema.and_then(|schema| schema.open_api_v3_schema);
             let spec = schema.and_then(|schema| schema.properties?.remove("spec"));
-            collect(spec.as_ref(), "", &mut parts);
+            if let Some(spec) = &spec {
+                collect(spec, "", &mut parts);
+            }
         }
         (definition.spec.names.kind, parts)
     };
     ecs_operator_crds::all().into_iter().map(parts).collect()
 });
 
-fn collect(schema: Option<&JSONSchemaProps>, path: &str, parts: &mut BTreeSet<String>) {
-    let Some(schema) = schema else { return };
+fn collect(schema: &JSONSchemaProps, path: &str, parts: &mut BTreeSet<String>) {
     if !path.is_empty() {
         parts.insert(path.to_owned());
     }
     let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
     for (name, schema) in schema.properties.iter().flatten() {
-        collect(Some(schema), &below(name), parts);
+        collect(schema, &below(name), parts);
     }
     if let Some(JSONSchemaPropsOrArray::Schema(items)) = &schema.items {
-        collect(Some(items), &below(ELEMENT), parts);
+        collect(items, &below(ELEMENT), parts);
     }
     if schema.additional_properties.is_some() || schema.x_kubernetes_preserve_unknown_fields == Some(true) {
         parts.insert(below(ANYTHING));

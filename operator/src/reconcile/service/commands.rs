@@ -151,15 +151,11 @@ pub(super) fn rollback(object: &EcsService, observed: &ObservedService) -> Optio
 
 /// Whether the annotation still asks for the rollback. A value that is refused changes nothing.
 fn stands(object: &EcsService, observed: &ObservedService, rollback: &Rollback) -> bool {
-    let Some(value) = object.annotations().get(ROLLBACK_TO) else { return false };
-    let mut told = object.status.iter().filter_map(|status| status.handled_commands.as_deref()).flatten();
-    let mut is_refused = || {
-        told.any(|told| told.annotation == ROLLBACK_TO && told.value == *value && told.refused.is_some())
-            || pending(object, observed)
-                .iter()
-                .any(|command| command.annotation == ROLLBACK_TO && matches!(command.answer, Answer::Refuse(_)))
+    let is_refused = || {
+        let mut answered = handled(object, Some(observed)).into_iter().flatten();
+        answered.any(|command| command.annotation == ROLLBACK_TO && command.refused.is_some())
     };
-    *value == rollback.revision || is_refused()
+    object.annotations().get(ROLLBACK_TO).is_some_and(|value| *value == rollback.revision || is_refused())
 }
 
 fn answer(object: &EcsService, observed: &ObservedService, service: &Service, annotation: &str, value: &str) -> Answer {
