@@ -2,7 +2,9 @@
 //! no other. A new member in a newer model makes this fail with its path.
 
 use e2e::api_model::{self, Maker, Member, Members};
-use ecs_operator::aws::drift::{drift, normalised};
+use ecs_operator::aws::drift::{DEFAULTS, SETS, ZERO_COUNTS, drift, key_of, normalised};
+use ecs_operator::reconcile::reset::Reset;
+use ecs_operator::reconcile::{cluster, service};
 use ecs_operator_crds::v1beta1::{EcsClusterSpec, EcsServiceSpec, EcsTaskDefinitionSpec, Policies};
 use std::collections::BTreeSet;
 
@@ -255,5 +257,154 @@ fn changes(document: &Value) -> Vec<Value> {
         Value::String(text) => vec![format!("{text}!").into()],
         Value::Number(_) => vec![4_711_000.into()],
         Value::Bool(_) | Value::Null => Vec::new(),
+    }
+}
+
+/// Lists of a task definition whose order counts, and why.
+const ORDERED: &[(&str, &str)] = &[
+    ("containerDefinitions.command", "arguments"),
+    ("containerDefinitions.dnsSearchDomains", "they are searched in this order"),
+    ("containerDefinitions.dnsServers", "they are asked in this order"),
+    ("containerDefinitions.entryPoint", "arguments"),
+    ("containerDefinitions.environmentFiles", "the first file that has a variable wins"),
+    ("containerDefinitions.healthCheck.command", "arguments"),
+    ("containerDefinitions.mountPoints", "a mount can lie below another one"),
+];
+
+/// The path of a member without the marks of lists.
+fn dotted(path: &str) -> String {
+    path.replace("[]", "")
+}
+
+/// Calls `visit` with the member at `path` of a document, in the first element of each list on the way.
+fn at<'a>(document: &'a mut Value, path: &str) -> Option<(&'a mut serde_json::Map<String, Value>, String)> {
+    let (parent, name) = path.rsplit_once('.').unwrap_or(("", path));
+    let mut target = document;
+    for part in parent.split('.').filter(|part| !part.is_empty()) {
+        target = match part.strip_suffix("[]") {
+            Some(list) => target.get_mut(list)?.get_mut(0)?,
+            None => target.get_mut(part)?,
+        };
+    }
+    Some((target.as_object_mut()?, name.to_owned()))
+}
+
+/// The document with another value at `path`, or without it.
+fn changed(document: &Value, path: &str, value: Option<Value>) -> Value {
+    let mut changed = document.clone();
+    let (members, name) = at(&mut changed, path).unwrap_or_else(|| panic!("the full document has no {path}"));
+    match value {
+        Some(value) => members.insert(name, value),
+        None => members.remove(&name),
+    };
+    changed
+}
+
+/// Each optional member of a task definition alone: absent, with its zero value, with its default, and in another order. What is the
+/// same for AWS has the same hash, and what is not has another one.
+#[tokio::test]
+async fn absent_empty_default_and_reordered_members_of_a_task_definition_mean_what_the_tables_say() {
+    let model = model().await;
+    let members = api_model::input(&model, "RegisterTaskDefinition").expect("a known operation");
+    let mut full = Maker::new(&model, 1, 1.0).input("RegisterTaskDefinition");
+    complete(&mut full);
+    // The host port has a meaning of its own where there is no network in between.
+    full["networkMode"] = "none".into();
+    let (mut wrong, mut checked) = (Vec::new(), 0);
+    for (path, member) in
+        members.iter().filter(|(path, _)| !path.ends_with("[]") && !path.contains("{}") && !path.starts_with("tags"))
+    {
+        let plain = dotted(path);
+        let absent = normalised(&changed(&full, path, None));
+        let same = |value: Value| normalised(&changed(&full, path, Some(value))) == absent;
+        let zero = match member.kind.as_str() {
+            "array" => serde_json::json!([]),
+            "map" | "object" => serde_json::json!({}),
+            "boolean" => false.into(),
+            "integer" | "number" => 0.into(),
+            _ => "".into(),
+        };
+        checked += 1;
+        let zero_counts = ZERO_COUNTS.iter().any(|(listed, _)| *listed == plain);
+        if !member.required && same(zero.clone()) == zero_counts {
+            wrong.push(format!("{path}: {zero} and absent"));
+        }
+        if let Some((_, default)) = DEFAULTS.iter().find(|(listed, _)| *listed == plain)
+            && !same(serde_json::from_str(default).expect("the table holds JSON"))
+        {
+            wrong.push(format!("{path}: {default} and absent"));
+        }
+        if member.kind == "array" {
+            let element =
+                at(&mut full.clone(), path).map(|(members, name)| members[&name][0].clone()).expect("it has an element");
+            let mut other = changes(&element).pop().unwrap_or_else(|| panic!("{path} has elements of one value"));
+            if let Some(Some(key)) = key_of(&plain) {
+                other[key] = "another".into();
+            }
+            let list = |elements: [&Value; 2]| normalised(&changed(&full, path, Some(elements.into_iter().cloned().collect())));
+            let any_order = list([&element, &other]) == list([&other, &element]);
+            let ordered = ORDERED.iter().any(|(listed, _)| *listed == plain);
+            if any_order == ordered || any_order != key_of(&plain).is_some() {
+                wrong.push(format!("{path}: another order, and it is {}in ORDERED", if ordered { "" } else { "not " }));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    println!("{checked} members");
+}
+
+#[tokio::test]
+async fn the_tables_of_what_means_the_same_name_members_of_the_api() {
+    let model = model().await;
+    let mut known = BTreeSet::new();
+    for operation in ["CreateCluster", "RegisterTaskDefinition", "CreateService"] {
+        let input = api_model::input(&model, operation).expect("a known operation");
+        known.extend(input.keys().map(|path| dotted(path)));
+    }
+    let rows = SETS.iter().map(|(path, _)| path).chain(DEFAULTS.iter().map(|(path, _)| path));
+    let rows = rows.chain(ZERO_COUNTS.iter().chain(ORDERED).map(|(path, _)| path));
+    let unknown: Vec<_> = rows.filter(|path| !known.contains(**path)).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+}
+
+/// Whether `path` is `listed`, or lies in it.
+fn is_in(path: &str, listed: &str) -> bool {
+    path.strip_prefix(listed).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// Members that are set back, and members that stay and why.
+type Tables = (&'static [Reset], &'static [(&'static str, &'static str)]);
+
+/// Each member of an update is taken back when the spec drops it, or its description says that it stays. Elements of a list are
+/// replaced with the list.
+#[tokio::test]
+async fn every_member_of_an_update_is_set_back_or_said_to_stay() {
+    let model = model().await;
+    let tables: [(usize, &[&str], &[&str], Tables); 2] = [
+        (0, &["UpdateCluster", "PutClusterCapacityProviders"], &["cluster"], (cluster::RESETS, cluster::STAYS)),
+        (2, &["UpdateService"], &["cluster", "forceNewDeployment", "service"], (service::RESETS, service::STAYS)),
+    ];
+    for (kind, operations, own, (resets, stays)) in tables {
+        let inputs = operations.iter().flat_map(|operation| api_model::input(&model, operation).expect("a known operation"));
+        let input: Members = inputs.collect();
+        let crd = serde_json::to_value(&ecs_operator_crds::all()[kind]).expect("it serializes");
+        let described = api_model::spec(&crd);
+        let is_leaf = |path: &str, member: &Member| member.kind != "object" && !path.contains("[]") && !path.contains("{}");
+        let leaves: Vec<_> = input.iter().filter(|(path, member)| is_leaf(path, member)).map(|(path, _)| path.as_str()).collect();
+        for path in leaves.iter().filter(|path| !own.contains(path)) {
+            let reset = resets.iter().any(|(listed, _)| is_in(path, listed));
+            let stay = stays.iter().any(|(listed, _)| is_in(path, listed));
+            assert!(reset != stay, "{path} is in RESETS ({reset}) or in STAYS ({stay})");
+        }
+        for (listed, _) in stays {
+            assert!(leaves.iter().any(|path| is_in(path, listed)), "{operations:?} have no {listed}");
+            let text = described[*listed].values.join(" ").split_whitespace().collect::<Vec<_>>().join(" ");
+            let says = text.contains("they stay") || text.contains("it stays");
+            let is_needed = listed.ends_with("subnets") || *listed == "taskDefinition";
+            assert!(says != is_needed, "the description of {listed} says whether it stays");
+        }
+        for (listed, _) in resets {
+            assert!(leaves.iter().any(|path| is_in(path, listed)), "{operations:?} have no {listed}");
+        }
     }
 }

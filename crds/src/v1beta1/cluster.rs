@@ -43,7 +43,8 @@ pub struct EcsClusterSpec {
     /// Tags of the cluster, at most 50 with the operator's own.
     #[schemars(length(max = 48), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["key"]))]
     pub tags: Option<Vec<Tag>>,
-    /// Settings of the cluster; ECS knows `containerInsights`. Default: what the account setting says.
+    /// Settings of the cluster; ECS knows `containerInsights`. Default: what the account setting says. Dropped from the spec, they
+    /// stay.
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub settings: Option<Vec<ClusterSetting>>,
     /// ECS Exec and storage encryption.
@@ -95,7 +96,7 @@ pub struct ClusterSetting {
 pub struct ClusterConfiguration {
     /// Encryption and logging of ECS Exec sessions.
     pub execute_command_configuration: Option<ExecuteCommandConfiguration>,
-    /// KMS keys of storage that ECS manages.
+    /// KMS keys of storage that ECS manages. Dropped from the spec, they stay.
     pub managed_storage_configuration: Option<ManagedStorageConfiguration>,
 }
 

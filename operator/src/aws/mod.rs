@@ -11,6 +11,7 @@ pub mod hints;
 pub mod observer;
 pub mod operation;
 mod read_budget;
+pub(crate) mod schema;
 pub mod tags;
 pub mod writer;
 

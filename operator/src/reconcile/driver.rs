@@ -123,6 +123,12 @@ impl<O> Acted<O> {
     fn new(observed: Option<O>, outcome: Outcome) -> Self {
         Self { observed, outcome, planned: Vec::new(), sent: 0, held_until: None }
     }
+
+    /// The writes that AWS has accepted, and the one without a reply.
+    fn may_be_applied(&self) -> &[Write] {
+        let unanswered = matches!(&self.outcome, Outcome::Failed(fault) if !fault.made_nothing());
+        &self.planned[..(self.sent + usize::from(unanswered)).min(self.planned.len())]
+    }
 }
 
 /// The object with our finalizer, which must be on it before the first write to AWS.
@@ -287,7 +293,9 @@ async fn conclude<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Obser
     let after = if sent.is_empty() && is_no_news(object, context, observed, outcome) {
         before.clone()
     } else {
-        settled(object, observed, outcome, &before)
+        let mut after = settled(object, observed, outcome, &before);
+        object.remember(&mut after, acted.may_be_applied());
+        after
     };
     let ready = conditions::is_ready(after.conditions());
     let stalled = outcome.verdict().is_some_and(|verdict| verdict.state == conditions::State::Stalled);

@@ -10,6 +10,8 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 };
 use serde_json::{Map, Value};
 
+use crate::aws::drift::{key_of, partner};
+
 /// What is wrong with the pointers, naming the first and the way out; `None` when they can be followed.
 #[must_use]
 pub fn problem(policies: &Policies, kind: &str, identity: &[&str]) -> Option<String> {
@@ -34,8 +36,36 @@ pub fn problem(policies: &Policies, kind: &str, identity: &[&str]) -> Option<Str
             let way_out = "whose place can change: point to the list, or to a member";
             return Some(format!("ignoreFields: {pointer} points to an element of a list, {way_out}"));
         }
-        unknown(kind, path).map(|way_out| format!("ignoreFields: {pointer} is no part of the spec: {way_out}"))
+        let unknown = unknown(kind, path).map(|way_out| format!("ignoreFields: {pointer} is no part of the spec: {way_out}"));
+        unknown.or_else(|| lost(path).map(|why| format!("ignoreFields: {pointer} {why}")))
     })
+}
+
+/// Why the element that a path leads through cannot be found again in AWS; `None` where it can.
+fn lost(path: &str) -> Option<String> {
+    let (mut list, mut pointer) = (String::new(), String::new());
+    let mut parts = path.split('/').peekable();
+    while let Some(part) = parts.next() {
+        if part.parse::<usize>().is_err() {
+            list = if list.is_empty() { part.to_owned() } else { format!("{list}.{part}") };
+            pointer = format!("{pointer}/{part}");
+            continue;
+        }
+        match key_of(&list) {
+            Some(None) => {
+                return Some(format!(
+                    "points to a position in {list}, whose order ECS does not keep: write \"{pointer}\" to leave the whole list to others"
+                ));
+            }
+            Some(Some(key)) if parts.peek() == Some(&key) => {
+                return Some(format!(
+                    "points to the member by which the elements of {list} are told apart: write \"{pointer}\" to leave the whole list to others"
+                ));
+            }
+            _ => pointer = format!("{pointer}/{part}"),
+        }
+    }
+    None
 }
 
 /// What to write in the place of a path that the schema of the kind does not have; `None` where it has it.
@@ -101,32 +131,50 @@ pub fn ignores(policies: &Policies, member: &str) -> bool {
 
 /// `desired` with what is left to others as `live` has it, or without it where `live` has none.
 #[must_use]
-pub fn as_others_left_it(mut desired: Map<String, Value>, live: &Value, policies: &Policies) -> Map<String, Value> {
+pub fn as_others_left_it(desired: Map<String, Value>, live: &Value, policies: &Policies) -> Map<String, Value> {
+    let mut desired = Value::Object(desired);
     for pointer in policies.ignore_fields.iter().flatten() {
-        let (parent, name) = pointer.rsplit_once('/').unwrap_or_default();
-        let path: Vec<_> = parent.split('/').skip(1).map(unescaped).collect();
-        let Some(members) = descend(&mut desired, &path) else { continue };
-        let name = unescaped(name);
-        match live.pointer(pointer).filter(|live| !live.is_null()) {
-            // Only what the spec has is ever sent.
-            Some(live) if members.contains_key(&name) => members.insert(name, live.clone()),
-            _ => members.remove(&name),
-        };
+        let parts: Vec<_> = pointer.split('/').skip(1).map(unescaped).collect();
+        leave("", &mut desired, live, &parts);
     }
-    desired
+    match desired {
+        Value::Object(members) => members,
+        _ => unreachable!("an object stays one"),
+    }
 }
 
-/// The object at `path` below `members`.
-fn descend<'a>(members: &'a mut Map<String, Value>, path: &[String]) -> Option<&'a mut Map<String, Value>> {
-    let Some((first, rest)) = path.split_first() else { return Some(members) };
-    let mut value = members.get_mut(first)?;
-    for name in rest {
-        value = match value {
-            Value::Array(list) => list.get_mut(name.parse::<usize>().ok()?)?,
-            other => other.get_mut(name)?,
-        };
+/// Takes over what `parts` lead to from `live`. In a list whose order AWS does not keep, the element in AWS is found by its key.
+fn leave(path: &str, desired: &mut Value, live: &Value, parts: &[String]) {
+    let Some((name, rest)) = parts.split_first() else { return };
+    match desired {
+        Value::Object(members) if rest.is_empty() => {
+            match live.get(name).filter(|live| !live.is_null()) {
+                // Only what the spec has is ever sent.
+                Some(live) if members.contains_key(name) => members.insert(name.clone(), live.clone()),
+                _ => members.remove(name),
+            };
+        }
+        Value::Object(members) => {
+            let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            if let Some(member) = members.get_mut(name) {
+                leave(&path, member, &live[name], rest);
+            }
+        }
+        Value::Array(elements) => {
+            let index = name.parse().unwrap_or(usize::MAX);
+            let Some(element) = elements.get_mut(index) else { return };
+            let partner = match (live, key_of(path)) {
+                (Value::Array(live), Some(_)) => partner(path, element, live),
+                (Value::Array(live), None) => live.get(index),
+                _ => Some(&Value::Null),
+            };
+            // An element that AWS does not have yet is sent as it is.
+            if let Some(live) = partner {
+                leave(path, element, live, rest);
+            }
+        }
+        _ => {}
     }
-    value.as_object_mut()
 }
 
 /// A part of a pointer as the name that it stands for (RFC 6901).
@@ -162,6 +210,13 @@ mod tests {
             ("/serviceName", Some("/serviceName says which AWS object it is")),
             ("/suspend", Some("setting of the operator")),
             ("/loadBalancers/0", Some("element of a list")),
+            (
+                "/loadBalancers/0/targetGroupArn",
+                Some("a position in loadBalancers, whose order ECS does not keep: write \"/loadBalancers\""),
+            ),
+            ("/containerDefinitions/0/portMappings/1/hostPort", Some("write \"/containerDefinitions/0/portMappings\"")),
+            ("/capacityProviderStrategy/0/weight", None),
+            ("/capacityProviderStrategy/0/capacityProvider", Some("told apart: write \"/capacityProviderStrategy\"")),
             ("/tags", None),
             ("/tags/0/value", Some("part of a tag")),
         ];
@@ -184,6 +239,16 @@ mod tests {
         let expected = json!({"desiredCount": 9, "deploymentConfiguration": {"alarms": {"enable": false}, "maximumPercent": 200},
             "list": [{"a": 1, "b": 7}]});
         assert_eq!(Value::from(as_others_left_it(desired, &live, &policies(&pointers))), expected);
+        let desired =
+            json!({"capacityProviderStrategy": [{"capacityProvider": "A", "weight": 1}, {"capacityProvider": "C", "weight": 1}]});
+        let live =
+            json!({"capacityProviderStrategy": [{"capacityProvider": "B", "weight": 8}, {"capacityProvider": "A", "weight": 7}]});
+        let Value::Object(desired) = desired else { unreachable!() };
+        let pointers_in_a_set = policies(&["/capacityProviderStrategy/0/weight", "/capacityProviderStrategy/1/weight"]);
+        let expected = json!([{"capacityProvider": "A", "weight": 7}, {"capacityProvider": "C", "weight": 1}]);
+        assert_eq!(as_others_left_it(desired.clone(), &live, &pointers_in_a_set)["capacityProviderStrategy"], expected, "by key");
+        let none = json!([{"capacityProvider": "A"}, {"capacityProvider": "C"}]);
+        assert_eq!(as_others_left_it(desired, &Value::Null, &pointers_in_a_set)["capacityProviderStrategy"], none);
         assert!(ignores(&policies(&pointers), "desiredCount") && !ignores(&policies(&pointers), "list"));
     }
 }

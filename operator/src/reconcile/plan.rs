@@ -310,10 +310,29 @@ pub fn absent(what: &str, may_be_there: bool) -> Plan {
     Plan::Gone
 }
 
-/// Hash of a request, the same for requests that mean the same.
+/// Hash of a request, the same for requests that mean the same. It stays in the cluster: in AWS others may read it, see
+/// [`tagged_hashes`].
 #[must_use]
 pub fn hash(request: &Value) -> String {
-    let digest = Sha256::digest(normalised(request).to_string());
+    digest("", request)
+}
+
+/// The hashes of a request that a tag in AWS may have, the one to write first. The identity of the Kubernetes cluster goes into each,
+/// so that nobody finds out by comparison, or from a list made in advance, which values a request has. Objects of former clusters keep
+/// theirs until their tags are written again.
+#[must_use]
+pub fn tagged_hashes(owner: &Owner, request: &Value) -> Vec<String> {
+    std::iter::once(&owner.cluster_id).chain(&owner.former_clusters).map(|cluster| digest(cluster, request)).collect()
+}
+
+/// The first of [`tagged_hashes`].
+#[must_use]
+pub fn tagged_hash(owner: &Owner, request: &Value) -> String {
+    digest(&owner.cluster_id, request)
+}
+
+fn digest(salt: &str, request: &Value) -> String {
+    let digest = Sha256::new().chain_update(salt).chain_update("\n").chain_update(normalised(request).to_string()).finalize();
     digest.iter().take(16).fold(String::new(), |mut hex, byte| {
         // Writing to a string cannot fail.
         let _ = write!(hex, "{byte:02x}");

@@ -1,16 +1,18 @@
-//! Members that the spec set once and now leaves out. To leave a member out of an update means "as it is" to ECS, so each has
+//! Members that the spec had once and now leaves out. To leave a member out of an update means "as it is" to ECS, so each has
 //! to be set back to what it was before anybody set it. Source of the values: the UpdateService and UpdateCluster pages of
 //! the ECS API reference.
 //!
-//! The status remembers which of these members the spec had when AWS was last in sync.
+//! The status remembers which of these members the spec had when AWS accepted it.
 
 use ecs_operator_crds::v1beta1::{Policies, Tag};
 use serde_json::{Map, Value, json};
 
 use super::ignore::{as_others_left_it, ignores};
+use crate::aws::drift::means_absent;
+use crate::aws::schema;
 use crate::aws::tags::managed;
 
-/// A member, by path, and the JSON that takes it back.
+/// A member, by path, and the JSON that takes it back. `null` leaves it out of the member above it, which ECS replaces as a whole.
 pub type Reset = (&'static str, &'static str);
 
 /// What the status remembers of a spec that AWS has: the members of `table` that are to be set back when the spec drops them, and the
@@ -36,11 +38,25 @@ impl Remembered {
     }
 }
 
+/// Remembers `new` beside what is known: AWS has accepted a part of the spec, and may still have what the rest of it replaces.
+pub fn remember(members: &mut Option<Vec<String>>, tags: &mut Option<Vec<String>>, new: Option<Remembered>) {
+    let Some(new) = new else { return };
+    for (known, new) in [(members, new.members), (tags, new.tags)] {
+        *known = listed(known.take().into_iter().flatten().chain(new.into_iter().flatten()).collect());
+    }
+}
+
+/// The texts in order, each once; `None` when there are none.
+fn listed(mut all: Vec<String>) -> Option<Vec<String>> {
+    all.sort();
+    all.dedup();
+    Some(all).filter(|all| !all.is_empty())
+}
+
 /// The members of `table` that `spec` has; `None` when there are none.
 fn applied(spec: &Map<String, Value>, table: &[Reset]) -> Option<Vec<String>> {
     let set = table.iter().filter(|(path, _)| find(spec, path).is_some());
-    let paths: Vec<_> = set.map(|(path, _)| (*path).to_owned()).collect();
-    Some(paths).filter(|paths| !paths.is_empty())
+    listed(set.map(|(path, _)| (*path).to_owned()).collect())
 }
 
 /// `spec` with the members that it had when `applied` was written, and has no more, set back.
@@ -54,6 +70,31 @@ pub fn with_resets(spec: &Map<String, Value>, applied: Option<&[String]>, table:
         }
     }
     desired
+}
+
+/// The member at `path` as an update sends it. ECS replaces it as a whole, so what the spec leaves out goes along as it is in
+/// `live`, and what is to be absent, a `null`, is left out.
+#[must_use]
+pub fn completed(path: &str, desired: &Value, live: &Value) -> Value {
+    let is_free = schema::member(path).is_some_and(|member| member.is_free);
+    let (Value::Object(members), false) = (desired, is_free) else { return desired.clone() };
+    let mut all = Map::new();
+    for (name, value) in members {
+        let sent = completed(&format!("{path}.{name}"), value, &live[name]);
+        // What has lost all that it had is to be absent, too.
+        let is_emptied = sent.as_object().is_some_and(Map::is_empty) && value.as_object().is_some_and(|value| !value.is_empty());
+        if !sent.is_null() && !is_emptied {
+            all.insert(name.clone(), sent);
+        }
+    }
+    for (name, value) in live.as_object().into_iter().flatten().filter(|(name, _)| !members.contains_key(*name)) {
+        let path = format!("{path}.{name}");
+        // What no schema has may be in answers alone.
+        if schema::member(&path).is_some() && !means_absent(&path, value) {
+            all.insert(name.clone(), value.clone());
+        }
+    }
+    all.into()
 }
 
 fn find<'a>(spec: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
@@ -119,6 +160,30 @@ mod tests {
         let left = Remembered { members: Some(vec!["outer.number".into()]), tags: None };
         assert_eq!(of(json!({"ignoreFields": ["/list", "/outer/inner", "/tags"]})), Some(left));
         assert_eq!(of(json!({"managementPolicy": "Observe"})), None);
+    }
+
+    #[test]
+    fn what_the_spec_leaves_out_of_a_member_goes_along_as_it_is() {
+        let live = json!({"awsvpcConfiguration": {"subnets": ["a"], "securityGroups": ["theirs"], "assignPublicIp": "ENABLED", "new": 1}});
+        let sent = |desired: Value| completed("networkConfiguration", &desired, &live);
+        let theirs =
+            json!({"awsvpcConfiguration": {"subnets": ["b"], "securityGroups": ["theirs"], "assignPublicIp": "ENABLED"}});
+        assert_eq!(sent(json!({"awsvpcConfiguration": {"subnets": ["b"]}})), theirs);
+        let without = json!({"awsvpcConfiguration": {"subnets": ["b"], "securityGroups": ["theirs"]}});
+        assert_eq!(sent(json!({"awsvpcConfiguration": {"subnets": ["b"], "assignPublicIp": null}})), without);
+        assert_eq!(completed("loadBalancers", &json!([]), &json!([{"targetGroupArn": "t"}])), json!([]));
+        let logging = json!({"executeCommandConfiguration": {"logging": "DEFAULT", "logConfiguration": {"s3BucketName": null}}});
+        let was = json!({"executeCommandConfiguration": {"logging": "OVERRIDE", "logConfiguration": {"s3BucketName": "b"}}});
+        assert_eq!(completed("configuration", &logging, &was), json!({"executeCommandConfiguration": {"logging": "DEFAULT"}}));
+    }
+
+    #[test]
+    fn what_was_accepted_in_part_is_remembered_beside_what_was_there() {
+        let new = Remembered { members: Some(vec!["list".into()]), tags: None };
+        let known = ["list", "outer.inner"].map(str::to_owned);
+        let (mut members, mut tags) = (Some(known.to_vec()), Some(vec!["team".to_owned()]));
+        remember(&mut members, &mut tags, Some(new));
+        assert_eq!((members, tags), (Some(known.to_vec()), Some(vec!["team".to_owned()])));
     }
 
     #[test]

@@ -162,10 +162,11 @@ pub struct CanaryConfiguration {
 pub struct EarlySuccessCriteria {
     /// Whether these criteria count.
     pub enable: bool,
-    /// Percent of the new tasks that must be healthy, 0 to 100.
+    /// Percent of the new tasks that must be healthy, 0 to 100. ECS needs it with `enable: true`; dropped from the spec, it stays.
     #[schemars(range(min = 0, max = 100))]
     pub healthy_percent: Option<i32>,
-    /// Whether the deployment waits for the old tasks to go: BLOCKING or DEFERRED.
+    /// Whether the deployment waits for the old tasks to go: BLOCKING or DEFERRED. ECS needs it with `enable: true`; dropped from
+    /// the spec, it stays.
     pub source_service_revision_cleanup: Option<String>,
 }
 

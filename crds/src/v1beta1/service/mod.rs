@@ -96,7 +96,8 @@ pub struct EcsServiceSpec {
     pub task_definition: Option<String>,
     /// EcsTaskDefinition in the same namespace; the service runs exactly its current revision and rolls when it changes.
     pub task_definition_ref: Option<ObjectReference>,
-    /// Whether tasks are spread evenly over Availability Zones: ENABLED or DISABLED. AWS default: enabled where possible.
+    /// Whether tasks are spread evenly over Availability Zones: ENABLED or DISABLED. AWS default: enabled where possible. Dropped
+    /// from the spec, it stays.
     pub availability_zone_rebalancing: Option<String>,
     /// Target groups or Classic Load Balancers that send traffic to the tasks.
     #[schemars(length(max = 5), extend("x-kubernetes-list-type" = "atomic"))]
@@ -104,12 +105,13 @@ pub struct EcsServiceSpec {
     /// Cloud Map service in which tasks are registered; at most one.
     #[schemars(length(max = 1), extend("x-kubernetes-list-type" = "atomic"))]
     pub service_registries: Option<Vec<ServiceRegistry>>,
-    /// Number of tasks to keep running. Absent: one at creation, and from then on whatever it is in ECS.
+    /// Number of tasks to keep running. Absent: one at creation, and from then on whatever it is in ECS. Dropped from the spec, it stays.
     #[schemars(range(min = 0))]
     pub desired_count: Option<i32>,
     /// Kind of compute: FARGATE, EC2 or EXTERNAL. Exclusive with `capacityProviderStrategy`.
     pub launch_type: Option<String>,
-    /// Capacity providers and their shares; absent means the default strategy of the cluster.
+    /// Capacity providers and their shares; absent means the default strategy of the cluster. Dropped from the spec, it
+    /// stays; `[]` goes back to the strategy of the cluster.
     #[schemars(length(max = 20), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["capacityProvider"]))]
     pub capacity_provider_strategy: Option<Vec<CapacityProviderStrategyItem>>,
     /// Fargate platform version, such as `1.4.0`. AWS default LATEST.
@@ -131,7 +133,7 @@ pub struct EcsServiceSpec {
     pub health_check_grace_period_seconds: Option<i32>,
     /// REPLICA keeps `desiredCount` tasks, DAEMON one on every instance. AWS default REPLICA. Cannot change.
     pub scheduling_strategy: Option<String>,
-    /// Who carries out deployments: ECS (default), CODE_DEPLOY or EXTERNAL.
+    /// Who carries out deployments: ECS (default), CODE_DEPLOY or EXTERNAL. Dropped from the spec, it stays: write `type: ECS` to go back.
     pub deployment_controller: Option<DeploymentController>,
     /// Tags of the service, at most 50 with the operator's own.
     #[schemars(length(max = 48), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["key"]))]
@@ -154,7 +156,7 @@ pub struct EcsServiceSpec {
     /// Connection of the service to an ECS gateway; at most one.
     #[schemars(length(max = 1), extend("x-kubernetes-list-type" = "atomic"))]
     pub gateway_connectors: Option<Vec<GatewayConnector>>,
-    /// Resolution of the metrics that ECS publishes for the service.
+    /// Resolution of the metrics that ECS publishes for the service. Dropped from the spec, it stays: write 60 seconds to go back.
     pub monitoring: Option<ServiceMonitoring>,
 
     /// Who says how many tasks there are: Spec (default where `desiredCount` is set) or External, for `kubectl scale`, autoscalers and

@@ -16,7 +16,9 @@ pub struct Policies {
     /// Whether this object is kept from being deleted: `kubectl delete` is refused while it is true.
     pub deletion_protection: Option<bool>,
     /// Parts of the spec that are left to others, as JSON pointers below `spec`, such as `/desiredCount`: sent when the AWS
-    /// object is created, and never compared or changed after that.
+    /// object is created, and never compared or changed after that. A position in a list, as in `/capacityProviderStrategy/0/weight`, names
+    /// the element of the spec; in AWS it is found by its key. Lists whose order ECS does not keep and whose elements have no key can be
+    /// left to others as a whole only.
     #[schemars(length(max = 32), inner(length(max = 256)), extend("x-kubernetes-list-type" = "set"))]
     pub ignore_fields: Option<Vec<String>>,
     /// Full (default), or Observe: the operator reads and compares, shows in `status.pendingChanges` what it would do, and never

@@ -14,8 +14,8 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::reflector::{ObjectRef, Store};
 
-use super::plan::{Outcome, Plan, Write};
-use super::reset::Reset;
+use super::plan::{Outcome, Plan, Write, request};
+use super::reset::{Remembered, Reset, remember};
 use super::{Context, Kind, Stores};
 use crate::aws::observer::{ClusterKey, Pace};
 use crate::aws::tags::Owner;
@@ -25,13 +25,25 @@ pub use observe::{Cluster, ObservedCluster};
 /// Members of the spec that are ours and not the API's.
 const OWN_MEMBERS: &[&str] = &[];
 
-/// How each member is taken back that ECS keeps when an update leaves it out. Settings go back to what the account says,
-/// which nobody knows here: they stay.
-const RESETS: &[Reset] = &[
+/// How each member is taken back that ECS keeps when an update leaves it out. What has no row, and is in no member that has one, stays
+/// ([`STAYS`]).
+pub const RESETS: &[Reset] = &[
     ("capacityProviders", "[]"),
-    ("configuration.executeCommandConfiguration", r#"{"logging":"DEFAULT"}"#),
+    ("configuration.executeCommandConfiguration.kmsKeyId", "null"),
+    ("configuration.executeCommandConfiguration.logConfiguration.cloudWatchEncryptionEnabled", "null"),
+    ("configuration.executeCommandConfiguration.logConfiguration.cloudWatchLogGroupName", "null"),
+    ("configuration.executeCommandConfiguration.logConfiguration.s3BucketName", "null"),
+    ("configuration.executeCommandConfiguration.logConfiguration.s3EncryptionEnabled", "null"),
+    ("configuration.executeCommandConfiguration.logConfiguration.s3KeyPrefix", "null"),
+    ("configuration.executeCommandConfiguration.logging", r#""DEFAULT""#),
     ("defaultCapacityProviderStrategy", "[]"),
     ("serviceConnectDefaults", r#"{"namespace":""}"#),
+];
+
+/// Members of UpdateCluster that stay as they are in ECS when the spec drops them, and why. Their descriptions say so.
+pub const STAYS: &[(&str, &str)] = &[
+    ("configuration.managedStorageConfiguration", "no value is documented that takes a key back"),
+    ("settings", "what the account setting says is not known here"),
 ];
 
 /// Names that only EcsCluster has.
@@ -86,6 +98,14 @@ impl Kind for EcsCluster {
 
     fn status_after(&self, observed: Option<&ObservedCluster>, outcome: &Outcome, now: Timestamp) -> EcsClusterStatus {
         status::status(self, observed, outcome, now)
+    }
+
+    fn remember(&self, status: &mut EcsClusterStatus, sent: &[Write]) {
+        if sent.iter().any(|write| write.operation.is_spec()) {
+            let spec = request(&self.spec, OWN_MEMBERS);
+            let new = Remembered::of(&spec, self.spec.tags.as_deref(), &self.spec.policies, RESETS);
+            remember(&mut status.applied_members, &mut status.managed_tags, new);
+        }
     }
 
     fn watch(&self, context: &Context, _: Option<&ObservedCluster>, pace: Option<Pace>) {

@@ -9,8 +9,8 @@ use crate::aws::Operation;
 use crate::aws::drift::drift;
 use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
 use crate::reconcile::ignore::as_others_left_it;
-use crate::reconcile::plan::{Plan, Write, absent, claim, hash, pick, request, tag_writes, top};
-use crate::reconcile::reset::with_resets;
+use crate::reconcile::plan::{Plan, Write, absent, claim, pick, request, tag_writes, tagged_hash, tagged_hashes, top};
+use crate::reconcile::reset::{completed, with_resets};
 
 /// Members that UpdateCluster changes.
 const UPDATABLE: [&str; 3] = ["settings", "configuration", NAMESPACE];
@@ -38,11 +38,12 @@ pub(super) fn plan(object: &EcsCluster, observed: &ObservedCluster, owner: &Owne
         return Plan::pause(Reason::Busy, format!("{what} is {}", cluster.status));
     }
     let applied = object.status.as_ref().and_then(|status| status.applied_members.as_deref());
-    let spec = with_resets(&request(&object.spec, OWN_MEMBERS), applied, RESETS);
+    let mut spec = with_resets(&request(&object.spec, OWN_MEMBERS), applied, RESETS);
+    name_default_logging(&mut spec);
     let spec = as_others_left_it(spec, &cluster.json, policies);
     let desired = tags(object, &cluster.tags(), owner);
     let sent = match cluster.tags().0.get(SPEC_HASH) {
-        Some(sent) => desired.0.get(SPEC_HASH) == Some(sent),
+        Some(sent) => tagged_hashes(owner, &namespace(object).into()).contains(sent),
         // What is only looked at, and nobody's, is taken for what the spec says.
         None => {
             owner.of(&cluster.tags()) == Ownership::Nobody
@@ -68,12 +69,25 @@ fn create(object: &EcsCluster, owner: &Owner) -> Write {
 /// spec, the hash of it.
 fn tags(object: &EcsCluster, present: &Tags, owner: &Owner) -> Tags {
     let mut tags = owner.desired(object.spec.tags.as_deref());
-    let spec = as_others_left_it(request(&object.spec, OWN_MEMBERS), &Value::Null, &object.spec.policies);
-    let namespace = pick(&spec, &[NAMESPACE]);
+    let namespace = namespace(object);
     if !namespace.is_empty() || present.0.contains_key(SPEC_HASH) {
-        tags.0.insert(SPEC_HASH.to_owned(), hash(&namespace.into()));
+        tags.0.insert(SPEC_HASH.to_owned(), tagged_hash(owner, &namespace.into()));
     }
     tags
+}
+
+/// The Service Connect namespace of the spec, unless it is left to others.
+fn namespace(object: &EcsCluster) -> Map<String, Value> {
+    pick(&as_others_left_it(request(&object.spec, OWN_MEMBERS), &Value::Null, &object.spec.policies), &[NAMESPACE])
+}
+
+/// Writes the default of `logging` out where another part of the configuration of ECS Exec is to be absent: without any member the
+/// configuration would not be replaced.
+fn name_default_logging(spec: &mut Map<String, Value>) {
+    let exec = spec.get_mut("configuration").and_then(|configuration| configuration.get_mut("executeCommandConfiguration"));
+    if let Some(members) = exec.and_then(Value::as_object_mut).filter(|members| members.values().any(Value::is_null)) {
+        members.entry("logging").or_insert_with(|| "DEFAULT".into());
+    }
 }
 
 /// `sent` is whether ECS was sent the namespace that the spec has, as far as the tags tell.
@@ -83,7 +97,9 @@ fn update(name: &str, spec: &Map<String, Value>, cluster: &Cluster, sent: bool) 
         desired.remove(NAMESPACE);
     }
     let paths = drift(&desired.clone().into(), &cluster.json);
-    let mut request: Map<_, _> = desired.into_iter().filter(|(member, _)| paths.iter().any(|path| top(path) == member)).collect();
+    let changed = desired.into_iter().filter(|(member, _)| paths.iter().any(|path| top(path) == member));
+    let mut request: Map<_, _> =
+        changed.map(|(member, value)| (member.clone(), completed(&member, &value, &cluster.json[&member]))).collect();
     if request.is_empty() {
         return None;
     }

@@ -106,6 +106,34 @@ fn each_member_goes_through_its_call() {
 }
 
 #[test]
+fn what_a_spec_drops_of_ecs_exec_is_set_back_and_the_rest_stays() {
+    let exec = |exec: Value| json!({"executeCommandConfiguration": exec, "managedStorageConfiguration": {"kmsKeyId": "theirs"}});
+    let shown = observed(&json!({"configuration": exec(json!({"kmsKeyId": "ours", "logging": "DEFAULT"}))}));
+    let spec = json!({"configuration": {"executeCommandConfiguration": {"kmsKeyId": "ours"}}});
+    let with_key = object(&spec, false);
+    let status = status::status(&with_key, Some(&shown), &plan::plan(&with_key, &shown, &owner()).into(), Timestamp::UNIX_EPOCH);
+    assert_eq!(status.applied_members, Some(vec!["configuration.executeCommandConfiguration.kmsKeyId".to_owned()]));
+    let mut without = object(&json!({}), false);
+    without.status = Some(status);
+    let update = writes(plan::plan(&without, &shown, &owner())).remove(0);
+    // ECS replaces the configuration as a whole.
+    assert_eq!(
+        update.request["configuration"],
+        json!({
+        "executeCommandConfiguration": {"logging": "DEFAULT"}, "managedStorageConfiguration": {"kmsKeyId": "theirs"}})
+    );
+    let after = observed(&json!({"configuration": exec(json!({"logging": "DEFAULT"}))}));
+    assert_eq!(plan::plan(&without, &after, &owner()), Plan::InSync);
+}
+
+#[test]
+fn a_setting_that_only_aws_names_is_no_drift() {
+    let spec = json!({"settings": [{"name": "containerInsights", "value": "disabled"}]});
+    let shown = json!({"settings": [{"name": "later", "value": "on"}, {"name": "containerInsights", "value": "disabled"}]});
+    assert_eq!(plan::plan(&object(&spec, false), &observed(&shown), &owner()), Plan::InSync);
+}
+
+#[test]
 fn a_namespace_by_name_is_sent_when_the_spec_changes_it_and_at_no_other_time() {
     let (one, other) = (json!({"namespace": "shop"}), json!({"namespace": "desk"}));
     let arn = |id: &str| json!({"namespace": format!("arn:aws:servicediscovery:eu-central-1:1:namespace/{id}")});

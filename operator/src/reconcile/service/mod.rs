@@ -20,14 +20,14 @@ mod verdict;
 
 use std::time::{Duration, Instant};
 
-use ecs_operator_crds::v1beta1::{EcsService, EcsServiceStatus};
+use ecs_operator_crds::v1beta1::{EcsService, EcsServiceSpec, EcsServiceStatus};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::reflector::{ObjectRef, Store};
 
-use super::plan::{Outcome, Plan, Write};
+use super::plan::{Outcome, Plan, Write, request};
 use super::references::Resolved;
-use super::reset::Reset;
+use super::reset::{Remembered, Reset, remember};
 use super::{Context, Kind, Stores, references};
 use crate::aws::observer::{Pace, ServiceDeploymentKey, ServiceKey};
 use crate::aws::tags::Owner;
@@ -40,27 +40,71 @@ pub use observe::{Deployment, ObservedService, Service};
 /// Members of the spec that are ours and not the API's.
 const OWN_MEMBERS: &[&str] = &["clusterRef", "desiredCountOwner", "rollout", "taskDefinitionRef"];
 
-/// How each member is taken back that ECS keeps when an update leaves it out. A dropped `capacityProviderStrategy` stays: to take it
-/// back replaces all tasks, which an empty one in the spec asks for.
-const RESETS: &[Reset] = &[
+/// How each member is taken back that ECS keeps when an update leaves it out. What has no row, and is in no member that has one, stays
+/// ([`STAYS`]); elements of a list are replaced with the list.
+pub const RESETS: &[Reset] = &[
     ("deploymentConfiguration.alarms", r#"{"alarmNames":[],"enable":false,"rollback":false}"#),
     ("deploymentConfiguration.bakeTimeInMinutes", "0"),
-    ("deploymentConfiguration.deploymentCircuitBreaker", r#"{"enable":false,"rollback":false}"#),
+    ("deploymentConfiguration.canaryConfiguration.canaryBakeTimeInMinutes", "10"),
+    ("deploymentConfiguration.canaryConfiguration.canaryPercent", "5"),
+    ("deploymentConfiguration.deploymentCircuitBreaker.enable", "false"),
+    ("deploymentConfiguration.deploymentCircuitBreaker.resetOnHealthyTask", "true"),
+    ("deploymentConfiguration.deploymentCircuitBreaker.rollback", "false"),
+    ("deploymentConfiguration.deploymentCircuitBreaker.thresholdConfiguration", r#"{"type":"BOUNDED_PERCENT","value":50}"#),
+    ("deploymentConfiguration.earlySuccessCriteria.enable", "false"),
     ("deploymentConfiguration.lifecycleHooks", "[]"),
+    ("deploymentConfiguration.linearConfiguration.stepBakeTimeInMinutes", "6"),
+    ("deploymentConfiguration.linearConfiguration.stepPercent", "10"),
+    ("deploymentConfiguration.maximumPercent", "200"),
+    ("deploymentConfiguration.minimumHealthyPercent", "100"),
     ("deploymentConfiguration.strategy", r#""ROLLING""#),
     ("enableECSManagedTags", "false"),
     ("enableExecuteCommand", "false"),
     ("gatewayConnectors", "[]"),
     ("healthCheckGracePeriodSeconds", "0"),
     ("loadBalancers", "[]"),
+    ("networkConfiguration.awsvpcConfiguration.assignPublicIp", r#""DISABLED""#),
     ("placementConstraints", "[]"),
     ("placementStrategy", "[]"),
     ("platformVersion", r#""LATEST""#),
     ("propagateTags", r#""NONE""#),
-    ("serviceConnectConfiguration", r#"{"enabled":false}"#),
+    ("serviceConnectConfiguration.accessLogConfiguration", "null"),
+    ("serviceConnectConfiguration.containerConfigurations", "null"),
+    ("serviceConnectConfiguration.enabled", "false"),
+    ("serviceConnectConfiguration.logConfiguration", "null"),
+    ("serviceConnectConfiguration.namespace", "null"),
+    ("serviceConnectConfiguration.services", "null"),
     ("serviceRegistries", "[]"),
     ("volumeConfigurations", "[]"),
     ("vpcLatticeConfigurations", "[]"),
+];
+
+/// [`RESETS`] for this spec: a service that runs one task on every instance has other percentages.
+fn resets(spec: &EcsServiceSpec) -> Vec<Reset> {
+    let is_daemon = spec.scheduling_strategy.as_deref() == Some("DAEMON");
+    let value = |(path, value): &Reset| match *path {
+        "deploymentConfiguration.maximumPercent" if is_daemon => (*path, "100"),
+        "deploymentConfiguration.minimumHealthyPercent" if is_daemon => (*path, "0"),
+        _ => (*path, *value),
+    };
+    RESETS.iter().map(value).collect()
+}
+
+/// Members of UpdateService that stay as they are in ECS when the spec drops them, and why. Their descriptions say so.
+pub const STAYS: &[(&str, &str)] = &[
+    ("availabilityZoneRebalancing", "what ECS would choose for a new service is not documented for an update"),
+    ("capacityProviderStrategy", "to take it back replaces all tasks, which an empty one in the spec asks for"),
+    ("deploymentConfiguration.earlySuccessCriteria.healthyPercent", "ECS needs it while the criteria are enabled"),
+    ("deploymentConfiguration.earlySuccessCriteria.sourceServiceRevisionCleanup", "ECS needs it while the criteria are enabled"),
+    ("deploymentController", "another controller takes the deployments over"),
+    ("desiredCount", "the number is left to ECS and autoscalers"),
+    ("monitoring", "no value is documented that takes it back"),
+    (
+        "networkConfiguration.awsvpcConfiguration.securityGroups",
+        "the default group of the VPC would expose the tasks in another way",
+    ),
+    ("networkConfiguration.awsvpcConfiguration.subnets", "ECS needs it"),
+    ("taskDefinition", "a service runs one"),
 ];
 
 /// Names that only EcsService has.
@@ -168,6 +212,14 @@ impl Kind for EcsService {
         let Resolved::To(wanted) = &observed.task_definition else { return false };
         let rollout = self.status.as_ref().and_then(|status| status.rollout.as_ref());
         self.spec.task_definition_ref.is_some() && rollout.is_some_and(|rollout| rollout.revision != name_in(wanted))
+    }
+
+    fn remember(&self, status: &mut EcsServiceStatus, sent: &[Write]) {
+        if sent.iter().any(|write| write.operation.is_spec()) {
+            let spec = request(&self.spec, OWN_MEMBERS);
+            let new = Remembered::of(&spec, self.spec.tags.as_deref(), &self.spec.policies, RESETS);
+            remember(&mut status.applied_members, &mut status.managed_tags, new);
+        }
     }
 
     fn carry_over(from: &ObservedService, to: &mut ObservedService) {

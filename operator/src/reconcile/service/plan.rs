@@ -12,13 +12,13 @@ use super::update::{
     counts, foreign_controller, is_changed_by_others, is_undone, left_to_controller, shows, takes_unseen, unseen, update,
     with_hidden,
 };
-use super::{Kind, OWN_MEMBERS, ObservedService, RESETS, Service, cluster_arn};
+use super::{Kind, OWN_MEMBERS, ObservedService, Service, cluster_arn, resets};
 use crate::aws::Operation;
 use crate::aws::observer::ServiceKey;
 use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
 use crate::k8s::conditions;
 use crate::reconcile::ignore::{as_others_left_it, ignores};
-use crate::reconcile::plan::{Obstacle, Plan, Write, absent, claim, hash, request, tag_writes};
+use crate::reconcile::plan::{Obstacle, Plan, Write, absent, claim, hash, request, tag_writes, tagged_hash, tagged_hashes};
 use crate::reconcile::references::Resolved;
 use crate::reconcile::reset::with_resets;
 
@@ -194,7 +194,7 @@ fn client_token(object: &EcsService, key: &ServiceKey, owner: &Owner) -> String 
 fn tags(object: &EcsService, spec: &Map<String, Value>, owner: &Owner) -> Tags {
     let mut tags = owner.desired(object.spec.tags.as_deref());
     let compared = as_others_left_it(spec.clone(), &Value::Null, &object.spec.policies);
-    tags.0.insert(SPEC_HASH.to_owned(), hash(&unseen(&compared).into()));
+    tags.0.insert(SPEC_HASH.to_owned(), tagged_hash(owner, &unseen(&compared).into()));
     tags
 }
 
@@ -246,13 +246,13 @@ fn writes(
     let present = service.tags();
     let hidden = unseen(&as_others_left_it(spec.clone(), &Value::Null, &object.spec.policies));
     let unsent = match present.0.get(SPEC_HASH) {
-        Some(sent) => Some(sent) != desired.0.get(SPEC_HASH),
+        Some(sent) => !tagged_hashes(owner, &hidden.clone().into()).contains(sent),
         None => !shows(&hidden, service),
     };
     let resend = unsent || is_changed_by_others(object, service) || is_undone(object, &hidden, service);
     let applied = object.status.as_ref().and_then(|status| status.applied_members.as_deref());
     let policies = &object.spec.policies;
-    let (wanted, shown) = (with_resets(spec, applied, RESETS), with_hidden(service));
+    let (wanted, shown) = (with_resets(spec, applied, &resets(&object.spec)), with_hidden(service));
     let mut spec = as_others_left_it(wanted.clone(), &shown, policies);
     // What is to be seen nowhere goes as the spec has it, when it goes at all.
     spec.extend(unseen(&wanted).into_iter().filter(|(member, _)| shown[member].is_null() && !ignores(policies, member)));

@@ -11,6 +11,7 @@ use crate::aws::observer::{ServiceKey, family_of};
 use crate::aws::{Operation, name_in};
 use crate::reconcile::ignore::as_others_left_it;
 use crate::reconcile::plan::{Write, hash, pick, request, top};
+use crate::reconcile::reset::completed;
 
 /// Members that UpdateService does not take, or that have a call of their own.
 const NOT_UPDATABLE: &[&str] = &["cluster", "serviceName", "launchType", "role", "schedulingStrategy", "tags", "taskDefinition"];
@@ -174,6 +175,7 @@ pub(super) fn update(
     let controller = service.json["deploymentController"]["type"].as_str();
     desired.retain(|name, value| !NOT_UPDATABLE.contains(&name.as_str()) && !is_unseen(name, value));
     desired.retain(|name, _| may_change(controller, name));
+    fit_strategy(&mut desired, service);
     let mut paths = drift(&in_one_order(&desired.clone().into()), &in_one_order(&service.json));
     desired.retain(|name, _| paths.iter().any(|path| top(path) == name));
     if resend && takes_unseen(service) {
@@ -191,6 +193,11 @@ pub(super) fn update(
     if desired.is_empty() {
         return None;
     }
+    let shown = with_hidden(service);
+    let mut desired: Map<_, _> =
+        desired.into_iter().map(|(name, value)| (name.clone(), completed(&name, &value, &shown[&name]))).collect();
+    fit_strategy(&mut desired, service);
+    keep_swapped(&mut desired, service);
     if desired.contains_key(STRATEGY) {
         // ECS refuses a new strategy without a new deployment.
         desired.insert("forceNewDeployment".to_owned(), true.into());
@@ -201,18 +208,51 @@ pub(super) fn update(
     Some(Write { operation: Operation::UpdateService, request: desired.into(), note })
 }
 
+/// Leaves out the parts of `deploymentConfiguration` that ECS refuses with the strategy that the service has after the update.
+fn fit_strategy(request: &mut Map<String, Value>, service: &Service) {
+    let Some(configuration) = request.get_mut("deploymentConfiguration").and_then(Value::as_object_mut) else { return };
+    let strategy = configuration.get("strategy").unwrap_or(&service.json["deploymentConfiguration"]["strategy"]);
+    let strategy = strategy.as_str().unwrap_or("ROLLING").to_owned();
+    for (part, needed) in
+        [("canaryConfiguration", "CANARY"), ("linearConfiguration", "LINEAR"), ("earlySuccessCriteria", "ROLLING")]
+    {
+        if strategy != needed {
+            configuration.remove(part);
+        }
+    }
+}
+
+/// Has the target groups of each load balancer as ECS has swapped them. To send them in the order of the spec would undo the swap and
+/// take the traffic away from the tasks that have it.
+fn keep_swapped(request: &mut Map<String, Value>, service: &Service) {
+    let live = || service.json["loadBalancers"].as_array().into_iter().flatten();
+    for balancer in request.get_mut("loadBalancers").and_then(Value::as_array_mut).into_iter().flatten() {
+        let Some((one, other)) = pair(balancer) else { continue };
+        if live().filter_map(pair).any(|live| live == (other, one)) {
+            let (one, other) = (Value::from(one), Value::from(other));
+            swap(balancer, one, other);
+        }
+    }
+}
+
+fn swap(balancer: &mut Value, one: Value, other: Value) {
+    balancer["targetGroupArn"] = other;
+    balancer["advancedConfiguration"]["alternateTargetGroupArn"] = one;
+}
+
+/// The two target groups of a load balancer between which ECS shifts traffic.
+fn pair(balancer: &Value) -> Option<(&str, &str)> {
+    Some((balancer["targetGroupArn"].as_str()?, balancer["advancedConfiguration"]["alternateTargetGroupArn"].as_str()?))
+}
+
 /// The document with the two target groups of each load balancer in alphabetical order: with every deployment that shifts
 /// traffic ECS swaps them, and to swap them back would pin the service to one of them.
 fn in_one_order(document: &Value) -> Value {
     let mut document = document.clone();
     for balancer in document["loadBalancers"].as_array_mut().into_iter().flatten() {
-        let (one, other) =
-            (balancer["targetGroupArn"].clone(), balancer["advancedConfiguration"]["alternateTargetGroupArn"].clone());
-        if let (Some(first), Some(second)) = (one.as_str(), other.as_str())
-            && first > second
-        {
-            balancer["targetGroupArn"] = other;
-            balancer["advancedConfiguration"]["alternateTargetGroupArn"] = one;
+        if let Some((one, other)) = pair(balancer).filter(|(one, other)| one > other) {
+            let (one, other) = (Value::from(one), Value::from(other));
+            swap(balancer, one, other);
         }
     }
     document

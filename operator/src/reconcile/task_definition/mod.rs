@@ -15,8 +15,10 @@ use ecs_operator_crds::v1beta1::{EcsTaskDefinition, EcsTaskDefinitionStatus};
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::reflector::{ObjectRef, Store};
+use serde_json::Map;
 
 use super::plan::{Outcome, Plan, Write};
+use super::reset::{Remembered, remember};
 use super::{Context, Kind, Stores};
 use crate::aws::observer::{FamilyKey, Pace, TaskDefinitionKey};
 use crate::aws::tags::Owner;
@@ -109,6 +111,13 @@ impl Kind for EcsTaskDefinition {
         now: Timestamp,
     ) -> EcsTaskDefinitionStatus {
         status::status(self, observed, outcome, now)
+    }
+
+    fn remember(&self, status: &mut EcsTaskDefinitionStatus, sent: &[Write]) {
+        if sent.iter().any(|write| write.operation.is_spec()) {
+            let new = Remembered::of(&Map::new(), self.spec.tags.as_deref(), &self.spec.policies, &[]);
+            remember(&mut None, &mut status.managed_tags, new);
+        }
     }
 
     fn watch(&self, context: &Context, observed: Option<&ObservedTaskDefinition>, pace: Option<Pace>) {

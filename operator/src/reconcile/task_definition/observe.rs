@@ -11,7 +11,7 @@ use ecs_operator_crds::v1beta1::shared::Status;
 use kube::ResourceExt;
 use serde_json::Value;
 
-use super::plan::{is_same, spec_hash};
+use super::plan::is_same;
 use super::surplus::{self, Surplus};
 use super::{Kind, TaskDefinitionExt, known_arn};
 use crate::aws::observer::{Answer, FamilyKey, TaskDefinitionKey, listed};
@@ -91,7 +91,7 @@ pub(super) async fn observe(
     let newest = listed(&families.get(family, freshness).await?.answer);
     let mut observed = search(object, context, freshness, &newest).await?;
     observed.unanswered = unanswered(object, context, observed.current.as_ref());
-    let current = observed.current.as_ref().filter(|current| is_same(object, current, &spec_hash(object)));
+    let current = observed.current.as_ref().filter(|current| is_same(object, current, &context.owner(object)));
     // Old revisions can wait: the current one cannot.
     observed.surplus = surplus::observe(object, context, current).await.unwrap_or_else(|fault| {
         tracing::warn!(family = object.family(), %fault, "cannot look who uses old revisions");

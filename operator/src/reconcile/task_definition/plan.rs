@@ -12,7 +12,9 @@ use crate::aws::drift::normalised;
 use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
 use crate::aws::{Operation, name_in};
 use crate::reconcile::ignore::as_others_left_it;
-use crate::reconcile::plan::{Plan, Write, absent, anew, hash, owned_by, request, tag_resource, tag_writes};
+use crate::reconcile::plan::{
+    Plan, Write, absent, anew, owned_by, request, tag_resource, tag_writes, tagged_hash, tagged_hashes,
+};
 
 pub(super) fn plan(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition, owner: &Owner) -> Plan {
     if object.is_deleting() {
@@ -20,11 +22,10 @@ pub(super) fn plan(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition
     }
     let family = object.family();
     let policies = &object.spec.policies;
-    let hash = spec_hash(object);
     let mut tags = owner.desired(object.spec.tags.as_deref());
-    tags.0.insert(SPEC_HASH.to_owned(), hash.clone());
+    tags.0.insert(SPEC_HASH.to_owned(), tagged_hash(owner, &compared(object)));
     match (&observed.current, &observed.foreign) {
-        (Some(current), _) if is_same(object, current, &hash) => {
+        (Some(current), _) if is_same(object, current, owner) => {
             let managed = object.status.as_ref().and_then(|status| status.managed_tags.as_deref());
             let what = format!("task definition {family}:{}", current.revision);
             let present = current.tags.as_ref();
@@ -32,7 +33,7 @@ pub(super) fn plan(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition
                 present.map_or_else(Vec::new, |present| tag_writes(&what, &current.arn, &tags, present, managed, policies));
             Plan::writes(writes.into_iter().chain(let_go(object, &observed.surplus)).collect())
         }
-        (None, Some((foreign, Ownership::Nobody))) if policies.adopts() && is_same(object, foreign, &hash) => {
+        (None, Some((foreign, Ownership::Nobody))) if policies.adopts() && is_same(object, foreign, owner) => {
             // The operator's own tags are enough for a beginning; those of the spec follow.
             tags.0.retain(|key, _| key.starts_with(ecs_operator_crds::GROUP));
             let note = format!("Adopted the existing revision {family}:{}, which is what the spec asks for", foreign.revision);
@@ -62,22 +63,23 @@ fn definition(object: &EcsTaskDefinition) -> Map<String, Value> {
     definition
 }
 
-/// Hash of the definition, without what is left to others.
-pub(super) fn spec_hash(object: &EcsTaskDefinition) -> String {
-    hash(&as_others_left_it(definition(object), &Value::Null, &object.spec.policies).into())
+/// The definition without what is left to others: its hash is in a tag of the revision.
+fn compared(object: &EcsTaskDefinition) -> Value {
+    as_others_left_it(definition(object), &Value::Null, &object.spec.policies).into()
 }
 
 /// Whether the revision is what the spec asks for: by the hash of the request that made it, or, where somebody else made it, by
 /// comparison. Here both sides count: what the spec leaves out, a revision of ours would not have.
-pub(super) fn is_same(object: &EcsTaskDefinition, revision: &Revision, spec_hash: &str) -> bool {
+pub(super) fn is_same(object: &EcsTaskDefinition, revision: &Revision, owner: &Owner) -> bool {
     if let Some(made_by) = &revision.hash {
         // Nothing was left to others when it was made, and just this: to leave a part to them from now on changes nothing.
-        return made_by == spec_hash || *made_by == hash(&definition(object).into());
+        let requests = [compared(object), definition(object).into()];
+        return requests.iter().any(|request| tagged_hashes(owner, request).contains(made_by));
     }
     let Some(described) = revision.definition.as_deref().and_then(Value::as_object) else { return false };
     let wanted = as_others_left_it(definition(object), &Value::Object(described.clone()), &object.spec.policies);
     let mut described = described.clone();
-    described.retain(|member, value| !ADDED.contains(&member.as_str()) && !value.is_null() && *value != "");
+    described.retain(|member, _| !ADDED.contains(&member.as_str()));
     normalised(&wanted.into()) == normalised(&described.into())
 }
 

@@ -5,7 +5,6 @@ use ecs_operator_crds::v1beta1::{EcsTaskDefinition, EcsTaskDefinitionStatus};
 use k8s_openapi::jiff::Timestamp;
 use serde_json::Map;
 
-use super::plan::{is_same, spec_hash};
 use super::surplus::deletes;
 use super::{Kind, ObservedTaskDefinition, TaskDefinitionExt};
 use crate::k8s::conditions::{State, Verdict, conditions};
@@ -54,11 +53,12 @@ pub(super) fn status(
     status
 }
 
-/// Whether nothing but old revisions is left to see to.
+/// Whether nothing but old revisions is left to see to. They are looked for only beside a current revision that is what the spec asks
+/// for.
 fn only_lets_go(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition) -> bool {
-    let current = observed.current.as_ref().is_some_and(|current| is_same(object, current, &spec_hash(object)));
     let surplus = &observed.surplus;
-    current && !object.is_deleting() && !(surplus.active.is_empty() && surplus.inactive.is_empty())
+    let is_left = !surplus.active.is_empty() || !surplus.inactive.is_empty();
+    is_left && !object.is_deleting()
 }
 
 /// Our revisions, where there is a limit to keep, or where they are about to be deleted; `None` has the next pass look for them.

@@ -288,7 +288,7 @@ fn the_hash_of_a_spec_is_the_same_in_all_versions() {
     spec["containerDefinitions"][0]["portMappings"] = json!([{"containerPort": 80, "hostPort": 80, "protocol": "tcp"}]);
     spec["revisionHistoryLimit"] = json!(3);
     let write = write(planned(&spec, &ObservedTaskDefinition::default()));
-    assert_eq!(Tags::read(&write.request["tags"]).0[SPEC_HASH], "0d9e1ffe25f2e66a8b5c9ca88ed558ac");
+    assert_eq!(Tags::read(&write.request["tags"]).0[SPEC_HASH], "d3b74b7950020bdf6d1d878ef7f43dbb");
 }
 
 #[test]

@@ -139,7 +139,7 @@ fn what_ecs_went_back_from_is_sent_again_with_another_change_though_its_hash_say
     };
     let mut spec = spec();
     spec["serviceConnectConfiguration"] = connect("desk");
-    let sent = hash(&json!({"serviceConnectConfiguration": connect("desk")}));
+    let sent = tagged_hash(&owner(), &json!({"serviceConnectConfiguration": connect("desk")}));
     let service = |deployments: &[Value]| {
         let mut service = with(&json!({"deployments": deployments}));
         service["tags"][1]["value"] = json!(sent);

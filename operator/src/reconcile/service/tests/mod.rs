@@ -19,7 +19,7 @@ use super::{ObservedService, follow, plan, status};
 use crate::aws::Operation;
 use crate::aws::observer::{Answer, Seen, ServiceKey};
 use crate::aws::tags::{OWNER, Owner, SPEC_HASH};
-use crate::reconcile::plan::{Obstacle, Outcome, Plan, Write, hash};
+use crate::reconcile::plan::{Obstacle, Outcome, Plan, Write, tagged_hash};
 use crate::reconcile::references::Resolved;
 
 const ARN: &str = "arn:aws:ecs:eu-central-1:111122223333:service/shop/web";
@@ -75,7 +75,7 @@ fn described() -> Value {
         "deployments": [{
             "id": "ecs-svc/1", "status": "PRIMARY", "taskDefinition": REVISION, "rolloutState": "COMPLETED",
             "desiredCount": 2, "runningCount": 2, "pendingCount": 0, "failedTasks": 0}],
-        "tags": [{"key": OWNER, "value": owner().tag()}, {"key": SPEC_HASH, "value": hash(&json!({}))}],
+        "tags": [{"key": OWNER, "value": owner().tag()}, {"key": SPEC_HASH, "value": tagged_hash(&owner(), &json!({}))}],
     })
 }
 
@@ -138,7 +138,7 @@ fn a_missing_service_is_created_with_the_spec_and_nothing_else() {
         "launchType": "FARGATE",
         "desiredCount": 2,
         "networkConfiguration": {"awsvpcConfiguration": {"subnets": ["subnet-a", "subnet-b"]}},
-        "tags": [{"key": OWNER, "value": owner().tag()}, {"key": SPEC_HASH, "value": hash(&json!({}))}],
+        "tags": [{"key": OWNER, "value": owner().tag()}, {"key": SPEC_HASH, "value": tagged_hash(&owner(), &json!({}))}],
     });
     assert_eq!(request, expected);
 }

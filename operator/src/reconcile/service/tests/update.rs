@@ -51,7 +51,19 @@ fn members_that_the_spec_drops_are_set_back_once() {
         (
             "deploymentConfiguration",
             json!({"deploymentCircuitBreaker": {"enable": true, "rollback": true}, "maximumPercent": 200}),
-            json!({"deploymentConfiguration": {"deploymentCircuitBreaker": {"enable": false, "rollback": false}}}),
+            json!({"deploymentConfiguration": {
+                "deploymentCircuitBreaker": {"enable": false, "rollback": false}, "maximumPercent": 200}}),
+        ),
+        (
+            "deploymentConfiguration",
+            json!({"strategy": "CANARY", "canaryConfiguration": {"canaryPercent": 10, "canaryBakeTimeInMinutes": 1}}),
+            json!({"deploymentConfiguration": {"strategy": "ROLLING"}}),
+        ),
+        (
+            "networkConfiguration",
+            json!({"awsvpcConfiguration": {"subnets": ["subnet-a", "subnet-b"], "assignPublicIp": "ENABLED"}}),
+            json!({"networkConfiguration": {"awsvpcConfiguration": {
+                "subnets": ["subnet-a", "subnet-b"], "assignPublicIp": "DISABLED"}}}),
         ),
     ];
     for (member, value, reset) in rows {
@@ -74,6 +86,92 @@ fn members_that_the_spec_drops_are_set_back_once() {
         let status = status::status(&without, Some(&observed(Some(after))), &Outcome::InSync, Timestamp::UNIX_EPOCH);
         assert_eq!(status.applied_members, None, "{member}");
     }
+}
+
+/// What the status remembers of an object, for a later spec.
+fn remembering(spec: &Value, before: &EcsService) -> EcsService {
+    EcsService { status: before.status.clone(), ..object(spec, &json!({})) }
+}
+
+#[test]
+fn what_the_spec_leaves_out_or_to_others_goes_along_as_it_is() {
+    let theirs = json!({"awsvpcConfiguration": {
+        "subnets": ["subnet-a"], "securityGroups": ["sg-theirs"], "assignPublicIp": "ENABLED"}});
+    let shown = with(&json!({"networkConfiguration": theirs}));
+    let mut left = spec();
+    left["networkConfiguration"]["awsvpcConfiguration"]["securityGroups"] = json!(["sg-ours"]);
+    left["ignoreFields"] = json!(["/networkConfiguration/awsvpcConfiguration/securityGroups"]);
+    for spec in [spec(), left] {
+        let update = writes(planned(&spec, Some(shown.clone()))).remove(0);
+        assert_eq!(update.note, "Updated service web in cluster shop: networkConfiguration.awsvpcConfiguration.subnets");
+        let expected = json!({"awsvpcConfiguration": {
+            "subnets": ["subnet-a", "subnet-b"], "securityGroups": ["sg-theirs"], "assignPublicIp": "ENABLED"}});
+        assert_eq!(update.request["networkConfiguration"], expected);
+    }
+}
+
+#[test]
+fn an_element_of_a_list_is_the_spec_alone() {
+    let mut spec = spec();
+    let balancer = |advanced: &Value| {
+        let mut balancer = json!({"targetGroupArn": "t", "containerName": "web", "containerPort": 80});
+        balancer["advancedConfiguration"] = advanced.clone();
+        json!([balancer])
+    };
+    spec["loadBalancers"] = json!([{"targetGroupArn": "t", "containerName": "web", "containerPort": 80}]);
+    let shifting = with(&json!({"loadBalancers": balancer(&json!({"alternateTargetGroupArn": "u", "roleArn": "r"}))}));
+    let update = writes(planned(&spec, Some(shifting))).remove(0);
+    assert_eq!(update.request["loadBalancers"], spec["loadBalancers"], "what the strategy before needed goes");
+    spec["loadBalancers"] = balancer(&json!({"alternateTargetGroupArn": "u", "roleArn": "r"}));
+    let testing = json!({"alternateTargetGroupArn": "u", "roleArn": "r", "testListenerRule": "l"});
+    assert!(matches!(planned(&spec, Some(with(&json!({"loadBalancers": balancer(&testing)})))), Plan::Write(_)));
+}
+
+#[test]
+fn a_change_beside_swapped_target_groups_does_not_swap_them_back() {
+    let balancer = |one: &str, other: &str, port: u16| {
+        json!([{"targetGroupArn": one, "containerName": "web", "containerPort": port,
+            "advancedConfiguration": {"alternateTargetGroupArn": other, "productionListenerRule": "r", "roleArn": "a"}}])
+    };
+    let mut spec = spec();
+    spec["loadBalancers"] = balancer("blue", "green", 81);
+    let update = |shown: Value| writes(planned(&spec, Some(with(&json!({"loadBalancers": shown}))))).remove(0);
+    assert_eq!(update(balancer("green", "blue", 80)).request["loadBalancers"], balancer("green", "blue", 81));
+    assert_eq!(update(balancer("red", "blue", 80)).request["loadBalancers"], balancer("blue", "green", 81), "other groups");
+}
+
+#[test]
+fn what_was_accepted_is_remembered_though_the_pass_failed() {
+    use crate::reconcile::Kind;
+
+    let mut with_exec = spec();
+    with_exec["enableExecuteCommand"] = json!(true);
+    let object = object(&with_exec, &json!({}));
+    let shown = observed(Some(with(&json!({"enableExecuteCommand": false}))));
+    let update = writes(plan::plan(&object, &shown, &owner()));
+    let fault = crate::aws::Fault::new(Operation::TagResource, crate::aws::FaultClass::Server, "no reply");
+    let mut status = status::status(&object, Some(&shown), &Outcome::Failed(fault), Timestamp::UNIX_EPOCH);
+    assert_eq!(status.applied_members, None);
+    object.remember(&mut status, &update);
+    let dropped = remembering(&spec(), &EcsService { status: Some(status), ..object });
+    let back = writes(plan::plan(&dropped, &observed(Some(with(&json!({"enableExecuteCommand": true})))), &owner()));
+    assert_eq!(back[0].request["enableExecuteCommand"], false);
+}
+
+#[test]
+fn a_daemon_has_other_percentages_to_go_back_to() {
+    let back = |strategy: &str| {
+        let mut before = spec();
+        before["schedulingStrategy"] = json!(strategy);
+        before["deploymentConfiguration"] = json!({"maximumPercent": 150, "minimumHealthyPercent": 50});
+        let shown = with(&json!({"schedulingStrategy": strategy, "deploymentConfiguration": before["deploymentConfiguration"]}));
+        let known = after_pass(&object(&before, &json!({})), &observed(Some(shown.clone())), 10).1;
+        before.as_object_mut().unwrap().remove("deploymentConfiguration");
+        let update = writes(plan::plan(&remembering(&before, &known), &observed(Some(shown)), &owner())).remove(0);
+        update.request["deploymentConfiguration"].clone()
+    };
+    assert_eq!(back("REPLICA"), json!({"maximumPercent": 200, "minimumHealthyPercent": 100}));
+    assert_eq!(back("DAEMON"), json!({"maximumPercent": 100, "minimumHealthyPercent": 0}));
 }
 
 #[test]
@@ -198,7 +296,7 @@ fn a_change_of_our_own_is_not_taken_for_one_of_others() {
         let mut service = described();
         service["deployments"][0]["serviceConnectConfiguration"] = json!({"enabled": true, "namespace": namespace});
         let unseen = json!({"serviceConnectConfiguration": hash_of["serviceConnectConfiguration"]});
-        service["tags"][1]["value"] = json!(hash(&unseen));
+        service["tags"][1]["value"] = json!(tagged_hash(&owner(), &unseen));
         observed(Some(service))
     };
     let (plan, known) = after_pass(&object(&spec, &json!({})), &shown("shop", &spec), 10);
@@ -299,5 +397,5 @@ fn the_hash_of_what_ecs_does_not_show_is_the_same_in_all_versions() {
     let mut spec = spec();
     spec["serviceConnectConfiguration"] = json!({"enabled": true, "namespace": "shop", "services": [{"portName": "http"}]});
     let create = writes(planned(&spec, None));
-    assert_eq!(crate::aws::tags::Tags::read(&create[0].request["tags"]).0[SPEC_HASH], "09a070846bb7514036dca07a1d8242b5");
+    assert_eq!(crate::aws::tags::Tags::read(&create[0].request["tags"]).0[SPEC_HASH], "3547338d355eb397c3ae2280a67dbbbd");
 }
