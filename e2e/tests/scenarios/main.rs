@@ -113,6 +113,7 @@ fn trials(world: &Arc<World>, runtime: &Runtime) -> Vec<Trial> {
         gitops::a_deployment_that_waits_can_go_on_or_stop_by_action,
         gitops::kustomize_reaches_images_counts_and_references,
         gitops::guard_rails_refuse_with_words,
+        gitops::guard_rails_deny_what_is_not_listed,
         hints::events_have_changes_found_without_regular_looks,
         hints::a_lost_queue_is_told_and_found_again,
         iam::the_policy_is_enough_and_none_of_it_is_never_used,
