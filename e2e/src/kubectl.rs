@@ -55,6 +55,14 @@ impl Kubectl {
         self.pipe(manifests, &["apply", "--server-side", "-f", "-"])
     }
 
+    /// Deletes what is in the manifests, in their order, and does not await that it is gone.
+    ///
+    /// # Errors
+    /// With what kubectl says, when they are refused.
+    pub fn delete(&self, manifests: &str) -> Result<String> {
+        self.pipe(manifests, &["delete", "--wait=false", "-f", "-"])
+    }
+
     /// Awaits that the API server serves our kinds.
     ///
     /// # Errors

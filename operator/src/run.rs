@@ -120,7 +120,7 @@ async fn work(
     let (clusters, cluster_writer) = reflector::store();
     let (task_definitions, task_definition_writer) = reflector::store();
     let (services, service_writer) = reflector::store();
-    let stores = Stores { clusters, task_definitions, services, off: Off::default() };
+    let stores = Stores { clusters, task_definitions, services, users: Arc::default(), off: Off::default() };
     let _ = metrics.state().stores.set(stores.clone());
     let _ = metrics.state().leadership.set(leadership.clone());
 
@@ -289,6 +289,11 @@ fn cluster_changed(change: &Change<'_, EcsCluster>, context: &Context, wakes: &W
 }
 
 fn task_definition_changed(change: &Change<'_, EcsTaskDefinition>, context: &Context, wakes: &Wakes) {
+    match change {
+        Change::Applied { object, .. } => context.stores.users.definition_applied(object),
+        Change::Deleted(object) => context.stores.users.definition_deleted(object),
+        Change::Listed => {}
+    }
     let services = &context.stores.services;
     let concerned = match own(change, context, &wakes.task_definitions) {
         Concerns::Nobody => return,
@@ -300,21 +305,14 @@ fn task_definition_changed(change: &Change<'_, EcsTaskDefinition>, context: &Con
 
 fn service_changed(change: &Change<'_, EcsService>, context: &Context, wakes: &Wakes) {
     own(change, context, &wakes.services);
+    let stores = &context.stores;
     let (clusters, task_definitions) = match change {
-        Change::Listed => references::all_waiting_targets(&context.stores),
-        // It may have referred to another one before.
-        Change::Applied { object, .. } if is_edited(object) => references::all_waiting_targets(&context.stores),
-        // Which revisions it still needs shows in all of its status.
-        Change::Applied { object, .. } | Change::Deleted(object) => references::waiting_targets(object, &context.stores),
+        Change::Listed => references::all_waiting_targets(stores),
+        Change::Applied { object, .. } => references::waiting(&stores.users.applied(object), stores),
+        Change::Deleted(object) => references::waiting(&stores.users.deleted(object), stores),
     };
     send_all(&wakes.clusters, &clusters);
     send_all(&wakes.task_definitions, &task_definitions);
-}
-
-/// Whether the spec is another one than that of the last look.
-fn is_edited(service: &EcsService) -> bool {
-    let observed = service.status.as_ref().and_then(|status| status.observed_generation);
-    observed.is_some_and(|observed| observed > 0 && Some(observed) != service.metadata.generation)
 }
 
 /// Whose references a change concerns.

@@ -217,13 +217,14 @@ impl<'a> Load<'a> {
         self.scenario.outsider.delete_cluster().cluster(CLUSTER).send().await.map(drop).context("the server does not let it go")
     }
 
-    /// Deletes all objects and awaits that they are gone.
+    /// Deletes all objects in the order in which `kubectl delete -f` meets them in a file, what others need first, and awaits that they
+    /// are gone.
     pub(super) async fn delete(&self) -> Result<()> {
         let namespace = self.namespace();
         let (params, all) = (DeleteParams::background(), ListParams::default());
-        self.api::<EcsService>(namespace).delete_collection(&params, &all).await?;
-        self.api::<EcsTaskDefinition>(namespace).delete_collection(&params, &all).await?;
         self.api::<EcsCluster>(namespace).delete_collection(&params, &all).await?;
+        self.api::<EcsTaskDefinition>(namespace).delete_collection(&params, &all).await?;
+        self.api::<EcsService>(namespace).delete_collection(&params, &all).await?;
         wait::until("deletion", PATIENCE, async || {
             let left = self.objects.lock().unwrap_or_else(PoisonError::into_inner).len();
             ensure!(left == 0, "{left} are left");

@@ -141,7 +141,7 @@ async fn life(world: &World, size: usize, table: &mut Table) -> Result<f64> {
     }
     let memory = restart(&mut load, size, table).await?;
 
-    let (start, before) = (Instant::now(), Meter::read(&load).await?);
+    let (start, before, cpu) = (Instant::now(), Meter::read(&load).await?, load.cpu_seconds()?);
     load.delete().await?;
     table.row(size, "delete all", "s", start.elapsed().as_secs_f64(), peer(f64::NAN, 165.0), peer(f64::NAN, 30.0));
     let spent = Meter::read(&load).await?.since(&before);
@@ -151,8 +151,10 @@ async fn life(world: &World, size: usize, table: &mut Table) -> Result<f64> {
         "",
         fixed(spent.aws_writes + spent.aws_reads) / pairs,
         peer(6.0, 6.0),
-        Some(3.1),
+        Some(4.0),
     );
+    table.row(size, "API server writes per pair to delete", "", fixed(spent.kube_writes) / pairs, None, Some(3.0));
+    table.row(size, "CPU of the deletion", "s", load.cpu_seconds()? - cpu, None, None);
     load.end().await?;
     if size == 50 {
         cluster_gone_first(world, size, table).await?;

@@ -25,6 +25,67 @@ pub(crate) async fn objects_go_in_every_order(world: &World) -> Result<()> {
     scenario.end().await
 }
 
+/// One cluster with many pairs of a task definition and a service, as documents by kind.
+fn many(pairs: usize) -> [Vec<String>; 3] {
+    let object = |kind: &str, name: &str, spec: &str| {
+        format!("apiVersion: ecs-operator.dev/v1beta1\nkind: {kind}\nmetadata: {{name: {name}}}\nspec: {spec}\n")
+    };
+    let names: Vec<_> = (0..pairs).map(|number| format!("app-{number}")).collect();
+    let definition =
+        |name: &String| object("EcsTaskDefinition", name, "{containerDefinitions: [{name: app, image: nginx, memory: 64}]}");
+    let service = |name: &String| {
+        object(
+            "EcsService",
+            name,
+            &format!("{{clusterRef: {{name: many}}, taskDefinitionRef: {{name: {name}}}, desiredCount: 0}}"),
+        )
+    };
+    [vec![object("EcsCluster", "many", "{}")], names.iter().map(definition).collect(), names.iter().map(service).collect()]
+}
+
+pub(crate) async fn many_go_at_once_in_every_order_of_one_file(world: &World) -> Result<()> {
+    let mut scenario = world.scenario_without_operator("many").await?;
+    scenario.options.flags.push("--aws-quota-share=off".to_owned());
+    scenario.start_operator()?;
+    let (pairs, kinds) = (20, many(20));
+    for order in [[0, 1, 2], [1, 2, 0], [2, 1, 0]] {
+        let file: Vec<_> = order.iter().flat_map(|kind| kinds[*kind].iter().map(String::as_str)).collect();
+        let file = file.join("---\n");
+        scenario.kubectl.apply(&file)?;
+        scenario.kubectl.run(&["wait", "--for=condition=Ready", "ecs", "--all", "--timeout=60s"])?;
+        let before = scenario.ledger.counts();
+        scenario.kubectl.delete(&file)?;
+        scenario.until_empty().await.with_context(|| format!("order {order:?}"))?;
+        let after = scenario.ledger.counts();
+        let calls = (after.writes() + after.reads()) - (before.writes() + before.reads());
+        // DeleteService, DescribeTaskDefinition, DeregisterTaskDefinition, and less than one for lists and batches.
+        ensure!(calls <= 4 * pairs + 20, "order {order:?}: {calls} calls for {pairs} pairs: {:?}", after.operations);
+        let revisions = scenario.outsider.list_task_definitions().send().await?;
+        ensure!(revisions.task_definition_arns().is_empty(), "{revisions:?}");
+    }
+    scenario.end().await
+}
+
+pub(crate) async fn a_task_definition_goes_as_soon_as_a_service_elsewhere_has_left_it(world: &World) -> Result<()> {
+    let mut scenario = world.scenario_without_operator("literal").await?;
+    let elsewhere = world.namespace("literal-elsewhere").await?;
+    scenario.options.flags.push(format!("--watch-namespaces={elsewhere}"));
+    scenario.start_operator()?;
+    scenario.kubectl.apply(SAMPLES)?;
+    scenario.wait_ready(&OBJECTS)?;
+    let service = "apiVersion: ecs-operator.dev/v1beta1\nkind: EcsService\nmetadata: {name: literal}\n\
+        spec: {cluster: shop, taskDefinition: \"web:1\", desiredCount: 0, networkConfiguration: {awsvpcConfiguration: {subnets: [subnet-1]}}}\n";
+    let other = world.kubectl(Some(&elsewhere));
+    other.apply(service)?;
+    other.run(&["wait", "--for=condition=Ready", "ecsservice/literal", "--timeout=60s"])?;
+    scenario.kubectl.run(&["delete", "ecs", "--all", "--wait=false"])?;
+    let message = scenario.until_ready_is(OBJECTS[1], "False", "DeletionBlocked").await?;
+    ensure!(message.contains("web:1 runs in service literal in cluster shop"), "{message}");
+    other.run(&["delete", "ecsservice/literal"])?;
+    scenario.until_empty().await?;
+    scenario.end().await
+}
+
 async fn aws_is_empty(scenario: &Scenario<'_>) -> Result<()> {
     let clusters = scenario.outsider.list_clusters().send().await?;
     ensure!(clusters.cluster_arns().is_empty(), "{clusters:?}");

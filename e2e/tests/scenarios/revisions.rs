@@ -89,3 +89,37 @@ pub(crate) async fn old_revisions_can_be_deleted_and_others_are_only_shown(world
     until_active(&scenario, &["web:4"]).await?;
     scenario.end().await
 }
+
+pub(crate) async fn a_limit_holds_for_what_had_to_wait_for_its_turn(world: &World) -> Result<()> {
+    let scenario = world.scenario("queued").await?;
+    // More than the burst of the operator's share.
+    let names: Vec<_> = (0..14).map(|number| format!("limited-{number}")).collect();
+    let definition = |name: &str, image: &str| {
+        format!(
+            "apiVersion: ecs-operator.dev/v1beta1\nkind: EcsTaskDefinition\nmetadata: {{name: {name}}}\n\
+             spec: {{revisionHistoryLimit: 0, containerDefinitions: [{{name: app, image: \"{image}\", memory: 64}}]}}\n---\n"
+        )
+    };
+    let all: String = names.iter().map(|name| definition(name, "nginx:1")).collect();
+    scenario.kubectl.apply(&all)?;
+    for name in &names {
+        scenario.until(&format!("ecstaskdefinition/{name}"), |definition| definition["status"]["revision"] == 1).await?;
+    }
+    // The last of them had to wait for its turn.
+    let calls = scenario.ledger.calls();
+    let registered: Vec<_> = calls.iter().filter(|call| call.operation == "RegisterTaskDefinition").collect();
+    let queued = registered.last().and_then(|call| call.request["family"].as_str()).context("it is registered")?;
+    let object = format!("ecstaskdefinition/{queued}");
+    for number in 2..=3 {
+        scenario.kubectl.apply(&definition(queued, &format!("nginx:{number}")))?;
+        scenario.until(&object, |definition| definition["status"]["revision"] == number).await?;
+    }
+    wait::until("one revision", PATIENCE, async || {
+        let active =
+            scenario.outsider.list_task_definitions().family_prefix(queued).status(TaskDefinitionStatus::Active).send().await?;
+        ensure!(active.task_definition_arns().len() == 1, "{active:?}");
+        Ok(())
+    })
+    .await?;
+    scenario.end().await
+}

@@ -22,7 +22,7 @@ use serde_json::Value;
 
 use super::operation::ActionFamily;
 use super::{Calls, Fault};
-pub use families::FamilyKey;
+pub use families::{AllRevisionsKey, FamilyKey};
 pub(crate) use families::{family_of, listed};
 pub(crate) use kept::LAG;
 pub use read::{Blockers, ClusterKey, ServiceKey, TaskDefinitionKey};
@@ -111,6 +111,7 @@ pub struct Observer {
     services: Table<ServiceKey>,
     task_definitions: Table<TaskDefinitionKey>,
     families: Table<FamilyKey>,
+    all_revisions: Table<AllRevisionsKey>,
     service_deployments: Table<ServiceDeploymentKey>,
     service_revisions: Table<ServiceRevisionKey>,
     stopped_tasks: Table<StoppedTasksKey>,
@@ -130,7 +131,8 @@ impl Observer {
             service_revisions: Table::start(Arc::clone(calls), sweep, wakes.services.clone()),
             stopped_tasks: Table::start(Arc::clone(calls), sweep, wakes.services),
             task_definitions: Table::start(Arc::clone(calls), revisions, wakes.task_definitions.clone()),
-            families: Table::start(Arc::clone(calls), revisions, wakes.task_definitions),
+            families: Table::start(Arc::clone(calls), revisions, wakes.task_definitions.clone()),
+            all_revisions: Table::start(Arc::clone(calls), revisions, wakes.task_definitions),
             usage: usage::Cache::default(),
         }
     }
@@ -212,12 +214,10 @@ impl Observer {
         self.usage.is_gone(service, at);
     }
 
-    /// ARNs of all ACTIVE revisions of a family. Read at every call, page by page.
-    ///
-    /// # Errors
-    /// When a read fails.
-    pub async fn all_revisions(&self, family: &str) -> Result<Vec<String>, Fault> {
-        families::all_revisions(&self.calls, family).await
+    /// ARNs of all ACTIVE revisions, by family. Nobody watches them.
+    #[must_use]
+    pub fn all_revisions(&self) -> &Table<AllRevisionsKey> {
+        &self.all_revisions
     }
 }
 

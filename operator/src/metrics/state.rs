@@ -65,7 +65,7 @@ impl State {
     fn objects(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let mut counts = BTreeMap::new();
         let mut on = Vec::new();
-        if let Some(Stores { clusters, task_definitions, services, off }) = self.stores.get() {
+        if let Some(Stores { clusters, task_definitions, services, users: _, off }) = self.stores.get() {
             count(clusters, &mut counts);
             count(task_definitions, &mut counts);
             count(services, &mut counts);

@@ -13,10 +13,11 @@ use kube::ResourceExt;
 use kube::runtime::controller::Action;
 
 use super::allowance::{forbidden, is_anothers, is_foreign, is_withheld};
-use super::news::{arrives, is_no_news, news, written};
+use super::memory::Memory;
+use super::news::{later, news, written};
 use super::permits::{fit, obtain, urgency};
 use super::plan::{Outcome, Plan, Write};
-use super::{Context, Kind, forget, is_there, requested};
+use super::{Context, Kind, forget, is_asked, is_there, requested};
 use crate::aws::observer::Pace;
 use crate::aws::tags::Owner;
 use crate::aws::writer::{Permit, Urgency};
@@ -28,7 +29,16 @@ use crate::k8s::{RequestError, conditions, finalizer, status};
 const PASS_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// First and longest wait for something that a watch or the observer should tell us of: a safety net.
-const WAIT: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(300));
+const WAIT: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(60));
+
+/// The same while somebody waits: the object is being deleted, or its spec is new.
+const WAIT_WATCHED: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(10));
+
+/// How long a spec is new.
+const NEW: Duration = Duration::from_secs(300);
+
+/// First and longest wait for somebody to change something.
+const STALL: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(300));
 
 /// First and longest wait after trouble with the API server.
 const KUBERNETES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
@@ -93,6 +103,10 @@ async fn pass<K: Kind>(object: &K, context: &Context) -> (Outcome, Action) {
     if object.is_deleting() && !finalizer::is_set(object) {
         // Only the finalizers of others hold it.
         forget(object, context);
+        return (Outcome::Gone, Action::await_change());
+    }
+    if context.memories.with(&uid, |memory| memory.is_released()) {
+        // The watch shows it as it was before the finalizer was taken off.
         return (Outcome::Gone, Action::await_change());
     }
     if context.memories.with(&uid, |memory| memory.is_outdated(object.resource_version().as_deref())) {
@@ -209,12 +223,6 @@ fn with_way_out<K: Kind>(object: &K, mut fault: Fault) -> Fault {
     fault
 }
 
-/// Whether an annotation asks for a look that the status has not answered yet.
-fn is_asked<K: Kind>(object: &K) -> bool {
-    let mut status = object.status().cloned().unwrap_or_default();
-    requested(object).is_some_and(|request| status.last_handled_reconcile_at().as_ref() != Some(&request))
-}
-
 /// Sends the planned writes, one after the other, and looks whether that was enough. `permits` are those at hand.
 async fn send<K: Kind>(object: &K, context: &Context, owner: &Owner, acted: &mut Acted<K::Observed>, permits: Vec<Permit>) {
     let Some(mut observed) = acted.observed.take() else { return };
@@ -284,13 +292,18 @@ async fn conclude<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Obser
             context.metrics.repaired(&kind, write.operation);
         }
         tracing::info!(kind = %K::kind(&()), namespace = about.namespace, name = about.name, operation = %write.operation, "{}", write.note);
+        if object.is_deleting() && write.operation.lets_go() {
+            // The end of the object tells as much.
+            continue;
+        }
         events::publish(&context.client, &about, written(write)).await;
     }
     if *outcome == Outcome::Gone {
         return release(object, context).await;
     }
     let before = object.status().cloned().unwrap_or_default();
-    let after = if sent.is_empty() && is_no_news(object, context, observed, outcome) {
+    let later = later(object, context, observed, outcome).filter(|_| sent.is_empty() || object.is_deleting());
+    let after = if later.is_some() {
         before.clone()
     } else {
         let mut after = settled(object, observed, outcome, &before);
@@ -317,7 +330,9 @@ async fn conclude<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Obser
             events::publish(&context.client, &about, notice).await;
         }
     }
-    next(object, context, acted, &after)
+    let next = next(object, context, acted, &after);
+    // Should it last, that is told in time.
+    next.into_iter().chain(later).min().map_or_else(Action::await_change, Action::requeue)
 }
 
 /// The status after a pass: what the kind says, and what is the same for all kinds.
@@ -346,43 +361,41 @@ async fn release<K: Kind>(object: &K, context: &Context) -> Action {
     if let Err(error) = finalizer::remove(&context.client, object).await {
         return trouble(object, context, &error);
     }
-    forget(object, context);
+    object.watch(context, None, None);
+    context.memories.with(&object.uid().unwrap_or_default(), Memory::release);
     Action::await_change()
 }
 
-/// When the next pass comes, if nothing wakes the object before.
-fn next<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Observed>, after: &K::Status) -> Action {
-    let until = |moment: Instant| Action::requeue(moment.saturating_duration_since(Instant::now()));
+/// When the next pass comes, if nothing triggers the object before; `None` where a watch or the observer tells.
+fn next<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Observed>, after: &K::Status) -> Option<Duration> {
+    let until = |moment: Instant| Some(moment.saturating_duration_since(Instant::now()));
     if let Some(moment) = acted.held_until {
         return until(moment);
     }
-    if let Some(rest) = arrives(object, context, &acted.outcome) {
-        return Action::requeue(rest);
-    }
     if matches!(acted.outcome, Outcome::Waiting(_)) && acted.observed.as_ref().is_some_and(K::is_unanswered) {
-        return Action::requeue(UNANSWERED);
+        return Some(UNANSWERED);
     }
     let uid = object.uid().unwrap_or_default();
     context.memories.with(&uid, |memory| {
+        let is_watched = object.is_deleting() || memory.age_of(object.meta().generation) < NEW;
         let wait = match &acted.outcome {
             Outcome::InSync | Outcome::Gone => {
                 memory.forgive();
-                return object
-                    .look_again(acted.observed.as_ref(), after, Timestamp::now())
-                    .map_or_else(Action::await_change, Action::requeue);
+                return object.look_again(acted.observed.as_ref(), after, Timestamp::now());
             }
             Outcome::Queued(turn) => return until(*turn),
-            Outcome::Unfinished => memory.backoff(STEP),
+            Outcome::Unfinished => memory.after_step(STEP),
             // The watch tells of a new spec, and the observer of news from AWS.
-            Outcome::Withheld(_) => return Action::await_change(),
-            Outcome::Waiting(_) | Outcome::Stalled(_) => memory.backoff(WAIT),
-            Outcome::Failed(fault) => memory.backoff(fault.class.backoff()),
-            Outcome::Unheeded(_) | Outcome::Broken(_) => memory.backoff(UNHEEDED),
+            Outcome::Withheld(_) => return None,
+            Outcome::Waiting(_) => memory.after_wait(if is_watched { WAIT_WATCHED } else { WAIT }),
+            Outcome::Stalled(_) => memory.after_wait(STALL),
+            Outcome::Failed(fault) => memory.after_failure(fault.class.backoff()),
+            Outcome::Unheeded(_) | Outcome::Broken(_) => memory.after_failure(UNHEEDED),
         };
         if matches!(acted.outcome, Outcome::Failed(_) | Outcome::Unheeded(_)) && !acted.planned.is_empty() {
             memory.refuse(acted.planned.clone(), acted.outcome.clone(), wait);
         }
-        Action::requeue(wait)
+        Some(wait)
     })
 }
 
@@ -394,7 +407,7 @@ fn trouble<K: Kind>(object: &K, context: &Context, error: &RequestError) -> Acti
         tracing::warn!(kind = %K::kind(&()), namespace = object.namespace(), name = object.name_any(), %error, "the API server did not take a write");
     }
     let uid = object.uid().unwrap_or_default();
-    Action::requeue(context.memories.with(&uid, |memory| memory.backoff(KUBERNETES)))
+    Action::requeue(context.memories.with(&uid, |memory| memory.after_failure(KUBERNETES)))
 }
 
 /// A fault that no call caused: a reply that lacks what it must have.

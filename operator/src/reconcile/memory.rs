@@ -11,13 +11,54 @@ use super::task_definition::Registrations;
 #[derive(Debug, Default)]
 pub struct Memories(Mutex<HashMap<String, Memory>>);
 
+/// First and longest wait.
+pub(super) type Limits = (Duration, Duration);
+
+/// When the same is tried again, ever later.
+#[derive(Debug, Default)]
+pub(super) struct Backoff {
+    /// Tries in a row, each in its time.
+    tries: u32,
+    /// When the first of them was.
+    since: Option<Instant>,
+    /// When the next one is due, within which limits.
+    due: Option<(Instant, Limits)>,
+}
+
+impl Backoff {
+    /// The wait before the next try: twice as long each time, between `first` and `longest`, and random by a quarter so that objects
+    /// that failed together do not all come back together. A pass that something else triggers before the next try is due leaves that
+    /// as it is.
+    fn next(&mut self, (first, longest): Limits, now: Instant) -> Duration {
+        if let Some((due, limits)) = self.due
+            && limits == (first, longest)
+            && due > now
+        {
+            return due - now;
+        }
+        let wait = first.saturating_mul(1 << self.tries.min(16)).min(longest).mul_f64(0.75 + 0.25 * fastrand::f64());
+        self.tries += 1;
+        self.since.get_or_insert(now);
+        self.due = Some((now + wait, (first, longest)));
+        wait
+    }
+}
+
 /// What is remembered of one object.
 #[derive(Debug)]
 pub(super) struct Memory {
     /// When it was first looked at.
     since: Instant,
-    /// Passes in a row that ended in trouble.
-    failures: u32,
+    /// The generation that was looked at last, and since when.
+    generation: (Option<i64>, Instant),
+    /// What ended in trouble.
+    failures: Backoff,
+    /// What waits for something.
+    waits: Backoff,
+    /// Steps of what takes several passes.
+    steps: Backoff,
+    /// Whether our finalizer has been taken off.
+    released: bool,
     /// Since when it waits for its turn to write.
     queued: Option<Instant>,
     /// The last request for a look for which it was forgiven.
@@ -45,7 +86,11 @@ impl Default for Memory {
     fn default() -> Self {
         Self {
             since: Instant::now(),
-            failures: 0,
+            generation: (None, Instant::now()),
+            failures: Backoff::default(),
+            waits: Backoff::default(),
+            steps: Backoff::default(),
+            released: false,
             queued: None,
             forgiven: None,
             written: None,
@@ -61,23 +106,50 @@ impl Memory {
         self.since.elapsed()
     }
 
-    /// Passes in a row that ended in trouble.
-    pub(super) fn failures(&self) -> u32 {
-        self.failures
+    /// For how long passes have ended in trouble.
+    pub(super) fn failing(&self) -> Duration {
+        self.failures.since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
-    /// The wait before the next try: twice as long each time, between `first` and `longest`, and random by a quarter so
-    /// that objects that failed together do not all come back together.
-    pub(super) fn backoff(&mut self, (first, longest): (Duration, Duration)) -> Duration {
-        let wait = first.saturating_mul(1 << self.failures.min(16)).min(longest);
-        self.failures += 1;
-        wait.mul_f64(0.75 + 0.25 * fastrand::f64())
+    /// The wait after trouble.
+    pub(super) fn after_failure(&mut self, limits: Limits) -> Duration {
+        self.failures.next(limits, Instant::now())
+    }
+
+    /// The wait for something that is not there yet. Looking for it went well.
+    pub(super) fn after_wait(&mut self, limits: Limits) -> Duration {
+        (self.failures, self.steps) = Default::default();
+        self.waits.next(limits, Instant::now())
+    }
+
+    /// The wait before the next of several steps.
+    pub(super) fn after_step(&mut self, limits: Limits) -> Duration {
+        (self.failures, self.waits) = Default::default();
+        self.steps.next(limits, Instant::now())
     }
 
     /// A pass went well.
     pub(super) fn forgive(&mut self) {
-        self.failures = 0;
+        (self.failures, self.waits, self.steps) = Default::default();
         self.refusal = None;
+    }
+
+    /// How long this generation has been known.
+    pub(super) fn age_of(&mut self, generation: Option<i64>) -> Duration {
+        if self.generation.0 != generation {
+            self.generation = (generation, Instant::now());
+        }
+        self.generation.1.elapsed()
+    }
+
+    /// Our finalizer has been taken off: what the watch still shows with it is from before.
+    pub(super) fn release(&mut self) {
+        self.released = true;
+    }
+
+    /// Whether our finalizer has been taken off.
+    pub(super) fn is_released(&self) -> bool {
+        self.released
     }
 
     /// Somebody asks for a look; the same request forgives only once.
@@ -138,16 +210,44 @@ impl Memories {
 mod tests {
     use super::*;
 
+    const LIMITS: Limits = (Duration::from_secs(1), Duration::from_secs(60));
+
     #[test]
     fn backoff_doubles_up_to_its_limit_and_starts_again_after_success() {
-        let mut memory = Memory::default();
-        let limits = (Duration::from_secs(1), Duration::from_secs(60));
+        let (mut backoff, mut now) = (Backoff::default(), Instant::now());
         for expected in [1, 2, 4, 8, 16, 32, 60, 60] {
-            let wait = memory.backoff(limits).as_secs_f64();
-            assert!((f64::from(expected) * 0.75..=f64::from(expected)).contains(&wait), "{wait} for {expected}");
+            let wait = backoff.next(LIMITS, now);
+            let seconds = wait.as_secs_f64();
+            assert!((f64::from(expected) * 0.75..=f64::from(expected)).contains(&seconds), "{seconds} for {expected}");
+            now += wait;
         }
+        let mut memory = Memory { failures: backoff, ..Memory::default() };
         memory.forgive();
-        assert!(memory.backoff(limits) <= Duration::from_secs(1));
+        assert!(memory.after_failure(LIMITS) <= Duration::from_secs(1));
+    }
+
+    #[test]
+    fn a_pass_that_something_triggers_makes_no_wait_longer() {
+        let (mut backoff, now) = (Backoff::default(), Instant::now());
+        let wait = backoff.next(LIMITS, now);
+        for _ in 0..100 {
+            assert_eq!(backoff.next(LIMITS, now + wait / 2), (now + wait).duration_since(now + wait / 2));
+        }
+        assert!(backoff.next(LIMITS, now + wait) <= Duration::from_secs(2), "the second, and not the hundredth");
+    }
+
+    #[test]
+    fn waiting_and_failing_are_counted_on_their_own() {
+        let mut memory = Memory::default();
+        let long = (Duration::from_secs(300), Duration::from_secs(300));
+        for _ in 0..5 {
+            memory.waits.due = None;
+            memory.after_wait(LIMITS);
+        }
+        assert!(memory.after_failure(LIMITS) <= Duration::from_secs(1), "the first failure after a long wait");
+        memory.after_failure(long);
+        memory.after_wait(LIMITS);
+        assert!(memory.after_failure(LIMITS) <= Duration::from_secs(1), "a look went well in between");
     }
 
     #[test]

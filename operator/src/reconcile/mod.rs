@@ -16,6 +16,7 @@ pub mod reset;
 pub mod service;
 mod stores;
 pub mod task_definition;
+pub mod users;
 
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
@@ -80,6 +81,12 @@ pub fn requested(object: &impl ResourceExt) -> Option<String> {
     let annotations = object.annotations();
     let asked: Vec<_> = [RECONCILE_AT, FLUX_REQUESTED_AT].into_iter().filter_map(|name| annotations.get(name)).collect();
     (!asked.is_empty()).then(|| asked.into_iter().map(String::as_str).collect::<Vec<_>>().join(","))
+}
+
+/// Whether an annotation asks for a look that the status has not answered yet.
+pub(crate) fn is_asked<K: Kind>(object: &K) -> bool {
+    let mut status = object.status().cloned().unwrap_or_default();
+    requested(object).is_some_and(|request| status.last_handled_reconcile_at().as_ref() != Some(&request))
 }
 
 /// A kind of custom resource, as the driver sees it.

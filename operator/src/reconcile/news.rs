@@ -4,47 +4,53 @@ use std::time::Duration;
 
 use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::shared::Status;
+use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::plan::{Obstacle, Outcome, Write};
-use super::{Context, Kind};
+use super::{Context, Kind, is_asked};
 use crate::aws::FaultClass;
 use crate::k8s::conditions;
 use crate::k8s::events::Notice;
 
-/// Objects that are applied together need each other for a moment. A new one that waits for another tells of it only when it waits
-/// for longer than this.
+/// Objects that are applied together need each other for a moment. A new one that waits, for another one or for its turn to write, tells
+/// of it only when it waits for longer than this.
 const ARRIVAL: Duration = Duration::from_secs(2);
 
-/// After how many passes in a row that ended in trouble it is worth telling that AWS throttles: the last wait is a quarter of a minute.
-const THROTTLES: u32 = 4;
+/// How long AWS may throttle, or an object wait for its turn to write, before that is worth telling of one that has told of itself before.
+const LASTS: Duration = Duration::from_secs(10);
 
-/// How long an object may wait for its turn to write before that is worth telling.
-const TURN: Duration = Duration::from_secs(10);
+/// How long an object that is being deleted may wait for what passes by itself before that is worth telling: what it waits for is on its
+/// way out, too.
+const LEAVING: Duration = Duration::from_secs(15);
 
-/// Whether an outcome is not worth telling: waiting for one's turn, or for what is being applied, or that AWS throttles for a moment.
-pub(super) fn is_no_news<K: Kind>(object: &K, context: &Context, observed: Option<&K::Observed>, outcome: &Outcome) -> bool {
-    let uid = object.uid().unwrap_or_default();
-    match outcome {
-        // Its generation is still that of the status, so who waits for Ready would take what was there before for it.
-        Outcome::Queued(_) if object.is_commanded() || observed.is_some_and(|observed| object.is_led_on(observed)) => false,
-        Outcome::Queued(_) => context.memories.with(&uid, |memory| memory.queued()) < TURN,
-        Outcome::Failed(fault) if fault.class == FaultClass::Throttle => {
-            context.memories.with(&uid, |memory| memory.failures()) < THROTTLES
-        }
-        outcome => arrives(object, context, outcome).is_some(),
+/// How much longer an outcome is not worth telling, because it may pass by itself; `None` where it is worth telling now.
+pub(super) fn later<K: Kind>(
+    object: &K,
+    context: &Context,
+    observed: Option<&K::Observed>,
+    outcome: &Outcome,
+) -> Option<Duration> {
+    if let Some(deleted) = &object.meta().deletion_timestamp {
+        let passes =
+            matches!(outcome, Outcome::Unfinished | Outcome::Queued(_) | Outcome::Waiting(Obstacle { passing: true, .. }));
+        let ago = Duration::try_from(Timestamp::now().duration_since(deleted.0)).unwrap_or_default();
+        return LEAVING.checked_sub(ago).filter(|_| passes);
     }
-}
-
-/// How much longer a new object may wait for another one before that is worth telling.
-pub(super) fn arrives<K: Kind>(object: &K, context: &Context, outcome: &Outcome) -> Option<Duration> {
-    let waits = matches!(outcome, Outcome::Waiting(Obstacle { reason: Reason::DependencyNotReady, .. }));
     let is_told = object.status().is_some_and(|status| !status.conditions().is_empty());
-    if !waits || is_told || object.is_deleting() {
-        return None;
+    let patience = if is_told { LASTS } else { ARRIVAL };
+    let (age, queued, failing) =
+        context.memories.with(&object.uid().unwrap_or_default(), |memory| (memory.age(), memory.queued(), memory.failing()));
+    match outcome {
+        // The look that somebody asked for was made; what is left to write does not belong to it.
+        Outcome::Queued(_) if is_asked(object) => None,
+        // Its generation is still that of the status, so who waits for Ready would take what was there before for it.
+        Outcome::Queued(_) if object.is_commanded() || observed.is_some_and(|observed| object.is_led_on(observed)) => None,
+        Outcome::Queued(_) => patience.checked_sub(queued),
+        Outcome::Failed(fault) if fault.class == FaultClass::Throttle => patience.checked_sub(failing),
+        Outcome::Waiting(Obstacle { reason: Reason::DependencyNotReady, .. }) if !is_told => ARRIVAL.checked_sub(age),
+        _ => None,
     }
-    let uid = object.uid().unwrap_or_default();
-    ARRIVAL.checked_sub(context.memories.with(&uid, |memory| memory.age()))
 }
 
 /// An event for a write that was sent.

@@ -3,7 +3,6 @@
 //! They resolve in the same namespace, from the stores of the watches, without any request. Changes of a target wake its
 //! dependants at once.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ecs_operator_crds::condition::Reason;
@@ -12,10 +11,9 @@ use kube::ResourceExt;
 use kube::runtime::reflector::{self, ObjectRef, Store};
 
 use super::cluster::ClusterExt;
-use super::ignore::ignores;
 use super::plan::{Obstacle, Plan};
-use super::service::ServiceExt;
 use super::task_definition::TaskDefinitionExt;
+use super::users::Released;
 use super::{Kind, Missing, Stores};
 use crate::aws::name_in;
 use crate::k8s::conditions;
@@ -104,15 +102,27 @@ fn observed_revision(definition: &EcsTaskDefinition) -> Option<String> {
     status.task_definition_arn.clone().filter(|_| follows && is_current)
 }
 
+/// The EcsCluster that `service` refers to, whether or not it exists.
+#[must_use]
+pub fn cluster_named(service: &EcsService) -> Option<ObjectRef<EcsCluster>> {
+    Some(same_namespace(service, service.spec.cluster_ref.as_ref()?))
+}
+
+/// The EcsTaskDefinition that `service` refers to, whether or not it exists.
+#[must_use]
+pub fn task_definition_named(service: &EcsService) -> Option<ObjectRef<EcsTaskDefinition>> {
+    Some(same_namespace(service, service.spec.task_definition_ref.as_ref()?))
+}
+
 /// The EcsCluster that `service` refers to, if it exists.
 fn cluster_object(service: &EcsService, stores: &Stores) -> Option<Arc<EcsCluster>> {
-    stores.clusters.get(&same_namespace(service, service.spec.cluster_ref.as_ref()?))
+    stores.clusters.get(&cluster_named(service)?)
 }
 
 /// The EcsTaskDefinition that `service` refers to, if it exists.
 #[must_use]
 pub fn task_definition_object(service: &EcsService, stores: &Stores) -> Option<Arc<EcsTaskDefinition>> {
-    stores.task_definitions.get(&same_namespace(service, service.spec.task_definition_ref.as_ref()?))
+    stores.task_definitions.get(&task_definition_named(service)?)
 }
 
 /// Whether somebody else carries out the deployments of the service, by task sets.
@@ -194,40 +204,6 @@ pub fn services_of_task_definitions(services: &Store<EcsService>) -> Vec<Arc<Ecs
     filtered(services, |service| service.spec.task_definition_ref.is_some())
 }
 
-/// The revisions, as `family:revision`, that an EcsService can be rolled back to, and one such EcsService for each.
-#[must_use]
-pub fn rollback_targets(services: &Store<EcsService>) -> BTreeMap<String, String> {
-    let of = |service: &Arc<EcsService>| -> Vec<(String, String)> {
-        let status = service.status.as_ref();
-        let rollouts = status.into_iter().flat_map(|status| status.rollout_history.iter().flatten());
-        rollouts.map(|rollout| (rollout.revision.clone(), service.name_any())).collect()
-    };
-    services.state().iter().flat_map(of).collect()
-}
-
-/// The services whose revision an EcsService sets, as `SERVICE in cluster CLUSTER`, and of all EcsServices one such service for each revision, as
-/// `family:revision`, that a deployment of it runs.
-#[must_use]
-pub fn running_revisions(services: &Store<EcsService>) -> (BTreeSet<String>, BTreeMap<String, String>) {
-    let (mut known, mut running) = (BTreeSet::new(), BTreeMap::new());
-    for service in services.state() {
-        let Some(status) = &service.status else { continue };
-        let cluster = status.cluster_arn.as_deref().map(name_in).unwrap_or_default();
-        let name = format!("{} in cluster {cluster}", service.service_name());
-        let deployments = status.deployments.iter().flatten().filter_map(|deployment| deployment.revision.as_ref());
-        running.extend(deployments.chain(&status.revision).map(|revision| (revision.clone(), name.clone())));
-        let policies = &service.spec.policies;
-        let by_ecs = service.spec.deployment_controller.as_ref().is_none_or(|controller| controller.type_ == "ECS");
-        if by_ecs
-            && !policies.observes()
-            && !["taskDefinition", "taskDefinitionRef"].iter().any(|member| ignores(policies, member))
-        {
-            known.insert(name);
-        }
-    }
-    (known, running)
-}
-
 fn dependants<K: ResourceExt>(
     target: &K,
     services: &Store<EcsService>,
@@ -285,12 +261,12 @@ impl Dependants {
 /// Clusters and task definitions that wait for services to go, or to leave a revision.
 type Waiting = (Vec<Arc<EcsCluster>>, Vec<Arc<EcsTaskDefinition>>);
 
-/// Those of the targets of `service` that wait for it.
+/// Those of what a service has left that wait for that.
 #[must_use]
-pub fn waiting_targets(service: &EcsService, stores: &Stores) -> Waiting {
-    let (cluster, task_definition) = (cluster_object(service, stores), task_definition_object(service, stores));
-    let (cluster, task_definition) = (cluster.filter(|cluster| cluster.is_deleting()), task_definition.filter(|it| waits(it)));
-    (cluster.into_iter().collect(), task_definition.into_iter().collect())
+pub fn waiting(released: &Released, stores: &Stores) -> Waiting {
+    let cluster = released.cluster.iter().filter_map(|key| stores.clusters.get(key)).filter(|cluster| cluster.is_deleting());
+    let definitions = released.definitions.iter().filter_map(|key| stores.task_definitions.get(key)).filter(|it| waits(it));
+    (cluster.collect(), definitions.collect())
 }
 
 /// All that wait for some service.
@@ -330,7 +306,10 @@ mod tests {
             let (task_definitions, mut writer) = reflector::store();
             writer.apply_watcher_event(&Event::Apply(object::<EcsTaskDefinition>("EcsTaskDefinition", &spec, &status)));
             let (clusters, services) = (reflector::store().0, reflector::store().0);
-            task_definition_of(&service, &Stores { clusters, task_definitions, services, off: Off::default() })
+            task_definition_of(
+                &service,
+                &Stores { clusters, task_definitions, services, users: Arc::default(), off: Off::default() },
+            )
         };
         assert_eq!(resolved("Observe", 2), Resolved::To("web:8".into()));
         assert!(matches!(resolved("Observe", 1), Resolved::NotYet(_)), "it has not looked yet");

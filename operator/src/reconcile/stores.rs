@@ -8,6 +8,7 @@ use kube::runtime::reflector::Store;
 use tokio::sync::watch;
 
 use super::Kind;
+use super::users::Users;
 
 /// The objects that the watches see, pruned.
 #[derive(Clone, Debug)]
@@ -18,6 +19,8 @@ pub struct Stores {
     pub task_definitions: Store<EcsTaskDefinition>,
     /// EcsServices.
     pub services: Store<EcsService>,
+    /// Which services use which revisions.
+    pub users: Arc<Users>,
     /// Kinds that are off.
     pub off: Off,
 }

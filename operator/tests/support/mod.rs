@@ -136,7 +136,13 @@ fn stores(object: &Value) -> Stores {
         }
         store
     }
-    Stores { clusters: store(object), task_definitions: store(object), services: store(object), off: Off::default() }
+    Stores {
+        clusters: store(object),
+        task_definitions: store(object),
+        services: store(object),
+        users: Arc::default(),
+        off: Off::default(),
+    }
 }
 
 async fn serve_ecs(

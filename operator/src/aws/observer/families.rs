@@ -3,13 +3,14 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ecs_operator_crds::v1beta1::EcsTaskDefinition;
 use futures::future::ready;
 use futures::{FutureExt, StreamExt, stream};
 use serde_json::{Value, json};
 
-use super::read::{arns, pages};
+use super::read::{arns, pages, some_pages};
 use super::{Answer, Key};
 use crate::aws::operation::ActionFamily;
 use crate::aws::{Calls, Fault, FaultClass, Operation, name_in};
@@ -74,20 +75,11 @@ async fn existing_families(calls: &Calls, keys: &[FamilyKey]) -> Result<Option<H
     if !prefix.is_empty() {
         request["familyPrefix"] = prefix.into();
     }
-    let mut existing = HashSet::new();
-    for _ in 0..keys.len() / 2 {
-        let mut reply = match calls.send(Operation::ListTaskDefinitionFamilies, &request).await {
-            // It only saves calls.
-            Err(fault) if fault.class == FaultClass::AccessDenied => return Ok(None),
-            reply => reply?,
-        };
-        existing.extend(arns(&reply, "families").map(str::to_owned));
-        match reply["nextToken"].take() {
-            Value::String(token) if !token.is_empty() => request["nextToken"] = token.into(),
-            _ => return Ok(Some(existing)),
-        }
+    match some_pages(calls, Operation::ListTaskDefinitionFamilies, request, keys.len() / 2).await {
+        // It only saves calls.
+        Err(fault) if fault.class == FaultClass::AccessDenied => Ok(None),
+        pages => Ok(pages?.map(|pages| pages.iter().flat_map(|page| arns(page, "families")).map(str::to_owned).collect())),
     }
-    Ok(None)
 }
 
 /// What all names begin with.
@@ -98,10 +90,52 @@ fn common_prefix(keys: &[FamilyKey]) -> &str {
     first.get(..common).unwrap_or_default()
 }
 
-pub(super) async fn all_revisions(calls: &Calls, family: &str) -> Result<Vec<String>, Fault> {
-    let request = json!({"familyPrefix": family, "status": "ACTIVE", "maxResults": 100});
-    let pages = pages(calls, Operation::ListTaskDefinitions, request).await?;
-    Ok(pages.iter().flat_map(|page| revisions(page, family)).collect())
+/// Name of a task definition family, all of whose revisions are meant.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AllRevisionsKey(pub String);
+
+impl fmt::Display for AllRevisionsKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "all revisions of task definition family {}", self.0)
+    }
+}
+
+/// Found is a list of the ARNs of all ACTIVE revisions.
+///
+/// ECS lists one family a call, or all of them. Where many are asked for at once, the list of all costs less, as long as it is not
+/// longer than that.
+impl Key for AllRevisionsKey {
+    type Object = EcsTaskDefinition;
+    const WHAT: &'static str = "all_revisions";
+    const FAMILY: ActionFamily = ActionFamily::TaskDefinitionRead;
+    const BATCH: usize = 100;
+    const ROOM_IS_FREE: bool = false;
+    // A list can be long, and is of use only to the pass that asks for it.
+    const UNWATCHED: Duration = Duration::from_secs(5);
+
+    fn group(&self) -> &'static str {
+        ""
+    }
+
+    async fn read(calls: &Calls, keys: &[Self]) -> Vec<Result<Answer, Fault>> {
+        let found = |revisions: Vec<String>| Answer::Found(Arc::new(revisions.into()));
+        let request = json!({"status": "ACTIVE", "maxResults": 100});
+        match some_pages(calls, Operation::ListTaskDefinitions, request, keys.len() / 2).await {
+            Ok(Some(pages)) => {
+                let of = |family: &str| pages.iter().flat_map(|page| revisions(page, family)).collect();
+                keys.iter().map(|AllRevisionsKey(family)| Ok(found(of(family)))).collect()
+            }
+            Ok(None) => {
+                let reads = keys.iter().map(|AllRevisionsKey(family)| async move {
+                    let request = json!({"familyPrefix": family, "status": "ACTIVE", "maxResults": 100});
+                    let pages = pages(calls, Operation::ListTaskDefinitions, request).await?;
+                    Ok(found(pages.iter().flat_map(|page| revisions(page, family)).collect()))
+                });
+                stream::iter(reads.collect::<Vec<_>>()).buffered(SIDE_BY_SIDE).collect().await
+            }
+            Err(fault) => keys.iter().map(|_| Err(fault.clone())).collect(),
+        }
+    }
 }
 
 /// The ARNs in an answer about a family, the newest first; none where it has no ACTIVE revision.

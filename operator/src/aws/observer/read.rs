@@ -242,17 +242,28 @@ pub(super) async fn blockers(calls: &Calls, cluster: &str) -> Result<Blockers, F
 }
 
 /// The replies to a list call, to the last page.
-pub(super) async fn pages(calls: &Calls, operation: Operation, mut request: Value) -> Result<Vec<Value>, Fault> {
+pub(super) async fn pages(calls: &Calls, operation: Operation, request: Value) -> Result<Vec<Value>, Fault> {
+    Ok(some_pages(calls, operation, request, usize::MAX).await?.unwrap_or_default())
+}
+
+/// The replies to a list call, to the last page; `None` where there are more than `most`.
+pub(super) async fn some_pages(
+    calls: &Calls,
+    operation: Operation,
+    mut request: Value,
+    most: usize,
+) -> Result<Option<Vec<Value>>, Fault> {
     let mut pages = Vec::new();
-    loop {
+    while pages.len() < most {
         let mut reply = calls.send(operation, &request).await?;
         let next = reply["nextToken"].take();
         pages.push(reply);
         match next {
             Value::String(token) if !token.is_empty() => request["nextToken"] = token.into(),
-            _ => return Ok(pages),
+            _ => return Ok(Some(pages)),
         }
     }
+    Ok(None)
 }
 
 /// The ARNs or names that a list call answers in `member`.

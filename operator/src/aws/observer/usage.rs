@@ -1,7 +1,7 @@
 //! Which services use which task definition revisions, across all clusters of the account and Region: what others run counts
 //! as much as what we run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,9 @@ use serde_json::{Value, json};
 use super::ServiceKey;
 use super::read::{arns, pages};
 use crate::aws::{Calls, Fault, FaultClass, Operation, name_in};
+
+/// How long a service that is gone is remembered: longer than a read of all services may take.
+const REMEMBERED: Duration = Duration::from_secs(3600);
 
 /// Services, as `SERVICE in cluster CLUSTER`, by the revision, as `family:revision`, that one of their deployments runs.
 pub type Usage = BTreeMap<String, Vec<String>>;
@@ -24,6 +27,8 @@ pub(super) struct Cache(Arc<Mutex<State>>);
 struct State {
     last: Option<Read>,
     pending: Option<Pending>,
+    /// Services that were seen to be gone, and when: a read that began before may still show them.
+    gone: HashMap<String, Instant>,
 }
 
 /// A read that is under way, on the side.
@@ -78,8 +83,15 @@ impl Cache {
     fn begin(self, read: impl Future<Output = Result<Usage, Fault>> + Send + 'static) -> Pending {
         let task = tokio::spawn(async move {
             let began = Instant::now();
-            let read = read.await.map(Arc::new);
-            *self.state() = State { last: Some(Read { began, ended: Instant::now(), usage: read.clone() }), pending: None };
+            let mut read = read.await.map(Arc::new);
+            let mut state = self.state();
+            if let Ok(usage) = &mut read {
+                for (gone, _) in state.gone.iter().filter(|(_, at)| **at > began) {
+                    strike_out(usage, gone);
+                }
+            }
+            state.gone.retain(|_, at| at.elapsed() < REMEMBERED);
+            (state.last, state.pending) = (Some(Read { began, usage: read.clone(), ended: Instant::now() }), None);
             read
         });
         let broken = |_| Err(Fault::new(Operation::DescribeServices, FaultClass::Server, "the look at all services broke off"));
@@ -87,11 +99,13 @@ impl Cache {
     }
 
     pub(super) fn is_gone(&self, service: &ServiceKey, at: Instant) {
-        if let Some(Read { ended, usage: Ok(usage), .. }) = &mut self.state().last
-            && at > *ended
+        let (mut state, user) = (self.state(), user(&service.name, &service.cluster));
+        if let Some(Read { began, usage: Ok(usage), .. }) = &mut state.last
+            && at > *began
         {
-            strike_out(usage, &user(&service.name, &service.cluster));
+            strike_out(usage, &user);
         }
+        state.gone.insert(user, at);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -171,6 +185,19 @@ mod tests {
         cache.is_gone(&key("web"), Instant::now() + Duration::from_millis(1));
         let usage = cache.get_by(HOUR, HOUR, async { unreachable!("it is known") }).await.expect("it is known");
         assert_eq!(usage["web:1"], ["api in cluster shop", "old in cluster shop"], "old has come back since");
+    }
+
+    #[tokio::test]
+    async fn a_service_that_goes_while_all_are_read_counts_no_more() {
+        let cache = Cache::default();
+        let (done, is_done) = tokio::sync::oneshot::channel();
+        let slow = async move { Ok(is_done.await.expect("the test ends it")) };
+        cache.get_by(HOUR, Duration::from_millis(10), slow).await.expect_err("it takes longer than anybody waits");
+        let key = ServiceKey { cluster: "shop".to_owned(), name: "web".to_owned() };
+        cache.is_gone(&key, Instant::now());
+        done.send(used_by(&["web", "api"])).expect("somebody reads");
+        let usage = cache.get_by(HOUR, HOUR, async { unreachable!("it is under way") }).await.expect("it is read");
+        assert_eq!(usage["web:1"], ["api in cluster shop"]);
     }
 
     #[tokio::test]

@@ -64,15 +64,17 @@ pub(super) async fn observe(object: &EcsCluster, context: &Context, freshness: F
         let dependants = Dependants::of_cluster(object, &context.stores);
         return Ok(ObservedCluster { dependants, ..read(Seen { at: Instant::now(), answer: Answer::Missing })? });
     }
-    // At the end what lives in it is read anyway, and somebody may have been faster.
-    let freshness = if object.is_deleting() { Freshness::Since(Instant::now()) } else { freshness };
+    let dependants = if object.is_deleting() { Dependants::of_cluster(object, &context.stores) } else { Dependants::default() };
+    // At the end what lives in it is read anyway, and somebody may have been faster. While EcsServices leave, it is enough to know of them.
+    let is_end = object.is_deleting() && !dependants.leaving;
+    let freshness = if is_end { Freshness::Since(Instant::now()) } else { freshness };
     let seen = context.aws.observer.clusters().get(ClusterKey(name.clone()), freshness).await?;
     let mut observed = read(seen)?;
     observed.may_be_there = observed.cluster.is_none() && context.aws.observer.clusters().may_be_there(&ClusterKey(name.clone()));
-    if object.is_deleting() && observed.cluster.is_some() {
+    if is_end && observed.cluster.is_some() {
         observed.blockers = context.aws.observer.blockers(&name).await?;
-        observed.dependants = Dependants::of_cluster(object, &context.stores);
     }
+    observed.dependants = dependants;
     Ok(observed)
 }
 

@@ -61,6 +61,12 @@ fn shows_surplus(object: &EcsTaskDefinition, status: &EcsTaskDefinitionStatus) -
     limit.is_some_and(|limit| status.revisions.as_ref().is_some_and(|revisions| revisions.len() > limit + 1))
 }
 
+/// Whether there is a limit, and nobody knows which revisions there are.
+fn lacks_revisions(object: &EcsTaskDefinition, status: &EcsTaskDefinitionStatus) -> bool {
+    let spec = &object.spec;
+    spec.revision_history_limit.is_some() && !spec.policies.observes() && status.revisions.is_none()
+}
+
 /// ARN of the revision that the status names.
 fn known_arn(object: &EcsTaskDefinition) -> Option<&str> {
     object.status.as_ref()?.task_definition_arn.as_deref()
@@ -142,7 +148,8 @@ impl Kind for EcsTaskDefinition {
         _: Timestamp,
     ) -> Option<Duration> {
         let surplus = observed.map(|observed| &observed.surplus)?;
-        let is_unseen = surplus.revisions.is_none() && shows_surplus(self, status);
+        // Of one that has just been registered nobody has looked what there is beside it.
+        let is_unseen = surplus.revisions.is_none() && (lacks_revisions(self, status) || shows_surplus(self, status));
         match surplus.left {
             // Old revisions go a few at a time.
             1.. => Some(SURPLUS_AGAIN.max(surplus.pause)),

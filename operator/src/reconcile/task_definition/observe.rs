@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::plan::is_same;
 use super::surplus::{self, Surplus};
-use super::{Kind, TaskDefinitionExt, known_arn};
+use super::{Kind, TaskDefinitionExt, known_arn, lacks_revisions};
 use crate::aws::observer::{Answer, FamilyKey, TaskDefinitionKey, listed};
 use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
 use crate::aws::{Fault, Freshness};
@@ -75,14 +75,15 @@ pub(super) async fn observe(
     freshness: Freshness,
 ) -> Result<ObservedTaskDefinition, Fault> {
     if object.is_deleting() {
-        return observe_end(object, context).await;
+        return observe_end(object, context, freshness).await;
     }
     let (revisions, families) = (context.aws.observer.task_definitions(), context.aws.observer.families());
     let family = FamilyKey(object.family());
     if let (Freshness::Any, Some(arn)) = (freshness, known_arn(object)) {
         let key = TaskDefinitionKey(arn.to_owned());
         let is_unseen = revisions.cached(&key).is_none() && families.cached(&family).is_none();
-        if is_unseen && is_settled(object) && !object.has_surplus() {
+        let is_known = object.status.as_ref().is_some_and(|status| !lacks_revisions(object, status));
+        if is_unseen && is_settled(object) && is_known && !object.has_surplus() {
             return Ok(remembered(object, arn));
         }
     }
@@ -159,11 +160,19 @@ pub(super) fn number(arn: &str) -> i32 {
     arn.rsplit(':').next().and_then(|number| number.parse().ok()).unwrap_or_default()
 }
 
-/// At the end: all our revisions, whatever the status remembers.
-async fn observe_end(object: &EcsTaskDefinition, context: &Context) -> Result<ObservedTaskDefinition, Fault> {
+/// At the end: all our revisions, whatever the status remembers. As long as the cache does, no request is sent: for an object that waits
+/// for services, or for its turn to write, that is enough.
+async fn observe_end(
+    object: &EcsTaskDefinition,
+    context: &Context,
+    freshness: Freshness,
+) -> Result<ObservedTaskDefinition, Fault> {
     let dependants = Dependants::of_task_definition(object, &context.stores);
     let mut observed = ObservedTaskDefinition { at: Some(Instant::now()), dependants, ..ObservedTaskDefinition::default() };
     if !object.spec.policies.retains() && observed.dependants.names.is_empty() {
+        if let (Freshness::Any, Some(surplus)) = (freshness, surplus::expected(object, context)) {
+            return Ok(ObservedTaskDefinition { at: None, surplus, ..observed });
+        }
         let (surplus, ours) = surplus::observe_all(object, context).await?;
         observed.surplus = surplus;
         observed.unanswered = unanswered(object, context, &ours);

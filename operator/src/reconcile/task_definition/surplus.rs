@@ -2,17 +2,16 @@
 //!
 //! A revision that a service uses, or can be rolled back to, is left where it is.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use ecs_operator_crds::v1beta1::{EcsService, EcsTaskDefinition};
 
 use super::observe::{Revision, describe, number};
 use super::{TaskDefinitionExt, known_arn};
-use crate::aws::observer::{Answer, FamilyKey, TaskDefinitionKey, listed};
+use crate::aws::observer::{AllRevisionsKey, Answer, FamilyKey, TaskDefinitionKey, Usage, listed};
 use crate::aws::tags::{Ownership, Tags};
 use crate::aws::{Fault, FaultClass, Freshness, Operation, name_in};
-use crate::reconcile::{Context, references};
+use crate::reconcile::{Context, Kind};
 
 /// How many revisions one pass lets go: few, because their budget is that of new revisions.
 const AT_ONCE: usize = 5;
@@ -20,12 +19,14 @@ const AT_ONCE: usize = 5;
 /// How long one pass looks through the revisions of a family for those that are ours.
 const LOOK_THROUGH: Duration = Duration::from_secs(30);
 
-/// How old the knowledge of who uses what may be, and how long a pass waits for it: a revision beyond the limit has been left for long, and
-/// nobody waits for it to go.
-const BEYOND: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(3));
+/// How old the knowledge may be of who uses a revision that can go, and where somebody uses it.
+const USAGE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(10));
+
+/// How long a pass waits for that knowledge: a revision beyond the limit has been left for long, and nobody waits for it to go.
+const BEYOND: Duration = Duration::from_secs(3);
 
 /// The same for a revision at the end.
-const AT_THE_END: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(30));
+const AT_THE_END: Duration = Duration::from_secs(30);
 
 /// Revisions that may go, and those that must stay.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -85,14 +86,30 @@ pub(super) async fn observe(object: &EcsTaskDefinition, context: &Context, curre
     }
     let family = current.arn.rsplit_once(':').map(|(family, _)| family).unwrap_or_default();
     let beyond = beyond.iter().rev().map(|number| format!("{family}:{number}")).collect();
-    let targets = references::rollback_targets(&context.stores.services);
-    let SortedOut { mut found, gone } = sort_out(object, context, beyond, &targets, BEYOND, Instant::now()).await?;
+    let SortedOut { mut found, gone } = sort_out(object, context, beyond, BEYOND, Instant::now()).await?;
     found.revisions = Some(revisions);
     found.wait_for_status(object);
     for arn in &gone {
         found.forget(arn);
     }
     Ok(found)
+}
+
+/// What will become of the revisions at the end by what the cache, the status and the watches know; `None` where a look has to tell.
+pub(super) fn expected(object: &EcsTaskDefinition, context: &Context) -> Option<Surplus> {
+    // Of those that are deregistered already no cache knows.
+    let mut revisions = if deletes(object) { Vec::new() } else { registered(object, context) };
+    revisions.sort();
+    revisions.dedup();
+    let (mut expected, any) = (Surplus::default(), !revisions.is_empty());
+    for arn in revisions {
+        match context.stores.users.of(name_in(&arn), true) {
+            Some(user) => expected.used.push(user),
+            None if expected.active.len() < AT_ONCE => expected.active.push(arn),
+            None => expected.left += 1,
+        }
+    }
+    any.then_some(expected)
 }
 
 /// All our revisions, at the end, and which of them are ACTIVE.
@@ -110,7 +127,7 @@ pub(super) async fn observe_all(object: &EcsTaskDefinition, context: &Context) -
         all.extend(known.iter().filter(|known| !listed.contains(known)).map(|number| format!("{family}:{number}")));
     }
     let revisions = deletes(object).then(|| all.iter().map(|arn| number(arn)).collect());
-    let mut found = sort_out(object, context, all, &BTreeMap::new(), AT_THE_END, began).await?.found;
+    let mut found = sort_out(object, context, all, AT_THE_END, began).await?.found;
     found.revisions = revisions;
     found.wait_for_status(object);
     Ok((found, ours))
@@ -126,7 +143,8 @@ pub(super) fn deletes(object: &EcsTaskDefinition) -> bool {
 async fn ours(object: &EcsTaskDefinition, context: &Context) -> Result<Vec<Revision>, Fault> {
     let owner = context.owner(object);
     let mut ours = Vec::new();
-    let mut all = context.aws.observer.all_revisions(&object.family()).await?;
+    let key = AllRevisionsKey(object.family());
+    let mut all = listed(&context.aws.observer.all_revisions().get(key, Freshness::Since(Instant::now())).await?.answer);
     // A list may lag behind.
     for registered in registered(object, context) {
         if !all.contains(&registered) {
@@ -165,36 +183,36 @@ async fn sort_out(
     object: &EcsTaskDefinition,
     context: &Context,
     revisions: Vec<String>,
-    targets: &BTreeMap<String, String>,
-    (age, patience): (Duration, Duration),
+    patience: Duration,
     since: Instant,
 ) -> Result<SortedOut, Fault> {
     let (mut found, mut gone) = (Surplus::default(), Vec::new());
-    if revisions.is_empty() {
-        return Ok(SortedOut { found, gone });
-    }
     let owner = context.owner(object);
-    let (known, running) = references::running_revisions(&context.stores.services);
-    let (mut candidates, mut kept) = (Vec::new(), Vec::new());
+    let users = &context.stores.users;
+    let mut candidates = Vec::new();
     for arn in revisions {
-        let name = name_in(&arn);
-        match (running.get(name), targets.get(name)) {
-            (Some(user), _) => kept.push(format!("{name} runs in service {user}")),
-            (None, Some(service)) => kept.push(format!("EcsService {service} can be rolled back to {name}")),
-            (None, None) => candidates.push(arn),
+        match users.of(name_in(&arn), object.is_deleting()) {
+            Some(user) => found.used.push(user),
+            None => candidates.push(arn),
         }
     }
-    found.used = kept;
     if candidates.is_empty() {
         return Ok(SortedOut { found, gone });
     }
     // Only now that it matters: this reads all services.
-    let usage = context.aws.observer.usage(age, patience).await?;
+    let known = users.set_by_us();
+    let others = |usage: &Usage, arn: &str| -> Option<String> {
+        // Of services whose revision is ours to set, the watch knows more than a reply of a while ago.
+        usage.get(name_in(arn)).and_then(|users| users.iter().find(|user| !known.contains(*user)).cloned())
+    };
+    let mut usage = context.aws.observer.usage(USAGE.0, patience).await?;
+    if candidates.iter().any(|arn| others(&usage, arn).is_some()) {
+        // What is in the way has to be true.
+        usage = context.aws.observer.usage(USAGE.1, patience).await?;
+    }
     for arn in candidates {
         let name = name_in(&arn);
-        // Of services whose revision is ours to set, the watch knows more than a reply of a while ago.
-        let others = usage.get(name).and_then(|users| users.iter().find(|user| !known.contains(*user)));
-        if let Some(user) = others {
+        if let Some(user) = others(&usage, &arn) {
             found.used.push(format!("{name} runs in service {user}"));
         } else if found.active.len() + found.inactive.len() == AT_ONCE {
             found.left += 1;
