@@ -33,8 +33,8 @@ pub struct ContainerDefinition {
     /// Memory in MiB that is kept for the container when the host is short of it; below `memory`.
     #[schemars(range(min = 4))]
     pub memory_reservation: Option<i32>,
-    /// Containers that are reached by name without port mappings; bridge network mode only.
-    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    /// Containers that are reached by name without port mappings, as `name` or `name:alias`; bridge network mode only.
+    #[schemars(length(max = 100), inner(length(max = 511)), extend("x-kubernetes-list-type" = "atomic"))]
     pub links: Option<Vec<String>>,
     /// Ports of the container.
     #[schemars(length(max = 100), extend("x-kubernetes-list-type" = "atomic"))]
@@ -113,7 +113,7 @@ pub struct ContainerDefinition {
     /// Command that tells whether the container is healthy.
     pub health_check: Option<HealthCheck>,
     /// Kernel parameters of the container.
-    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    #[schemars(length(max = 1000), extend("x-kubernetes-list-type" = "atomic"))]
     pub system_controls: Option<Vec<SystemControl>>,
     /// GPUs and other devices of the container.
     #[schemars(length(max = 50), extend("x-kubernetes-list-type" = "atomic"))]

@@ -18,7 +18,7 @@ pub struct LinuxParameters {
     pub init_process_enabled: Option<bool>,
     /// Size of `/dev/shm` in MiB; not on Fargate.
     pub shared_memory_size: Option<i32>,
-    /// File systems in memory; not on Fargate.
+    /// File systems in memory.
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub tmpfs: Option<Vec<Tmpfs>>,
     /// Swap in MiB; 0 means none; not on Fargate.
@@ -34,7 +34,7 @@ pub struct LinuxParameters {
 #[serde(rename_all = "camelCase")]
 pub struct KernelCapabilities {
     /// Capabilities to add, such as SYS_PTRACE.
-    #[schemars(extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(length(max = 100), inner(length(max = 64)), extend("x-kubernetes-list-type" = "set"))]
     pub add: Option<Vec<String>>,
     /// Capabilities to drop, such as ALL.
     #[schemars(extend("x-kubernetes-list-type" = "set"))]
@@ -88,6 +88,7 @@ pub struct Ulimit {
 #[serde(rename_all = "camelCase")]
 pub struct SystemControl {
     /// Name of the parameter, such as `net.ipv4.tcp_keepalive_time`.
+    #[schemars(length(max = 255))]
     pub namespace: Option<String>,
     /// Value of the parameter.
     pub value: Option<String>,
