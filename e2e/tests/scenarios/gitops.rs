@@ -145,7 +145,7 @@ pub(crate) async fn guard_rails_refuse_with_words(world: &World) -> Result<()> {
         (
             service.replace(
                 "launchType: FARGATE",
-                "capacityProviderStrategy: [{capacityProvider: FARGATE}, {capacityProvider: ours}]",
+                "capacityProviderStrategy: [{capacityProvider: FARGATE, weight: 1}, {capacityProvider: ours}]",
             ),
             "tasks must run on Fargate",
         ),

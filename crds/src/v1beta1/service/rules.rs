@@ -71,6 +71,14 @@ fn placement() -> Vec<Rule> {
             "placementStrategy and launchType FARGATE are not possible with schedulingStrategy DAEMON, which runs one task on every instance",
         ),
         rule(
+            "!(has(self.schedulingStrategy) && self.schedulingStrategy == 'DAEMON') || !has(self.capacityProviderStrategy) || size(self.capacityProviderStrategy) == 0",
+            "capacityProviderStrategy is not possible with schedulingStrategy DAEMON: drop it and set launchType EC2 or EXTERNAL",
+        ),
+        rule(
+            "!has(self.capacityProviderStrategy) || size(self.capacityProviderStrategy) <= 1 || self.capacityProviderStrategy.exists(i, has(i.weight) && i.weight > 0)",
+            "capacityProviderStrategy[].weight: of several capacity providers, at least one needs a weight above 0: set one",
+        ),
+        rule(
             "!(has(self.launchType) && self.launchType == 'FARGATE') || ((!has(self.placementConstraints) || size(self.placementConstraints) == 0) && (!has(self.placementStrategy) || size(self.placementStrategy) == 0))",
             "placementConstraints and placementStrategy are not possible with launchType FARGATE, which has no instances to choose from",
         ),
@@ -97,8 +105,8 @@ fn deployment() -> Vec<Rule> {
             "deploymentConfiguration.minimumHealthyPercent cannot be above 100, or above maximumPercent",
         ),
         configuration(
-            "!(has(self.deploymentConfiguration.maximumPercent) && self.deploymentConfiguration.maximumPercent == 100 && has(self.deploymentConfiguration.minimumHealthyPercent) && self.deploymentConfiguration.minimumHealthyPercent == 100)",
-            "deploymentConfiguration: with maximumPercent and minimumHealthyPercent both 100 no task can ever be replaced: raise one or lower the other",
+            "(has(self.deploymentController) && self.deploymentController.type != 'ECS') || (has(self.deploymentConfiguration.strategy) && self.deploymentConfiguration.strategy != 'ROLLING') || !(has(self.deploymentConfiguration.maximumPercent) && self.deploymentConfiguration.maximumPercent == 100 && has(self.deploymentConfiguration.minimumHealthyPercent) && self.deploymentConfiguration.minimumHealthyPercent == 100)",
+            "deploymentConfiguration: with maximumPercent and minimumHealthyPercent both 100 a rolling deployment can replace no task: raise one or lower the other",
         ),
         configuration(
             "!has(self.deploymentConfiguration.canaryConfiguration) || (has(self.deploymentConfiguration.strategy) && self.deploymentConfiguration.strategy == 'CANARY')",
@@ -133,6 +141,10 @@ fn traffic() -> Vec<Rule> {
         rule(
             "!has(self.loadBalancers) || self.loadBalancers.all(l, (has(l.targetGroupArn) || has(l.loadBalancerName)) && has(l.containerName) && has(l.containerPort))",
             "loadBalancers[] needs containerName, containerPort, and targetGroupArn (Application or Network) or loadBalancerName (Classic)",
+        ),
+        rule(
+            "!has(self.volumeConfigurations) || self.volumeConfigurations.all(v, !has(v.managedEBSVolume) || has(v.managedEBSVolume.sizeInGiB) || has(v.managedEBSVolume.snapshotId))",
+            "volumeConfigurations[].managedEBSVolume needs sizeInGiB or snapshotId: set one",
         ),
         rule(
             "!has(self.serviceConnectConfiguration) || !self.serviceConnectConfiguration.enabled || !has(self.serviceConnectConfiguration.services) || self.serviceConnectConfiguration.services.all(s, !has(s.clientAliases) || size(s.clientAliases) <= 1)",
