@@ -52,5 +52,5 @@ pub const COMMANDS: [&str; 5] = [STOP_AT, ABORT_AT, CONTINUE_AT, ROLLBACK_TO, RE
 /// All custom resource definitions, in the order in which a reader meets them.
 #[must_use]
 pub fn all() -> Vec<CustomResourceDefinition> {
-    vec![v1beta1::EcsCluster::crd(), v1beta1::EcsTaskDefinition::crd(), v1beta1::EcsService::crd()]
+    vec![v1beta1::cluster::definition(), v1beta1::EcsTaskDefinition::crd(), v1beta1::EcsService::crd()]
 }

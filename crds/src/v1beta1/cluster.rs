@@ -1,7 +1,9 @@
 //! EcsCluster: an ECS cluster. The spec is the input of `CreateCluster`.
 
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::CustomResource;
+use kube::CustomResourceExt;
 use kube::core::cel::Rule;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -35,7 +37,7 @@ use super::shared::{CapacityProviderStrategyItem, Policies, Tag, spec, status};
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].message", priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-validations" = rules()))]
+#[schemars(extend("x-kubernetes-validations" = rules(), "default" = {}))]
 pub struct EcsClusterSpec {
     /// Name of the cluster in ECS, up to 255 letters, digits, hyphens and underscores; default: `metadata.name`. Cannot change.
     #[schemars(length(min = 1, max = 255), regex(pattern = "^[a-zA-Z0-9_-]+$"))]
@@ -43,9 +45,9 @@ pub struct EcsClusterSpec {
     /// Tags of the cluster, at most 50 with the operator's own.
     #[schemars(length(max = 48), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["key"]))]
     pub tags: Option<Vec<Tag>>,
-    /// Settings of the cluster; ECS knows `containerInsights`. Default: what the account setting says. Dropped from the spec, they
-    /// stay.
-    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    /// Settings of the cluster: `containerInsights`, the only one that AWS documents. Default: what the account setting says. Dropped from
+    /// the spec, they stay.
+    #[schemars(length(max = 20), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub settings: Option<Vec<ClusterSetting>>,
     /// ECS Exec and storage encryption.
     pub configuration: Option<ClusterConfiguration>,
@@ -71,12 +73,26 @@ fn rules() -> Vec<Rule> {
             "clusterName cannot change, ECS cannot rename a cluster: create a new EcsCluster and move the services to it",
         ),
         tags(),
+        rule(
+            "!has(self.settings) || self.settings.all(s, s.name == 'containerInsights')",
+            "settings[].name: containerInsights is the only setting of a cluster that AWS documents (ClusterSetting, ECS API reference): correct the name or drop the setting",
+        ),
         one_base("defaultCapacityProviderStrategy"),
         rule(
             "!has(self.configuration) || !has(self.configuration.executeCommandConfiguration) || ((has(self.configuration.executeCommandConfiguration.logging) && self.configuration.executeCommandConfiguration.logging == 'OVERRIDE') == has(self.configuration.executeCommandConfiguration.logConfiguration))",
             "configuration.executeCommandConfiguration: logConfiguration and logging: OVERRIDE need each other",
         ),
     ]
+}
+
+/// The custom resource definition of EcsCluster, in which `spec` is optional: the API server sets an absent one to `{}`, its default. No
+/// member of it is required.
+pub(crate) fn definition() -> CustomResourceDefinition {
+    let mut crd = EcsCluster::crd();
+    for schema in crd.spec.versions.iter_mut().filter_map(|version| version.schema.as_mut()?.open_api_v3_schema.as_mut()) {
+        schema.required = None;
+    }
+    crd
 }
 
 /// A setting of a cluster.

@@ -157,6 +157,7 @@ fn trials(world: &Arc<World>, runtime: &Runtime) -> Vec<Trial> {
         rollout::a_service_can_be_deleted_while_it_rolls,
         schema::the_api_server_judges_every_rule_as_we_do,
         schema::two_managers_share_lists_by_key,
+        schema::a_cluster_needs_no_spec,
         second_server::moto_holds_what_we_ask_for,
         storms::without_api_server_and_aws_it_waits_and_goes_on,
         storms::watches_that_lost_their_place_start_anew,

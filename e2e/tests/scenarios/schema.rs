@@ -90,3 +90,24 @@ spec:
     ensure!(refusal.contains("conflict with \"platform\"") && refusal.contains("[name=\"B\"].value"), "{refusal}");
     scenario.end().await
 }
+
+/// An absent spec of a cluster means the same as an empty one, and may come later.
+pub(crate) async fn a_cluster_needs_no_spec(world: &World) -> Result<()> {
+    let scenario = world.scenario("no-spec").await?;
+    let manifest = |name: &str, spec: &str| {
+        format!("apiVersion: ecs-operator.dev/v1beta1\nkind: EcsCluster\nmetadata: {{name: {name}}}\n{spec}")
+    };
+    scenario.kubectl.apply(&manifest("absent", ""))?;
+    scenario.kubectl.apply(&manifest("empty", "spec: {}\n"))?;
+    scenario.wait_ready(&["ecscluster/absent", "ecscluster/empty"])?;
+    let specs = [scenario.get("ecscluster/absent")?["spec"].take(), scenario.get("ecscluster/empty")?["spec"].take()];
+    ensure!(specs == [json!({}), json!({})], "{specs:?}");
+    let refusal = scenario.kubectl.refused(&manifest("absent.eu", ""))?;
+    ensure!(refusal.contains("set spec.clusterName"), "{refusal}");
+
+    scenario.kubectl.apply(&manifest("absent", "spec: {tags: [{key: team, value: shop}]}\n"))?;
+    scenario.until("ecscluster/absent", |cluster| cluster["status"]["managedTags"] == json!(["team"])).await?;
+    scenario.kubectl.apply(&manifest("absent", ""))?;
+    scenario.until("ecscluster/absent", |cluster| cluster["status"]["managedTags"].is_null()).await?;
+    scenario.end().await
+}
