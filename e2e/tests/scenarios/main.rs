@@ -164,6 +164,7 @@ fn trials(world: &Arc<World>, runtime: &Runtime) -> Vec<Trial> {
         trouble::a_missing_reference_starts_the_service_when_it_appears,
         trouble::the_schema_refuses_with_words,
         trouble::a_service_that_does_not_fit_its_task_definition_is_told_before_aws,
+        trouble::a_cycle_of_dependencies_is_told_before_aws,
         trouble::a_refusal_of_aws_is_told_once_and_mended_by_a_new_spec,
     ];
     trials.extend(crash::trials(world, runtime.handle()));

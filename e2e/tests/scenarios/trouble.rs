@@ -79,6 +79,30 @@ pub(crate) async fn a_service_that_does_not_fit_its_task_definition_is_told_befo
     scenario.end().await
 }
 
+pub(crate) async fn a_cycle_of_dependencies_is_told_before_aws(world: &World) -> Result<()> {
+    let scenario = world.scenario("cycle").await?;
+    let manifest = |dependencies: &str| {
+        format!(
+            "apiVersion: ecs-operator.dev/v1beta1
+kind: EcsTaskDefinition
+metadata: {{name: web}}
+spec:
+  memory: \"512\"
+  containerDefinitions:
+    - {{name: web, image: web:1, dependsOn: [{{containerName: db, condition: START}}]}}
+    - {{name: db, image: db:1, dependsOn: [{dependencies}]}}
+"
+        )
+    };
+    scenario.kubectl.apply(&manifest("{containerName: web, condition: START}"))?;
+    let message = scenario.until_ready_is("ecstaskdefinition/web", "False", "InvalidSpec").await?;
+    ensure!(message.contains("containerDefinitions[].dependsOn: web -> db -> web is a cycle"), "{message}");
+    ensure!(scenario.ledger.counts().writes() == 0, "{:?}", scenario.ledger.counts());
+    scenario.kubectl.apply(&manifest(""))?;
+    scenario.wait_ready(&["ecstaskdefinition/web"])?;
+    scenario.end().await
+}
+
 pub(crate) async fn a_refusal_of_aws_is_told_once_and_mended_by_a_new_spec(world: &World) -> Result<()> {
     let scenario = world.scenario("refused").await?;
     let nothing = "  taskDefinition: arn:aws:ecs:eu-central-1:111122223333:task-definition/nothing:7\n";

@@ -3,6 +3,7 @@
 mod apply;
 mod observe;
 mod plan;
+mod problem;
 mod registrations;
 mod status;
 mod surplus;

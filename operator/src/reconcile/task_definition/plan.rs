@@ -6,6 +6,7 @@ use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::EcsTaskDefinition;
 use serde_json::{Map, Value, json};
 
+use super::problem::problem;
 use super::surplus::{Surplus, deletes};
 use super::{Kind, OWN_MEMBERS, ObservedTaskDefinition, Revision, TaskDefinitionExt};
 use crate::aws::drift::normalised;
@@ -41,6 +42,12 @@ pub(super) fn plan(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition
         }
         (None, Some((foreign, ownership))) if !policies.adopts() || *ownership != Ownership::Nobody => {
             refuse(&family, foreign, ownership, owner)
+        }
+        // ECS accepted the revision of the arms above, so the check precedes a registration only.
+        _ if !policies.observes()
+            && let Some(problem) = problem(&object.spec) =>
+        {
+            Plan::stall(Reason::InvalidSpec, problem)
         }
         _ if observed.unanswered.is_some_and(|ago| ago < LISTED) => {
             let message =

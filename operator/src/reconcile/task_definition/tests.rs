@@ -95,6 +95,26 @@ fn only_a_request_that_differs_makes_a_revision() {
 }
 
 #[test]
+fn what_ecs_refuses_is_not_registered() {
+    let mut refused = spec();
+    refused["containerDefinitions"][0]["secrets"] = json!([{"name": "A", "valueFrom": "s"}]);
+    let nothing = ObservedTaskDefinition::default();
+    let first = registered(&write(planned(&spec(), &nothing)));
+    for observed in [&nothing, &first] {
+        let Plan::Stall(obstacle) = planned(&refused, observed) else { panic!("it is refused") };
+        assert_eq!(obstacle.reason, Reason::InvalidSpec);
+        assert!(obstacle.message.starts_with("containerDefinitions[].secrets[].name"), "{}", obstacle.message);
+    }
+    // What is there cannot be wrong, who only looks is told what would be sent, and a deletion goes on.
+    let mut observing = refused.clone();
+    observing["managementPolicy"] = json!("Observe");
+    let register = write(planned(&observing, &nothing));
+    assert_eq!(register.operation, Operation::RegisterTaskDefinition);
+    assert_eq!(planned(&refused, &registered(&register)), Plan::InSync);
+    assert_eq!(plan::plan(&object(&refused, true), &nothing, &owner()), Plan::Gone);
+}
+
+#[test]
 fn a_status_taken_at_its_word_needs_no_tags() {
     let mut known = registered(&write(planned(&spec(), &ObservedTaskDefinition::default())));
     known.current.as_mut().unwrap().tags = None;
