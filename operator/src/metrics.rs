@@ -35,6 +35,7 @@ pub struct Metrics {
     reconcile_seconds: Family<Labels, Histogram>,
     faults: Family<Labels, Counter>,
     repairs: Family<Labels, Counter>,
+    narrowed: Family<Labels, Counter>,
     aws_calls: Family<Labels, Counter>,
     aws_seconds: Family<Labels, Histogram>,
     write_wait_seconds: Family<Labels, Histogram>,
@@ -66,6 +67,11 @@ impl Default for Metrics {
             repairs: add.metric(
                 "repairs",
                 "Writes that set back what somebody else had changed, by kind and operation",
+                Family::default(),
+            ),
+            narrowed: add.metric(
+                "status_narrowed",
+                "Statuses written without the members that the served custom resource definition lacks, by kind",
                 Family::default(),
             ),
             aws_calls: add.metric("aws_calls", "Calls to AWS, by operation and result", Family::default()),
@@ -118,6 +124,11 @@ impl Metrics {
         self.repairs.get_or_create(&vec![("kind", kind.to_owned()), ("operation", operation.to_string())]).inc();
     }
 
+    /// Counts a status that was written without the members that the served definition lacks.
+    pub fn narrowed(&self, kind: &str) {
+        self.narrowed.get_or_create(&vec![("kind", kind.to_owned())]).inc();
+    }
+
     /// Counts a call to AWS. `result` is `ok` or the class of the fault.
     pub fn aws_call(&self, operation: &str, result: &str, took: Duration) {
         self.aws_calls.get_or_create(&vec![("operation", operation.to_owned()), ("result", result.to_owned())]).inc();
@@ -151,6 +162,7 @@ impl Metrics {
         metrics.reconciled("", "", time);
         metrics.failed("", "");
         metrics.repaired("", operation);
+        metrics.narrowed("");
         metrics.aws_call("", "", time);
         metrics.write_waited(operation, time);
         metrics.read_together("", 1);

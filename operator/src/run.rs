@@ -144,6 +144,7 @@ async fn work(
         allowed_clusters: settings.allowed_clusters.clone(),
         stores: stores.clone(),
         aws,
+        readiness: Arc::clone(&readiness),
         metrics,
         memories: Memories::default(),
     });

@@ -7,6 +7,7 @@
 use ecs_operator_crds::condition::{ConditionType, Reason};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
+use sha2::{Digest, Sha256};
 
 /// Longest message of a condition, in bytes; the API allows 32768, a person reads less.
 const MAX_MESSAGE: usize = 4096;
@@ -75,7 +76,7 @@ pub fn besides(
         type_: type_.as_str().to_owned(),
         status: status.to_owned(),
         reason: reason.as_str().to_owned(),
-        message,
+        message: cut(message, MAX_MESSAGE),
         observed_generation: generation,
         last_transition_time: same.map_or_else(|| whole_seconds(now), |old| old.last_transition_time.clone()),
     }
@@ -117,6 +118,20 @@ pub fn is_ready(conditions: &[Condition]) -> bool {
 #[must_use]
 pub fn whole_seconds(now: Timestamp) -> Time {
     Time(Timestamp::from_second(now.as_second()).unwrap_or(now))
+}
+
+/// Longest value of an annotation that the status repeats as it is, in bytes.
+const MAX_ECHO: usize = 256;
+
+/// The value of an annotation as the status repeats it. An annotation may have 256 KiB, and a status with several of them would be too
+/// large for the API server; a long value is cut, with a hash that tells it from others.
+#[must_use]
+pub fn echo(value: &str) -> String {
+    if value.len() <= MAX_ECHO {
+        return value.to_owned();
+    }
+    let hash = Sha256::digest(value).iter().take(8).fold(String::new(), |hash, byte| format!("{hash}{byte:02x}"));
+    format!("{} ({} bytes, {hash})", cut(value.to_owned(), MAX_ECHO / 2), value.len())
 }
 
 /// Cuts `text` to at most `limit` bytes, at a character boundary, and shows that it was cut.
@@ -175,6 +190,16 @@ mod tests {
         assert_eq!(second[0].last_transition_time, Time(at(10)));
         let third = conditions(&second, &Verdict::new(State::Ready, Reason::Succeeded, "c"), Some(2), at(30));
         assert_eq!(third[0].last_transition_time, Time(at(30)));
+    }
+
+    #[test]
+    fn a_long_value_is_repeated_in_short_and_told_from_others() {
+        assert_eq!(echo("2026-01-31T12:00:00Z"), "2026-01-31T12:00:00Z");
+        let (one, other) = (echo(&"ä".repeat(100_000)), echo(&format!("{}x", "ä".repeat(100_000))));
+        assert!(one.len() < MAX_ECHO && one != other, "{one} {other}");
+        assert_eq!(one, echo(&"ä".repeat(100_000)), "the same value is the same");
+        let long = besides(ConditionType::CommandAccepted, "False", Reason::CommandRefused, "x".repeat(9999), &[], None, at(1));
+        assert_eq!(long.message.len(), MAX_MESSAGE);
     }
 
     #[test]

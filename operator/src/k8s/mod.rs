@@ -38,7 +38,17 @@ impl RequestError {
     /// Whether the object is gone or has moved on, which the next watch event brings anyway.
     #[must_use]
     pub fn is_outdated(&self) -> bool {
-        matches!(self, Self::Kube(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() || status.is_invalid())
+        let Self::Kube(kube::Error::Api(status)) = self else { return false };
+        // The API server takes no finalizer for an object that is being deleted.
+        let is_deleted = status.is_invalid() && status.message.contains("no new finalizers can be added");
+        status.is_not_found() || status.is_conflict() || is_deleted
+    }
+
+    /// Whether the API server refuses the object as it is, by its schema or a rule: to send the same again changes nothing.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Kube(kube::Error::Api(status)) if status.is_invalid() || status.is_forbidden())
+            && !self.is_outdated()
     }
 }
 

@@ -22,8 +22,9 @@ use crate::aws::observer::Pace;
 use crate::aws::tags::Owner;
 use crate::aws::writer::{Permit, Urgency};
 use crate::aws::{Fault, FaultClass, Freshness};
-use crate::k8s::events;
-use crate::k8s::{RequestError, conditions, finalizer, status};
+use crate::k8s::events::{self, Notice};
+use crate::k8s::status::{self, Written};
+use crate::k8s::{RequestError, conditions, finalizer};
 
 /// Longest time that a pass may take.
 const PASS_TIMEOUT: Duration = Duration::from_secs(120);
@@ -63,7 +64,7 @@ const UNHEEDED: (Duration, Duration) = (Duration::from_secs(30), Duration::from_
 pub async fn reconcile<K: Kind>(object: Arc<K>, context: Arc<Context>) -> Result<Action, Infallible> {
     let started = Instant::now();
     // A panic in one pass must not end the controller of its kind.
-    let pass = AssertUnwindSafe(pass(&*object, &context)).catch_unwind();
+    let pass = AssertUnwindSafe(Box::pin(pass(&*object, &context))).catch_unwind();
     let (outcome, action) = match tokio::time::timeout(PASS_TIMEOUT, pass).await {
         Ok(Ok((outcome, action))) => (outcome, action),
         broken => {
@@ -94,7 +95,7 @@ fn keep_place<K: Kind>(object: &K, context: &Context, outcome: &Outcome) {
             context.memories.with(&uid, |memory| memory.queues(false));
         }
         // What is gone was forgotten, unless its finalizer stays for want of an API server.
-        Outcome::Gone => context.aws.writer.withdraw(&object.namespace().unwrap_or_default(), &uid),
+        Outcome::Gone | Outcome::Left(_) => context.aws.writer.withdraw(&object.namespace().unwrap_or_default(), &uid),
     }
 }
 
@@ -114,7 +115,7 @@ async fn pass<K: Kind>(object: &K, context: &Context) -> (Outcome, Action) {
     }
     let object = match guarded(object, context).await {
         Ok(object) => object,
-        Err(error) => return (Outcome::Unfinished, trouble(object, context, &error)),
+        Err(error) => return (Outcome::Unfinished, trouble(object, context, &error).await),
     };
     let acted = act(&object, context).await;
     let action = conclude(&object, context, &acted).await;
@@ -153,6 +154,25 @@ async fn guarded<K: Kind>(object: &K, context: &Context) -> Result<K, RequestErr
     let object = finalizer::add(&context.client, object).await?;
     remember(&object, context);
     Ok(object)
+}
+
+/// The served definition lacks members of this status: without this memory it would be written at every pass.
+fn narrowed<K: Kind>(object: &K, context: &Context, after: &K::Status, why: &str) {
+    let (uid, kind) = (object.uid().unwrap_or_default(), K::kind(&()));
+    context.memories.with(&uid, |memory| memory.narrow(serde_json::to_string(after).unwrap_or_default()));
+    context.metrics.narrowed(&kind);
+    let words = format!(
+        "the custom resource definition is older than the operator, and a part of each status is lost: apply the output of `ecs-operator crd` ({why})"
+    );
+    if context.readiness.note(&format!("{}-definition", K::plural(&())), Err(words.clone())) {
+        tracing::warn!(%kind, "{words}");
+    }
+}
+
+/// Whether just this status was written lately, as far as the served definition has its members.
+fn is_narrowed<K: Kind>(object: &K, context: &Context, after: &K::Status) -> bool {
+    let uid = object.uid().unwrap_or_default();
+    context.memories.with(&uid, |memory| memory.is_narrowed(|| serde_json::to_string(after).unwrap_or_default()))
 }
 
 fn remember<K: Kind>(written: &K, context: &Context) {
@@ -298,7 +318,11 @@ async fn conclude<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Obser
         }
         events::publish(&context.client, &about, written(write)).await;
     }
-    if *outcome == Outcome::Gone {
+    if let Outcome::Left(message) = outcome {
+        tracing::warn!(%kind, namespace = about.namespace, name = about.name, "{message}");
+        events::publish(&context.client, &about, Notice::new(true, Reason::NoLongerOwned.as_str(), message.clone())).await;
+    }
+    if matches!(outcome, Outcome::Gone | Outcome::Left(_)) {
         return release(object, context).await;
     }
     let before = object.status().cloned().unwrap_or_default();
@@ -317,10 +341,14 @@ async fn conclude<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Obser
     let rests = ready || stalled || waits_here || matches!(outcome, Outcome::Queued(_));
     let pace = if rests { Pace::Steady } else { Pace::Active };
     object.watch(context, observed, Some(pace).filter(|_| !is_foreign(object, context, outcome)));
-    if after != before {
+    if after != before && !is_narrowed(object, context, &after) {
         match status::write(&context.client, object, &after).await {
-            Ok(written) => remember(&written, context),
-            Err(error) => return trouble(object, context, &error),
+            Ok(Written::Whole(written)) => remember(&written, context),
+            Ok(Written::Narrowed(written, why)) => {
+                remember(&written, context);
+                narrowed(object, context, &after, &why);
+            }
+            Err(error) => return trouble(object, context, &error).await,
         }
         for notice in object.notices(&before, &after).into_iter().chain(news(&before, &after)) {
             let (kind, reason) = (K::kind(&()), &notice.reason);
@@ -359,7 +387,7 @@ fn settled<K: Kind>(object: &K, observed: Option<&K::Observed>, outcome: &Outcom
 /// Takes the finalizer off: nothing of the object is left in AWS, or it shall stay there.
 async fn release<K: Kind>(object: &K, context: &Context) -> Action {
     if let Err(error) = finalizer::remove(&context.client, object).await {
-        return trouble(object, context, &error);
+        return trouble(object, context, &error).await;
     }
     object.watch(context, None, None);
     context.memories.with(&object.uid().unwrap_or_default(), Memory::release);
@@ -379,7 +407,7 @@ fn next<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Observed>, afte
     context.memories.with(&uid, |memory| {
         let is_watched = object.is_deleting() || memory.age_of(object.meta().generation) < NEW;
         let wait = match &acted.outcome {
-            Outcome::InSync | Outcome::Gone => {
+            Outcome::InSync | Outcome::Gone | Outcome::Left(_) => {
                 memory.forgive();
                 return object.look_again(acted.observed.as_ref(), after, Timestamp::now());
             }
@@ -399,15 +427,22 @@ fn next<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Observed>, afte
     })
 }
 
-/// The API server did not take a write. If the object is gone or has moved on, the watch tells us.
-fn trouble<K: Kind>(object: &K, context: &Context, error: &RequestError) -> Action {
+/// The API server did not take a write. If the object is gone or has moved on, the watch tells us. What it refuses by the schema or by a
+/// rule, no status can tell, so an event does.
+async fn trouble<K: Kind>(object: &K, context: &Context, error: &RequestError) -> Action {
     if error.is_outdated() {
         tracing::debug!(kind = %K::kind(&()), name = object.name_any(), %error, "the object has moved on");
     } else {
         tracing::warn!(kind = %K::kind(&()), namespace = object.namespace(), name = object.name_any(), %error, "the API server did not take a write");
     }
     let uid = object.uid().unwrap_or_default();
-    Action::requeue(context.memories.with(&uid, |memory| memory.after_failure(KUBERNETES)))
+    let is_news = context.memories.with(&uid, |memory| memory.failing().is_zero());
+    let wait = context.memories.with(&uid, |memory| memory.after_failure(KUBERNETES));
+    if is_news && error.is_refusal() {
+        let note = format!("The API server refuses what the operator writes to this object: {error}");
+        events::publish(&context.client, &object.object_ref(&()), Notice::new(true, Reason::InternalError.as_str(), note)).await;
+    }
+    Action::requeue(wait)
 }
 
 /// A fault that no call caused: a reply that lacks what it must have.

@@ -65,6 +65,8 @@ pub(super) struct Memory {
     forgiven: Option<String>,
     /// Resource version that our last write to the API server made, and when.
     written: Option<(u64, Instant)>,
+    /// The status that was written without what the served definition lacks, and when.
+    narrowed: Option<(String, Instant)>,
     /// What AWS refused or did not heed.
     refusal: Option<Refusal>,
     /// What a task definition has registered lately.
@@ -78,6 +80,9 @@ pub(super) struct Refusal {
     pub(super) outcome: Outcome,
     pub(super) until: Instant,
 }
+
+/// How long a status that the served definition does not take whole is not written again: the definition may be another one by then.
+const NARROWED: Duration = Duration::from_secs(600);
 
 /// How long a watch may lag behind our own writes before we stop waiting for it.
 const WATCH_LAG: Duration = Duration::from_secs(5);
@@ -94,6 +99,7 @@ impl Default for Memory {
             queued: None,
             forgiven: None,
             written: None,
+            narrowed: None,
             refusal: None,
             registrations: Registrations::default(),
         }
@@ -183,6 +189,17 @@ impl Memory {
     /// We wrote the object, and the API server answered with this resource version.
     pub(super) fn wrote(&mut self, resource_version: Option<&str>) {
         self.written = resource_version.and_then(|version| version.parse().ok()).map(|version| (version, Instant::now()));
+    }
+
+    /// A status was written without what the served definition lacks.
+    pub(super) fn narrow(&mut self, status: String) {
+        self.narrowed = Some((status, Instant::now()));
+    }
+
+    /// Whether just this status was written lately without what the served definition lacks.
+    pub(super) fn is_narrowed(&self, status: impl FnOnce() -> String) -> bool {
+        let lately = self.narrowed.as_ref().filter(|(_, at)| at.elapsed() < NARROWED);
+        lately.is_some_and(|(narrowed, _)| *narrowed == status())
     }
 
     /// Whether an object of this resource version is older than our own last write to it. Resource versions of one kind

@@ -34,6 +34,8 @@ use serde::de::DeserializeOwned;
 use crate::aws::observer::Pace;
 use crate::aws::tags::Owner;
 use crate::aws::{Aws, Fault, Freshness, Permit};
+use crate::http::Readiness;
+use crate::k8s::conditions::echo;
 use crate::k8s::events::Notice;
 use crate::metrics::Metrics;
 use allowance::ClusterRule;
@@ -56,6 +58,8 @@ pub struct Context {
     pub stores: Stores,
     /// The account and Region that objects live in.
     pub aws: Aws,
+    /// What the probes answer from.
+    pub readiness: std::sync::Arc<Readiness>,
     /// Counters.
     pub metrics: std::sync::Arc<Metrics>,
     /// What is remembered of each object between two passes.
@@ -80,7 +84,7 @@ impl Context {
 pub fn requested(object: &impl ResourceExt) -> Option<String> {
     let annotations = object.annotations();
     let asked: Vec<_> = [RECONCILE_AT, FLUX_REQUESTED_AT].into_iter().filter_map(|name| annotations.get(name)).collect();
-    (!asked.is_empty()).then(|| asked.into_iter().map(String::as_str).collect::<Vec<_>>().join(","))
+    (!asked.is_empty()).then(|| asked.into_iter().map(|value| echo(value)).collect::<Vec<_>>().join(","))
 }
 
 /// Whether an annotation asks for a look that the status has not answered yet.

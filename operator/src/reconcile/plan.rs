@@ -6,13 +6,16 @@ use std::time::Instant;
 use ecs_operator_crds::GROUP;
 use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::Policies;
+use ecs_operator_crds::v1beta1::shared::Status;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::core::object::HasStatus;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::aws::drift::normalised;
 use crate::aws::tags::{OWNER, Owner, Ownership, Tags};
 use crate::aws::{Fault, Operation};
-use crate::k8s::conditions::{State, Verdict};
+use crate::k8s::conditions::{self, State, Verdict};
 use crate::reconcile::ignore::ignores;
 
 /// What `plan` decides.
@@ -28,6 +31,8 @@ pub enum Plan {
     Stall(Obstacle),
     /// The object is being deleted and nothing of it is left in AWS.
     Gone,
+    /// The object is being deleted, and what it had in AWS stays there, because it is not its own any more. What and why, in words.
+    Left(String),
 }
 
 impl Plan {
@@ -117,6 +122,8 @@ pub enum Outcome {
     Broken(String),
     /// Nothing is left in AWS.
     Gone,
+    /// As [`Plan::Left`].
+    Left(String),
 }
 
 impl Outcome {
@@ -134,6 +141,7 @@ impl Outcome {
             Self::Withheld(_) => "withheld",
             Self::Broken(_) => "broken",
             Self::Gone => "gone",
+            Self::Left(_) => "left",
         }
     }
 
@@ -175,6 +183,7 @@ impl Outcome {
             }
             Self::Broken(message) => (State::Waiting, Reason::InternalError, message.clone()),
             Self::Gone => (State::Progressing, Reason::Deleting, "Nothing is left in AWS".to_owned()),
+            Self::Left(message) => (State::Progressing, Reason::Deleting, message.clone()),
         };
         Some(Verdict::new(state, reason, message))
     }
@@ -188,6 +197,7 @@ impl From<Plan> for Outcome {
             Plan::Wait(obstacle) => Self::Waiting(obstacle),
             Plan::Stall(obstacle) => Self::Stalled(obstacle),
             Plan::Gone => Self::Gone,
+            Plan::Left(message) => Self::Left(message),
         }
     }
 }
@@ -221,6 +231,30 @@ pub fn claim((what, member): (&str, &str), arn: &str, tags: &Tags, owner: &Owner
             Some(Plan::stall(Reason::Conflict, format!("{what} {}, or {}", owned_by(owner, &other, arn), anew(member))))
         }
     }
+}
+
+/// The plan of an object at its end whose AWS object is not its own: somebody may have taken the owner tag away, and whoever deletes the
+/// object has to learn that `what` runs on. Of what never was its own, as its `conditions` tell, nobody expects anything.
+#[must_use]
+pub fn left(what: &str, ownership: &Ownership, conditions: &[Condition], policies: &Policies) -> Plan {
+    let never_was =
+        conditions::ready(conditions).is_none_or(|ready| Reason::ANOTHERS.iter().any(|reason| reason.as_str() == ready.reason));
+    if never_was || policies.observes() {
+        return Plan::Gone;
+    }
+    let why = match ownership {
+        Ownership::Other(other) => format!("it belongs to another custom resource now ({other})"),
+        _ => format!("it does not carry the tag {OWNER} any more"),
+    };
+    Plan::Left(format!("{what} is left in AWS, no longer owned: {why}"))
+}
+
+/// The conditions that the status of an object has.
+pub fn known_conditions<K>(object: &K) -> &[Condition]
+where
+    K: HasStatus<Status: Status>,
+{
+    object.status().map(Status::conditions).unwrap_or_default()
 }
 
 /// Who owns an AWS object that another custom resource has tagged, and how it changes hands without being deleted.

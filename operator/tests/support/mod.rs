@@ -90,6 +90,7 @@ impl World {
                 observer: Observer::start(&calls, Sweep { active: every, steady: every, task_definitions: every }, wakes),
                 writer: Writer::new(calls, share),
             },
+            readiness: Arc::default(),
             metrics,
             memories: Memories::default(),
         };

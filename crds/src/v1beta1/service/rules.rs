@@ -24,8 +24,8 @@ fn identity() -> Vec<Rule> {
             "cluster and clusterRef exclude each other: keep the one that names the cluster",
         ),
         rule(
-            "!has(self.cluster) || !self.cluster.startsWith('arn:') || self.cluster.matches('^arn:[^:]+:ecs:[^:]+:[0-9]+:cluster/[^/]+$')",
-            "cluster is no ARN of a cluster: give its name, or an ARN such as arn:aws:ecs:eu-central-1:111122223333:cluster/shop",
+            "!has(self.cluster) || self.cluster.matches('^[a-zA-Z0-9_-]{1,255}$') || self.cluster.matches('^arn:[^:]+:ecs:[^:]+:[0-9]+:cluster/[^/]+$')",
+            "cluster is no name and no ARN of a cluster: give its name, of letters, digits, hyphens and underscores, or an ARN such as arn:aws:ecs:eu-central-1:111122223333:cluster/shop",
         ),
         immutable("cluster", "cluster cannot change, ECS cannot move a service: create a new EcsService in the other cluster"),
         immutable(

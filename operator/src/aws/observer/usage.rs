@@ -13,6 +13,9 @@ use super::ServiceKey;
 use super::read::{arns, pages};
 use crate::aws::{Calls, Fault, FaultClass, Operation, name_in};
 
+/// How long a failure answers who asks.
+const FAILED: Duration = Duration::from_secs(5);
+
 /// How long a service that is gone is remembered: longer than a read of all services may take.
 const REMEMBERED: Duration = Duration::from_secs(3600);
 
@@ -43,9 +46,10 @@ struct Read {
 }
 
 impl Read {
-    /// Until when it is good enough for somebody who is content with this age, be it a failure. What took long to read is good for longer,
-    /// else nobody would ever have it.
+    /// Until when it is good enough for somebody who is content with this age. What took long to read is good for longer, else nobody would
+    /// ever have it. A failure is good for a moment, so that those who ask together make one call.
     fn is_good_until(&self, age: Duration) -> Instant {
+        let age = if self.usage.is_ok() { age } else { age.min(FAILED) };
         self.began + age.max((self.ended - self.began) * 2)
     }
 }

@@ -9,7 +9,9 @@ use crate::aws::Operation;
 use crate::aws::drift::drift;
 use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
 use crate::reconcile::ignore::as_others_left_it;
-use crate::reconcile::plan::{Plan, Write, absent, claim, pick, request, tag_writes, tagged_hash, tagged_hashes, top};
+use crate::reconcile::plan::{
+    Plan, Write, absent, claim, known_conditions, left, pick, request, tag_writes, tagged_hash, tagged_hashes, top,
+};
 use crate::reconcile::reset::{completed, with_resets};
 
 /// Members that UpdateCluster changes.
@@ -144,8 +146,9 @@ fn delete(object: &EcsCluster, observed: &ObservedCluster, owner: &Owner) -> Pla
     }
     let name = object.cluster_name();
     let Some(cluster) = &observed.cluster else { return absent(&format!("cluster {name}"), observed.may_be_there) };
-    if owner.of(&cluster.tags()) != Ownership::Ours {
-        return Plan::Gone;
+    let ownership = owner.of(&cluster.tags());
+    if ownership != Ownership::Ours {
+        return left(&format!("cluster {name}"), &ownership, known_conditions(object), &object.spec.policies);
     }
     if cluster.status == "DEPROVISIONING" {
         return Plan::pause(Reason::Deleting, format!("cluster {name} is DEPROVISIONING"));

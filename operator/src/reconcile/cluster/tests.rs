@@ -198,6 +198,23 @@ fn a_cluster_is_deleted_only_when_it_is_empty_and_ours() {
 }
 
 #[test]
+fn a_cluster_whose_owner_tag_was_taken_away_is_left_with_words() {
+    let ready = json!([{"type": "Ready", "status": "True", "reason": "Succeeded", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"}]);
+    let mut deleting = object(&json!({}), true);
+    deleting.status = serde_json::from_value(json!({"conditions": ready})).expect("a valid status");
+    let plan = |deleting: &EcsCluster, tags: &Value| plan::plan(deleting, &observed(&json!({"tags": tags})), &owner());
+    let words = |plan: Plan| if let Plan::Left(words) = plan { words } else { panic!("{plan:?}") };
+    assert!(
+        words(plan(&deleting, &json!([]))).starts_with("cluster shop is left in AWS, no longer owned: it does not carry the tag")
+    );
+    let others = json!([{"key": OWNER, "value": "k8s/other/shop/u-9"}]);
+    assert!(words(plan(&deleting, &others)).contains("belongs to another custom resource now (k8s/other/shop/u-9)"));
+    // What never was its own.
+    deleting.status.as_mut().unwrap().conditions[0].reason = "Conflict".to_owned();
+    assert_eq!(plan(&deleting, &others), Plan::Gone);
+}
+
+#[test]
 fn a_retained_cluster_waits_for_its_services_and_for_nothing_else() {
     let retained = object(&json!({"deletionPolicy": "Retain"}), true);
     let mut seen = observed(&json!({}));

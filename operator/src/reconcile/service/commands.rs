@@ -18,6 +18,7 @@ use super::rollout::asked_for;
 use super::update::{foreign_controller, is_same_task_definition};
 use super::{ObservedService, Service};
 use crate::aws::{Operation, name_in, time};
+use crate::k8s::conditions::echo;
 use crate::reconcile::plan::Write;
 use crate::reconcile::references::Resolved;
 
@@ -66,9 +67,9 @@ pub(super) fn pending(object: &EcsService, observed: &ObservedService) -> Vec<Co
         // Which revision is to be replaced has to be known, or nobody could tell when the rollback ends.
         let too_early = annotation == ROLLBACK_TO && matches!(observed.task_definition, Resolved::NotYet(_));
         if !too_early {
-            let done = observed.carried_out.get(annotation).is_some_and(|carried_out| carried_out == value);
-            let answer = if done { Answer::Done } else { answer(object, observed, service, annotation, value) };
-            commands.push(Command { annotation, value: value.to_owned(), answer });
+            let done = observed.carried_out.get(annotation).is_some_and(|carried_out| *carried_out == value);
+            let answer = if done { Answer::Done } else { answer(object, observed, service, annotation, &value) };
+            commands.push(Command { annotation, value, answer });
         }
     }
     commands
@@ -80,11 +81,11 @@ pub(super) fn is_asked(object: &EcsService) -> bool {
     COMMANDS.iter().any(|annotation| unanswered(object, annotation).is_some())
 }
 
-/// The value of a command that the status has not answered.
-pub(super) fn unanswered<'a>(object: &'a EcsService, annotation: &str) -> Option<&'a str> {
+/// The value of a command that the status has not answered, as the status repeats it.
+pub(super) fn unanswered(object: &EcsService, annotation: &str) -> Option<String> {
     let handled = object.status.as_ref().and_then(|status| status.handled_commands.as_deref()).unwrap_or_default();
-    let value = object.annotations().get(annotation)?;
-    (!handled.iter().any(|handled| handled.annotation == annotation && handled.value == *value)).then_some(value)
+    let value = echo(object.annotations().get(annotation)?);
+    (!handled.iter().any(|handled| handled.annotation == annotation && handled.value == value)).then_some(value)
 }
 
 /// Whether the status remembers a rollout of this revision.
@@ -96,7 +97,9 @@ pub(super) fn is_in_history(object: &EcsService, revision: &str) -> bool {
 /// Which commands the status remembers after a pass: those whose annotation still stands.
 pub(super) fn handled(object: &EcsService, observed: Option<&ObservedService>) -> Option<Vec<HandledCommand>> {
     let known = object.status.as_ref().and_then(|status| status.handled_commands.clone()).unwrap_or_default();
-    let stands = |handled: &HandledCommand| object.annotations().get(&handled.annotation) == Some(&handled.value);
+    let stands = |handled: &HandledCommand| {
+        object.annotations().get(&handled.annotation).is_some_and(|value| echo(value) == handled.value)
+    };
     let mut handled: Vec<_> = known.into_iter().filter(stands).collect();
     for Command { annotation, value, answer } in observed.map(|observed| pending(object, observed)).unwrap_or_default() {
         let refused = match answer {
@@ -106,18 +109,22 @@ pub(super) fn handled(object: &EcsService, observed: Option<&ObservedService>) -
         };
         handled.push(HandledCommand { annotation: annotation.to_owned(), value, refused });
     }
-    for (annotation, value) in object.annotations().iter().filter(|(annotation, _)| is_unknown(annotation)) {
+    let unknown = object.annotations().iter().filter(|(annotation, _)| is_unknown(annotation));
+    for (annotation, value) in unknown.take(MAX_UNKNOWN) {
         if !handled.iter().any(|handled| handled.annotation == *annotation) {
             let refused = Some(format!(
                 "{annotation} is no command of an EcsService; there are {} and {RECONCILE_AT}",
                 COMMANDS.join(", ")
             ));
-            handled.push(HandledCommand { annotation: annotation.clone(), value: value.clone(), refused });
+            handled.push(HandledCommand { annotation: annotation.clone(), value: echo(value), refused });
         }
     }
     handled.sort_by(|a, b| a.annotation.cmp(&b.annotation));
     Some(handled).filter(|handled| !handled.is_empty())
 }
+
+/// How many annotations that are no command are told of.
+const MAX_UNKNOWN: usize = 8;
 
 /// Whether an annotation looks like a command and is none: a mistyped one.
 fn is_unknown(annotation: &str) -> bool {

@@ -33,7 +33,7 @@ pub(super) async fn rollback_target(object: &EcsService, context: &Context) -> R
     // Nonsense is refused without asking anybody.
     let asked = unanswered(object, ROLLBACK_TO).filter(|revision| is_in_history(object, revision));
     let Some(revision) = asked else { return Ok(None) };
-    let key = TaskDefinitionKey(revision.to_owned());
+    let key = TaskDefinitionKey(revision);
     let seen = context.aws.observer.task_definitions().get(key, Freshness::Since(Instant::now())).await?;
     Ok(Some(matches!(seen.answer, Answer::Found(_))))
 }

@@ -18,7 +18,9 @@ use crate::aws::observer::ServiceKey;
 use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
 use crate::k8s::conditions;
 use crate::reconcile::ignore::{as_others_left_it, ignores};
-use crate::reconcile::plan::{Obstacle, Plan, Write, absent, claim, hash, request, tag_writes, tagged_hash, tagged_hashes};
+use crate::reconcile::plan::{
+    Obstacle, Plan, Write, absent, claim, hash, known_conditions, left, request, tag_writes, tagged_hash, tagged_hashes,
+};
 use crate::reconcile::references::Resolved;
 use crate::reconcile::reset::with_resets;
 
@@ -269,8 +271,9 @@ fn delete(object: &EcsService, observed: &ObservedService, owner: &Owner) -> Pla
         return Plan::Gone;
     }
     let Some(service) = service else { return absent(&key.to_string(), observed.may_be_there) };
-    if owner.of(&service.tags()) != Ownership::Ours {
-        return Plan::Gone;
+    let ownership = owner.of(&service.tags());
+    if ownership != Ownership::Ours {
+        return left(&key.to_string(), &ownership, known_conditions(object), &object.spec.policies);
     }
     if service.status == "DRAINING" {
         let left = service.running_count + service.pending_count;

@@ -14,7 +14,7 @@ use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
 use crate::aws::{Operation, name_in};
 use crate::reconcile::ignore::as_others_left_it;
 use crate::reconcile::plan::{
-    Plan, Write, absent, anew, owned_by, request, tag_resource, tag_writes, tagged_hash, tagged_hashes,
+    Plan, Write, absent, anew, known_conditions, left, owned_by, request, tag_resource, tag_writes, tagged_hash, tagged_hashes,
 };
 
 pub(super) fn plan(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition, owner: &Owner) -> Plan {
@@ -141,15 +141,18 @@ fn delete(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition) -> Plan
             format!("task definition {} waits until no EcsService refers to it: {}", object.family(), observed.dependants.names);
         return observed.dependants.block(message);
     }
-    let Surplus { used, left, .. } = &observed.surplus;
+    let Surplus { used, left: more, .. } = &observed.surplus;
     match let_go(object, &observed.surplus) {
         writes if !writes.is_empty() => Plan::Write(writes),
         // A later pass goes on with them.
-        _ if *left > 0 => Plan::Write(Vec::new()),
+        _ if *more > 0 => Plan::Write(Vec::new()),
         _ if !used.is_empty() => Plan::wait(
             Reason::DeletionBlocked,
             format!("task definition {} is in use and waits until it is not: {}", object.family(), used.join("; ")),
         ),
+        _ if let Some((revision, ownership)) = &observed.surplus.lost => {
+            left(&format!("task definition {revision}"), ownership, known_conditions(object), &object.spec.policies)
+        }
         _ => absent(&format!("a revision of task definition {}", object.family()), observed.unanswered.is_some()),
     }
 }

@@ -39,6 +39,8 @@ pub struct Surplus {
     pub inactive: Vec<String>,
     /// What keeps others: the revision, and who uses it.
     pub used: Vec<String>,
+    /// The revision that the status names, where it is registered and not ours any more, and whose it is.
+    pub lost: Option<(String, Ownership)>,
     /// How many more wait for a later pass.
     pub left: usize,
     /// How long that one waits at least, after trouble.
@@ -129,6 +131,10 @@ pub(super) async fn observe_all(object: &EcsTaskDefinition, context: &Context) -
     let revisions = deletes(object).then(|| all.iter().map(|arn| number(arn)).collect());
     let mut found = sort_out(object, context, all, AT_THE_END, began).await?.found;
     found.revisions = revisions;
+    if let Some(known) = known_arn(object).filter(|known| ours.iter().all(|ours| ours.arn != **known)) {
+        let described = describe(context, &context.owner(object), known, Freshness::Any).await?;
+        found.lost = described.map(|(revision, ownership)| (name_in(&revision.arn).to_owned(), ownership));
+    }
     found.wait_for_status(object);
     Ok((found, ours))
 }

@@ -265,6 +265,11 @@ fn deletion_forces_waits_and_leaves_what_is_not_ours() {
     let waits = plan::plan(&deleting(&spec()), &unanswered, &owner());
     assert!(matches!(&waits, Plan::Wait(obstacle) if obstacle.message.contains("got no reply")), "{waits:?}");
     assert_eq!(plan(&spec(), Some(with(&json!({"tags": []})))), Plan::Gone);
+    // What was ours, as its status tells.
+    let mut settled = deleting(&spec());
+    settled.status = after_pass(&object(&spec(), &json!({})), &observed(Some(described())), 10).1.status;
+    let left = plan::plan(&settled, &observed(Some(with(&json!({"tags": []})))), &owner());
+    assert!(matches!(&left, Plan::Left(words) if words.starts_with("service web in cluster shop is left in AWS")), "{left:?}");
     let mut retained = spec();
     retained["deletionPolicy"] = json!("Retain");
     assert_eq!(plan(&retained, Some(described())), Plan::Gone);
