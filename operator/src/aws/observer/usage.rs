@@ -13,9 +13,6 @@ use super::ServiceKey;
 use super::read::{arns, pages};
 use crate::aws::{Calls, Fault, FaultClass, Operation, name_in};
 
-/// How long a failure answers who asks.
-const FAILED: Duration = Duration::from_secs(5);
-
 /// How long a service that is gone is remembered: longer than a read of all services may take.
 const REMEMBERED: Duration = Duration::from_secs(3600);
 
@@ -47,9 +44,8 @@ struct Read {
 
 impl Read {
     /// Until when it is good enough for somebody who is content with this age. What took long to read is good for longer, else nobody would
-    /// ever have it. A failure is good for a moment, so that those who ask together make one call.
+    /// ever have it.
     fn is_good_until(&self, age: Duration) -> Instant {
-        let age = if self.usage.is_ok() { age } else { age.min(FAILED) };
         self.began + age.max((self.ended - self.began) * 2)
     }
 }
@@ -68,7 +64,9 @@ impl Cache {
     ) -> Result<Arc<Usage>, Fault> {
         let pending = {
             let mut state = self.state();
-            if let Some(last) = state.last.as_ref().filter(|last| Instant::now() < last.is_good_until(age)) {
+            // A failure answers those alone who waited for it: whoever asks later may have mended what was wrong.
+            let is_good = |last: &&Read| last.usage.is_ok() && Instant::now() < last.is_good_until(age);
+            if let Some(last) = state.last.as_ref().filter(is_good) {
                 return last.usage.clone();
             }
             // One that broke off is still there.
@@ -231,12 +229,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_read_that_fails_is_tried_again_after_its_time() {
+    async fn a_read_that_fails_is_tried_again_by_who_asks_later() {
         let cache = Cache::default();
         let denied = || Fault::new(Operation::ListServices, FaultClass::AccessDenied, "not authorized");
-        for attempt in [async move { Err(denied()) }.boxed(), async { unreachable!("not so soon") }.boxed()] {
-            assert_eq!(cache.get_by(HOUR, HOUR, attempt).await.expect_err("it is denied"), denied());
-        }
+        assert_eq!(cache.get_by(HOUR, HOUR, async move { Err(denied()) }).await.expect_err("it is denied"), denied());
         cache.get_by(Duration::ZERO, HOUR, async { panic!("a fault of ours") }).await.expect_err("it breaks off");
         cache.get_by(Duration::ZERO, HOUR, async { Ok(used_by(&[])) }).await.expect("it is read");
     }
