@@ -23,7 +23,7 @@ use crate::http::{self, Endpoints, Readiness};
 use crate::k8s::leader::{Campaign, Leadership};
 use crate::k8s::watch::{self, Change};
 use crate::metrics::Metrics;
-use crate::reconcile::{self, Context, Kind, Memories, Off, Stores, references};
+use crate::reconcile::{self, Claims, Context, Kind, Memories, Off, Stores, references};
 use crate::settings::Settings;
 
 /// Longest time that running passes get to end after SIGTERM.
@@ -147,6 +147,7 @@ async fn work(
         readiness: Arc::clone(&readiness),
         metrics,
         memories: Memories::default(),
+        claims: Claims::default(),
     });
 
     let new_hints = |url| Hints::new(&config, url, Arc::clone(&context.metrics), Arc::clone(&readiness));

@@ -70,6 +70,7 @@ fn main() -> Result<ExitCode> {
     Ok(if fits { conclusion.exit_code() } else { ExitCode::FAILURE })
 }
 
+#[allow(clippy::too_many_lines, reason = "one line for each scenario")]
 fn trials(world: &Arc<World>, runtime: &Runtime) -> Vec<Trial> {
     let mut trials = scenarios![
         world,
@@ -131,6 +132,7 @@ fn trials(world: &Arc<World>, runtime: &Runtime) -> Vec<Trial> {
         leader::without_rights_on_leases_it_says_which_it_needs,
         ownership::what_we_did_not_make_is_left_alone_until_adopted,
         ownership::two_namespaces_may_use_the_same_names_for_different_things,
+        ownership::of_objects_that_begin_at_once_one_gets_the_name,
         ownership::what_runs_already_is_adopted_without_a_restart,
         ownership::what_is_handed_over_runs_on,
         ownership::objects_restored_from_git_find_what_is_theirs,

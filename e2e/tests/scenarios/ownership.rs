@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use aws_sdk_ecs::types::{ContainerDefinition, ServiceField, Tag};
 use e2e::aws_server;
+use e2e::kubectl::Kubectl;
 use e2e::ledger::Counts;
 use e2e::samples::plain;
 use e2e::wait;
@@ -229,4 +230,45 @@ fn only_tags_were_written(scenario: &Scenario<'_>, before: &Counts) -> Result<()
     let tagged = after.of("TagResource") - before.of("TagResource");
     ensure!(after.writes() - before.writes() == tagged, "only tags were written: {after:?}");
     Ok(())
+}
+
+pub(crate) async fn of_objects_that_begin_at_once_one_gets_the_name(world: &World) -> Result<()> {
+    let mut scenario = world.scenario_without_operator("race").await?;
+    let rival = world.namespace("race-rival").await?;
+    scenario.options.flags.push(format!("--watch-namespaces={rival}"));
+    let others = world.kubectl(Some(&rival));
+    let names: Vec<_> = (0..4).map(|number| format!("race-{number}")).collect();
+    let both = |name: &String| {
+        format!(
+            "apiVersion: ecs-operator.dev/v1beta1\nkind: EcsCluster\nmetadata: {{name: {name}}}\n---\n\
+             apiVersion: ecs-operator.dev/v1beta1\nkind: EcsTaskDefinition\nmetadata: {{name: {name}}}\n\
+             spec: {{containerDefinitions: [{{name: app, image: nginx, memory: 64}}]}}\n---\n"
+        )
+    };
+    let all: String = names.iter().map(both).collect();
+    // The operator finds the objects of both namespaces at its start, and begins with all of them at once.
+    scenario.kubectl.apply(&all)?;
+    others.apply(&all)?;
+    scenario.start_operator()?;
+    for name in &names {
+        for kind in ["ecscluster", "ecstaskdefinition"] {
+            let object = format!("{kind}/{name}");
+            wait::until(&object, PATIENCE, async || {
+                let reason = |kubectl: &Kubectl| -> Result<String> {
+                    let path = "jsonpath={.status.conditions[?(@.type=='Ready')].reason}";
+                    kubectl.run(&["get", &object, "-o", path])
+                };
+                let mut reasons = [reason(&scenario.kubectl)?, reason(&others)?];
+                reasons.sort();
+                ensure!(reasons == ["Conflict", "Succeeded"], "{reasons:?}");
+                Ok(())
+            })
+            .await?;
+        }
+        let revisions = scenario.outsider.list_task_definitions().family_prefix(name).send().await?;
+        ensure!(revisions.task_definition_arns().len() == 1, "{revisions:?}");
+    }
+    let counts = scenario.ledger.counts();
+    ensure!(counts.of("CreateCluster") == names.len(), "each is created once: {counts:?}");
+    scenario.end().await
 }

@@ -24,7 +24,7 @@ use super::operation::ActionFamily;
 use super::{Calls, Fault};
 pub use families::{AllRevisionsKey, FamilyKey};
 pub(crate) use families::{family_of, listed};
-pub(crate) use kept::LAG;
+pub(crate) use kept::{CONFIRMED, LAG};
 pub use read::{Blockers, ClusterKey, ServiceKey, TaskDefinitionKey};
 pub(crate) use read::{tagged, task_definition, written};
 pub use rollouts::{ServiceDeploymentKey, ServiceRevisionKey, StoppedTasksKey};
@@ -70,6 +70,9 @@ pub enum Freshness {
     Any,
     /// Read after this moment.
     Since(Instant),
+    /// The same for somebody who asks for a look by hand: what was before a write of ours is believed once two reads some seconds apart
+    /// say so. Until then the answer is older than the moment.
+    Confirmed(Instant),
 }
 
 /// How often something that is watched is read again.

@@ -18,7 +18,7 @@ use super::news::{later, news, written};
 use super::permits::{fit, obtain, urgency};
 use super::plan::{Outcome, Plan, Write};
 use super::{Context, Kind, forget, is_asked, is_there, requested};
-use crate::aws::observer::Pace;
+use crate::aws::observer::{CONFIRMED, Pace};
 use crate::aws::tags::Owner;
 use crate::aws::writer::{Permit, Urgency};
 use crate::aws::{Fault, FaultClass, Freshness};
@@ -117,7 +117,8 @@ async fn pass<K: Kind>(object: &K, context: &Context) -> (Outcome, Action) {
         Ok(object) => object,
         Err(error) => return (Outcome::Unfinished, trouble(object, context, &error).await),
     };
-    let acted = act(&object, context).await;
+    let began = Instant::now();
+    let acted = Acted { began, ..act(&object, context).await };
     let action = conclude(&object, context, &acted).await;
     (acted.outcome, action)
 }
@@ -132,11 +133,13 @@ struct Acted<O> {
     sent: usize,
     /// When they may be sent again, where an earlier pass tried in vain.
     held_until: Option<Instant>,
+    /// When the pass began to look.
+    began: Instant,
 }
 
 impl<O> Acted<O> {
     fn new(observed: Option<O>, outcome: Outcome) -> Self {
-        Self { observed, outcome, planned: Vec::new(), sent: 0, held_until: None }
+        Self { observed, outcome, planned: Vec::new(), sent: 0, held_until: None, began: Instant::now() }
     }
 
     /// The writes that AWS has accepted, and the one without a reply.
@@ -192,8 +195,11 @@ async fn act<K: Kind>(object: &K, context: &Context) -> Acted<K::Observed> {
         // Whoever asks for a look wants what was refused to be tried again too, once.
         context.memories.with(&owner.uid, |memory| memory.forgive_for(requested(object)));
     }
-    let is_awaited = asked || object.is_commanded() || is_anothers(object);
-    let freshness = if is_awaited { Freshness::Since(began) } else { Freshness::Any };
+    let freshness = match asked {
+        true => Freshness::Confirmed(began),
+        false if object.is_commanded() || is_anothers(object) => Freshness::Since(began),
+        false => Freshness::Any,
+    };
     let mut observed = match object.observe(context, freshness).await {
         Ok(observed) => observed,
         Err(fault) => return Acted::new(None, Outcome::Failed(with_way_out(object, fault))),
@@ -326,11 +332,16 @@ async fn conclude<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Obser
         return release(object, context).await;
     }
     let before = object.status().cloned().unwrap_or_default();
+    // The look that somebody asked for showed what may be out of date.
+    let is_unconfirmed = is_asked(object) && observed.and_then(K::observed_at).is_some_and(|at| at < acted.began);
     let later = later(object, context, observed, outcome).filter(|_| sent.is_empty() || object.is_deleting());
     let after = if later.is_some() {
         before.clone()
     } else {
         let mut after = settled(object, observed, outcome, &before);
+        if is_unconfirmed {
+            *after.last_handled_reconcile_at() = before.clone().last_handled_reconcile_at().take();
+        }
         object.remember(&mut after, acted.may_be_applied());
         after
     };
@@ -360,7 +371,11 @@ async fn conclude<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Obser
     }
     let next = next(object, context, acted, &after);
     // Should it last, that is told in time.
-    next.into_iter().chain(later).min().map_or_else(Action::await_change, Action::requeue)
+    next.into_iter()
+        .chain(later)
+        .chain(is_unconfirmed.then_some(CONFIRMED))
+        .min()
+        .map_or_else(Action::await_change, Action::requeue)
 }
 
 /// The status after a pass: what the kind says, and what is the same for all kinds.

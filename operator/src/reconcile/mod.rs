@@ -4,6 +4,7 @@
 //! [`Kind`]. The driver does all the rest: finalizer, timing, backoff, events, the one status write.
 
 pub mod allowance;
+mod claims;
 pub mod cluster;
 mod driver;
 pub mod ignore;
@@ -39,6 +40,7 @@ use crate::k8s::conditions::echo;
 use crate::k8s::events::Notice;
 use crate::metrics::Metrics;
 use allowance::ClusterRule;
+pub use claims::Claims;
 pub use driver::reconcile;
 pub use memory::Memories;
 use plan::{Outcome, Plan, Write};
@@ -64,6 +66,8 @@ pub struct Context {
     pub metrics: std::sync::Arc<Metrics>,
     /// What is remembered of each object between two passes.
     pub memories: Memories,
+    /// Which objects are making which AWS objects.
+    pub claims: Claims,
 }
 
 impl Context {

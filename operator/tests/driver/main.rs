@@ -170,6 +170,26 @@ async fn a_look_that_somebody_asks_for_is_answered_while_a_write_waits_for_its_t
 }
 
 #[tokio::test]
+async fn a_look_by_hand_finds_a_cluster_that_somebody_deletes_right_after_our_write() {
+    let ecs = working();
+    let world = World::new(cluster(&json!({})), ecs.clone()).await;
+    world.pass::<EcsCluster>().await;
+    ecs("DeleteCluster", &json!({}));
+    let mut asking = world.object();
+    asking["metadata"]["annotations"] = json!({"ecs-operator.dev/reconcileAt": "now"});
+    world.set_object(asking);
+    world.new_writes();
+    world.pass::<EcsCluster>().await;
+    assert!(world.object()["status"]["lastHandledReconcileAt"].is_null(), "AWS's reads may lag behind the creation");
+    let started = Instant::now();
+    while world.object()["status"]["lastHandledReconcileAt"].is_null() && started.elapsed() < Duration::from_secs(60) {
+        world.pass::<EcsCluster>().await;
+    }
+    assert_eq!(world.object()["status"]["lastHandledReconcileAt"], "now");
+    assert!(world.new_writes().contains(&"CreateCluster".to_owned()), "it is there again");
+}
+
+#[tokio::test]
 async fn an_object_without_its_finalizer_is_left_alone_though_the_watch_still_shows_it() {
     let world = World::new(cluster(&json!({})), working()).await;
     world.pass::<EcsCluster>().await;

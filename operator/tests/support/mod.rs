@@ -13,7 +13,7 @@ use ecs_operator::aws::observer::{Observer, Sweep, Wakes};
 use ecs_operator::aws::{Aws, Calls, Scope, Writer};
 use ecs_operator::k8s::leader::Leadership;
 use ecs_operator::metrics::Metrics;
-use ecs_operator::reconcile::{Context, Kind, Memories, Off, Stores, reconcile};
+use ecs_operator::reconcile::{Claims, Context, Kind, Memories, Off, Stores, reconcile};
 use ecs_operator_crds::v1beta1::EcsCluster;
 use futures::channel::mpsc::{UnboundedReceiver, unbounded};
 use kube::Client;
@@ -93,6 +93,7 @@ impl World {
             readiness: Arc::default(),
             metrics,
             memories: Memories::default(),
+            claims: Claims::default(),
         };
         (Self { context: Arc::new(context), object, writes }, woken)
     }

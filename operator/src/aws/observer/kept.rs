@@ -10,6 +10,9 @@ use super::{Answer, Seen};
 pub(crate) const LAG: Duration = Duration::from_secs(60);
 const OUTDATED: usize = 4;
 
+/// How far apart two reads have to be to be believed together. AWS's reads usually lag behind by less than a second.
+pub(crate) const CONFIRMED: Duration = Duration::from_secs(3);
+
 /// An answer as the cache keeps it: as text it takes a fraction of the memory that a tree of JSON needs.
 pub(super) struct Kept {
     pub(super) at: Instant,
@@ -19,6 +22,8 @@ pub(super) struct Kept {
     /// What was true before writes of ours, the newest last, and when the last of them was.
     outdated: Vec<KeptAnswer>,
     written: Option<Instant>,
+    /// What reads show instead, which may lag behind, and since when.
+    suspected: Option<(KeptAnswer, Instant)>,
     /// Whether a write of unknown outcome came after it: it answers nobody then, and only says what a read may lag behind.
     is_doubted: bool,
 }
@@ -37,7 +42,7 @@ impl Kept {
             Answer::Inactive => KeptAnswer::Inactive,
             Answer::Missing => KeptAnswer::Missing,
         };
-        Self { at, asked: at, answer, outdated: Vec::new(), written: None, is_doubted: false }
+        Self { at, asked: at, answer, outdated: Vec::new(), written: None, suspected: None, is_doubted: false }
     }
 
     /// What a write of ours made of `before`. What nobody had looked for was not there.
@@ -78,6 +83,18 @@ impl Kept {
         let is_absence = matches!(read.answer, KeptAnswer::Inactive | KeptAnswer::Missing);
         let is_outdated = self.is_written_lately(read) && !self.is_same(read) && self.outdated.contains(&read.answer);
         is_outdated && !(is_absence && self.is_leaving())
+    }
+
+    /// A read shows what was before writes of ours.
+    pub(super) fn suspect(&mut self, read: Self) {
+        if self.suspected.as_ref().is_none_or(|(answer, _)| *answer != read.answer) {
+            self.suspected = Some((read.answer, read.at));
+        }
+    }
+
+    /// Whether an earlier read said the same as this one, so long before that both are to be believed.
+    pub(super) fn is_confirmed(&self, read: &Self) -> bool {
+        self.suspected.as_ref().is_some_and(|(answer, at)| *answer == read.answer && read.at >= *at + CONFIRMED)
     }
 
     /// Whether it is on its way out, so that its absence is what comes next.
@@ -137,6 +154,19 @@ mod tests {
         assert!(!lags(63, &found(1)), "so late it is true");
         let kept = kept.followed_by(Kept::new(second(4), &found(3)));
         assert!(kept.is_lagging(&Kept::new(second(5), &found(1))), "another read takes over what is known");
+    }
+
+    #[test]
+    fn two_reads_some_seconds_apart_confirm_each_other() {
+        let start = Instant::now();
+        let read = |second, answer: &Answer| Kept::new(start + Duration::from_secs(second), answer);
+        let mut kept = Kept::written(None, &Seen { at: start, answer: found(1) });
+        assert!(kept.is_lagging(&read(1, &Answer::Missing)) && !kept.is_confirmed(&read(1, &Answer::Missing)));
+        kept.suspect(read(1, &Answer::Missing));
+        kept.suspect(read(3, &Answer::Missing));
+        assert!(!kept.is_confirmed(&read(3, &Answer::Missing)), "too soon");
+        assert!(!kept.is_confirmed(&read(9, &Answer::Inactive)), "something else");
+        assert!(kept.is_confirmed(&read(4, &Answer::Missing)));
     }
 
     #[test]

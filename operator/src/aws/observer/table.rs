@@ -1,6 +1,6 @@
 //! One table of the observer: a cache, and who watches what is in it. [`rounds`](super::rounds) reads what is asked for and what is due.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -52,6 +52,8 @@ pub(super) struct State<K: Key> {
     pub(super) watched: HashMap<K, Watched<K>>,
     /// What we have sent the creation of, and when, without a reply that tells what came of it.
     pub(super) creating: HashMap<K, Instant>,
+    /// What somebody asks for by hand, until it is read.
+    confirming: HashSet<K>,
     /// What AWS did not let us read even alone, and when.
     pub(super) refused: HashMap<K, Instant>,
     /// What each watcher watches.
@@ -92,6 +94,7 @@ impl<K: Key> Table<K> {
             watched: HashMap::new(),
             keys: HashMap::new(),
             creating: HashMap::new(),
+            confirming: HashSet::new(),
             refused: HashMap::new(),
         });
         let shared = Arc::new(Shared { calls, sweep, wake, state });
@@ -113,12 +116,15 @@ impl<K: Key> Table<K> {
     pub async fn get(&self, key: K, freshness: Freshness) -> Result<Seen, Fault> {
         let is_young = |kept: &Kept| match freshness {
             Freshness::Any => true,
-            Freshness::Since(moment) => kept.at >= moment,
+            Freshness::Since(moment) | Freshness::Confirmed(moment) => kept.at >= moment,
         };
         let fresh = |kept: &&mut Kept| kept.is_valid() && is_young(kept);
         if let Some(kept) = self.shared.state().cache.get_mut(&key).filter(fresh) {
             kept.asked = Instant::now();
             return Ok(kept.seen());
+        }
+        if let Freshness::Confirmed(_) = freshness {
+            self.shared.state().confirming.insert(key.clone());
         }
         let (reply, answer) = oneshot::channel();
         let stopped = || Fault::new(Operation::DescribeClusters, FaultClass::Server, "the operator is shutting down");
@@ -286,10 +292,15 @@ impl<K: Key> Shared<K> {
         if state.is_lost(key, &result) {
             self.wake(&state, key);
         }
+        let is_asked = state.confirming.remove(key);
         let seen = Seen { at, answer: result? };
         let read = Kept::new(at, &seen.answer);
-        match state.cache.get(key) {
-            Some(newer) if newer.at > at || newer.is_lagging(&read) => return Ok(newer.seen()),
+        match state.cache.get_mut(key) {
+            Some(newer) if newer.at > at => return Ok(newer.seen()),
+            Some(newer) if newer.is_lagging(&read) && !(is_asked && newer.is_confirmed(&read)) => {
+                newer.suspect(read);
+                return Ok(newer.seen());
+            }
             Some(older) if older.is_same(&read) => {}
             _ => self.wake(&state, key),
         }

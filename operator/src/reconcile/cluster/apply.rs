@@ -1,6 +1,7 @@
 //! Third door of EcsCluster: sends one write, and enters its reply into the observer.
 
 use ecs_operator_crds::v1beta1::EcsCluster;
+use kube::ResourceExt;
 
 use super::{ClusterExt, ObservedCluster, observe};
 use crate::aws::observer::{Answer, ClusterKey, tagged, written};
@@ -18,7 +19,12 @@ pub(super) async fn apply(
 ) -> Result<ObservedCluster, Fault> {
     let clusters = context.aws.observer.clusters();
     let key = ClusterKey(object.cluster_name());
-    let before = if write.operation == Operation::CreateCluster { clusters.creating(key.clone()) } else { None };
+    let (what, uid) = (key.to_string(), object.uid().unwrap_or_default());
+    let mut before = None;
+    if write.operation == Operation::CreateCluster {
+        context.claims.claim(write.operation, &what, &uid)?;
+        before = clusters.creating(key.clone());
+    }
     let reply = match (write.operation, context.aws.writer.send(permit, &write.request).await) {
         // It does not know yet what we have just made.
         (Operation::DeleteCluster, Err(fault)) if fault.says_missing() && clusters.is_written_lately(&key) => {
@@ -30,6 +36,7 @@ pub(super) async fn apply(
         }
         (Operation::CreateCluster, Err(fault)) if fault.made_nothing() => {
             clusters.not_created(&key, before);
+            context.claims.release(&what, &uid);
             return Err(fault);
         }
         (_, reply) => reply?,

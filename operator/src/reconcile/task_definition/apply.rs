@@ -46,6 +46,8 @@ async fn register(
 ) -> Result<ObservedTaskDefinition, Fault> {
     let uid = object.uid().unwrap_or_default();
     let hash = Tags::read(&write.request["tags"]).0.remove(SPEC_HASH).unwrap_or_default();
+    let what = FamilyKey(object.family()).to_string();
+    context.claims.claim(write.operation, &what, &uid)?;
     let after = observed.current.as_ref().map_or(0, |current| current.revision);
     context.memories.with(&uid, |memory| memory.registrations.begin(hash, after));
     let result = context.aws.writer.send(permit, &write.request).await;
@@ -53,6 +55,7 @@ async fn register(
         && fault.made_nothing()
     {
         context.memories.with(&uid, |memory| memory.registrations.refused());
+        context.claims.release(&what, &uid);
     }
     let registered = registered(object, context, write, result?)?;
     if let Some(current) = &registered.current {

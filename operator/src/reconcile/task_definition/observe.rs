@@ -136,7 +136,7 @@ async fn search(
 ) -> Result<ObservedTaskDefinition, Fault> {
     let at = match freshness {
         Freshness::Any => None,
-        Freshness::Since(_) => Some(Instant::now()),
+        Freshness::Since(_) | Freshness::Confirmed(_) => Some(Instant::now()),
     };
     let mut observed = ObservedTaskDefinition { at, looked: true, ..ObservedTaskDefinition::default() };
     let owner = context.owner(object);

@@ -26,6 +26,10 @@ pub(super) fn plan(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition
     let mut tags = owner.desired(object.spec.tags.as_deref());
     tags.0.insert(SPEC_HASH.to_owned(), tagged_hash(owner, &compared(object)));
     match (&observed.current, &observed.foreign) {
+        // Each has taken the family for its own. What runs by name alone would run either's.
+        (Some(current), Some((foreign, ownership @ Ownership::Other(_)))) if foreign.revision > current.revision => {
+            refuse(&family, foreign, ownership, owner)
+        }
         (Some(current), _) if is_same(object, current, owner) => {
             let managed = object.status.as_ref().and_then(|status| status.managed_tags.as_deref());
             let what = format!("task definition {family}:{}", current.revision);

@@ -1,0 +1,64 @@
+//! Which object of this process is making which AWS object. ECS takes two creations of one cluster for the same one, and two
+//! registrations in one family for two revisions, so two objects that begin at once could both take the AWS object for their own.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use crate::aws::observer::LAG;
+use crate::aws::{Fault, FaultClass, Operation};
+
+/// Names in AWS and who has begun to make what bears them, by the UID of the object, as long as reads of AWS may not show it yet.
+#[derive(Debug, Default)]
+pub struct Claims(Mutex<HashMap<String, (String, Instant)>>);
+
+impl Claims {
+    /// The object with this UID is about to make `what` by `operation`.
+    ///
+    /// # Errors
+    /// When another object has done so a moment ago: the next look tells whose it is.
+    pub(super) fn claim(&self, operation: Operation, what: &str, uid: &str) -> Result<(), Fault> {
+        let mut claims = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        claims.retain(|_, (_, at)| at.elapsed() < LAG);
+        match claims.get(what) {
+            Some((other, _)) if other != uid => {
+                let message = format!("another object is making {what}; whose it is shows within a minute");
+                Err(Fault::new(operation, FaultClass::Busy, message))
+            }
+            _ => {
+                claims.insert(what.to_owned(), (uid.to_owned(), Instant::now()));
+                Ok(())
+            }
+        }
+    }
+
+    /// Nothing came of the creation, so that another object may try.
+    pub(super) fn release(&self, what: &str, uid: &str) {
+        let mut claims = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if claims.get(what).is_some_and(|(by, _)| by == uid) {
+            claims.remove(what);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_object_makes_no_other_makes() {
+        let (claims, claim) =
+            (Claims::default(), |claims: &Claims, uid| claims.claim(Operation::CreateCluster, "cluster shop", uid));
+        assert!(claim(&claims, "a").is_ok());
+        assert!(claim(&claims, "a").is_ok(), "again, after a lost reply");
+        let fault = claim(&claims, "b").expect_err("it is being made");
+        assert_eq!(
+            (fault.class, &*fault.message),
+            (FaultClass::Busy, "another object is making cluster shop; whose it is shows within a minute")
+        );
+        claims.release("cluster shop", "b");
+        assert!(claim(&claims, "b").is_err(), "it is not b's to release");
+        claims.release("cluster shop", "a");
+        assert!(claim(&claims, "b").is_ok());
+    }
+}
