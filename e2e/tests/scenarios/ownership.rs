@@ -227,7 +227,8 @@ async fn lose(scenario: &mut Scenario<'_>) -> Result<()> {
 
 fn only_tags_were_written(scenario: &Scenario<'_>, before: &Counts) -> Result<()> {
     let after = scenario.ledger.counts();
-    let tagged = after.of("TagResource") - before.of("TagResource");
+    let changes = |counts: &Counts| counts.of("TagResource") + counts.of("UntagResource");
+    let tagged = changes(&after) - changes(before);
     ensure!(after.writes() - before.writes() == tagged, "only tags were written: {after:?}");
     Ok(())
 }

@@ -11,6 +11,10 @@ pub const OWNER: &str = "ecs-operator.dev/owner";
 /// Key of the tag on a task definition revision with the hash of the request that made it.
 pub const SPEC_HASH: &str = "ecs-operator.dev/spec-hash";
 
+/// Key of the tag that an object leaves on its AWS object when it goes with `deletionPolicy: Retain`. Another object of the same name, with
+/// another UID, gets the AWS object only by adoption.
+pub const RETAINED: &str = "ecs-operator.dev/retained";
+
 /// Longest value of an AWS tag, in characters.
 const MAX_VALUE: usize = 256;
 
@@ -36,6 +40,8 @@ pub enum Ownership {
     Ours,
     /// It carries no ownership tag.
     Nobody,
+    /// It carries the tag of an object of the same cluster, namespace and name, which is no more and left it in AWS on purpose.
+    Retained,
     /// It carries the tag of another custom resource; the value of that tag.
     Other(String),
 }
@@ -56,7 +62,9 @@ impl Owner {
     pub fn of(&self, tags: &Tags) -> Ownership {
         match tags.0.get(OWNER) {
             None => Ownership::Nobody,
-            Some(tag) if *tag == self.tag() || self.came_after(tag) => Ownership::Ours,
+            Some(tag) if *tag == self.tag() => Ownership::Ours,
+            Some(tag) if self.came_after(tag) && tags.0.contains_key(RETAINED) => Ownership::Retained,
+            Some(tag) if self.came_after(tag) => Ownership::Ours,
             Some(tag) => Ownership::Other(tag.clone()),
         }
     }
@@ -139,6 +147,14 @@ mod tests {
             assert_eq!(owner().of(&tagged(other)), Ownership::Other(other.into()));
         }
         assert_eq!(owner().of(&Tags::default()), Ownership::Nobody);
+    }
+
+    #[test]
+    fn what_was_retained_is_not_taken_by_the_next_object_of_that_name() {
+        let tagged = |value: &str| Tags::read(&json!([{"key": OWNER, "value": value}, {"key": RETAINED, "value": "true"}]));
+        assert_eq!(owner().of(&tagged("k8s/shop/web/u-1")), Ownership::Ours, "before its own end");
+        assert_eq!(owner().of(&tagged("k8s/shop/web/u-2")), Ownership::Retained);
+        assert!(matches!(owner().of(&tagged("k8s/desk/web/u-2")), Ownership::Other(_)));
     }
 
     #[test]

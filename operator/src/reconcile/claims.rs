@@ -39,6 +39,11 @@ impl Claims {
             claims.remove(what);
         }
     }
+
+    /// The object with this UID is gone, and what it had claimed is free.
+    pub(super) fn forget(&self, uid: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, (by, _)| by != uid);
+    }
 }
 
 #[cfg(test)]
@@ -60,5 +65,7 @@ mod tests {
         assert!(claim(&claims, "b").is_err(), "it is not b's to release");
         claims.release("cluster shop", "a");
         assert!(claim(&claims, "b").is_ok());
+        claims.forget("b");
+        assert!(claim(&claims, "a").is_ok());
     }
 }

@@ -19,7 +19,7 @@ use super::permits::{fit, obtain, urgency};
 use super::plan::{Outcome, Plan, Write};
 use super::{Context, Kind, forget, is_asked, is_there, requested};
 use crate::aws::observer::{CONFIRMED, Pace};
-use crate::aws::tags::Owner;
+use crate::aws::tags::{Owner, RETAINED};
 use crate::aws::writer::{Permit, Urgency};
 use crate::aws::{Fault, FaultClass, Freshness};
 use crate::k8s::events::{self, Notice};
@@ -118,7 +118,14 @@ async fn pass<K: Kind>(object: &K, context: &Context) -> (Outcome, Action) {
         Err(error) => return (Outcome::Unfinished, trouble(object, context, &error).await),
     };
     let began = Instant::now();
-    let acted = Acted { began, ..act(&object, context).await };
+    let mut acted = Acted { began, ..act(&object, context).await };
+    if let Outcome::Failed(fault) = &acted.outcome
+        && object.is_deleting()
+        && object.policies().retains()
+    {
+        // The way out needs no AWS.
+        acted.outcome = Outcome::Left(format!("What this object has in AWS stays there without the tag {RETAINED}: {fault}"));
+    }
     let action = conclude(&object, context, &acted).await;
     (acted.outcome, action)
 }
@@ -326,7 +333,7 @@ async fn conclude<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Obser
     }
     if let Outcome::Left(message) = outcome {
         tracing::warn!(%kind, namespace = about.namespace, name = about.name, "{message}");
-        events::publish(&context.client, &about, Notice::new(true, Reason::NoLongerOwned.as_str(), message.clone())).await;
+        events::publish(&context.client, &about, Notice::new(true, Reason::LeftInAws.as_str(), message.clone())).await;
     }
     if matches!(outcome, Outcome::Gone | Outcome::Left(_)) {
         return release(object, context).await;
@@ -405,6 +412,7 @@ async fn release<K: Kind>(object: &K, context: &Context) -> Action {
         return trouble(object, context, &error).await;
     }
     object.watch(context, None, None);
+    context.claims.forget(&object.uid().unwrap_or_default());
     context.memories.with(&object.uid().unwrap_or_default(), Memory::release);
     Action::await_change()
 }

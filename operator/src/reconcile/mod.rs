@@ -214,5 +214,6 @@ pub fn forget<K: Kind>(object: &K, context: &Context) {
     let uid = object.uid().unwrap_or_default();
     object.watch(context, None, None);
     context.aws.writer.withdraw(&object.namespace().unwrap_or_default(), &uid);
+    context.claims.forget(&uid);
     context.memories.forget(&uid);
 }

@@ -13,7 +13,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::aws::drift::normalised;
-use crate::aws::tags::{OWNER, Owner, Ownership, Tags};
+use crate::aws::tags::{OWNER, Owner, Ownership, RETAINED, Tags};
 use crate::aws::{Fault, Operation};
 use crate::k8s::conditions::{self, State, Verdict};
 use crate::reconcile::ignore::ignores;
@@ -216,7 +216,7 @@ pub fn claim((what, member): (&str, &str), arn: &str, tags: &Tags, owner: &Owner
         Ownership::Ours => None,
         // Whoever only looks needs to own nothing.
         _ if policies.observes() => None,
-        Ownership::Nobody if policies.adopts() => {
+        Ownership::Nobody | Ownership::Retained if policies.adopts() => {
             let mine = owner.desired(None);
             Some(Plan::Write(vec![tag_resource(arn, &mine, format!("Adopted the existing {what}"))]))
         }
@@ -227,10 +227,27 @@ pub fn claim((what, member): (&str, &str), arn: &str, tags: &Tags, owner: &Owner
                 anew(member)
             ),
         )),
+        Ownership::Retained => Some(Plan::stall(Reason::NotOwned, format!("{what} {}, or {}", retained_by(), anew(member)))),
         Ownership::Other(other) => {
             Some(Plan::stall(Reason::Conflict, format!("{what} {}, or {}", owned_by(owner, &other, arn), anew(member))))
         }
     }
+}
+
+/// Whose an AWS object is that the object before left in AWS, and how it is taken over.
+#[must_use]
+pub fn retained_by() -> &'static str {
+    "was retained in AWS by an object of the same name that is no more; set spec.adoptionPolicy to IfUnowned to take it over"
+}
+
+/// The plan of an object at its end that leaves its AWS object, with the ARN `arn` and these tags, where it is: it marks it.
+#[must_use]
+pub fn retain(what: &str, arn: &str, present: &Tags, owner: &Owner) -> Plan {
+    if owner.of(present) != Ownership::Ours || present.0.contains_key(RETAINED) {
+        return Plan::Gone;
+    }
+    let mark = Tags([(RETAINED.to_owned(), "true".to_owned())].into());
+    Plan::Write(vec![tag_resource(arn, &mark, format!("Marked {what} as retained"))])
 }
 
 /// The plan of an object at its end whose AWS object is not its own: somebody may have taken the owner tag away, and whoever deletes the
@@ -293,6 +310,8 @@ pub fn tag_writes(
         let keys: Vec<_> = missing.0.keys().map(String::as_str).collect();
         writes.push(tag_resource(arn, &missing, format!("Tagged {what}: {}", keys.join(", "))));
     }
+    // It has an owner again.
+    dropped.extend(present.0.contains_key(RETAINED).then(|| RETAINED.to_owned()).filter(|_| !policies.observes()));
     if !dropped.is_empty() {
         writes.push(Write {
             operation: Operation::UntagResource,

@@ -59,14 +59,9 @@ impl Cluster {
 
 pub(super) async fn observe(object: &EcsCluster, context: &Context, freshness: Freshness) -> Result<ObservedCluster, Fault> {
     let name = object.cluster_name();
-    if object.is_deleting() && object.spec.policies.retains() {
-        // Whatever AWS has stays there: nobody needs to ask.
-        let dependants = Dependants::of_cluster(object, &context.stores);
-        return Ok(ObservedCluster { dependants, ..read(Seen { at: Instant::now(), answer: Answer::Missing })? });
-    }
     let dependants = if object.is_deleting() { Dependants::of_cluster(object, &context.stores) } else { Dependants::default() };
     // At the end what lives in it is read anyway, and somebody may have been faster. While EcsServices leave, it is enough to know of them.
-    let is_end = object.is_deleting() && !dependants.leaving;
+    let is_end = object.is_deleting() && !dependants.leaving && !object.spec.policies.retains();
     let freshness = if is_end { Freshness::Since(Instant::now()) } else { freshness };
     let seen = context.aws.observer.clusters().get(ClusterKey(name.clone()), freshness).await?;
     let mut observed = read(seen)?;

@@ -10,7 +10,7 @@ use crate::aws::drift::drift;
 use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
 use crate::reconcile::ignore::as_others_left_it;
 use crate::reconcile::plan::{
-    Plan, Write, absent, claim, known_conditions, left, pick, request, tag_writes, tagged_hash, tagged_hashes, top,
+    Plan, Write, absent, claim, known_conditions, left, pick, request, retain, tag_writes, tagged_hash, tagged_hashes, top,
 };
 use crate::reconcile::reset::{completed, with_resets};
 
@@ -138,7 +138,9 @@ fn put_capacity(name: &str, spec: &Map<String, Value>, cluster: &Cluster) -> Opt
 fn delete(object: &EcsCluster, observed: &ObservedCluster, owner: &Owner) -> Plan {
     if object.spec.policies.retains() {
         if observed.dependants.names.is_empty() {
-            return Plan::Gone;
+            let cluster = observed.cluster.as_ref();
+            let what = format!("cluster {}", object.cluster_name());
+            return cluster.map_or(Plan::Gone, |cluster| retain(&what, &cluster.cluster_arn, &cluster.tags(), owner));
         }
         // The cluster stays, but its services learn from this object what it is called in ECS.
         let message = format!("waits until no EcsService refers to it: {}", observed.dependants.names);

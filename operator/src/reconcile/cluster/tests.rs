@@ -219,7 +219,8 @@ fn a_retained_cluster_waits_for_its_services_and_for_nothing_else() {
     let retained = object(&json!({"deletionPolicy": "Retain"}), true);
     let mut seen = observed(&json!({}));
     seen.blockers.services = vec!["legacy".into()];
-    assert_eq!(plan::plan(&retained, &seen, &owner()), Plan::Gone);
+    let marks = writes(plan::plan(&retained, &seen, &owner())).remove(0);
+    assert_eq!(marks.request, json!({"resourceArn": ARN, "tags": [{"key": "ecs-operator.dev/retained", "value": "true"}]}));
     seen.dependants = Dependants { names: "web".into(), leaving: true };
     assert!(matches!(plan::plan(&retained, &seen, &owner()), Plan::Wait(obstacle) if obstacle.reason == Reason::DeletionBlocked));
 }

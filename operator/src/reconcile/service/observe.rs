@@ -144,10 +144,6 @@ impl ObservedService {
 pub(super) async fn observe(object: &EcsService, context: &Context, freshness: Freshness) -> Result<ObservedService, Fault> {
     let cluster = references::cluster_of(object, &context.stores);
     let observed = ObservedService::new(ServiceKey { cluster: cluster.name, name: object.service_name() });
-    if object.is_deleting() && object.spec.policies.retains() {
-        // Whatever AWS has stays there: nobody needs to ask.
-        return Ok(observed);
-    }
     if let (true, Some(missing)) =
         (cluster.is_guess, context.stores.off.why_in::<EcsCluster>(&object.namespace().unwrap_or_default()))
     {

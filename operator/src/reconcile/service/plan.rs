@@ -19,7 +19,7 @@ use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
 use crate::k8s::conditions;
 use crate::reconcile::ignore::{as_others_left_it, ignores};
 use crate::reconcile::plan::{
-    Obstacle, Plan, Write, absent, claim, hash, known_conditions, left, request, tag_writes, tagged_hash, tagged_hashes,
+    Obstacle, Plan, Write, absent, claim, hash, known_conditions, left, request, retain, tag_writes, tagged_hash, tagged_hashes,
 };
 use crate::reconcile::references::Resolved;
 use crate::reconcile::reset::with_resets;
@@ -268,7 +268,8 @@ fn writes(
 fn delete(object: &EcsService, observed: &ObservedService, owner: &Owner) -> Plan {
     let ObservedService { key, service, .. } = observed;
     if object.spec.policies.retains() {
-        return Plan::Gone;
+        let what = key.to_string();
+        return service.as_ref().map_or(Plan::Gone, |service| retain(&what, &service.service_arn, &service.tags(), owner));
     }
     let Some(service) = service else { return absent(&key.to_string(), observed.may_be_there) };
     let ownership = owner.of(&service.tags());

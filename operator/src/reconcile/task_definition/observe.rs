@@ -150,7 +150,12 @@ async fn search(
             observed.current = Some(revision);
             break;
         }
+        let is_retained = ownership == Ownership::Retained;
         observed.foreign.get_or_insert((revision, ownership));
+        if is_retained {
+            // Those before it are of the same object, and go with it.
+            break;
+        }
     }
     Ok(observed)
 }
@@ -169,7 +174,14 @@ async fn observe_end(
 ) -> Result<ObservedTaskDefinition, Fault> {
     let dependants = Dependants::of_task_definition(object, &context.stores);
     let mut observed = ObservedTaskDefinition { at: Some(Instant::now()), dependants, ..ObservedTaskDefinition::default() };
-    if !object.spec.policies.retains() && observed.dependants.names.is_empty() {
+    if object.spec.policies.retains() {
+        if let Some(arn) = known_arn(object) {
+            let described = describe(context, &context.owner(object), arn, freshness).await?;
+            observed.current = described.filter(|(_, ownership)| *ownership == Ownership::Ours).map(|(revision, _)| revision);
+        }
+        return Ok(observed);
+    }
+    if observed.dependants.names.is_empty() {
         if let (Freshness::Any, Some(surplus)) = (freshness, surplus::expected(object, context)) {
             return Ok(ObservedTaskDefinition { at: None, surplus, ..observed });
         }

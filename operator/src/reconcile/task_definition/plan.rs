@@ -14,12 +14,13 @@ use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
 use crate::aws::{Operation, name_in};
 use crate::reconcile::ignore::as_others_left_it;
 use crate::reconcile::plan::{
-    Plan, Write, absent, anew, known_conditions, left, owned_by, request, tag_resource, tag_writes, tagged_hash, tagged_hashes,
+    Plan, Write, absent, anew, known_conditions, left, owned_by, request, retain, retained_by, tag_resource, tag_writes,
+    tagged_hash, tagged_hashes,
 };
 
 pub(super) fn plan(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition, owner: &Owner) -> Plan {
     if object.is_deleting() {
-        return delete(object, observed);
+        return delete(object, observed, owner);
     }
     let family = object.family();
     let policies = &object.spec.policies;
@@ -38,13 +39,15 @@ pub(super) fn plan(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition
                 present.map_or_else(Vec::new, |present| tag_writes(&what, &current.arn, &tags, present, managed, policies));
             Plan::writes(writes.into_iter().chain(let_go(object, &observed.surplus)).collect())
         }
-        (None, Some((foreign, Ownership::Nobody))) if policies.adopts() && is_same(object, foreign, owner) => {
+        (None, Some((foreign, Ownership::Nobody | Ownership::Retained)))
+            if policies.adopts() && is_same(object, foreign, owner) =>
+        {
             // The operator's own tags are enough for a beginning; those of the spec follow.
             tags.0.retain(|key, _| key.starts_with(ecs_operator_crds::GROUP));
             let note = format!("Adopted the existing revision {family}:{}, which is what the spec asks for", foreign.revision);
             Plan::Write(vec![tag_resource(&foreign.arn, &tags, note)])
         }
-        (None, Some((foreign, ownership))) if !policies.adopts() || *ownership != Ownership::Nobody => {
+        (None, Some((foreign, ownership))) if !policies.adopts() || matches!(ownership, Ownership::Other(_)) => {
             refuse(&family, foreign, ownership, owner)
         }
         // ECS accepted the revision of the arms above, so the check precedes a registration only.
@@ -125,6 +128,10 @@ fn refuse(family: &str, foreign: &Revision, ownership: &Ownership, owner: &Owner
             Reason::Conflict,
             format!("task definition family {family} {}, or {anew}", owned_by(owner, other, &foreign.arn)),
         ),
+        Ownership::Retained => {
+            let message = format!("task definition family {family} (revision {}) {}, or {anew}", foreign.revision, retained_by());
+            Plan::stall(Reason::NotOwned, message)
+        }
         _ => Plan::stall(
             Reason::NotOwned,
             format!(
@@ -136,9 +143,11 @@ fn refuse(family: &str, foreign: &Revision, ownership: &Ownership, owner: &Owner
     }
 }
 
-fn delete(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition) -> Plan {
+fn delete(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition, owner: &Owner) -> Plan {
     if object.spec.policies.retains() {
-        return Plan::Gone;
+        let current = observed.current.as_ref().and_then(|current| Some((current, current.tags.as_ref()?)));
+        let what = format!("task definition {}", object.family());
+        return current.map_or(Plan::Gone, |(current, tags)| retain(&what, &current.arn, tags, owner));
     }
     if !observed.dependants.names.is_empty() {
         let message =

@@ -18,7 +18,7 @@ use super::observe::read;
 use super::{ObservedService, follow, plan, status};
 use crate::aws::Operation;
 use crate::aws::observer::{Answer, Seen, ServiceKey};
-use crate::aws::tags::{OWNER, Owner, SPEC_HASH};
+use crate::aws::tags::{OWNER, Owner, RETAINED, SPEC_HASH};
 use crate::reconcile::plan::{Obstacle, Outcome, Plan, Write, tagged_hash};
 use crate::reconcile::references::Resolved;
 
@@ -85,6 +85,13 @@ fn with(changes: &Value) -> Value {
     for (name, value) in changes.as_object().into_iter().flatten() {
         service[name] = value.clone();
     }
+    service
+}
+
+/// A service with one tag more.
+fn tagged_with(service: &Value, key: &str) -> Value {
+    let mut service = service.clone();
+    service["tags"].as_array_mut().expect("it has tags").push(json!({"key": key, "value": "true"}));
     service
 }
 
@@ -254,9 +261,9 @@ fn an_unowned_service_is_adopted_by_a_tag_alone() {
 fn deletion_forces_waits_and_leaves_what_is_not_ours() {
     let deleting = |spec: &Value| object(spec, &json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}));
     let plan = |spec: &Value, service| plan::plan(&deleting(spec), &observed(service), &owner());
-    let writes = writes(plan(&spec(), Some(described())));
-    assert_eq!(writes[0].operation, Operation::DeleteService);
-    assert_eq!(writes[0].request, json!({"cluster": "shop", "service": "web", "force": true}));
+    let deletion = writes(plan(&spec(), Some(described())));
+    assert_eq!(deletion[0].operation, Operation::DeleteService);
+    assert_eq!(deletion[0].request, json!({"cluster": "shop", "service": "web", "force": true}));
     assert!(
         matches!(plan(&spec(), Some(with(&json!({"status": "DRAINING"})))), Plan::Wait(obstacle) if obstacle.reason == Reason::Deleting)
     );
@@ -272,5 +279,19 @@ fn deletion_forces_waits_and_leaves_what_is_not_ours() {
     assert!(matches!(&left, Plan::Left(words) if words.starts_with("service web in cluster shop is left in AWS")), "{left:?}");
     let mut retained = spec();
     retained["deletionPolicy"] = json!("Retain");
-    assert_eq!(plan(&retained, Some(described())), Plan::Gone);
+    let marks = writes(plan(&retained, Some(described())));
+    assert_eq!(marks[0].request["tags"], json!([{"key": RETAINED, "value": "true"}]));
+    let marked = tagged_with(&described(), RETAINED);
+    assert_eq!(plan(&retained, Some(marked.clone())), Plan::Gone);
+    // Another object of that name gets it by adoption alone.
+    let next = Owner { uid: "u-2".to_owned(), ..owner() };
+    let mut spec = spec();
+    let again = |spec: &Value| plan::plan(&object(spec, &json!({})), &observed(Some(marked.clone())), &next);
+    assert!(
+        matches!(again(&spec), Plan::Stall(obstacle) if obstacle.reason == Reason::NotOwned && obstacle.message.contains("retained"))
+    );
+    spec["adoptionPolicy"] = json!("IfUnowned");
+    assert_eq!(writes(again(&spec))[0].request["tags"], json!([{"key": OWNER, "value": next.tag()}]));
+    let own = plan::plan(&object(&spec, &json!({})), &observed(Some(marked)), &owner());
+    assert_eq!(writes(own)[0].request["tagKeys"], json!([RETAINED]), "it has an owner again");
 }
