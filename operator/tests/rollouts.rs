@@ -352,5 +352,5 @@ async fn a_cluster_of_another_region_is_not_taken_for_one_here() {
     world.pass::<EcsService>().await;
     let (shapes, message) = world.conditions();
     assert_eq!(shapes, ["Ready False InvalidSpec", "Stalled True InvalidSpec"]);
-    assert!(message.contains("names a cluster in us-east-1"), "{message}");
+    assert!(message.contains("spec.cluster is an ARN of us-east-1"), "{message}");
 }

@@ -25,9 +25,10 @@ pub(super) fn forbidden<K: Kind>(object: &K, context: &Context) -> Option<Outcom
         return policies.protects().then(|| Outcome::Waiting(obstacle(Reason::DeletionBlocked, message.to_owned())));
     }
     let here = &context.aws.scope.region;
-    if let Some(elsewhere) = elsewhere(object, context) {
-        let message =
-            format!("spec.cluster names a cluster in {elsewhere}, and this operator works in {here}: give the name of one here");
+    if let Some((member, elsewhere)) = elsewhere(object, context) {
+        let message = format!(
+            "spec.{member} is an ARN of {elsewhere}, and this operator works in {here}: give the name or ARN of one here"
+        );
         return Some(Outcome::Stalled(obstacle(Reason::InvalidSpec, message)));
     }
     if !context.allowed_clusters.is_empty()
@@ -51,9 +52,10 @@ pub(super) fn is_anothers<K: Kind>(object: &K) -> bool {
     ready.is_some_and(|ready| Reason::ANOTHERS.iter().any(|reason| reason.as_str() == ready.reason))
 }
 
-/// The Region that the spec names, where it is not this operator's.
-fn elsewhere<'a, K: Kind>(object: &'a K, context: &Context) -> Option<&'a str> {
-    object.region().filter(|region| *region != &*context.aws.scope.region)
+/// A member of the spec with an ARN of another Region than this operator's, and that Region.
+fn elsewhere<'a, K: Kind>(object: &'a K, context: &Context) -> Option<(&'static str, &'a str)> {
+    let regions = object.arns().into_iter().filter_map(|(member, arn)| Some((member, arn.split(':').nth(3)?)));
+    regions.into_iter().find(|(_, region)| *region != &*context.aws.scope.region)
 }
 
 /// One rule: a namespace, and an ECS cluster that it may use, in one Region or in all. `*` stands for any text in each.

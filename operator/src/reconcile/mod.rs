@@ -188,9 +188,9 @@ pub trait Kind:
         None
     }
 
-    /// The Region that the spec names, where it names one.
-    fn region(&self) -> Option<&str> {
-        None
+    /// The ARNs of ECS objects that the spec refers to, and the members that have them. They must be of the operator's account and Region.
+    fn arns(&self) -> Vec<(&'static str, &str)> {
+        Vec::new()
     }
 
     /// What the operator may do with the AWS object.

@@ -141,8 +141,9 @@ impl Kind for EcsService {
         references::known_cluster(self, stores)
     }
 
-    fn region(&self) -> Option<&str> {
-        cluster_arn(self)?.split(':').nth(3)
+    fn arns(&self) -> Vec<(&'static str, &str)> {
+        let definition = self.spec.task_definition.as_deref().filter(|definition| definition.starts_with("arn:"));
+        cluster_arn(self).map(|arn| ("cluster", arn)).into_iter().chain(definition.map(|arn| ("taskDefinition", arn))).collect()
     }
 
     async fn observe(&self, context: &Context, freshness: Freshness) -> Result<ObservedService, Fault> {

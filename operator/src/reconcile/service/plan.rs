@@ -200,13 +200,15 @@ fn tags(object: &EcsService, spec: &Map<String, Value>, owner: &Owner) -> Tags {
     tags
 }
 
-/// The spec names a cluster of another account, and this is the service of that name in this one.
+/// The spec names a cluster or task definition of another account: one of that name in this account would be something else.
 fn elsewhere(object: &EcsService, service: &Service) -> Option<String> {
     let account = |arn: &str| arn.split(':').nth(4).unwrap_or_default().to_owned();
-    let (wanted, here) = (account(cluster_arn(object)?), account(service.cluster_arn.as_deref()?));
-    (wanted != here).then(|| {
-        format!("spec.cluster names a cluster of account {wanted}, and this operator works in account {here}: give the name of one here")
-    })
+    let here = account(service.cluster_arn.as_deref()?);
+    let (member, wanted) =
+        object.arns().into_iter().map(|(member, arn)| (member, account(arn))).find(|(_, wanted)| *wanted != here)?;
+    Some(format!(
+        "spec.{member} is an ARN of account {wanted}, and this operator works in account {here}: give the name or ARN of one here"
+    ))
 }
 
 /// What the spec wants to change and ECS cannot, in words.

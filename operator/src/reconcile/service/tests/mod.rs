@@ -258,6 +258,18 @@ fn an_unowned_service_is_adopted_by_a_tag_alone() {
 }
 
 #[test]
+fn what_is_of_another_account_is_not_taken_for_what_has_its_name_here() {
+    let mut spec = spec();
+    spec.as_object_mut().expect("an object").remove("taskDefinitionRef");
+    for (account, stalls) in [("111122223333", false), ("999999999999", true)] {
+        spec["taskDefinition"] = json!(REVISION.replace("111122223333", account));
+        let plan = planned(&spec, Some(described()));
+        let words = "spec.taskDefinition is an ARN of account 999999999999";
+        assert_eq!(matches!(&plan, Plan::Stall(obstacle) if obstacle.message.contains(words)), stalls, "{plan:?}");
+    }
+}
+
+#[test]
 fn deletion_forces_waits_and_leaves_what_is_not_ours() {
     let deleting = |spec: &Value| object(spec, &json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}));
     let plan = |spec: &Value, service| plan::plan(&deleting(spec), &observed(service), &owner());
