@@ -13,6 +13,7 @@ pub mod operation;
 mod read_budget;
 pub(crate) mod schema;
 pub mod tags;
+mod tokens;
 pub mod writer;
 
 use std::fmt;

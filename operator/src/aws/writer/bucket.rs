@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::queue::Queue;
 use super::{Asker, Urgency};
+use crate::aws::tokens::Tokens;
 
 /// The longest time that anybody is told to wait: by then the pace may be another one, and others may have gone.
 const LONGEST_TURN: Duration = Duration::from_secs(30);
@@ -18,27 +19,10 @@ const IDLE: Duration = Duration::from_secs(2);
 /// After waiting this long a repair is as urgent as anything else.
 const AGED: Duration = Duration::from_secs(120);
 
-/// Of what AWS grants, this part is the least that is used after AWS has throttled again and again.
-const SLOWEST: f64 = 1.0 / 16.0;
-
-/// How fast the pace comes back after AWS has throttled: from nothing to all of it in twenty seconds.
-const RECOVERY: f64 = 1.0 / 20.0;
-
-/// How long AWS's refusals count as one: those of calls that were under way together.
-const ONE_THROTTLE: Duration = Duration::from_secs(1);
-
 /// A token bucket with a queue.
 #[derive(Debug)]
 pub(super) struct Bucket {
-    burst: f64,
-    per_second: f64,
-    tokens: f64,
-    at: Instant,
-    /// Since when it is full.
-    full: Option<Instant>,
-    /// The part of the rate that AWS lets us have at present, above 0 and at most 1.
-    pace: f64,
-    slowed: Option<Instant>,
+    tokens: Tokens,
     /// What somebody asked for, and repairs.
     queues: [Queue; 2],
 }
@@ -46,8 +30,7 @@ pub(super) struct Bucket {
 impl Bucket {
     /// A full bucket.
     pub(super) fn new(burst: f64, per_second: f64, now: Instant) -> Self {
-        let burst = burst.max(1.0);
-        Self { burst, per_second, tokens: burst, at: now, full: Some(now), pace: 1.0, slowed: None, queues: Default::default() }
+        Self { tokens: Tokens::new(burst, per_second, now), queues: Default::default() }
     }
 
     /// Whether it is the turn of `asker`, who wants `count` tokens, and has a place in the queue after this.
@@ -58,15 +41,14 @@ impl Bucket {
         self.refill(now);
         let before = self.position(asker, count, now);
         // Who wants more than there can be has them when the bucket is full.
-        let needed = before + f64::from(count).min(self.burst);
-        let wait = Duration::from_secs_f64(((needed - self.tokens) / self.rate()).max(0.0));
-        let turn = now + wait.min(LONGEST_TURN);
+        let needed = before + f64::from(count).min(self.tokens.burst());
+        let turn = now + self.tokens.until(needed).min(LONGEST_TURN);
         if let Some(waiting) = self.queues.iter_mut().find_map(|queue| queue.find(asker)) {
             waiting.turn = turn;
         }
         // Those who go before wait for a token of another bucket, where none of them comes.
-        let is_idle = self.full.is_some_and(|full| now.saturating_duration_since(full) >= IDLE);
-        if self.tokens >= needed || is_idle { Ok(()) } else { Err(turn) }
+        let is_idle = self.tokens.is_full_for(IDLE, now);
+        if self.tokens.has(needed) || is_idle { Ok(()) } else { Err(turn) }
     }
 
     /// Keeps the place of `asker`, if it has one: it has come back.
@@ -78,7 +60,7 @@ impl Bucket {
 
     /// Takes `count` tokens for `asker`, whose turn it is, and answers how long it has waited for them.
     pub(super) fn draw(&mut self, asker: Asker<'_>, count: u32, now: Instant) -> Duration {
-        self.tokens -= f64::from(count);
+        self.tokens.take(f64::from(count));
         self.withdraw(asker).map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
     }
 
@@ -89,17 +71,12 @@ impl Bucket {
 
     /// Takes a token back that was not used.
     pub(super) fn give_back(&mut self) {
-        self.tokens = (self.tokens + 1.0).min(self.burst);
+        self.tokens.give_back();
     }
 
     /// AWS has throttled: half as fast from now on, and then faster again bit by bit.
     pub(super) fn slow_down(&mut self, now: Instant) {
-        self.refill(now);
-        if self.slowed.is_none_or(|slowed| now.duration_since(slowed) >= ONE_THROTTLE) {
-            self.pace = (self.pace / 2.0).max(SLOWEST);
-            self.tokens = self.tokens.min(0.0);
-            self.slowed = Some(now);
-        }
+        self.tokens.slow_down(now);
     }
 
     /// How many wait, by urgency.
@@ -109,22 +86,12 @@ impl Bucket {
 
     /// Calls per second that are allowed at present.
     pub(super) fn rate(&self) -> f64 {
-        self.per_second * self.pace
+        self.tokens.rate()
     }
 
     /// Brings it up to `now`.
     pub(super) fn refill(&mut self, now: Instant) {
-        let seconds = now.saturating_duration_since(self.at).as_secs_f64();
-        self.pace = (self.pace + seconds * RECOVERY).min(1.0);
-        self.tokens += seconds * self.rate();
-        let over = (self.tokens - self.burst) / self.rate();
-        if over >= 0.0 {
-            self.tokens = self.burst;
-            self.full = self.full.or_else(|| now.checked_sub(Duration::from_secs_f64(over)));
-        } else {
-            self.full = None;
-        }
-        self.at = now;
+        self.tokens.refill(now);
         for queue in &mut self.queues {
             queue.forget(now);
         }
@@ -132,7 +99,7 @@ impl Bucket {
 
     /// How many tokens go before `asker`, who wants `count` and has a place in the queue after this.
     fn position(&mut self, asker: Asker<'_>, count: u32, now: Instant) -> f64 {
-        let burst = self.burst;
+        let burst = self.tokens.burst();
         let [urgent, repairs] = &mut self.queues;
         if urgent.find(asker).is_none() {
             match repairs.find(asker).map(|waiting| waiting.since) {
@@ -312,21 +279,5 @@ mod tests {
         let later = start + SECOND + KEPT;
         assert_eq!(take(&mut bucket, asker("shop", "other"), later), Ok(Duration::ZERO));
         assert_eq!(bucket.waiting(), [0, 0]);
-    }
-
-    #[test]
-    fn throttling_halves_the_pace_and_it_comes_back() {
-        let start = Instant::now();
-        let mut bucket = Bucket::new(50.0, 5.0, start);
-        bucket.slow_down(start);
-        bucket.slow_down(start);
-        assert!((bucket.rate() - 2.5).abs() < 0.01, "calls that were under way together count once: {}", bucket.rate());
-        take(&mut bucket, asker("shop", "a"), start).expect_err("nothing is left of the burst");
-        for second in 1..60 {
-            bucket.slow_down(start + second * SECOND);
-        }
-        assert!(bucket.rate() >= 5.0 * SLOWEST && bucket.rate() < 1.0, "{}", bucket.rate());
-        bucket.refill(start + 60 * SECOND + 30 * SECOND);
-        assert!((bucket.rate() - 5.0).abs() < f64::EPSILON, "{}", bucket.rate());
     }
 }
