@@ -28,6 +28,9 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// Most messages in one reply of SQS.
 const MESSAGES: i32 = 10;
 
+/// Most ARNs that are taken from one event; those of ECS name a handful.
+const ARNS: usize = 100;
+
 /// First and longest wait after trouble with the queue.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
@@ -140,8 +143,9 @@ fn region_of(queue_url: &str) -> Option<&str> {
 fn services(event: &Value) -> Vec<ServiceKey> {
     let detail = &event["detail"];
     let listed = event["resources"].as_array().into_iter().flatten();
-    let arns = listed.chain([&detail["serviceArn"], &detail["serviceDeploymentArn"]]).filter_map(Value::as_str);
-    let mut services: Vec<_> = arns.filter_map(service_in).collect();
+    let named = [&detail["serviceArn"], &detail["serviceDeploymentArn"]];
+    let arns = named.into_iter().chain(listed).filter_map(Value::as_str);
+    let mut services: Vec<_> = arns.take(ARNS).filter_map(service_in).collect();
     // A task says by its group which service it is of.
     let group = detail["group"].as_str().and_then(|group| group.strip_prefix("service:"));
     if let (Some(name), Some(cluster)) = (group, detail["clusterArn"].as_str()) {
@@ -182,6 +186,13 @@ mod tests {
         for event in [task, action, hook] {
             assert_eq!(named(&event), ["shop/web"], "{event}");
         }
+    }
+
+    #[test]
+    fn a_long_event_is_not_read_to_its_end() {
+        let arn = |number: usize| format!("arn:aws:ecs:eu-central-1:111122223333:service/shop/web-{number}");
+        let event = json!({"resources": (0..10 * ARNS).map(arn).collect::<Vec<_>>()});
+        assert_eq!(services(&event).len(), ARNS);
     }
 
     #[test]

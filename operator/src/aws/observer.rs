@@ -208,8 +208,11 @@ impl Observer {
     /// Something happened to a service: it is read again soon, with its service deployment. Answers whether anybody cares for it.
     #[must_use]
     pub fn hint(&self, service: &ServiceKey) -> bool {
-        self.service_deployments.hint(|deployment| deployment.is_of(service));
-        self.services.hint(|key| key == service)
+        let watchers = self.services.hint(service);
+        for watcher in &watchers {
+            self.service_deployments.hint_of(watcher, |deployment| deployment.is_of(service));
+        }
+        !watchers.is_empty()
     }
 
     /// A service was seen to be missing or INACTIVE: it uses nothing any more, whatever was read before `at`.

@@ -221,17 +221,17 @@ impl<K: Key> Table<K> {
         (K::WHAT, Box::new(oldest))
     }
 
-    /// Reads what is meant again soon, if it is watched; answers whether anything is.
-    pub(super) fn hint(&self, is_meant: impl Fn(&K) -> bool) -> bool {
-        let State { cache, watched, .. } = &mut *self.shared.state();
-        let mut any = false;
-        for (key, watched) in watched.iter_mut().filter(|(key, _)| is_meant(key)) {
-            let soon = cache.get(key).map_or_else(Instant::now, |kept| kept.at + HINTED);
-            watched.due = watched.due.min(soon);
-            watched.hinted = Some(Instant::now());
-            any = true;
+    /// Reads `key` again soon, if it is watched; answers who watches it.
+    pub(super) fn hint(&self, key: &K) -> Vec<Watcher<K>> {
+        self.shared.state().hint(key)
+    }
+
+    /// Reads again soon what `watcher` watches, if it is meant.
+    pub(super) fn hint_of(&self, watcher: &Watcher<K>, is_meant: impl Fn(&K) -> bool) {
+        let mut state = self.shared.state();
+        if let Some(key) = state.keys.get(watcher).filter(|key| is_meant(key)).cloned() {
+            state.hint(&key);
         }
-        any
     }
 
     /// Ends the watch of `watcher`, and forgets what nobody watches.
@@ -241,6 +241,14 @@ impl<K: Key> Table<K> {
 }
 
 impl<K: Key> State<K> {
+    fn hint(&mut self, key: &K) -> Vec<Watcher<K>> {
+        let Some(watched) = self.watched.get_mut(key) else { return Vec::new() };
+        let soon = self.cache.get(key).map_or_else(Instant::now, |kept| kept.at + HINTED);
+        watched.due = watched.due.min(soon);
+        watched.hinted = Some(Instant::now());
+        watched.watchers.clone()
+    }
+
     fn unwatch(&mut self, watcher: &Watcher<K>) {
         let Some(key) = self.keys.remove(watcher) else { return };
         if let Some(watched) = self.watched.get_mut(&key) {
@@ -322,9 +330,40 @@ impl<K: Key> Shared<K> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::ClusterKey;
+    use aws_config::BehaviorVersion;
+    use aws_types::SdkConfig;
+    use futures::channel::mpsc::unbounded;
+
     use super::super::rounds::may_be_read;
+    use super::super::{ClusterKey, ServiceDeploymentKey, ServiceKey};
     use super::*;
+    use crate::k8s::leader::Leadership;
+
+    fn table<K: Key>() -> Table<K> {
+        let config = SdkConfig::builder().behavior_version(BehaviorVersion::latest()).build();
+        let calls = Arc::new(Calls::new(&config, None, Leadership::unopposed(), Arc::default()));
+        let hour = Duration::from_secs(3600);
+        Table::start(calls, Sweep { active: hour, steady: hour, task_definitions: hour }, unbounded().0)
+    }
+
+    #[tokio::test]
+    async fn a_hint_concerns_the_deployment_that_the_watchers_of_its_service_watch() {
+        let (services, deployments) = (table::<ServiceKey>(), table::<ServiceDeploymentKey>());
+        let service = |name: &str| ServiceKey { cluster: "shop".to_owned(), name: name.to_owned() };
+        let deployment = |name: &str| ServiceDeploymentKey(format!("arn:aws:ecs:e:1:service-deployment/shop/{name}/x"));
+        for name in ["web", "api"] {
+            let watcher = ObjectRef::new(name).within("default");
+            services.watch(service(name), watcher.clone(), Pace::Steady);
+            deployments.watch(deployment(name), watcher, Pace::Active);
+        }
+        let watchers = services.hint(&service("web"));
+        assert_eq!(watchers, [ObjectRef::new("web").within("default")]);
+        assert_eq!(services.hint(&service("other")), []);
+        deployments.hint_of(&watchers[0], |key| key.is_of(&service("web")));
+        deployments.hint_of(&watchers[0], |key| key.is_of(&service("api")));
+        let is_hinted = |name| deployments.shared.state().watched[&deployment(name)].hinted.is_some();
+        assert!(is_hinted("web") && !is_hinted("api"));
+    }
 
     #[test]
     fn a_hint_asks_for_a_read_that_is_yet_to_be_sent() {
