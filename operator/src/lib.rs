@@ -23,5 +23,6 @@ pub mod reconcile;
 pub mod run;
 pub mod settings;
 pub mod telemetry;
+mod turns;
 
 pub use error::Error;

@@ -77,7 +77,7 @@ impl Default for Metrics {
             aws_calls: add.metric("aws_calls", "Calls to AWS, by operation and result", Family::default()),
             aws_seconds: add.metric(
                 "aws_call_seconds",
-                "Time of a call to AWS with its retries, by operation",
+                "Time of a call to AWS, by operation",
                 histograms(|| Histogram::new(SECONDS)),
             ),
             write_wait_seconds: add.metric(

@@ -4,8 +4,9 @@
 //! The spec of a custom resource is the JSON of the API input, so no shape is mirrored in Rust, and members that are newer
 //! than the SDK pass both ways.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::config::retry::RetryConfig;
@@ -22,19 +23,21 @@ use aws_types::SdkConfig;
 use serde_json::Value;
 
 use super::operation::ActionFamily;
-use super::read_budget::ReadBudget;
+use super::read_budget::{ReadBudget, Turn};
 use super::{Fault, FaultClass, Operation};
 use crate::k8s::NOT_LEADER;
 use crate::k8s::leader::Leadership;
 use crate::metrics::Metrics;
 
+/// First wait before [`Reads::insist`] tries a read again.
+const AGAIN: Duration = Duration::from_millis(500);
+
 /// Sends ECS operations as JSON and counts them.
 #[derive(Debug)]
 pub struct Calls {
-    reads: Client,
-    /// Without the SDK's retries: it repeats a call after a lost reply, and not every write may be repeated. The driver
-    /// looks again before it tries again.
-    writes: Client,
+    /// Without the SDK's retries: the SDK repeats a write whose reply got lost, and no budget counts what it repeats. The driver and the
+    /// observer look again instead.
+    client: Client,
     read_budget: ReadBudget,
     /// Asked before every write.
     leadership: Leadership,
@@ -46,19 +49,19 @@ impl Calls {
     /// no limit), those that write only while `leadership` holds.
     #[must_use]
     pub fn new(config: &SdkConfig, share: Option<f64>, leadership: Leadership, metrics: Arc<Metrics>) -> Self {
-        let writes = aws_sdk_ecs::config::Builder::from(config).retry_config(RetryConfig::disabled()).build();
-        Self {
-            reads: Client::new(config),
-            writes: Client::from_conf(writes),
-            read_budget: ReadBudget::new(share),
-            leadership,
-            metrics,
-        }
+        let once = aws_sdk_ecs::config::Builder::from(config).retry_config(RetryConfig::disabled()).build();
+        Self { client: Client::from_conf(once), read_budget: ReadBudget::new(share), leadership, metrics }
     }
 
-    /// Awaits that a regular look takes nothing from what somebody waits for.
-    pub(super) async fn spare(&self, family: ActionFamily) {
-        self.read_budget.spare(family).await;
+    /// Waits for a turn to read, and returns a sender whose first call is sent without a further wait.
+    pub(super) async fn reads(&self, family: ActionFamily, turn: Turn) -> Reads<'_> {
+        self.read_budget.admit(family, &turn).await;
+        Reads { calls: self, turn, is_admitted: AtomicBool::new(true) }
+    }
+
+    /// Returns a sender whose calls all wait for their turn.
+    pub(super) fn later_reads(&self, turn: Turn) -> Reads<'_> {
+        Reads { calls: self, turn, is_admitted: AtomicBool::new(false) }
     }
 
     /// Sends `request` as the body of `operation` and answers the body of the reply.
@@ -66,23 +69,58 @@ impl Calls {
     /// # Errors
     /// Whatever AWS, the network or the credentials answer instead, classified. After a write, an error other than AWS's
     /// own refusal leaves open whether the call was applied.
-    pub async fn send(&self, operation: Operation, request: &Value) -> Result<Value, Fault> {
-        let writes = operation.is_write();
-        if writes && !self.leadership.holds() {
+    pub(super) async fn send(&self, operation: Operation, request: &Value) -> Result<Value, Fault> {
+        if operation.is_write() && !self.leadership.holds() {
             return Err(Fault::new(operation, FaultClass::Server, NOT_LEADER));
         }
-        if !writes {
-            self.read_budget.admit(operation.family()).await;
-        }
-        let client = if writes { &self.writes } else { &self.reads };
         let started = Instant::now();
-        let result = dispatch(client, operation, request).await;
+        let result = dispatch(&self.client, operation, request).await;
         let label = result.as_ref().map_or_else(|fault| fault.class.as_str(), |_| "ok");
         self.metrics.aws_call(operation.name(), label, started.elapsed());
         if let Err(fault) = &result {
             tracing::debug!(operation = operation.name(), code = fault.code, message = fault.message, "AWS call failed");
         }
         result
+    }
+}
+
+/// Sends reads in turn.
+#[derive(Debug)]
+pub struct Reads<'a> {
+    calls: &'a Calls,
+    turn: Turn,
+    /// Whether the next call has had its wait.
+    is_admitted: AtomicBool,
+}
+
+impl Reads<'_> {
+    /// Waits for the turn of a read and sends it.
+    ///
+    /// # Errors
+    /// As [`Calls::send`].
+    pub(super) async fn send(&self, operation: Operation, request: &Value) -> Result<Value, Fault> {
+        if !self.is_admitted.swap(false, Ordering::Relaxed) {
+            self.calls.read_budget.admit(operation.family(), &self.turn).await;
+        }
+        let result = self.calls.send(operation, request).await;
+        if matches!(&result, Err(fault) if fault.class == FaultClass::Throttle) {
+            self.calls.read_budget.slow_down(operation.family());
+        }
+        result
+    }
+
+    /// Sends one of many reads that succeed or fail together: tries it up to three times when the fault may pass.
+    ///
+    /// # Errors
+    /// As [`Calls::send`].
+    pub(super) async fn insist(&self, operation: Operation, request: &Value) -> Result<Value, Fault> {
+        for wait in [AGAIN, 2 * AGAIN] {
+            match self.send(operation, request).await {
+                Err(fault) if fault.class.passes() => tokio::time::sleep(wait).await,
+                result => return result,
+            }
+        }
+        self.send(operation, request).await
     }
 }
 

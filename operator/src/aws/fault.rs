@@ -69,6 +69,12 @@ impl FaultClass {
         }
     }
 
+    /// Whether the same call may succeed in a moment.
+    #[must_use]
+    pub const fn passes(self) -> bool {
+        matches!(self, Self::Throttle | Self::Server)
+    }
+
     /// Whether somebody has to change something before it can go on.
     #[must_use]
     pub const fn stalls(self) -> bool {

@@ -20,7 +20,9 @@ use ecs_operator_crds::v1beta1::{EcsCluster, EcsService, EcsTaskDefinition};
 use kube::runtime::reflector::ObjectRef;
 use serde_json::Value;
 
+use super::call::Reads;
 use super::operation::ActionFamily;
+use super::read_budget::Turn;
 use super::{Calls, Fault};
 pub use families::{AllRevisionsKey, FamilyKey};
 pub(crate) use families::{family_of, listed};
@@ -158,12 +160,13 @@ impl Observer {
         &self.task_definitions
     }
 
-    /// What lives in a cluster and keeps it from being deleted. Read at every call.
+    /// What lives in a cluster and keeps it from being deleted, for an object in `namespace`. Read at every call.
     ///
     /// # Errors
     /// When a read fails.
-    pub async fn blockers(&self, cluster: &str) -> Result<Blockers, Fault> {
-        read::blockers(&self.calls, cluster).await
+    pub async fn blockers(&self, cluster: &str, namespace: &str) -> Result<Blockers, Fault> {
+        let reads = self.calls.later_reads(Turn::Of(vec![namespace.to_owned()]));
+        read::blockers(&reads, cluster).await
     }
 
     /// ARNs of the newest ACTIVE revisions, by family.
@@ -251,7 +254,7 @@ pub trait Key: Clone + fmt::Debug + fmt::Display + Eq + std::hash::Hash + Ord + 
     fn group(&self) -> &str;
 
     /// Reads `keys`, which are of one group and at most [`BATCH`](Self::BATCH). One answer per key, in the same order.
-    fn read(calls: &Calls, keys: &[Self]) -> impl Future<Output = Vec<Result<Answer, Fault>>> + Send;
+    fn read(reads: &Reads<'_>, keys: &[Self]) -> impl Future<Output = Vec<Result<Answer, Fault>>> + Send;
 }
 
 /// Tells how old the answers are that are kept fresh.

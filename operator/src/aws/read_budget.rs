@@ -1,120 +1,298 @@
-//! Keeps reads to our share of the rates that AWS publishes.
+//! Limits reads to our share of the rates that AWS publishes, and slows down when AWS throttles.
 //!
-//! What somebody waits for takes a token at once, if need be one of the future, and waits for it. Regular looks leave half of the bucket
-//! to those, and take longer where there is too much to look at.
+//! Namespaces take turns at reads that a pass waits for. Regular looks leave half of the bucket to those reads, and take longer when there
+//! are too many of them.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::operation::ActionFamily;
+use tokio::sync::{Notify, oneshot};
 
-/// The part of a bucket that regular looks leave to what somebody waits for.
+use super::operation::ActionFamily;
+use super::tokens::Tokens;
+use crate::turns::Turns;
+
+/// The part of a bucket that regular looks leave to reads that a pass waits for.
 const RESERVE: f64 = 0.5;
+
+/// Who a read is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Passes in these namespaces wait for the read.
+    Of(Vec<String>),
+    /// A regular look: no pass waits for the read.
+    Regular,
+}
 
 /// The buckets of all families of reads.
 #[derive(Debug)]
 pub(super) struct ReadBudget {
     /// Share of the published quota that is ours; `None` reads without limit.
     share: Option<f64>,
-    buckets: Mutex<HashMap<ActionFamily, Bucket>>,
+    families: Arc<Families>,
 }
+
+#[derive(Debug, Default)]
+struct Families {
+    queues: Mutex<HashMap<ActionFamily, Queue>>,
+    /// Notified when a call begins to wait.
+    arrived: Notify,
+}
+
+/// A bucket and the calls that wait for its tokens.
+#[derive(Debug)]
+struct Queue {
+    tokens: Tokens,
+    asked: Turns<Waiter>,
+    regular: VecDeque<Waiter>,
+    /// Whether a task hands out tokens. The task ends when no call waits.
+    is_served: bool,
+}
+
+/// Tells a waiting call that it may be sent.
+type Waiter = oneshot::Sender<()>;
 
 impl ReadBudget {
     pub(super) fn new(share: Option<f64>) -> Self {
-        Self { share, buckets: Mutex::default() }
+        Self { share, families: Arc::default() }
     }
 
-    /// Awaits that one more call may be sent.
-    pub(super) async fn admit(&self, family: ActionFamily) {
-        if let Some(wait) = self.with(family, Bucket::take).filter(|wait| !wait.is_zero()) {
-            tokio::time::sleep(wait).await;
+    /// Waits until one more call may be sent.
+    pub(super) async fn admit(&self, family: ActionFamily, turn: &Turn) {
+        let Some(share) = self.share else { return };
+        let turn_has_come = {
+            let mut queues = self.families.queues();
+            let queue = queues.entry(family).or_insert_with(|| Queue::new(family, share, Instant::now()));
+            if queue.take(turn, Instant::now()) {
+                return;
+            }
+            let (waiter, turn_has_come) = oneshot::channel();
+            queue.enter(turn, waiter);
+            if !std::mem::replace(&mut queue.is_served, true) {
+                tokio::spawn(Arc::clone(&self.families).serve(family));
+            }
+            turn_has_come
+        };
+        self.families.arrived.notify_waiters();
+        // The task that hands out tokens ends early only when the operator stops.
+        let _ = turn_has_come.await;
+    }
+
+    /// Slows down the reads of a family because AWS throttled one.
+    pub(super) fn slow_down(&self, family: ActionFamily) {
+        if let Some(queue) = self.families.queues().get_mut(&family) {
+            queue.tokens.slow_down(Instant::now());
         }
-    }
-
-    /// Awaits that there is a token left over for a regular look, which takes it by [`admit`](Self::admit) before it waits for anything
-    /// else, so that many who wait do not all find the same one.
-    pub(super) async fn spare(&self, family: ActionFamily) {
-        while let Some(wait) = self.with(family, Bucket::lack).filter(|wait| !wait.is_zero()) {
-            tokio::time::sleep(wait).await;
-        }
-    }
-
-    fn with(&self, family: ActionFamily, work: impl FnOnce(&mut Bucket, Instant) -> Duration) -> Option<Duration> {
-        let (share, now) = (self.share?, Instant::now());
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        let bucket = buckets.entry(family).or_insert_with(|| {
-            let (burst, per_second) = family.bucket();
-            Bucket { burst: burst * share, per_second: per_second * share, tokens: burst * share, at: now }
-        });
-        Some(work(bucket, now))
     }
 }
 
-/// A token bucket that lends tokens of the future.
-#[derive(Debug)]
-struct Bucket {
-    burst: f64,
-    per_second: f64,
-    /// Below zero while somebody waits.
-    tokens: f64,
-    at: Instant,
+impl Families {
+    /// Hands out tokens until no call waits.
+    async fn serve(self: Arc<Self>, family: ActionFamily) {
+        loop {
+            let arrived = self.arrived.notified();
+            let wait = self.queues().get_mut(&family).and_then(|queue| queue.hand_out(Instant::now()));
+            let Some(wait) = wait else { return };
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = arrived => {}
+            }
+        }
+    }
+
+    fn queues(&self) -> MutexGuard<'_, HashMap<ActionFamily, Queue>> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-impl Bucket {
-    /// Takes a token, and answers how long to wait for it.
-    fn take(&mut self, now: Instant) -> Duration {
-        self.refill(now);
-        self.tokens -= 1.0;
-        self.until(0.0)
+impl Queue {
+    fn new(family: ActionFamily, share: f64, now: Instant) -> Self {
+        let (burst, per_second) = family.bucket();
+        let tokens = Tokens::new(burst * share, per_second * share, now);
+        Self { tokens, asked: Turns::default(), regular: VecDeque::new(), is_served: false }
     }
 
-    /// How long it takes until there is a token beside the reserve.
-    fn lack(&mut self, now: Instant) -> Duration {
-        self.refill(now);
-        self.until((self.burst * RESERVE + 1.0).min(self.burst))
+    /// Takes a token for a new call, if there is one and no other call goes first.
+    fn take(&mut self, turn: &Turn, now: Instant) -> bool {
+        self.tokens.refill(now);
+        let is_first = self.asked.is_empty() && (self.regular.is_empty() || *turn != Turn::Regular);
+        let is_granted = is_first && self.tokens.has(self.needed(turn));
+        if is_granted {
+            self.tokens.take(1.0);
+        }
+        is_granted
     }
 
-    fn until(&self, tokens: f64) -> Duration {
-        Duration::from_secs_f64(((tokens - self.tokens) / self.per_second).max(0.0))
+    /// Tokens that the bucket must have before one is taken.
+    fn needed(&self, turn: &Turn) -> f64 {
+        match turn {
+            Turn::Of(_) => 1.0,
+            Turn::Regular => (self.tokens.burst() * RESERVE + 1.0).min(self.tokens.burst()),
+        }
     }
 
-    fn refill(&mut self, now: Instant) {
-        let seconds = now.saturating_duration_since(self.at).as_secs_f64();
-        self.tokens = (self.tokens + seconds * self.per_second).min(self.burst);
-        self.at = now;
+    /// Adds a call that waits. A call for several namespaces takes the turn of the namespace with the fewest waiting calls.
+    fn enter(&mut self, turn: &Turn, waiter: Waiter) {
+        match turn {
+            Turn::Of(namespaces) => {
+                let least = namespaces.iter().min_by_key(|namespace| self.asked.len_of(namespace));
+                self.asked.push(least.map_or("", String::as_str), waiter);
+            }
+            Turn::Regular => self.regular.push_back(waiter),
+        }
+    }
+
+    /// Hands out the tokens that there are, and returns the time until the next one; `None` when no call waits.
+    fn hand_out(&mut self, now: Instant) -> Option<Duration> {
+        self.tokens.refill(now);
+        loop {
+            let turn = match (self.asked.is_empty(), self.regular.is_empty()) {
+                (false, _) => Turn::Of(Vec::new()),
+                (true, false) => Turn::Regular,
+                (true, true) => {
+                    self.is_served = false;
+                    return None;
+                }
+            };
+            let needed = self.needed(&turn);
+            if !self.tokens.has(needed) {
+                // Rounding may make this zero, and the caller would spin.
+                return Some(self.tokens.until(needed).max(Duration::from_millis(1)));
+            }
+            let next = if turn == Turn::Regular { self.regular.pop_front() } else { self.asked.pop() };
+            // A call that was given up takes no token.
+            if next.is_some_and(|waiter| waiter.send(()).is_ok()) {
+                self.tokens.take(1.0);
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use futures::FutureExt;
+    use futures::stream::FuturesUnordered;
+    use futures::{FutureExt, StreamExt};
 
     use super::*;
 
+    const FAMILY: ActionFamily = ActionFamily::ServiceRead;
+
+    /// Time until the next token of [`empty`] at full pace.
+    const TOKEN: Duration = Duration::from_millis(100);
+
+    fn of(namespace: &str) -> Turn {
+        Turn::Of(vec![namespace.to_owned()])
+    }
+
+    /// An empty bucket with a burst of 50 and ten tokens a second.
+    fn empty(start: Instant) -> Queue {
+        let mut queue = Queue::new(FAMILY, 0.5, start);
+        for _ in 0..50 {
+            assert!(queue.take(&of("first"), start), "there is a token");
+        }
+        assert!(!queue.take(&of("first"), start), "it was the last one");
+        queue
+    }
+
+    /// Calls that wait.
+    #[derive(Default)]
+    struct Waiting(Vec<(String, oneshot::Receiver<()>)>);
+
+    impl Waiting {
+        fn enter(&mut self, queue: &mut Queue, name: impl Into<String>, turn: &Turn) {
+            let (waiter, turn_has_come) = oneshot::channel();
+            queue.enter(turn, waiter);
+            self.0.push((name.into(), turn_has_come));
+        }
+
+        /// Removes the calls that may be sent now.
+        fn called(&mut self) -> Vec<String> {
+            self.0.extract_if(.., |(_, turn_has_come)| turn_has_come.try_recv().is_ok()).map(|(name, _)| name).collect()
+        }
+    }
+
     #[test]
-    fn who_waits_goes_before_regular_looks() {
+    fn many_reads_of_one_namespace_delay_another_by_one_read() {
         let start = Instant::now();
-        let mut bucket = Bucket { burst: 10.0, per_second: 2.0, tokens: 10.0, at: start };
-        assert_eq!(bucket.lack(start), Duration::ZERO);
-        for _ in 0..5 {
-            assert_eq!(bucket.take(start), Duration::ZERO);
+        let (mut queue, mut waiting) = (empty(start), Waiting::default());
+        for number in 0..600 {
+            waiting.enter(&mut queue, format!("many {number}"), &of("many"));
         }
-        assert_eq!(bucket.lack(start), Duration::from_millis(500), "half of it is for others");
-        for _ in 0..5 {
-            assert_eq!(bucket.take(start), Duration::ZERO);
+        waiting.enter(&mut queue, "alone", &of("alone"));
+        waiting.enter(&mut queue, "both", &Turn::Of(vec!["many".to_owned(), "other".to_owned()]));
+        assert_eq!(queue.hand_out(start), Some(TOKEN));
+        assert_eq!(waiting.called(), [""; 0]);
+        for (tokens, next) in (1..).zip(["many 0", "alone", "both", "many 1", "many 2"]) {
+            queue.hand_out(start + TOKEN * tokens + TOKEN / 2);
+            assert_eq!(waiting.called(), [next]);
         }
-        assert_eq!(bucket.take(start), Duration::from_millis(500));
-        assert_eq!(bucket.take(start), Duration::from_secs(1));
-        assert_eq!(bucket.lack(start), Duration::from_secs(4));
+    }
+
+    #[test]
+    fn reads_for_a_pass_go_before_regular_looks() {
+        let start = Instant::now();
+        let (mut queue, mut waiting) = (empty(start), Waiting::default());
+        waiting.enter(&mut queue, "look", &Turn::Regular);
+        waiting.enter(&mut queue, "asked", &of("shop"));
+        queue.hand_out(start + TOKEN * 2);
+        assert_eq!(waiting.called(), ["asked"]);
+        queue.hand_out(start + TOKEN * 25);
+        assert_eq!(waiting.called(), [""; 0], "half of the bucket is reserved");
+        assert!(queue.take(&of("shop"), start + TOKEN * 25), "no other call waits for a pass");
+        assert_eq!(queue.hand_out(start + TOKEN * 30), None);
+        assert_eq!(waiting.called(), ["look"]);
+    }
+
+    #[test]
+    fn a_call_that_was_given_up_takes_no_token() {
+        let start = Instant::now();
+        let (mut queue, mut waiting) = (empty(start), Waiting::default());
+        for _ in 0..100 {
+            waiting.enter(&mut queue, "gone", &of("shop"));
+        }
+        waiting.0.clear();
+        waiting.enter(&mut queue, "here", &of("shop"));
+        assert_eq!(queue.hand_out(start + TOKEN * 2), None);
+        assert_eq!(waiting.called(), ["here"]);
+    }
+
+    #[test]
+    fn throttling_slows_reads_down() {
+        let start = Instant::now();
+        let mut queue = Queue::new(FAMILY, 0.5, start);
+        queue.tokens.slow_down(start);
+        assert!(!queue.take(&of("shop"), start), "the burst is gone");
+        let (waiter, _turn_has_come) = oneshot::channel();
+        queue.enter(&of("shop"), waiter);
+        assert_eq!(queue.hand_out(start), Some(TOKEN * 2));
     }
 
     #[tokio::test]
-    async fn without_a_share_nobody_waits() {
+    async fn without_a_share_no_read_waits() {
         let budget = ReadBudget::new(None);
         for _ in 0..1000 {
-            budget.admit(ActionFamily::ServiceRead).now_or_never().expect("it goes at once");
+            budget.admit(FAMILY, &of("shop")).now_or_never().expect("no limit applies");
         }
-        budget.spare(ActionFamily::ServiceRead).now_or_never().expect("nobody goes before it");
+        budget.admit(FAMILY, &Turn::Regular).now_or_never().expect("no limit applies");
+    }
+
+    #[tokio::test]
+    async fn all_waiting_calls_are_admitted_in_turn() {
+        // Two thousand tokens a second.
+        let budget = ReadBudget::new(Some(100.0));
+        while budget.admit(FAMILY, &of("first")).now_or_never().is_some() {}
+        let mut turns: Vec<_> = (0..100).map(|_| of("many")).collect();
+        turns.extend([Turn::Regular, of("alone")]);
+        let admit = async |turn: Turn| {
+            budget.admit(FAMILY, &turn).await;
+            turn
+        };
+        let admitted: Vec<_> = turns.into_iter().map(admit).collect::<FuturesUnordered<_>>().collect().await;
+        assert_eq!(admitted.len(), 102);
+        assert_eq!(admitted.last(), Some(&Turn::Regular));
+        let alone = admitted.iter().position(|turn| *turn == of("alone"));
+        assert!(alone.is_some_and(|place| place < 50), "{alone:?}");
+        assert!(!budget.families.queues()[&FAMILY].is_served, "no call waits");
     }
 }

@@ -1,4 +1,4 @@
-//! A token bucket with a pace: calls per second fall when AWS throttles, and rise again by themselves.
+//! A token bucket that slows down when AWS throttles and recovers by itself.
 
 use std::time::{Duration, Instant};
 
@@ -32,7 +32,7 @@ impl Tokens {
         Self { burst, per_second, left: burst, at: now, full: Some(now), pace: 1.0, slowed: None }
     }
 
-    /// Brings it up to `now`.
+    /// Adds the tokens that the time until `now` brings.
     pub(super) fn refill(&mut self, now: Instant) {
         let seconds = now.saturating_duration_since(self.at).as_secs_f64();
         self.pace = (self.pace + seconds * RECOVERY).min(1.0);
@@ -47,7 +47,7 @@ impl Tokens {
         self.at = now;
     }
 
-    /// Most tokens that it holds.
+    /// The most tokens that the bucket holds.
     pub(super) fn burst(&self) -> f64 {
         self.burst
     }
@@ -57,32 +57,32 @@ impl Tokens {
         self.per_second * self.pace
     }
 
-    /// Whether it has been full for this long.
+    /// Whether the bucket has been full for this long.
     pub(super) fn is_full_for(&self, time: Duration, now: Instant) -> bool {
         self.full.is_some_and(|full| now.saturating_duration_since(full) >= time)
     }
 
-    /// How long it takes until it has this many; zero when it has.
+    /// Time until the bucket has this many tokens.
     pub(super) fn until(&self, needed: f64) -> Duration {
         Duration::from_secs_f64(((needed - self.left) / self.rate()).max(0.0))
     }
 
-    /// Whether it has this many.
+    /// Whether the bucket has this many tokens.
     pub(super) fn has(&self, needed: f64) -> bool {
         self.left >= needed
     }
 
-    /// Takes this many, if need be of the future.
+    /// Takes this many tokens, also when the bucket has fewer.
     pub(super) fn take(&mut self, count: f64) {
         self.left -= count;
     }
 
-    /// Takes one back that was not used.
+    /// Returns a token that was not used.
     pub(super) fn give_back(&mut self) {
         self.left = (self.left + 1.0).min(self.burst);
     }
 
-    /// AWS has throttled: half as fast from now on, and then faster again bit by bit.
+    /// Halves the pace because AWS throttled. The pace recovers over time.
     pub(super) fn slow_down(&mut self, now: Instant) {
         self.refill(now);
         if self.slowed.is_none_or(|slowed| now.saturating_duration_since(slowed) >= ONE_THROTTLE) {

@@ -298,7 +298,8 @@ async fn send<K: Kind>(object: &K, context: &Context, owner: &Owner, acted: &mut
                 observed = seen;
             }
             Err(fault) => {
-                acted.outcome = Outcome::Failed(fault);
+                // AWS accepted the writes. The next pass looks again.
+                acted.outcome = if fault.class.passes() { Outcome::Unfinished } else { Outcome::Failed(fault) };
                 acted.observed = Some(observed);
                 return;
             }

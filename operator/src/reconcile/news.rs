@@ -14,7 +14,7 @@ use crate::k8s::conditions;
 use crate::k8s::events::Notice;
 
 /// Objects that are applied together need each other for a moment. A new one that waits, for another one or for its turn to write, tells
-/// of it only when it waits for longer than this.
+/// of it only when it waits for longer than this. The same holds for a read that fails because AWS has an error or cannot be reached.
 const ARRIVAL: Duration = Duration::from_secs(2);
 
 /// How long AWS may throttle, or an object wait for its turn to write, before that is worth telling of one that has told of itself before.
@@ -31,16 +31,16 @@ pub(super) fn later<K: Kind>(
     observed: Option<&K::Observed>,
     outcome: &Outcome,
 ) -> Option<Duration> {
+    let (age, queued, failing) =
+        context.memories.with(&object.uid().unwrap_or_default(), |memory| (memory.age(), memory.queued(), memory.failing()));
     if let Some(deleted) = &object.meta().deletion_timestamp {
         let passes =
             matches!(outcome, Outcome::Unfinished | Outcome::Queued(_) | Outcome::Waiting(Obstacle { passing: true, .. }));
         let ago = Duration::try_from(Timestamp::now().duration_since(deleted.0)).unwrap_or_default();
-        return LEAVING.checked_sub(ago).filter(|_| passes);
+        return if is_unread(outcome) { ARRIVAL.checked_sub(failing) } else { LEAVING.checked_sub(ago).filter(|_| passes) };
     }
     let is_told = object.status().is_some_and(|status| !status.conditions().is_empty());
     let patience = if is_told { LASTS } else { ARRIVAL };
-    let (age, queued, failing) =
-        context.memories.with(&object.uid().unwrap_or_default(), |memory| (memory.age(), memory.queued(), memory.failing()));
     match outcome {
         // The look that somebody asked for was made; what is left to write does not belong to it.
         Outcome::Queued(_) if is_asked(object) => None,
@@ -48,9 +48,15 @@ pub(super) fn later<K: Kind>(
         Outcome::Queued(_) if object.is_commanded() || observed.is_some_and(|observed| object.is_led_on(observed)) => None,
         Outcome::Queued(_) => patience.checked_sub(queued),
         Outcome::Failed(fault) if fault.class == FaultClass::Throttle => patience.checked_sub(failing),
+        outcome if is_unread(outcome) => ARRIVAL.checked_sub(failing),
         Outcome::Waiting(Obstacle { reason: Reason::DependencyNotReady, .. }) if !is_told => ARRIVAL.checked_sub(age),
         _ => None,
     }
+}
+
+/// Whether a read failed in a way that may pass: AWS had an error or could not be reached.
+fn is_unread(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Failed(fault) if fault.class == FaultClass::Server && !fault.operation.is_write())
 }
 
 /// An event for a write that was sent.

@@ -4,10 +4,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ecs_operator::aws::observer::ClusterKey;
+use ecs_operator::aws::observer::{ClusterKey, ServiceKey};
 use ecs_operator::aws::{Answer, FaultClass, Freshness};
 use ecs_operator_crds::v1beta1::EcsCluster;
 use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use serde_json::{Value, json};
 
 use super::support::{Reply, World, refusal, success};
@@ -34,7 +35,7 @@ async fn who_may_read_none_of_them_asks_for_all_at_once() {
     let world = World::new(cluster(&json!({})), ecs).await;
     let clusters = world.context.aws.observer.clusters();
     for expected in [7, 8] {
-        let names = ["a", "b", "c", "d"].map(|name| clusters.get(ClusterKey(name.to_owned()), Freshness::Any));
+        let names = ["a", "b", "c", "d"].map(|name| clusters.get(ClusterKey(name.to_owned()), Freshness::Any, "default"));
         assert!(futures::future::join_all(names).await.iter().all(Result::is_err));
         assert_eq!(*asked.lock().expect("no test panics with it"), expected, "one by one at first, then together");
     }
@@ -45,7 +46,7 @@ async fn one_name_that_aws_refuses_does_not_hide_the_others() {
     let ecs = |_: &str, request: &Value| unless_theirs(request);
     let world = World::new(cluster(&json!({})), ecs).await;
     let clusters = world.context.aws.observer.clusters();
-    let get = |name: &str| clusters.get(ClusterKey(name.to_owned()), Freshness::Any);
+    let get = |name: &str| clusters.get(ClusterKey(name.to_owned()), Freshness::Any, "default");
     let (a, b, theirs, c) = tokio::join!(get("a"), get("b"), get("theirs"), get("c"));
     for seen in [a, b, c] {
         assert!(matches!(seen.expect("it is described").answer, Answer::Found(_)));
@@ -83,7 +84,7 @@ async fn what_aws_refuses_to_show_hides_nothing_else_later_on() {
     };
     let world = World::new(cluster(&json!({})), ecs).await;
     let clusters = world.context.aws.observer.clusters();
-    let get = |name: &str| clusters.get(ClusterKey(name.to_owned()), Freshness::Any);
+    let get = |name: &str| clusters.get(ClusterKey(name.to_owned()), Freshness::Any, "default");
     let (one, two) = tokio::join!(get("theirs-1"), get("theirs-2"));
     assert!(one.is_err() && two.is_err());
     assert_eq!(*asked.lock().expect("no test panics with it"), 3, "together, and then each alone");
@@ -91,4 +92,78 @@ async fn what_aws_refuses_to_show_hides_nothing_else_later_on() {
     assert!(one.is_err() && two.is_err());
     assert!(matches!(ours.expect("it is described").answer, Answer::Found(_)));
     assert_eq!(*asked.lock().expect("no test panics with it"), 5, "one call for those, and one for the others");
+}
+
+#[tokio::test]
+async fn a_read_that_aws_throttles_is_sent_once() {
+    let asked = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&asked);
+    let ecs = move |_: &str, _: &Value| {
+        *count.lock().expect("no test panics with it") += 1;
+        refusal("ThrottlingException", "Rate exceeded")
+    };
+    let world = World::new(cluster(&json!({})), ecs).await;
+    let look = world.context.aws.observer.clusters().get(ClusterKey("a".to_owned()), Freshness::Any, "default").await;
+    assert_eq!(look.expect_err("it is throttled").class, FaultClass::Throttle);
+    assert_eq!(*asked.lock().expect("no test panics with it"), 1, "no retry passes by the budget");
+}
+
+#[tokio::test]
+async fn a_read_that_breaks_once_is_no_news() {
+    let broken = Arc::new(AtomicBool::new(false));
+    let (ecs, breaks) = (working(), Arc::clone(&broken));
+    let ecs = move |operation: &str, request: &Value| {
+        if operation.starts_with("Describe") && breaks.swap(false, Ordering::Relaxed) {
+            (503, String::new())
+        } else {
+            ecs(operation, request)
+        }
+    };
+    let (world, mut woken) = World::swept(cluster(&json!({})), ecs, Duration::from_millis(100)).await;
+    broken.store(true, Ordering::Relaxed);
+    world.pass::<EcsCluster>().await;
+    assert!(!broken.load(Ordering::Relaxed), "a read of the pass broke");
+    assert_eq!(world.new_writes(), ["metadata"], "and nobody is told");
+    world.pass::<EcsCluster>().await;
+    assert_eq!(world.conditions().0, ["Ready True Succeeded"]);
+    world.new_writes();
+    while woken.try_recv().is_ok() {}
+
+    // A regular look that breaks wakes nobody.
+    broken.store(true, Ordering::Relaxed);
+    let cached = || world.context.aws.observer.clusters().cached(&ClusterKey("shop".to_owned())).map(|seen| seen.at);
+    let before = cached();
+    while broken.load(Ordering::Relaxed) || cached() == before {
+        tokio::task::yield_now().await;
+    }
+    assert!(woken.try_recv().is_err());
+    assert_eq!(world.conditions().0, ["Ready True Succeeded"]);
+}
+
+#[tokio::test]
+async fn many_reads_of_one_namespace_do_not_delay_another() {
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let asked = Arc::clone(&order);
+    let ecs = move |_: &str, request: &Value| {
+        asked.lock().expect("no test panics with it").push(request["cluster"].as_str().unwrap_or_default().to_owned());
+        success(&json!({"services": []}))
+    };
+    // A burst of five, and then one a second.
+    let (world, _) = World::limited(cluster(&json!({})), ecs, Duration::from_secs(86400), Some(0.05)).await;
+    let services = world.context.aws.observer.services();
+    let get = |cluster: String, namespace: &'static str| {
+        let key = ServiceKey { cluster, name: "web".to_owned() };
+        async move { services.get(key, Freshness::Any, namespace).await }
+    };
+    let mut many: FuturesUnordered<_> = (0..100).map(|number| get(format!("many-{number}"), "many")).collect();
+    for _ in 0..5 {
+        let _ = many.next().await.expect("a hundred are asked for");
+    }
+    let alone = get("alone".to_owned(), "alone");
+    tokio::select! {
+        _ = alone => {}
+        () = async { while many.next().await.is_some() {} } => {}
+    }
+    let place = order.lock().expect("no test panics with it").iter().position(|cluster| cluster == "alone");
+    assert!(place.is_some_and(|place| place < 8), "{place:?}");
 }

@@ -72,7 +72,6 @@ impl World {
         let config = aws_config::defaults(aws_config::BehaviorVersion::latest())
             .endpoint_url(serve_ecs(Arc::clone(&writes), ecs).await)
             .region("eu-central-1")
-            .retry_config(aws_config::retry::RetryConfig::disabled())
             .credentials_provider(Credentials::new("111122223333", "test", None, None, "test"))
             .load()
             .await;

@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 
 use super::read::{arns, pages, some_pages};
 use super::{Answer, Key};
+use crate::aws::call::Reads;
 use crate::aws::operation::ActionFamily;
-use crate::aws::{Calls, Fault, FaultClass, Operation, name_in};
+use crate::aws::{Fault, FaultClass, Operation, name_in};
 
 /// Name of a task definition family.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -44,38 +45,38 @@ impl Key for FamilyKey {
         ""
     }
 
-    async fn read(calls: &Calls, keys: &[Self]) -> Vec<Result<Answer, Fault>> {
-        let existing = match existing_families(calls, keys).await {
+    async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, Fault>> {
+        let existing = match existing_families(reads, keys).await {
             Ok(existing) => existing,
             Err(fault) => return keys.iter().map(|_| Err(fault.clone())).collect(),
         };
         let is_new = |family: &str| existing.as_ref().is_some_and(|existing| !existing.contains(family));
-        let reads = keys.iter().map(|FamilyKey(family)| {
-            if is_new(family) { ready(Ok(Answer::Missing)).left_future() } else { newest_revisions(calls, family).right_future() }
+        let lists = keys.iter().map(|FamilyKey(family)| {
+            if is_new(family) { ready(Ok(Answer::Missing)).left_future() } else { newest_revisions(reads, family).right_future() }
         });
-        stream::iter(reads.collect::<Vec<_>>()).buffered(SIDE_BY_SIDE).collect().await
+        stream::iter(lists.collect::<Vec<_>>()).buffered(SIDE_BY_SIDE).collect().await
     }
 }
 
 /// How many families are listed side by side.
 const SIDE_BY_SIDE: usize = 10;
 
-async fn newest_revisions(calls: &Calls, family: &str) -> Result<Answer, Fault> {
+async fn newest_revisions(reads: &Reads<'_>, family: &str) -> Result<Answer, Fault> {
     let request = json!({"familyPrefix": family, "status": "ACTIVE", "sort": "DESC", "maxResults": NEWEST});
-    let reply = calls.send(Operation::ListTaskDefinitions, &request).await?;
+    let reply = reads.send(Operation::ListTaskDefinitions, &request).await?;
     // The server may not keep to the limit.
     let newest: Vec<_> = revisions(&reply, family).take(NEWEST).collect();
     Ok(if newest.is_empty() { Answer::Missing } else { Answer::Found(Arc::new(newest.into())) })
 }
 
 /// Which of these families have ACTIVE revisions, and maybe others; `None` where it costs less to look at each of them.
-async fn existing_families(calls: &Calls, keys: &[FamilyKey]) -> Result<Option<HashSet<String>>, Fault> {
+async fn existing_families(reads: &Reads<'_>, keys: &[FamilyKey]) -> Result<Option<HashSet<String>>, Fault> {
     let mut request = json!({"status": "ACTIVE", "maxResults": 100});
     let prefix = common_prefix(keys);
     if !prefix.is_empty() {
         request["familyPrefix"] = prefix.into();
     }
-    match some_pages(calls, Operation::ListTaskDefinitionFamilies, request, keys.len() / 2).await {
+    match some_pages(reads, Operation::ListTaskDefinitionFamilies, request, keys.len() / 2).await {
         // It only saves calls.
         Err(fault) if fault.class == FaultClass::AccessDenied => Ok(None),
         pages => Ok(pages?.map(|pages| pages.iter().flat_map(|page| arns(page, "families")).map(str::to_owned).collect())),
@@ -117,21 +118,21 @@ impl Key for AllRevisionsKey {
         ""
     }
 
-    async fn read(calls: &Calls, keys: &[Self]) -> Vec<Result<Answer, Fault>> {
+    async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, Fault>> {
         let found = |revisions: Vec<String>| Answer::Found(Arc::new(revisions.into()));
         let request = json!({"status": "ACTIVE", "maxResults": 100});
-        match some_pages(calls, Operation::ListTaskDefinitions, request, keys.len() / 2).await {
+        match some_pages(reads, Operation::ListTaskDefinitions, request, keys.len() / 2).await {
             Ok(Some(pages)) => {
                 let of = |family: &str| pages.iter().flat_map(|page| revisions(page, family)).collect();
                 keys.iter().map(|AllRevisionsKey(family)| Ok(found(of(family)))).collect()
             }
             Ok(None) => {
-                let reads = keys.iter().map(|AllRevisionsKey(family)| async move {
+                let lists = keys.iter().map(|AllRevisionsKey(family)| async move {
                     let request = json!({"familyPrefix": family, "status": "ACTIVE", "maxResults": 100});
-                    let pages = pages(calls, Operation::ListTaskDefinitions, request).await?;
+                    let pages = pages(reads, Operation::ListTaskDefinitions, request).await?;
                     Ok(found(pages.iter().flat_map(|page| revisions(page, family)).collect()))
                 });
-                stream::iter(reads.collect::<Vec<_>>()).buffered(SIDE_BY_SIDE).collect().await
+                stream::iter(lists.collect::<Vec<_>>()).buffered(SIDE_BY_SIDE).collect().await
             }
             Err(fault) => keys.iter().map(|_| Err(fault.clone())).collect(),
         }

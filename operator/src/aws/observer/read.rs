@@ -9,9 +9,10 @@ use ecs_operator_crds::v1beta1::{EcsCluster, EcsService, EcsTaskDefinition};
 use serde_json::{Value, json};
 
 use super::{Answer, Key};
+use crate::aws::call::Reads;
 use crate::aws::operation::ActionFamily;
 use crate::aws::tags::{SPEC_HASH, Tags};
-use crate::aws::{Calls, Fault, FaultClass, Operation, name_in};
+use crate::aws::{Fault, FaultClass, Operation, name_in};
 
 /// Name of a cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -58,10 +59,10 @@ impl Key for ClusterKey {
         ""
     }
 
-    async fn read(calls: &Calls, keys: &[Self]) -> Vec<Result<Answer, Fault>> {
+    async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, Fault>> {
         let names: Vec<_> = keys.iter().map(|key| key.0.as_str()).collect();
         let request = json!({"clusters": names, "include": ["CONFIGURATIONS", "SETTINGS", "TAGS"]});
-        let reply = calls.send(Operation::DescribeClusters, &request).await;
+        let reply = reads.send(Operation::DescribeClusters, &request).await;
         sort_out(Operation::DescribeClusters, reply, "clusters", "clusterName", &names)
     }
 }
@@ -76,10 +77,10 @@ impl Key for ServiceKey {
         &self.cluster
     }
 
-    async fn read(calls: &Calls, keys: &[Self]) -> Vec<Result<Answer, Fault>> {
+    async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, Fault>> {
         let names: Vec<_> = keys.iter().map(|key| key.name.as_str()).collect();
         let request = json!({"cluster": keys[0].cluster, "services": names, "include": ["TAGS"]});
-        match calls.send(Operation::DescribeServices, &request).await {
+        match reads.send(Operation::DescribeServices, &request).await {
             // Without its cluster a service does not exist.
             Err(fault) if fault.code.as_deref() == Some("ClusterNotFoundException") => {
                 names.iter().map(|_| Ok(Answer::Missing)).collect()
@@ -101,9 +102,9 @@ impl Key for TaskDefinitionKey {
         &self.0
     }
 
-    async fn read(calls: &Calls, keys: &[Self]) -> Vec<Result<Answer, Fault>> {
+    async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, Fault>> {
         let request = json!({"taskDefinition": keys[0].0, "include": ["TAGS"]});
-        vec![match calls.send(Operation::DescribeTaskDefinition, &request).await {
+        vec![match reads.send(Operation::DescribeTaskDefinition, &request).await {
             Ok(reply) => Ok(task_definition(reply)),
             Err(fault) if fault.class == FaultClass::Missing => Ok(Answer::Missing),
             Err(fault) => Err(fault),
@@ -219,11 +220,11 @@ pub struct Blockers {
 }
 
 /// Services and tasks in a cluster: a page of each is enough to say what is in the way.
-pub(super) async fn blockers(calls: &Calls, cluster: &str) -> Result<Blockers, Fault> {
+pub(super) async fn blockers(reads: &Reads<'_>, cluster: &str) -> Result<Blockers, Fault> {
     let request = json!({"cluster": cluster, "maxResults": 100});
     let names = |reply: &Value, member: &str| -> Vec<String> { arns(reply, member).map(|arn| name_in(arn).to_owned()).collect() };
-    let listed = names(&calls.send(Operation::ListServices, &request).await?, "serviceArns");
-    let tasks = match calls.send(Operation::ListTasks, &request).await {
+    let listed = names(&reads.send(Operation::ListServices, &request).await?, "serviceArns");
+    let tasks = match reads.send(Operation::ListTasks, &request).await {
         // It only says what is in the way. ECS keeps a cluster with tasks by itself.
         Err(fault) if fault.class == FaultClass::AccessDenied => Vec::new(),
         listed => names(&listed?, "taskArns"),
@@ -232,7 +233,7 @@ pub(super) async fn blockers(calls: &Calls, cluster: &str) -> Result<Blockers, F
     let mut services = Vec::new();
     for batch in keys.chunks(ServiceKey::BATCH) {
         // A list may lag behind: what is described as gone is in nobody's way.
-        for (key, answer) in batch.iter().zip(ServiceKey::read(calls, batch).await) {
+        for (key, answer) in batch.iter().zip(ServiceKey::read(reads, batch).await) {
             if matches!(answer?, Answer::Found(_)) {
                 services.push(key.name.clone());
             }
@@ -241,21 +242,32 @@ pub(super) async fn blockers(calls: &Calls, cluster: &str) -> Result<Blockers, F
     Ok(Blockers { services, tasks })
 }
 
-/// The replies to a list call, to the last page.
-pub(super) async fn pages(calls: &Calls, operation: Operation, request: Value) -> Result<Vec<Value>, Fault> {
-    Ok(some_pages(calls, operation, request, usize::MAX).await?.unwrap_or_default())
+/// The replies to a list call, to the last page. A page that fails is tried again.
+pub(super) async fn pages(reads: &Reads<'_>, operation: Operation, request: Value) -> Result<Vec<Value>, Fault> {
+    Ok(paged(reads, operation, request, usize::MAX, true).await?.unwrap_or_default())
 }
 
 /// The replies to a list call, to the last page; `None` where there are more than `most`.
 pub(super) async fn some_pages(
-    calls: &Calls,
+    reads: &Reads<'_>,
+    operation: Operation,
+    request: Value,
+    most: usize,
+) -> Result<Option<Vec<Value>>, Fault> {
+    paged(reads, operation, request, most, false).await
+}
+
+async fn paged(
+    reads: &Reads<'_>,
     operation: Operation,
     mut request: Value,
     most: usize,
+    insists: bool,
 ) -> Result<Option<Vec<Value>>, Fault> {
     let mut pages = Vec::new();
     while pages.len() < most {
-        let mut reply = calls.send(operation, &request).await?;
+        let sent = if insists { reads.insist(operation, &request).await } else { reads.send(operation, &request).await };
+        let mut reply = sent?;
         let next = reply["nextToken"].take();
         pages.push(reply);
         match next {

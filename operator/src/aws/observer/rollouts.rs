@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 
 use super::read::{arns, sort_out};
 use super::{Answer, Key, ServiceKey};
+use crate::aws::call::Reads;
 use crate::aws::operation::ActionFamily;
-use crate::aws::{Calls, Fault, Operation};
+use crate::aws::{Fault, Operation};
 
 /// ARN of a service deployment.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -59,10 +60,10 @@ impl Key for ServiceDeploymentKey {
         ""
     }
 
-    async fn read(calls: &Calls, keys: &[Self]) -> Vec<Result<Answer, Fault>> {
+    async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, Fault>> {
         let arns: Vec<_> = keys.iter().map(|key| key.0.as_str()).collect();
         let request = json!({"serviceDeploymentArns": arns});
-        let reply = calls.send(Operation::DescribeServiceDeployments, &request).await;
+        let reply = reads.send(Operation::DescribeServiceDeployments, &request).await;
         sort_out(Operation::DescribeServiceDeployments, reply, "serviceDeployments", "serviceDeploymentArn", &arns)
     }
 }
@@ -77,9 +78,9 @@ impl Key for ServiceRevisionKey {
         ""
     }
 
-    async fn read(calls: &Calls, keys: &[Self]) -> Vec<Result<Answer, Fault>> {
+    async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, Fault>> {
         let arns: Vec<_> = keys.iter().map(|key| key.0.as_str()).collect();
-        let reply = calls.send(Operation::DescribeServiceRevisions, &json!({"serviceRevisionArns": arns})).await;
+        let reply = reads.send(Operation::DescribeServiceRevisions, &json!({"serviceRevisionArns": arns})).await;
         sort_out(Operation::DescribeServiceRevisions, reply, "serviceRevisions", "serviceRevisionArn", &arns)
     }
 }
@@ -98,18 +99,18 @@ impl Key for StoppedTasksKey {
         &self.0.cluster
     }
 
-    async fn read(calls: &Calls, keys: &[Self]) -> Vec<Result<Answer, Fault>> {
-        vec![stopped(calls, &keys[0].0).await.map(|tasks| Answer::Found(Arc::new(tasks)))]
+    async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, Fault>> {
+        vec![stopped(reads, &keys[0].0).await.map(|tasks| Answer::Found(Arc::new(tasks)))]
     }
 }
 
-async fn stopped(calls: &Calls, ServiceKey { cluster, name }: &ServiceKey) -> Result<Value, Fault> {
+async fn stopped(reads: &Reads<'_>, ServiceKey { cluster, name }: &ServiceKey) -> Result<Value, Fault> {
     let request = json!({"cluster": cluster, "serviceName": name, "desiredStatus": "STOPPED", "maxResults": STOPPED});
-    let listed = calls.send(Operation::ListTasks, &request).await?;
+    let listed = reads.send(Operation::ListTasks, &request).await?;
     let tasks: Vec<_> = arns(&listed, "taskArns").collect();
     if tasks.is_empty() {
         return Ok(json!([]));
     }
-    let mut reply = calls.send(Operation::DescribeTasks, &json!({"cluster": cluster, "tasks": tasks})).await?;
+    let mut reply = reads.send(Operation::DescribeTasks, &json!({"cluster": cluster, "tasks": tasks})).await?;
     Ok(reply["tasks"].take())
 }

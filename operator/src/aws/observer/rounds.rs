@@ -9,9 +9,11 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep_until, timeout_at};
 
 use super::kept::LAG;
-use super::table::{Demand, Reading, Reply, Shared, State, Watched, interval};
+use super::table::{Asker, Demand, Reading, Shared, State, Watched, interval};
 use super::{Answer, Key};
-use crate::aws::{Calls, Fault, FaultClass};
+use crate::aws::call::Reads;
+use crate::aws::read_budget::Turn;
+use crate::aws::{Fault, FaultClass};
 
 /// A batch closes when no demand has come for this long …
 const IDLE: Duration = Duration::from_millis(50);
@@ -20,6 +22,9 @@ const LONGEST: Duration = Duration::from_millis(250);
 
 /// How many calls are under way at a time for what is read together.
 const SIDE_BY_SIDE: usize = 16;
+
+/// A namespace with more keys than this in a round reads them in calls of its own, where each key may need one.
+const MANY: usize = 10;
 
 /// How long what AWS refused to let us read alone is read together with others of that kind, before it is tried alone again.
 const REFUSED: Duration = Duration::from_secs(300);
@@ -31,12 +36,12 @@ pub(super) async fn run<K: Key>(shared: Arc<Shared<K>>, mut incoming: mpsc::Unbo
     loop {
         let look = Instant::now() + LOOK;
         let due = shared.next_due().map_or(look, |due| due.min(look));
-        let mut waiting = BTreeMap::<K, Vec<Reply>>::new();
+        let mut waiting = BTreeMap::<K, Vec<Asker>>::new();
         tokio::select! {
             demand = incoming.recv() => match demand {
                 None => return,
                 Some(demand) => {
-                    waiting.entry(demand.key).or_default().push(demand.reply);
+                    waiting.entry(demand.key).or_default().push(demand.asker);
                     collect(&mut incoming, &mut waiting).await;
                 }
             },
@@ -53,12 +58,12 @@ pub(super) async fn run<K: Key>(shared: Arc<Shared<K>>, mut incoming: mpsc::Unbo
 }
 
 /// Waits for more demands until the batch closes.
-async fn collect<K: Key>(incoming: &mut mpsc::UnboundedReceiver<Demand<K>>, waiting: &mut BTreeMap<K, Vec<Reply>>) {
+async fn collect<K: Key>(incoming: &mut mpsc::UnboundedReceiver<Demand<K>>, waiting: &mut BTreeMap<K, Vec<Asker>>) {
     let closes = Instant::now() + LONGEST;
     while waiting.len() < K::BATCH {
         let idle = (Instant::now() + IDLE).min(closes);
         match timeout_at(idle.into(), incoming.recv()).await {
-            Ok(Some(demand)) => waiting.entry(demand.key).or_default().push(demand.reply),
+            Ok(Some(demand)) => waiting.entry(demand.key).or_default().push(demand.asker),
             Ok(None) | Err(_) => return,
         }
     }
@@ -71,7 +76,7 @@ impl<K: Key> Shared<K> {
     }
 
     /// Adds to what waits for a read what is due, and, where a call with room in it costs as much as a full one, what is due next.
-    fn add_due(&self, now: Instant, waiting: &mut BTreeMap<K, Vec<Reply>>) {
+    fn add_due(&self, now: Instant, waiting: &mut BTreeMap<K, Vec<Asker>>) {
         let state = self.state();
         for (key, _) in state.watched.iter().filter(|(_, watched)| watched.due <= now && may_be_read(watched)) {
             waiting.entry(key.clone()).or_default();
@@ -122,33 +127,46 @@ impl<K: Key> Shared<K> {
 
     /// Reads keys in batches, a few side by side, and answers those who wait as soon as their batch is read. Batches for which somebody
     /// waits go first, and then those about which there was a hint.
-    async fn read(&self, mut waiting: BTreeMap<K, Vec<Reply>>) {
-        // What AWS refuses keeps to itself, or it would have the others refused with it.
-        let (refused, others): (Vec<K>, Vec<K>) = waiting.keys().cloned().partition(|key| self.is_refused(key));
-        let groups = [&refused, &others].into_iter().flat_map(|keys| keys.chunk_by(|a, b| a.group() == b.group()));
-        let is_regular = |batch: &[K]| batch.iter().all(|key| waiting[key].is_empty());
-        let mut batches: Vec<_> =
-            groups.flat_map(|group| group.chunks(K::BATCH)).map(|batch| (batch, is_regular(batch))).collect();
-        batches.sort_by_cached_key(|(batch, is_regular)| (*is_regular, !self.is_hinted(batch)));
-        let reads = batches.into_iter().map(|(batch, is_regular)| async move {
-            if is_regular {
-                self.calls.spare(K::FAMILY).await;
-            }
+    async fn read(&self, mut waiting: BTreeMap<K, Vec<Asker>>) {
+        let reads = self.batches(&waiting).into_iter().map(|(turn, batch)| async move {
+            let reads = self.calls.reads(K::FAMILY, turn).await;
             let at = Instant::now();
-            self.sent(batch, at);
+            self.sent(&batch, at);
             self.calls.metrics.read_together(K::WHAT, batch.len());
-            (at, batch, self.read_batch(batch).await)
+            let answers = self.read_batch(&reads, &batch).await;
+            (at, batch, answers)
         });
         let mut reads = stream::iter(reads.collect::<Vec<_>>()).buffer_unordered(SIDE_BY_SIDE);
         while let Some((at, batch, answers)) = reads.next().await {
             for (key, answer) in batch.iter().zip(answers) {
                 let result = self.observed(key, at, answer);
-                for reply in waiting.remove(key).into_iter().flatten() {
+                for asker in waiting.remove(key).into_iter().flatten() {
                     // Whoever asked may have given up.
-                    let _ = reply.send(result.clone());
+                    let _ = asker.reply.send(result.clone());
                 }
             }
         }
+    }
+
+    /// The keys of each call, and who the call is for.
+    pub(super) fn batches(&self, waiting: &BTreeMap<K, Vec<Asker>>) -> Vec<(Turn, Vec<K>)> {
+        let mut groups = BTreeMap::<_, Vec<&K>>::new();
+        let apart = if K::ROOM_IS_FREE { Vec::new() } else { namespaces_with_many(waiting) };
+        for (key, askers) in waiting {
+            let namespace = askers.first().map(|asker| asker.namespace.as_str()).filter(|namespace| apart.contains(namespace));
+            // What AWS refuses keeps to itself, or it would have the others refused with it.
+            groups.entry((!self.is_refused(key), key.group(), namespace)).or_default().push(key);
+        }
+        let batch = |keys: &[&K]| {
+            let mut askers: Vec<_> = keys.iter().flat_map(|key| &waiting[*key]).map(|asker| asker.namespace.clone()).collect();
+            askers.sort();
+            askers.dedup();
+            let turn = if askers.is_empty() { Turn::Regular } else { Turn::Of(askers) };
+            (turn, keys.iter().copied().cloned().collect())
+        };
+        let mut batches: Vec<_> = groups.values().flat_map(|keys| keys.chunks(K::BATCH)).map(batch).collect();
+        batches.sort_by_cached_key(|(turn, batch): &(_, Vec<K>)| (*turn == Turn::Regular, !self.is_hinted(batch)));
+        batches
     }
 
     /// A read leaves: what happens from now on it may not show.
@@ -172,9 +190,9 @@ impl<K: Key> Shared<K> {
     }
 
     /// Reads keys of one group. A refused call is tried in parts, unless AWS has lately refused each of them alone.
-    async fn read_batch(&self, keys: &[K]) -> Vec<Result<Answer, Fault>> {
+    async fn read_batch(&self, reads: &Reads<'_>, keys: &[K]) -> Vec<Result<Answer, Fault>> {
         let are_refused = keys.iter().all(|key| self.is_refused(key));
-        let answers = if are_refused { K::read(&self.calls, keys).await } else { read_each(&self.calls, keys).await };
+        let answers = if are_refused { K::read(reads, keys).await } else { read_each(reads, keys).await };
         let refused = &mut self.state().refused;
         for (key, answer) in keys.iter().zip(&answers) {
             match is_denied(answer) {
@@ -185,6 +203,15 @@ impl<K: Key> Shared<K> {
         }
         answers
     }
+}
+
+/// Namespaces that ask for many keys. Their keys are read apart from those of others where each key may need a call of its own.
+fn namespaces_with_many<K>(waiting: &BTreeMap<K, Vec<Asker>>) -> Vec<&str> {
+    let mut counts = BTreeMap::new();
+    for asker in waiting.values().filter_map(|askers| askers.first()) {
+        *counts.entry(asker.namespace.as_str()).or_insert(0) += 1;
+    }
+    counts.into_iter().filter(|(_, count)| *count > MANY).map(|(namespace, _)| namespace).collect()
 }
 
 fn is_denied(answer: &Result<Answer, Fault>) -> bool {
@@ -201,14 +228,14 @@ pub(super) fn may_be_read<K: Key>(watched: &Watched<K>) -> bool {
 }
 
 /// Reads `keys` with one call, or, when AWS refuses that call for the sake of one of them, with one for each half.
-async fn read_each<K: Key>(calls: &Calls, keys: &[K]) -> Vec<Result<Answer, Fault>> {
-    let answers = K::read(calls, keys).await;
+async fn read_each<K: Key>(reads: &Reads<'_>, keys: &[K]) -> Vec<Result<Answer, Fault>> {
+    let answers = K::read(reads, keys).await;
     let refused = |answer: &Result<Answer, Fault>| matches!(answer, Err(fault) if matches!(fault.class, FaultClass::Terminal | FaultClass::AccessDenied | FaultClass::Missing | FaultClass::DependencyNotReady));
     if keys.len() < 2 || !answers.iter().all(refused) {
         return answers;
     }
     let (first, second) = keys.split_at(keys.len() / 2);
-    let (mut answers, rest) = tokio::join!(Box::pin(read_each(calls, first)), Box::pin(read_each(calls, second)));
+    let (mut answers, rest) = tokio::join!(Box::pin(read_each(reads, first)), Box::pin(read_each(reads, second)));
     answers.extend(rest);
     answers
 }

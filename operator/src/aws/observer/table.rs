@@ -29,13 +29,19 @@ pub struct Table<K: Key> {
     demands: mpsc::UnboundedSender<Demand<K>>,
 }
 
-/// Where one who asks waits for the answer.
-pub(super) type Reply = oneshot::Sender<Result<Seen, Fault>>;
+/// A pass that waits for an answer.
+#[derive(Debug)]
+pub(super) struct Asker {
+    /// Namespace of its object.
+    pub(super) namespace: String,
+    /// Receives the answer.
+    pub(super) reply: oneshot::Sender<Result<Seen, Fault>>,
+}
 
 #[derive(Debug)]
 pub(super) struct Demand<K> {
     pub(super) key: K,
-    pub(super) reply: Reply,
+    pub(super) asker: Asker,
 }
 
 #[derive(Debug)]
@@ -109,11 +115,12 @@ impl<K: Key> Table<K> {
         self.shared.state().cache.get(key).filter(|kept| kept.is_valid()).map(Kept::seen)
     }
 
-    /// The answer about `key`, from the cache where that is fresh enough, else read together with other demands.
+    /// The answer about `key`, from the cache where that is fresh enough, else read together with other demands. `namespace` is that of the
+    /// object that needs the answer; namespaces take turns.
     ///
     /// # Errors
     /// When the read fails.
-    pub async fn get(&self, key: K, freshness: Freshness) -> Result<Seen, Fault> {
+    pub async fn get(&self, key: K, freshness: Freshness, namespace: &str) -> Result<Seen, Fault> {
         let is_young = |kept: &Kept| match freshness {
             Freshness::Any => true,
             Freshness::Since(moment) | Freshness::Confirmed(moment) => kept.at >= moment,
@@ -128,7 +135,8 @@ impl<K: Key> Table<K> {
         }
         let (reply, answer) = oneshot::channel();
         let stopped = || Fault::new(Operation::DescribeClusters, FaultClass::Server, "the operator is shutting down");
-        self.demands.send(Demand { key, reply }).map_err(|_| stopped())?;
+        let asker = Asker { namespace: namespace.to_owned(), reply };
+        self.demands.send(Demand { key, asker }).map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?
     }
 
@@ -291,7 +299,10 @@ impl<K: Key> Shared<K> {
         let mut state = self.state();
         if let Some(watched) = state.watched.get_mut(key) {
             watched.read = Reading::No;
-            if watched.hinted.is_none_or(|hinted| hinted < at) {
+            if matches!(&result, Err(fault) if fault.class.passes()) {
+                // The read shows nothing of the object, so a hint stays.
+                watched.due = Instant::now() + interval(self.sweep, watched.pace).min(self.sweep.active);
+            } else if watched.hinted.is_none_or(|hinted| hinted < at) {
                 (watched.due, watched.hinted) = (at + interval(self.sweep, watched.pace), None);
             } else {
                 watched.due = at + HINTED;
@@ -330,13 +341,16 @@ impl<K: Key> Shared<K> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use aws_config::BehaviorVersion;
     use aws_types::SdkConfig;
     use futures::channel::mpsc::unbounded;
 
     use super::super::rounds::may_be_read;
-    use super::super::{ClusterKey, ServiceDeploymentKey, ServiceKey};
+    use super::super::{ClusterKey, FamilyKey, ServiceDeploymentKey, ServiceKey};
     use super::*;
+    use crate::aws::read_budget::Turn;
     use crate::k8s::leader::Leadership;
 
     fn table<K: Key>() -> Table<K> {
@@ -344,6 +358,27 @@ mod tests {
         let calls = Arc::new(Calls::new(&config, None, Leadership::unopposed(), Arc::default()));
         let hour = Duration::from_secs(3600);
         Table::start(calls, Sweep { active: hour, steady: hour, task_definitions: hour }, unbounded().0)
+    }
+
+    /// Keys that a pass in a namespace waits for.
+    fn waiting<K: Key>(keys: impl IntoIterator<Item = (K, &'static str)>) -> BTreeMap<K, Vec<Asker>> {
+        let asker = |namespace: &str| Asker { namespace: namespace.to_owned(), reply: oneshot::channel().0 };
+        keys.into_iter().map(|(key, namespace)| (key, vec![asker(namespace)])).collect()
+    }
+
+    #[tokio::test]
+    async fn many_families_of_one_namespace_are_read_apart() {
+        let many = (0..20).map(|number| (FamilyKey(format!("many-{number}")), "many"));
+        let few = [(FamilyKey("web".to_owned()), "shop"), (FamilyKey("api".to_owned()), "other")];
+        let mut batches = table::<FamilyKey>().shared.batches(&waiting(many.chain(few)));
+        batches.sort_by_key(|(_, keys)| keys.len());
+        let of = |namespaces: &[&str]| Turn::Of(namespaces.iter().map(|namespace| (*namespace).to_owned()).collect());
+        let calls: Vec<_> = batches.into_iter().map(|(turn, keys)| (turn, keys.len())).collect();
+        assert_eq!(calls, [(of(&["other", "shop"]), 2), (of(&["many"]), 20)]);
+        // Clusters share a call whatever their number.
+        let many = (0..20).map(|number| (ClusterKey(format!("many-{number}")), "many"));
+        let batches = table::<ClusterKey>().shared.batches(&waiting(many.chain([(ClusterKey("web".to_owned()), "shop")])));
+        assert_eq!(batches.len(), 1);
     }
 
     #[tokio::test]

@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 
 use super::ServiceKey;
 use super::read::{arns, pages};
+use crate::aws::call::Reads;
+use crate::aws::read_budget::Turn;
 use crate::aws::{Calls, Fault, FaultClass, Operation, name_in};
 
 /// How long a service that is gone is remembered: longer than a read of all services may take.
@@ -53,7 +55,9 @@ impl Read {
 impl Cache {
     pub(super) async fn get(&self, calls: &Arc<Calls>, age: Duration, patience: Duration) -> Result<Arc<Usage>, Fault> {
         let calls = Arc::clone(calls);
-        self.get_by(age, patience, async move { read(&calls).await }).await
+        // This read takes turns with the namespaces as if it were one of them.
+        let read = async move { read(&calls.later_reads(Turn::Of(Vec::new()))).await };
+        self.get_by(age, patience, read).await
     }
 
     async fn get_by(
@@ -129,12 +133,12 @@ fn user(service: &str, cluster: &str) -> String {
     format!("{service} in cluster {cluster}")
 }
 
-async fn read(calls: &Calls) -> Result<Usage, Fault> {
+async fn read(reads: &Reads<'_>) -> Result<Usage, Fault> {
     let mut usage = Usage::new();
-    for clusters in pages(calls, Operation::ListClusters, json!({"maxResults": 100})).await? {
+    for clusters in pages(reads, Operation::ListClusters, json!({"maxResults": 100})).await? {
         for cluster in arns(&clusters, "clusterArns") {
             let request = json!({"cluster": cluster, "maxResults": 100});
-            let services = match pages(calls, Operation::ListServices, request).await {
+            let services = match pages(reads, Operation::ListServices, request).await {
                 // Deleted meanwhile.
                 Err(fault) if fault.code.as_deref() == Some("ClusterNotFoundException") => continue,
                 listed => listed?,
@@ -143,7 +147,7 @@ async fn read(calls: &Calls) -> Result<Usage, Fault> {
                 let services: Vec<_> = arns(&services, "serviceArns").collect();
                 for batch in services.chunks(10) {
                     let request = json!({"cluster": cluster, "services": batch});
-                    note(&calls.send(Operation::DescribeServices, &request).await?, &mut usage);
+                    note(&reads.insist(Operation::DescribeServices, &request).await?, &mut usage);
                 }
             }
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ecs_operator_crds::v1beta1::EcsCluster;
+use kube::ResourceExt;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -63,11 +64,12 @@ pub(super) async fn observe(object: &EcsCluster, context: &Context, freshness: F
     // At the end what lives in it is read anyway, and somebody may have been faster. While EcsServices leave, it is enough to know of them.
     let is_end = object.is_deleting() && !dependants.leaving && !object.spec.policies.retains();
     let freshness = if is_end { Freshness::Since(Instant::now()) } else { freshness };
-    let seen = context.aws.observer.clusters().get(ClusterKey(name.clone()), freshness).await?;
+    let namespace = object.namespace().unwrap_or_default();
+    let seen = context.aws.observer.clusters().get(ClusterKey(name.clone()), freshness, &namespace).await?;
     let mut observed = read(seen)?;
     observed.may_be_there = observed.cluster.is_none() && context.aws.observer.clusters().may_be_there(&ClusterKey(name.clone()));
     if is_end && observed.cluster.is_some() {
-        observed.blockers = context.aws.observer.blockers(&name).await?;
+        observed.blockers = context.aws.observer.blockers(&name, &namespace).await?;
     }
     observed.dependants = dependants;
     Ok(observed)

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use ecs_operator_crds::v1beta1::EcsService;
+use kube::ResourceExt;
 
 use super::commands::carried_out_by;
 use super::{ObservedService, follow, observe};
@@ -41,7 +42,8 @@ pub(super) async fn apply(
         }
         // Replies to these say nothing of the service.
         (Operation::StopServiceDeployment | Operation::ContinueServiceDeployment, Ok(_)) => {
-            let Ok(seen) = services.get(key.clone(), Freshness::Since(Instant::now())).await else {
+            let namespace = object.namespace().unwrap_or_default();
+            let Ok(seen) = services.get(key.clone(), Freshness::Since(Instant::now()), &namespace).await else {
                 // The write was accepted all the same; a later look tells.
                 services.invalidate(&key);
                 let mut after = observed.clone();

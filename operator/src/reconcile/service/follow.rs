@@ -7,6 +7,7 @@ use ecs_operator_crds::ROLLBACK_TO;
 use ecs_operator_crds::v1beta1::EcsService;
 use ecs_operator_crds::v1beta1::service::{RolloutPhase, StoppedTask};
 use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt;
 use serde_json::Value;
 
 use super::commands::{is_in_history, unanswered};
@@ -28,13 +29,18 @@ pub(super) async fn follow(object: &EcsService, context: &Context, observed: Obs
     Ok(ObservedService { stopped, ..observed })
 }
 
+/// The namespace whose turn reads take.
+fn namespace(object: &EcsService) -> String {
+    object.namespace().unwrap_or_default()
+}
+
 /// Whether the revision that the rollback command asks for is ACTIVE.
 pub(super) async fn rollback_target(object: &EcsService, context: &Context) -> Result<Option<bool>, Fault> {
     // Nonsense is refused without asking anybody.
     let asked = unanswered(object, ROLLBACK_TO).filter(|revision| is_in_history(object, revision));
     let Some(revision) = asked else { return Ok(None) };
     let key = TaskDefinitionKey(revision);
-    let seen = context.aws.observer.task_definitions().get(key, Freshness::Since(Instant::now())).await?;
+    let seen = context.aws.observer.task_definitions().get(key, Freshness::Since(Instant::now()), &namespace(object)).await?;
     Ok(Some(matches!(seen.answer, Answer::Found(_))))
 }
 
@@ -53,7 +59,9 @@ async fn deployment(
         // It has ended, and never changes any more.
         return Ok(remembered);
     }
-    let json = match context.aws.observer.service_deployments().get(ServiceDeploymentKey(arn), Freshness::Since(at)).await {
+    let namespace = namespace(object);
+    let deployments = context.aws.observer.service_deployments();
+    let json = match deployments.get(ServiceDeploymentKey(arn), Freshness::Since(at), &namespace).await {
         Ok(Seen { answer: Answer::Found(json), .. }) => json,
         Ok(_) => return Ok(None),
         // ECS has none for such a service.
@@ -62,7 +70,8 @@ async fn deployment(
     };
     let revision = match json["targetServiceRevision"]["arn"].as_str() {
         Some(arn) => {
-            context.aws.observer.service_revisions().get(ServiceRevisionKey(arn.to_owned()), Freshness::Any).await?.answer
+            let revisions = context.aws.observer.service_revisions();
+            revisions.get(ServiceRevisionKey(arn.to_owned()), Freshness::Any, &namespace).await?.answer
         }
         None => Answer::Missing,
     };
@@ -75,7 +84,7 @@ async fn deployment(
 async fn stopped(object: &EcsService, context: &Context, observed: &ObservedService) -> Option<Vec<StoppedTask>> {
     let since = wanted(object, observed, observed.service.as_ref()?)?;
     let key = StoppedTasksKey(observed.key.clone());
-    match context.aws.observer.stopped_tasks().get(key, Freshness::Since(since)).await {
+    match context.aws.observer.stopped_tasks().get(key, Freshness::Since(since), &namespace(object)).await {
         Ok(Seen { answer: Answer::Found(tasks), .. }) => Some(tasks::troubled(&since_rollout(object, &tasks))),
         Ok(_) => None,
         Err(fault) => {

@@ -142,11 +142,10 @@ impl ObservedService {
 }
 
 pub(super) async fn observe(object: &EcsService, context: &Context, freshness: Freshness) -> Result<ObservedService, Fault> {
+    let namespace = object.namespace().unwrap_or_default();
     let cluster = references::cluster_of(object, &context.stores);
     let observed = ObservedService::new(ServiceKey { cluster: cluster.name, name: object.service_name() });
-    if let (true, Some(missing)) =
-        (cluster.is_guess, context.stores.off.why_in::<EcsCluster>(&object.namespace().unwrap_or_default()))
-    {
+    if let (true, Some(missing)) = (cluster.is_guess, context.stores.off.why_in::<EcsCluster>(&namespace)) {
         // In a cluster of another name would be another service.
         let message = format!("the name of the ECS cluster is not known: {}", missing.words);
         return Err(Fault::new(Operation::DescribeServices, FaultClass::DependencyNotReady, message));
@@ -158,7 +157,7 @@ pub(super) async fn observe(object: &EcsService, context: &Context, freshness: F
     // At the end every look is one for what a call without a reply has made.
     let is_end = object.is_deleting() && services.may_be_there(&observed.key);
     let freshness = if is_end { Freshness::Since(Instant::now()) } else { freshness };
-    let seen = services.get(observed.key.clone(), freshness).await?;
+    let seen = services.get(observed.key.clone(), freshness, &namespace).await?;
     if !matches!(seen.answer, Answer::Found(_)) {
         context.aws.observer.is_gone(&observed.key, seen.at);
     }

@@ -32,7 +32,7 @@ pub(super) async fn apply(
         Operation::DeleteTaskDefinitions => deleted(observed, &result?),
         _ => {
             result?;
-            retagged(context, observed, write).await
+            retagged(object, context, observed, write).await
         }
     }
 }
@@ -131,12 +131,17 @@ fn deleted(observed: &ObservedTaskDefinition, reply: &Value) -> Result<ObservedT
 }
 
 /// What is known of the revision, with the tags that the write leaves on it.
-async fn retagged(context: &Context, observed: &ObservedTaskDefinition, write: &Write) -> Result<ObservedTaskDefinition, Fault> {
+async fn retagged(
+    object: &EcsTaskDefinition,
+    context: &Context,
+    observed: &ObservedTaskDefinition,
+    write: &Write,
+) -> Result<ObservedTaskDefinition, Fault> {
     let revisions = context.aws.observer.task_definitions();
     let key = TaskDefinitionKey(write.request["resourceArn"].as_str().unwrap_or_default().to_owned());
     let seen = match revisions.cached(&key).map(|seen| seen.answer) {
         Some(Answer::Found(json)) => revisions.enter(key, tagged(&json, &write.request)),
-        _ => revisions.get(key, Freshness::Since(Instant::now())).await?,
+        _ => revisions.get(key, Freshness::Since(Instant::now()), &object.namespace().unwrap_or_default()).await?,
     };
     let current = match seen.answer {
         Answer::Found(json) => Some(Revision::read(&json)),

@@ -89,7 +89,7 @@ pub(super) async fn observe(
     }
     // As long as a registration has no answer, every look is one for what it made.
     let freshness = if unanswered(object, context, None).is_some() { Freshness::Since(Instant::now()) } else { freshness };
-    let newest = listed(&families.get(family, freshness).await?.answer);
+    let newest = listed(&families.get(family, freshness, &object.namespace().unwrap_or_default()).await?.answer);
     let mut observed = search(object, context, freshness, &newest).await?;
     observed.unanswered = unanswered(object, context, observed.current.as_ref());
     let current = observed.current.as_ref().filter(|current| is_same(object, current, &context.owner(object)));
@@ -200,7 +200,7 @@ pub(super) async fn describe(
     freshness: Freshness,
 ) -> Result<Option<(Revision, Ownership)>, Fault> {
     let revisions = context.aws.observer.task_definitions();
-    let Answer::Found(json) = revisions.get(TaskDefinitionKey(arn.to_owned()), freshness).await?.answer else {
+    let Answer::Found(json) = revisions.get(TaskDefinitionKey(arn.to_owned()), freshness, &owner.namespace).await?.answer else {
         return Ok(None);
     };
     let revision = Revision::read(&json);

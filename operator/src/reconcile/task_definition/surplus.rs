@@ -150,7 +150,8 @@ async fn ours(object: &EcsTaskDefinition, context: &Context) -> Result<Vec<Revis
     let owner = context.owner(object);
     let mut ours = Vec::new();
     let key = AllRevisionsKey(object.family());
-    let mut all = listed(&context.aws.observer.all_revisions().get(key, Freshness::Since(Instant::now())).await?.answer);
+    let lists = context.aws.observer.all_revisions();
+    let mut all = listed(&lists.get(key, Freshness::Since(Instant::now()), &owner.namespace).await?.answer);
     // A list may lag behind.
     for registered in registered(object, context) {
         if !all.contains(&registered) {
@@ -224,7 +225,7 @@ async fn sort_out(
             found.left += 1;
         } else {
             let key = TaskDefinitionKey(arn.clone());
-            match context.aws.observer.task_definitions().get(key, Freshness::Since(since)).await?.answer {
+            match context.aws.observer.task_definitions().get(key, Freshness::Since(since), &owner.namespace).await?.answer {
                 Answer::Found(json) if owner.of(&Tags::read(&json["tags"])) == Ownership::Ours => found.active.push(arn),
                 Answer::Inactive if deletes(object) => found.inactive.push(arn),
                 // Deregistered, deleted, or with somebody else's tag.
