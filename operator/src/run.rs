@@ -20,6 +20,7 @@ use crate::aws::hints::Hints;
 use crate::aws::observer::{Observer, Wakes};
 use crate::aws::{Aws, Calls, Scope, Writer, client};
 use crate::http::{self, Endpoints, Readiness};
+use crate::k8s::events::Events;
 use crate::k8s::leader::{Campaign, Leadership};
 use crate::k8s::watch::{self, Change};
 use crate::metrics::Metrics;
@@ -28,6 +29,9 @@ use crate::settings::Settings;
 
 /// Longest time that running passes get to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(4);
+
+/// Longest time that waiting events get to be published after that.
+const LAST_EVENTS: Duration = Duration::from_millis(500);
 
 /// How often something that must be there at the start is tried again.
 const RETRY: Duration = Duration::from_secs(2);
@@ -56,12 +60,15 @@ async fn run(settings: Settings) -> Result<(), Error> {
         tokio::spawn(http::serve(listener, Endpoints { readiness: Arc::clone(&readiness), metrics: Arc::clone(&metrics) }));
     let stop = CancellationToken::new();
     let (kube, leadership, campaign) = connect(&settings, &readiness).await?;
+    let events = Events::start(&kube);
     // Whether all passes have ended, so that nothing they sent is still under way.
     let (result, at_rest) = tokio::select! {
-        result = work(settings, kube, leadership.clone(), metrics, readiness, stop.clone()) => (result, true),
+        result = work(settings, kube, events.clone(), leadership.clone(), metrics, readiness, stop.clone()) => (result, true),
         () = shutdown(&stop) => (Ok(()), false),
         () = leadership.lost() => (Err(Error::LeadershipLost), false),
     };
+    // A process that is not the leader any more publishes nothing.
+    let _ = tokio::time::timeout(LAST_EVENTS, events.flush()).await;
     if let Some(campaign) = campaign {
         campaign.end(at_rest).await;
     }
@@ -101,6 +108,7 @@ async fn shutdown(stop: &CancellationToken) {
 async fn work(
     settings: Settings,
     kube: Client,
+    events: Events,
     leadership: Leadership,
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
@@ -145,6 +153,7 @@ async fn work(
         stores: stores.clone(),
         aws,
         readiness: Arc::clone(&readiness),
+        events,
         metrics,
         memories: Memories::default(),
         claims: Claims::default(),

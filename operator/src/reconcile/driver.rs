@@ -22,7 +22,7 @@ use crate::aws::observer::{CONFIRMED, Pace};
 use crate::aws::tags::{Owner, RETAINED};
 use crate::aws::writer::{Permit, Urgency};
 use crate::aws::{Fault, FaultClass, Freshness};
-use crate::k8s::events::{self, Notice};
+use crate::k8s::events::Notice;
 use crate::k8s::status::{self, Written};
 use crate::k8s::{RequestError, conditions, finalizer};
 
@@ -115,7 +115,7 @@ async fn pass<K: Kind>(object: &K, context: &Context) -> (Outcome, Action) {
     }
     let object = match guarded(object, context).await {
         Ok(object) => object,
-        Err(error) => return (Outcome::Unfinished, trouble(object, context, &error).await),
+        Err(error) => return (Outcome::Unfinished, trouble(object, context, &error)),
     };
     let began = Instant::now();
     let mut acted = Acted { began, ..act(&object, context).await };
@@ -312,12 +312,25 @@ async fn send<K: Kind>(object: &K, context: &Context, owner: &Owner, acted: &mut
     acted.observed = Some(observed);
 }
 
-/// Tells what came of a pass, in events and in the status, and says when the next one comes.
+/// Writes what came of a pass into the status, hands events to their publisher, and says when the next pass comes.
 async fn conclude<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Observed>) -> Action {
+    let mut notices = account(object, context, acted);
+    let (action, news) = tell(object, context, acted).await;
+    notices.extend(news);
+    let about = object.object_ref(&());
+    for notice in notices {
+        context.events.publish(&about, notice);
+    }
+    action
+}
+
+/// Counts and logs what a pass did, and returns an event for each write.
+fn account<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Observed>) -> Vec<Notice> {
     let Acted { observed, outcome, planned, sent, .. } = acted;
     let (observed, sent) = (observed.as_ref(), &planned[..*sent]);
     let about = object.object_ref(&());
     let kind = K::kind(&());
+    let mut notices = Vec::new();
     if let (Outcome::Failed(fault), None) = (outcome, acted.held_until) {
         context.metrics.failed(&kind, fault.class.as_str());
     }
@@ -330,14 +343,21 @@ async fn conclude<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Obser
             // The end of the object tells as much.
             continue;
         }
-        events::publish(&context.client, &about, written(write)).await;
+        notices.push(written(write));
     }
     if let Outcome::Left(message) = outcome {
         tracing::warn!(%kind, namespace = about.namespace, name = about.name, "{message}");
-        events::publish(&context.client, &about, Notice::new(true, Reason::LeftInAws.as_str(), message.clone())).await;
+        notices.push(Notice::new(true, Reason::LeftInAws.as_str(), message.clone()));
     }
+    notices
+}
+
+/// Writes the status when it changes. Returns when the next pass comes, and an event for each change worth one.
+async fn tell<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Observed>) -> (Action, Vec<Notice>) {
+    let Acted { observed, outcome, planned, sent, .. } = acted;
+    let (observed, sent) = (observed.as_ref(), &planned[..*sent]);
     if matches!(outcome, Outcome::Gone | Outcome::Left(_)) {
-        return release(object, context).await;
+        return (release(object, context).await, Vec::new());
     }
     let before = object.status().cloned().unwrap_or_default();
     // The look that somebody asked for showed what may be out of date.
@@ -360,6 +380,7 @@ async fn conclude<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Obser
     let rests = ready || stalled || waits_here || matches!(outcome, Outcome::Queued(_));
     let pace = if rests { Pace::Steady } else { Pace::Active };
     object.watch(context, observed, Some(pace).filter(|_| !is_foreign(object, context, outcome)));
+    let mut notices = Vec::new();
     if after != before && !is_narrowed(object, context, &after) {
         match status::write(&context.client, object, &after).await {
             Ok(Written::Whole(written)) => remember(&written, context),
@@ -367,23 +388,18 @@ async fn conclude<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Obser
                 remember(&written, context);
                 narrowed(object, context, &after, &why);
             }
-            Err(error) => return trouble(object, context, &error).await,
+            Err(error) => return (trouble(object, context, &error), Vec::new()),
         }
-        for notice in object.notices(&before, &after).into_iter().chain(news(&before, &after)) {
-            let (kind, reason) = (K::kind(&()), &notice.reason);
-            if notice.warning {
-                tracing::warn!(%kind, namespace = about.namespace, name = about.name, %reason, "{}", notice.note);
-            }
-            events::publish(&context.client, &about, notice).await;
+        notices = object.notices(&before, &after);
+        notices.extend(news(&before, &after));
+        for Notice { reason, note, .. } in notices.iter().filter(|notice| notice.warning) {
+            tracing::warn!(kind = %K::kind(&()), namespace = object.namespace(), name = object.name_any(), %reason, "{note}");
         }
     }
     let next = next(object, context, acted, &after);
     // Should it last, that is told in time.
-    next.into_iter()
-        .chain(later)
-        .chain(is_unconfirmed.then_some(CONFIRMED))
-        .min()
-        .map_or_else(Action::await_change, Action::requeue)
+    let next = next.into_iter().chain(later).chain(is_unconfirmed.then_some(CONFIRMED)).min();
+    (next.map_or_else(Action::await_change, Action::requeue), notices)
 }
 
 /// The status after a pass: what the kind says, and what is the same for all kinds.
@@ -410,7 +426,7 @@ fn settled<K: Kind>(object: &K, observed: Option<&K::Observed>, outcome: &Outcom
 /// Takes the finalizer off: nothing of the object is left in AWS, or it shall stay there.
 async fn release<K: Kind>(object: &K, context: &Context) -> Action {
     if let Err(error) = finalizer::remove(&context.client, object).await {
-        return trouble(object, context, &error).await;
+        return trouble(object, context, &error);
     }
     object.watch(context, None, None);
     context.claims.forget(&object.uid().unwrap_or_default());
@@ -453,7 +469,7 @@ fn next<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Observed>, afte
 
 /// The API server did not take a write. If the object is gone or has moved on, the watch tells us. What it refuses by the schema or by a
 /// rule, no status can tell, so an event does.
-async fn trouble<K: Kind>(object: &K, context: &Context, error: &RequestError) -> Action {
+fn trouble<K: Kind>(object: &K, context: &Context, error: &RequestError) -> Action {
     if error.is_outdated() {
         tracing::debug!(kind = %K::kind(&()), name = object.name_any(), %error, "the object has moved on");
     } else {
@@ -464,7 +480,7 @@ async fn trouble<K: Kind>(object: &K, context: &Context, error: &RequestError) -
     let wait = context.memories.with(&uid, |memory| memory.after_failure(KUBERNETES));
     if is_news && error.is_refusal() {
         let note = format!("The API server refuses what the operator writes to this object: {error}");
-        events::publish(&context.client, &object.object_ref(&()), Notice::new(true, Reason::InternalError.as_str(), note)).await;
+        context.events.publish(&object.object_ref(&()), Notice::new(true, Reason::InternalError.as_str(), note));
     }
     Action::requeue(wait)
 }

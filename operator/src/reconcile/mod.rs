@@ -37,7 +37,7 @@ use crate::aws::tags::Owner;
 use crate::aws::{Aws, Fault, Freshness, Permit};
 use crate::http::Readiness;
 use crate::k8s::conditions::echo;
-use crate::k8s::events::Notice;
+use crate::k8s::events::{Events, Notice};
 use crate::metrics::Metrics;
 use allowance::ClusterRule;
 pub use claims::Claims;
@@ -62,6 +62,8 @@ pub struct Context {
     pub aws: Aws,
     /// What the probes answer from.
     pub readiness: std::sync::Arc<Readiness>,
+    /// Publishes events.
+    pub events: Events,
     /// Counters.
     pub metrics: std::sync::Arc<Metrics>,
     /// What is remembered of each object between two passes.

@@ -51,7 +51,7 @@ async fn a_deletion_waits_for_what_a_lost_reply_may_have_made() {
     assert!(message.contains("got no reply"), "{message}");
     is_shown.store(true, Ordering::Relaxed);
     world.pass::<EcsCluster>().await;
-    assert_eq!(world.new_writes(), ["DeleteCluster", "event DeleteCluster", "metadata"]);
+    assert_eq!(world.new_writes(), ["DeleteCluster", "metadata", "event DeleteCluster"]);
 }
 
 #[tokio::test]
@@ -110,7 +110,7 @@ async fn tags_that_a_read_does_not_show_yet_are_not_written_again() {
     for _ in 0..3 {
         world.pass::<EcsCluster>().await;
     }
-    assert_eq!(world.new_writes(), ["TagResource", "event TagResource", "status"]);
+    assert_eq!(world.new_writes(), ["TagResource", "status", "event TagResource"]);
     assert_eq!(world.conditions().0, ["Ready True Succeeded"]);
 }
 

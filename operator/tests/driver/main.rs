@@ -10,6 +10,7 @@ mod refused;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use ecs_operator::reconcile::reconcile;
 use ecs_operator_crds::v1beta1::{EcsCluster, EcsTaskDefinition};
 use serde_json::{Value, json};
 use support::{Reply, World, refusal, success};
@@ -65,11 +66,24 @@ fn working() -> impl Fn(&str, &Value) -> Reply + Clone {
 async fn the_finalizer_comes_before_the_first_write_and_the_status_once() {
     let world = World::new(cluster(&json!({})), working()).await;
     world.pass::<EcsCluster>().await;
-    assert_eq!(world.new_writes(), ["metadata", "CreateCluster", "event CreateCluster", "status"]);
+    assert_eq!(world.new_writes(), ["metadata", "CreateCluster", "status", "event CreateCluster"]);
     assert_eq!(world.conditions().0, ["Ready True Succeeded"]);
 
     world.pass::<EcsCluster>().await;
     assert_eq!(world.new_writes(), [""; 0], "nothing changed, so nothing is written");
+}
+
+#[tokio::test]
+async fn the_status_waits_for_no_event() {
+    let world = World::new(cluster(&json!({})), working()).await;
+    let held = world.events.lock().await;
+    let object: EcsCluster = serde_json::from_value(world.object()).expect("a valid object");
+    reconcile(Arc::new(object), Arc::clone(&world.context)).await.expect("a pass never fails");
+    assert_eq!(world.conditions().0, ["Ready True Succeeded"]);
+    assert_eq!(world.new_writes(), ["metadata", "CreateCluster", "status"]);
+    drop(held);
+    world.context.events.flush().await;
+    assert_eq!(world.new_writes(), ["event CreateCluster"]);
 }
 
 #[tokio::test]
@@ -78,7 +92,7 @@ async fn the_last_write_of_a_deletion_takes_the_finalizer_off() {
     world.pass::<EcsCluster>().await;
     delete(&world);
     world.pass::<EcsCluster>().await;
-    assert_eq!(world.new_writes(), ["DeleteCluster", "event DeleteCluster", "metadata"]);
+    assert_eq!(world.new_writes(), ["DeleteCluster", "metadata", "event DeleteCluster"]);
     assert_eq!(world.object()["metadata"]["finalizers"], json!([]));
 }
 

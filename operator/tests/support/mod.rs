@@ -11,6 +11,7 @@ use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode};
 use ecs_operator::aws::observer::{Observer, Sweep, Wakes};
 use ecs_operator::aws::{Aws, Calls, Scope, Writer};
+use ecs_operator::k8s::events::Events;
 use ecs_operator::k8s::leader::Leadership;
 use ecs_operator::metrics::Metrics;
 use ecs_operator::reconcile::{Claims, Context, Kind, Memories, Off, Stores, reconcile};
@@ -42,6 +43,9 @@ pub(crate) struct World {
     object: Arc<Mutex<Value>>,
     /// Every write that reached the API server or AWS, in order.
     pub(crate) writes: Arc<Mutex<Vec<String>>>,
+    /// The API server takes no events while a test holds this.
+    #[allow(dead_code, reason = "not every test program needs it")]
+    pub(crate) events: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl World {
@@ -78,8 +82,11 @@ impl World {
         let calls = Arc::new(Calls::new(&config, share, Leadership::unopposed(), Arc::clone(&metrics)));
         let (clusters, woken) = unbounded();
         let wakes = Wakes { clusters, task_definitions: unbounded().0, services: unbounded().0 };
+        let events = Arc::default();
+        let client = api_server(Arc::clone(&object), Arc::clone(&writes), Arc::clone(&events));
         let context = Context {
-            client: api_server(Arc::clone(&object), Arc::clone(&writes)),
+            events: Events::start(&client),
+            client,
             cluster_id: "k8s".to_owned(),
             former_clusters: Vec::new(),
             allowed_clusters: Vec::new(),
@@ -94,13 +101,15 @@ impl World {
             memories: Memories::default(),
             claims: Claims::default(),
         };
-        (Self { context: Arc::new(context), object, writes }, woken)
+        (Self { context: Arc::new(context), object, writes, events }, woken)
     }
 
-    /// One pass over the object as the API server has it.
+    /// One pass over the object as the API server has it, until its events are published.
     pub(crate) async fn pass<K: Kind>(&self) -> Action {
         let object: K = serde_json::from_value(self.object()).expect("a valid object");
-        reconcile(Arc::new(object), Arc::clone(&self.context)).await.expect("a pass never fails")
+        let action = reconcile(Arc::new(object), Arc::clone(&self.context)).await.expect("a pass never fails");
+        self.context.events.flush().await;
+        action
     }
 
     pub(crate) fn object(&self) -> Value {
@@ -167,15 +176,16 @@ async fn serve_ecs(
 }
 
 /// An API server that knows merge patches of metadata, applied statuses and events.
-fn api_server(object: Arc<Mutex<Value>>, writes: Arc<Mutex<Vec<String>>>) -> Client {
+fn api_server(object: Arc<Mutex<Value>>, writes: Arc<Mutex<Vec<String>>>, events: Arc<tokio::sync::Mutex<()>>) -> Client {
     let service = tower::service_fn(move |request: http::Request<Body>| {
-        let (object, writes) = (Arc::clone(&object), Arc::clone(&writes));
+        let (object, writes, events) = (Arc::clone(&object), Arc::clone(&writes), Arc::clone(&events));
         async move {
             let (parts, body) = request.into_parts();
             let body = body.collect_bytes().await.expect("a body");
             let body: Value = serde_json::from_slice(&body).unwrap_or_default();
             let path = parts.uri.path();
             let reply = if path.ends_with("/events") {
+                drop(events.lock().await);
                 writes.lock().unwrap().push(format!("event {}", body["reason"].as_str().unwrap_or_default()));
                 body
             } else {
