@@ -1,6 +1,5 @@
 //! Ties it all together: clients, watches, controllers, probes, shutdown.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,11 +7,10 @@ use ecs_operator_crds::v1beta1::{EcsCluster, EcsService, EcsTaskDefinition};
 use futures::channel::mpsc::{UnboundedReceiver, unbounded};
 use futures::{StreamExt, stream};
 use k8s_openapi::api::core::v1::Namespace;
-use kube::runtime::Controller;
-use kube::runtime::controller::{self, Action};
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::{Api, Client, Config, ResourceExt};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::Error;
@@ -24,7 +22,7 @@ use crate::k8s::events::Events;
 use crate::k8s::leader::{Campaign, Leadership};
 use crate::k8s::watch::{self, Change};
 use crate::metrics::Metrics;
-use crate::reconcile::{self, Claims, Context, Kind, Memories, Off, Stores, references};
+use crate::reconcile::{self, Claims, Context, Kind, Memories, Off, Stores, queue, references};
 use crate::settings::Settings;
 
 /// Longest time that running passes get to end after SIGTERM.
@@ -162,23 +160,20 @@ async fn work(
     let new_hints = |url| Hints::new(&config, url, Arc::clone(&context.metrics), Arc::clone(&readiness));
     let hints = settings.event_queue_url.clone().map(new_hints).transpose()?;
     let hints = hints.map(|hints| tokio::spawn(take_hints(hints, leadership.clone(), Arc::clone(&context))));
-    let wiring = Wiring { settings, kube, leadership, readiness, context: Arc::clone(&context), stop };
-    tokio::join!(
-        wiring.control::<EcsCluster>(stores.clusters.clone(), cluster_writer, cluster_wakes, |change| {
-            cluster_changed(&change, &context, &wakes);
-        }),
-        wiring.control::<EcsTaskDefinition>(
-            stores.task_definitions.clone(),
-            task_definition_writer,
-            task_definition_wakes,
-            |change| {
-                task_definition_changed(&change, &context, &wakes);
-            }
-        ),
-        wiring.control::<EcsService>(stores.services.clone(), service_writer, service_wakes, |change| {
-            service_changed(&change, &context, &wakes);
-        }),
-    );
+    let wiring = Arc::new(Wiring { settings, kube, leadership, readiness, context, wakes, stop });
+    // Each kind runs as a task of its own, so that none delays another. Dropping the set ends them.
+    let mut kinds = JoinSet::new();
+    kinds.spawn(Arc::clone(&wiring).control(stores.clusters, cluster_writer, cluster_wakes, cluster_changed));
+    kinds.spawn(Arc::clone(&wiring).control(
+        stores.task_definitions,
+        task_definition_writer,
+        task_definition_wakes,
+        task_definition_changed,
+    ));
+    kinds.spawn(wiring.control(stores.services, service_writer, service_wakes, service_changed));
+    while let Some(ended) = kinds.join_next().await {
+        ended.unwrap_or_else(|broken| std::panic::resume_unwind(broken.into_panic()));
+    }
     if let Some(hints) = hints {
         hints.abort();
     }
@@ -230,17 +225,18 @@ struct Wiring {
     leadership: Leadership,
     readiness: Arc<Readiness>,
     context: Arc<Context>,
+    wakes: Wakes,
     stop: CancellationToken,
 }
 
 impl Wiring {
     /// Watches a kind and works on its objects until the operator stops.
     async fn control<K: Kind>(
-        &self,
+        self: Arc<Self>,
         store: Store<K>,
         writer: reflector::store::Writer<K>,
         mut wakes: UnboundedReceiver<ObjectRef<K>>,
-        wake: impl Fn(Change<'_, K>),
+        changed: fn(&Change<'_, K>, &Context, &Wakes),
     ) {
         let selection = &self.settings.selection;
         let apis = selection.apis::<K>(&self.kube);
@@ -254,15 +250,10 @@ impl Wiring {
             // References are looked up in the stores of all kinds: an empty one would say that everything is missing.
             self.context.stores.loaded().await;
             let seen = self.stand_by(&store, &mut wakes).await;
-            Controller::for_shared_stream(stream::pending(), store)
-                .with_config(controller::Config::default().concurrency(self.settings.concurrency))
-                .reconcile_on(stream::iter(seen).chain(wakes))
-                .graceful_shutdown_on(self.stop.clone().cancelled_owned())
-                .run(reconcile::reconcile::<K>, never::<K>, Arc::clone(&self.context))
-                // The only error left is an object that is gone before its pass.
-                .for_each(|_| async {})
-                .await;
+            let wakes = stream::iter(seen).chain(wakes);
+            queue::work(wakes, store, Arc::clone(&self.context), self.settings.concurrency, self.stop.clone()).await;
         };
+        let wake = |change: Change<'_, K>| changed(&change, &self.context, &self.wakes);
         tokio::select! {
             () = watch::watch(apis, selection.labels.clone(), writer, (&self.readiness, off), wake) => {}
             () = work => {}
@@ -281,12 +272,6 @@ impl Wiring {
         }
         store.state().iter().map(|object| ObjectRef::from_obj(&**object)).collect()
     }
-}
-
-/// The driver turns every failure into a status, so there is no error to have a policy for.
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "the controller passes a reference")]
-fn never<K>(_: Arc<K>, error: &Infallible, _: Arc<Context>) -> Action {
-    match *error {}
 }
 
 fn cluster_changed(change: &Change<'_, EcsCluster>, context: &Context, wakes: &Wakes) {

@@ -1,6 +1,5 @@
 //! One pass over one object.
 
-use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,7 +9,6 @@ use ecs_operator_crds::v1beta1::shared::Status;
 use futures::FutureExt;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
-use kube::runtime::controller::Action;
 
 use super::allowance::{forbidden, is_anothers, is_foreign, is_withheld};
 use super::memory::Memory;
@@ -57,23 +55,20 @@ const UNANSWERED: Duration = Duration::from_secs(3);
 const UNHEEDED: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(900));
 
 /// Looks at one object and brings AWS closer to its spec. Never fails: whatever happens is told in the status and decides
-/// when the next pass comes.
-///
-/// # Errors
-/// None.
-pub async fn reconcile<K: Kind>(object: Arc<K>, context: Arc<Context>) -> Result<Action, Infallible> {
+/// when the next pass comes: after the time that it returns, or when something wakes the object.
+pub async fn reconcile<K: Kind>(object: Arc<K>, context: Arc<Context>) -> Option<Duration> {
     let started = Instant::now();
     // A panic in one pass must not end the controller of its kind.
     let pass = AssertUnwindSafe(Box::pin(pass(&*object, &context))).catch_unwind();
-    let (outcome, action) = match tokio::time::timeout(PASS_TIMEOUT, pass).await {
-        Ok(Ok((outcome, action))) => (outcome, action),
+    let (outcome, back) = match tokio::time::timeout(PASS_TIMEOUT, pass).await {
+        Ok(Ok((outcome, back))) => (outcome, back),
         broken => {
             let what = if broken.is_err() { "took too long" } else { "panicked" };
             tracing::error!(kind = %K::kind(&()), namespace = object.namespace(), name = object.name_any(), "a pass {what}");
             let outcome = Outcome::Broken(format!("A pass over this object {what}; please report it"));
             let acted = Acted::new(None, outcome);
-            let action = conclude(&*object, &context, &acted).await;
-            (acted.outcome, action)
+            let back = conclude(&*object, &context, &acted).await;
+            (acted.outcome, back)
         }
     };
     keep_place(&*object, &context, &outcome);
@@ -81,7 +76,7 @@ pub async fn reconcile<K: Kind>(object: Arc<K>, context: Arc<Context>) -> Result
         forget(&*object, &context);
     }
     context.metrics.reconciled(&K::kind(&()), outcome.as_str(), started.elapsed());
-    Ok(action)
+    back
 }
 
 /// Who has nothing to write gives its place in the queue up. A pass that decided nothing, or in which something failed, leaves it.
@@ -99,23 +94,23 @@ fn keep_place<K: Kind>(object: &K, context: &Context, outcome: &Outcome) {
     }
 }
 
-async fn pass<K: Kind>(object: &K, context: &Context) -> (Outcome, Action) {
+async fn pass<K: Kind>(object: &K, context: &Context) -> (Outcome, Option<Duration>) {
     let uid = object.uid().unwrap_or_default();
     if object.is_deleting() && !finalizer::is_set(object) {
         // Only the finalizers of others hold it.
         forget(object, context);
-        return (Outcome::Gone, Action::await_change());
+        return (Outcome::Gone, None);
     }
     if context.memories.with(&uid, |memory| memory.is_released()) {
         // The watch shows it as it was before the finalizer was taken off.
-        return (Outcome::Gone, Action::await_change());
+        return (Outcome::Gone, None);
     }
     if context.memories.with(&uid, |memory| memory.is_outdated(object.resource_version().as_deref())) {
-        return (Outcome::Unfinished, Action::requeue(CATCH_UP));
+        return (Outcome::Unfinished, Some(CATCH_UP));
     }
     let object = match guarded(object, context).await {
         Ok(object) => object,
-        Err(error) => return (Outcome::Unfinished, trouble(object, context, &error)),
+        Err(error) => return (Outcome::Unfinished, Some(trouble(object, context, &error))),
     };
     let began = Instant::now();
     let mut acted = Acted { began, ..act(&object, context).await };
@@ -126,8 +121,8 @@ async fn pass<K: Kind>(object: &K, context: &Context) -> (Outcome, Action) {
         // The way out needs no AWS.
         acted.outcome = Outcome::Left(format!("What this object has in AWS stays there without the tag {RETAINED}: {fault}"));
     }
-    let action = conclude(&object, context, &acted).await;
-    (acted.outcome, action)
+    let back = conclude(&object, context, &acted).await;
+    (acted.outcome, back)
 }
 
 /// What a pass saw, did and came to.
@@ -313,15 +308,15 @@ async fn send<K: Kind>(object: &K, context: &Context, owner: &Owner, acted: &mut
 }
 
 /// Writes what came of a pass into the status, hands events to their publisher, and says when the next pass comes.
-async fn conclude<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Observed>) -> Action {
+async fn conclude<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Observed>) -> Option<Duration> {
     let mut notices = account(object, context, acted);
-    let (action, news) = tell(object, context, acted).await;
+    let (back, news) = tell(object, context, acted).await;
     notices.extend(news);
     let about = object.object_ref(&());
     for notice in notices {
         context.events.publish(&about, notice);
     }
-    action
+    back
 }
 
 /// Counts and logs what a pass did, and returns an event for each write.
@@ -353,7 +348,7 @@ fn account<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Observed>) -
 }
 
 /// Writes the status when it changes. Returns when the next pass comes, and an event for each change worth one.
-async fn tell<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Observed>) -> (Action, Vec<Notice>) {
+async fn tell<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Observed>) -> (Option<Duration>, Vec<Notice>) {
     let Acted { observed, outcome, planned, sent, .. } = acted;
     let (observed, sent) = (observed.as_ref(), &planned[..*sent]);
     if matches!(outcome, Outcome::Gone | Outcome::Left(_)) {
@@ -388,7 +383,7 @@ async fn tell<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Observed>
                 remember(&written, context);
                 narrowed(object, context, &after, &why);
             }
-            Err(error) => return (trouble(object, context, &error), Vec::new()),
+            Err(error) => return (Some(trouble(object, context, &error)), Vec::new()),
         }
         notices = object.notices(&before, &after);
         notices.extend(news(&before, &after));
@@ -398,8 +393,7 @@ async fn tell<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Observed>
     }
     let next = next(object, context, acted, &after);
     // Should it last, that is told in time.
-    let next = next.into_iter().chain(later).chain(is_unconfirmed.then_some(CONFIRMED)).min();
-    (next.map_or_else(Action::await_change, Action::requeue), notices)
+    (next.into_iter().chain(later).chain(is_unconfirmed.then_some(CONFIRMED)).min(), notices)
 }
 
 /// The status after a pass: what the kind says, and what is the same for all kinds.
@@ -424,14 +418,14 @@ fn settled<K: Kind>(object: &K, observed: Option<&K::Observed>, outcome: &Outcom
 }
 
 /// Takes the finalizer off: nothing of the object is left in AWS, or it shall stay there.
-async fn release<K: Kind>(object: &K, context: &Context) -> Action {
+async fn release<K: Kind>(object: &K, context: &Context) -> Option<Duration> {
     if let Err(error) = finalizer::remove(&context.client, object).await {
-        return trouble(object, context, &error);
+        return Some(trouble(object, context, &error));
     }
     object.watch(context, None, None);
     context.claims.forget(&object.uid().unwrap_or_default());
     context.memories.with(&object.uid().unwrap_or_default(), Memory::release);
-    Action::await_change()
+    None
 }
 
 /// When the next pass comes, if nothing triggers the object before; `None` where a watch or the observer tells.
@@ -467,9 +461,9 @@ fn next<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Observed>, afte
     })
 }
 
-/// The API server did not take a write. If the object is gone or has moved on, the watch tells us. What it refuses by the schema or by a
-/// rule, no status can tell, so an event does.
-fn trouble<K: Kind>(object: &K, context: &Context, error: &RequestError) -> Action {
+/// The wait after a write that the API server did not take. If the object is gone or has moved on, the watch tells us. What it refuses by
+/// the schema or by a rule, no status can tell, so an event does.
+fn trouble<K: Kind>(object: &K, context: &Context, error: &RequestError) -> Duration {
     if error.is_outdated() {
         tracing::debug!(kind = %K::kind(&()), name = object.name_any(), %error, "the object has moved on");
     } else {
@@ -482,7 +476,7 @@ fn trouble<K: Kind>(object: &K, context: &Context, error: &RequestError) -> Acti
         let note = format!("The API server refuses what the operator writes to this object: {error}");
         context.events.publish(&object.object_ref(&()), Notice::new(true, Reason::InternalError.as_str(), note));
     }
-    Action::requeue(wait)
+    wait
 }
 
 /// A fault that no call caused: a reply that lacks what it must have.

@@ -12,6 +12,7 @@ mod memory;
 mod news;
 mod permits;
 pub mod plan;
+pub mod queue;
 pub mod references;
 pub mod reset;
 pub mod service;

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ecs_operator_crds::v1beta1::{EcsCluster, EcsService, EcsTaskDefinition};
-use kube::runtime::controller::Action;
 use serde_json::{Value, json};
 
 use super::support::{Reply, World, refusal, success};
@@ -73,7 +72,7 @@ async fn what_shows_after_a_lost_reply_is_not_looked_for_any_more() {
     delete(&world);
     let action = world.pass::<EcsCluster>().await;
     assert_eq!(world.conditions().0[0], "Ready Unknown Deleting");
-    assert_ne!(action, Action::requeue(Duration::from_secs(3)), "that is how soon what does not show is looked for");
+    assert_ne!(action, Some(Duration::from_secs(3)), "that is how soon what does not show is looked for");
 }
 
 #[tokio::test]
@@ -193,7 +192,7 @@ async fn a_registration_without_a_reply_is_looked_for_before_it_is_repeated() {
     asked["metadata"]["annotations"] = json!({"ecs-operator.dev/reconcileAt": "now"});
     world.set_object(asked);
     let next = world.pass::<EcsTaskDefinition>().await;
-    assert_eq!(next, Action::requeue(Duration::from_secs(3)), "however often it failed before");
+    assert_eq!(next, Some(Duration::from_secs(3)), "however often it failed before");
     let (shapes, message) = world.conditions();
     assert_eq!(shapes[0], "Ready Unknown Progressing");
     assert!(message.contains("got no reply"), "{message}");

@@ -19,7 +19,6 @@ use ecs_operator_crds::v1beta1::EcsCluster;
 use futures::channel::mpsc::{UnboundedReceiver, unbounded};
 use kube::Client;
 use kube::client::Body;
-use kube::runtime::controller::Action;
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::watcher::Event;
 use serde_json::{Value, json};
@@ -105,11 +104,11 @@ impl World {
     }
 
     /// One pass over the object as the API server has it, until its events are published.
-    pub(crate) async fn pass<K: Kind>(&self) -> Action {
+    pub(crate) async fn pass<K: Kind>(&self) -> Option<Duration> {
         let object: K = serde_json::from_value(self.object()).expect("a valid object");
-        let action = reconcile(Arc::new(object), Arc::clone(&self.context)).await.expect("a pass never fails");
+        let back = reconcile(Arc::new(object), Arc::clone(&self.context)).await;
         self.context.events.flush().await;
-        action
+        back
     }
 
     pub(crate) fn object(&self) -> Value {
