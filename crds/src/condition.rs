@@ -95,7 +95,7 @@ reasons! {
     QuotaExceeded: "An AWS quota is used up.", "Raise the quota or delete something; it is tried again every 10 to 30 minutes.";
     AwsUnavailable: "AWS answers with an error of its own, or does not answer.", "Goes on by itself when AWS answers.";
     Busy: "The AWS object is busy with an earlier change.", "Goes on by itself.";
-    Baking: "Both revisions run for the bake time of the deployment; nothing is wrong.", "Wait, or stop it with the annotation `ecs-operator.dev/stopAt`.";
+    Baking: "All tasks of the deployment run, and ECS watches them for the bake time; nothing is wrong.", "Wait, or stop it with the annotation `ecs-operator.dev/stopAt`.";
     AwaitingApproval: "A pause hook holds the deployment.", "Annotate `ecs-operator.dev/continueAt` with the present time to let it go on, `ecs-operator.dev/stopAt` to go back.";
     DeploymentRolledBack: "ECS gave a deployment up and went back to the revision before. The same is not tried again.", "Change the spec, or restart by annotation to try the same again; the message and the events say why the tasks failed.";
     DeploymentStopped: "A deployment was stopped, by somebody or by a failure that has no rollback. The same is not tried again.", "Change the spec, or restart by annotation to try the same again.";

@@ -22,7 +22,7 @@ pub enum DesiredCountOwner {
 #[serde(rename_all = "camelCase")]
 pub struct RolloutPolicy {
     /// Seconds without progress after which a rollout counts as failed, as in a Deployment; default 600. It goes on in ECS all the
-    /// same. Bake time and pauses do not count.
+    /// same. More tasks, another stage and another traffic weight are progress; bake times, hooks and pauses do not count.
     #[schemars(range(min = 1))]
     pub progress_deadline_seconds: Option<i32>,
     /// Seconds that tasks of a service that was steady may be missing before it is Unavailable; default 60.
@@ -38,7 +38,7 @@ pub enum RolloutPhase {
     /// Tasks are being replaced, or traffic shifts.
     #[default]
     InProgress,
-    /// Both revisions run for the bake time.
+    /// All tasks run, and ECS watches them for the bake time.
     Baking,
     /// A pause hook waits for the annotation `ecs-operator.dev/continueAt`.
     AwaitingApproval,
@@ -93,6 +93,16 @@ pub struct RolloutStatus {
     pub lifecycle_stage: Option<String>,
     /// The hook that waits for somebody.
     pub hook: Option<HookStatus>,
+    /// ID of the lifecycle hook that runs (status IN_PROGRESS in ECS). The progress deadline waits for its end.
+    pub hook_in_progress: Option<String>,
+    /// Percent of the production traffic that ECS asks the load balancer to send to it, 0 to 100.
+    pub requested_production_traffic_weight: Option<f64>,
+    /// Percent of the test traffic, likewise.
+    pub requested_test_traffic_weight: Option<f64>,
+    /// Minutes that ECS waits on purpose before the next step of the traffic shift: `canaryBakeTimeInMinutes`,
+    /// `stepBakeTimeInMinutes` or `bakeTimeInMinutes` of the service, and what a Network Load Balancer takes. They extend the
+    /// progress deadline. Absent where ECS does not wait.
+    pub bake_time_in_minutes: Option<i32>,
     /// Tasks that it wants.
     pub requested_count: Option<i32>,
     /// Tasks of it that run.

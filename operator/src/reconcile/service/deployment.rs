@@ -26,6 +26,10 @@ pub struct ServiceDeployment {
     pub stage: Option<String>,
     /// The hook that waits for somebody.
     pub hook: Option<HookStatus>,
+    /// ID of the hook that runs.
+    pub hook_in_progress: Option<String>,
+    /// Percent of the production traffic and of the test traffic that ECS directs to it.
+    pub weights: [Option<f64>; 2],
     /// Tasks that it wants, that run, and that are on their way.
     pub counts: [Option<i32>; 3],
     /// Failures that the circuit breaker counted.
@@ -53,6 +57,8 @@ impl ServiceDeployment {
             phase: phase(json["status"].as_str().unwrap_or_default(), stage.as_deref(), hook.is_some()),
             stage,
             hook,
+            hook_in_progress: hook_in_progress(json),
+            weights: ["requestedProductionTrafficWeight", "requestedTestTrafficWeight"].map(|member| target[member].as_f64()),
             counts: ["requestedTaskCount", "runningTaskCount", "pendingTaskCount"].map(count),
             failures: json["deploymentCircuitBreaker"]["failureCount"].as_i64().and_then(|count| i32::try_from(count).ok()),
             started_at: at(&["startedAt", "createdAt"]),
@@ -73,6 +79,7 @@ impl ServiceDeployment {
     /// What the status remembers of one that has ended: nothing of that changes any more.
     pub(super) fn remembered(rollout: &RolloutStatus) -> Option<Self> {
         let RolloutStatus { requested_count, running_count, pending_count, .. } = *rollout;
+        let weights = [rollout.requested_production_traffic_weight, rollout.requested_test_traffic_weight];
         Some(Self {
             arn: rollout.service_deployment_arn.clone().filter(|_| rollout.phase.is_final())?,
             service_revision: rollout.service_revision_arn.clone(),
@@ -80,6 +87,8 @@ impl ServiceDeployment {
             phase: rollout.phase,
             stage: rollout.lifecycle_stage.clone(),
             hook: None,
+            hook_in_progress: None,
+            weights,
             counts: [requested_count, running_count, pending_count],
             failures: rollout.failed_count,
             started_at: rollout.started_at.clone(),
@@ -97,6 +106,13 @@ fn hook(json: &Value) -> Option<HookStatus> {
     let hooks = json["lifecycleHookDetails"].as_array()?;
     let waiting = hooks.iter().find(|hook| hook["status"] == "AWAITING_ACTION")?;
     Some(HookStatus { id: text(&waiting["hookId"])?, expires_at: time(&waiting["expiresAt"]).map(whole_seconds) })
+}
+
+/// Of several hooks that run, the same one at each look.
+fn hook_in_progress(json: &Value) -> Option<String> {
+    let hooks = json["lifecycleHookDetails"].as_array().into_iter().flatten();
+    let running = hooks.filter(|hook| hook["status"] == "IN_PROGRESS");
+    running.filter_map(|hook| text(&hook["hookId"]).or_else(|| text(&hook["targetArn"]))).min()
 }
 
 fn phase(status: &str, stage: Option<&str>, waits: bool) -> RolloutPhase {

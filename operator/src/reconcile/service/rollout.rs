@@ -6,7 +6,7 @@ use ecs_operator_crds::v1beta1::EcsService;
 use ecs_operator_crds::v1beta1::service::{FailedDeployment, RolloutPhase, RolloutRecord, RolloutStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::deployment::ServiceDeployment;
 use super::update::is_same_task_definition;
@@ -76,10 +76,62 @@ fn seen(object: &EcsService, service: &Service, deployment: Option<&ServiceDeplo
         None => of_primary(service, service.primary()?),
     };
     seen.hash = asked_for(object, &seen.revision);
-    let strategy = service.json["deploymentConfiguration"]["strategy"].as_str().unwrap_or("ROLLING");
-    seen.strategy = Some(strategy.to_owned());
+    seen.strategy = Some(strategy(service).to_owned());
+    if seen.phase == RolloutPhase::InProgress && is_watched_by_alarms(service, &seen) {
+        seen.phase = RolloutPhase::Baking;
+    }
+    seen.bake_time_in_minutes = bake_time(service, &seen).filter(|minutes| *minutes > 0);
     seen.percent = percent(&seen);
     Some(seen)
+}
+
+fn strategy(service: &Service) -> &str {
+    service.json["deploymentConfiguration"]["strategy"].as_str().unwrap_or("ROLLING")
+}
+
+/// Whether a rolling deployment has nothing left to do but to wait for its alarms: the bake time of those is ECS's own, and no answer
+/// tells it. Source: "How CloudWatch alarms detect Amazon ECS deployment failures" in the developer guide.
+fn is_watched_by_alarms(service: &Service, seen: &RolloutStatus) -> bool {
+    let enabled = service.json["deploymentConfiguration"]["alarms"]["enable"] == true;
+    let goes_on = service.primary().is_some_and(|primary| primary.rollout_state.as_deref() == Some("IN_PROGRESS"));
+    let runs = seen.running_count.is_some() && seen.running_count >= seen.requested_count;
+    enabled && goes_on && runs && seen.pending_count.unwrap_or_default() == 0 && strategy(service) == "ROLLING"
+}
+
+/// Minutes that a Network Load Balancer takes to shift traffic.
+const NETWORK_LOAD_BALANCER: i32 = 10;
+
+/// Minutes that ECS waits on purpose where the traffic shift stands, with AWS's defaults.
+fn bake_time(service: &Service, seen: &RolloutStatus) -> Option<i32> {
+    let configuration = &service.json["deploymentConfiguration"];
+    let minutes =
+        |minutes: &Value, default: i32| minutes.as_i64().and_then(|minutes| i32::try_from(minutes).ok()).unwrap_or(default);
+    let stage = seen.lifecycle_stage.as_deref().filter(|_| seen.phase == RolloutPhase::InProgress)?;
+    let is_network = || {
+        let mut balancers = service.json["loadBalancers"].as_array().into_iter().flatten();
+        let listener = |balancer: &Value| balancer["advancedConfiguration"]["productionListenerRule"].as_str().map(str::to_owned);
+        balancers.any(|balancer| listener(balancer).is_some_and(|arn| arn.contains("/net/")))
+    };
+    let network = if matches!(stage, "TEST_TRAFFIC_SHIFT" | "PRODUCTION_TRAFFIC_SHIFT") && is_network() {
+        NETWORK_LOAD_BALANCER
+    } else {
+        0
+    };
+    let weight = seen.requested_production_traffic_weight;
+    // Between two steps both revisions have traffic; where ECS shows no weights, only the stage tells.
+    let between = weight.is_some_and(|weight| weight > 0.0 && weight < 100.0)
+        || (weight.is_none() && matches!(stage, "PRE_PRODUCTION_TRAFFIC_SHIFT" | "PRODUCTION_TRAFFIC_SHIFT"));
+    let bake = match strategy(service) {
+        "CANARY" if between => minutes(&configuration["canaryConfiguration"]["canaryBakeTimeInMinutes"], 10),
+        "LINEAR" if between => minutes(&configuration["linearConfiguration"]["stepBakeTimeInMinutes"], 6),
+        // All traffic has moved, and the stage BAKE_TIME, which has no deadline, is next.
+        "ROLLING" => return None,
+        _ if stage == "POST_PRODUCTION_TRAFFIC_SHIFT" || weight.is_some_and(|weight| weight >= 100.0) => {
+            minutes(&configuration["bakeTimeInMinutes"], 0)
+        }
+        _ => 0,
+    };
+    Some(bake.saturating_add(network))
 }
 
 fn of_service_deployment(service: &Service, deployment: &ServiceDeployment) -> RolloutStatus {
@@ -87,6 +139,7 @@ fn of_service_deployment(service: &Service, deployment: &ServiceDeployment) -> R
     let revision = deployment.revision.clone().or(running).unwrap_or_default();
     let listed = service.deployments.iter().find(|listed| is_same_task_definition(&revision, listed.task_definition.as_deref()));
     let [requested_count, running_count, pending_count] = deployment.counts;
+    let [requested_production_traffic_weight, requested_test_traffic_weight] = deployment.weights;
     RolloutStatus {
         id: listed.and_then(|listed| listed.id.clone()),
         service_deployment_arn: Some(deployment.arn.clone()),
@@ -94,6 +147,9 @@ fn of_service_deployment(service: &Service, deployment: &ServiceDeployment) -> R
         phase: deployment.phase,
         lifecycle_stage: deployment.stage.clone(),
         hook: deployment.hook.clone(),
+        hook_in_progress: deployment.hook_in_progress.clone(),
+        requested_production_traffic_weight,
+        requested_test_traffic_weight,
         requested_count,
         running_count,
         pending_count,
@@ -196,8 +252,11 @@ fn advanced(before: RolloutStatus, mut seen: RolloutStatus, now: Timestamp) -> R
         seen.phase = RolloutPhase::Succeeded;
         seen.percent = Some(100);
     }
+    let weights = |rollout: &RolloutStatus| (rollout.requested_production_traffic_weight, rollout.requested_test_traffic_weight);
     let further = seen.phase != before.phase
         || seen.lifecycle_stage != before.lifecycle_stage
+        || seen.hook_in_progress != before.hook_in_progress
+        || weights(&seen) != weights(&before)
         || (!seen.phase.is_final() && seen.running_count > before.peak_count);
     // A task that comes and goes again is no progress.
     seen.peak_count = seen.running_count.max(before.peak_count);

@@ -61,10 +61,21 @@ pub(super) fn changes_at(
     rollout: Option<&RolloutStatus>,
     unavailable_since: Option<&Time>,
 ) -> Option<Timestamp> {
-    let moving = rollout.filter(|rollout| matches!(rollout.phase, RolloutPhase::Pending | RolloutPhase::InProgress));
-    let deadline = moving.and_then(|rollout| after(rollout.progressed_at.as_ref()?, progress_deadline(object)));
+    let deadline = rollout.and_then(|rollout| deadline(object, rollout));
     let grace = unavailable_since.and_then(|since| after(since, unavailable_after(object)));
     deadline.into_iter().chain(grace).min()
+}
+
+/// When a rollout has made no progress for too long; `None` while it waits for something that has no such limit.
+fn deadline(object: &EcsService, rollout: &RolloutStatus) -> Option<Timestamp> {
+    let is_moving = matches!(rollout.phase, RolloutPhase::Pending | RolloutPhase::InProgress);
+    let progressed = rollout.progressed_at.as_ref().filter(|_| is_moving && rollout.hook_in_progress.is_none())?;
+    after(progressed, patience(object, rollout))
+}
+
+/// Seconds that a rollout may take for its next step.
+fn patience(object: &EcsService, rollout: &RolloutStatus) -> i64 {
+    progress_deadline(object) + 60 * i64::from(rollout.bake_time_in_minutes.unwrap_or_default())
 }
 
 fn after(time: &Time, seconds: i64) -> Option<Timestamp> {
@@ -127,15 +138,17 @@ fn awaiting(facts: &Facts<'_>, rollout: &RolloutStatus) -> Verdict {
 }
 
 fn deploying(facts: &Facts<'_>, rollout: &RolloutStatus) -> Verdict {
-    let (revision, counts, seconds) = (&rollout.revision, tasks_of(rollout, facts.service), progress_deadline(facts.object));
-    let deadline = rollout.progressed_at.as_ref().and_then(|progressed| after(progressed, seconds));
-    if deadline.is_some_and(|deadline| deadline <= facts.now) {
-        let hint = hint(facts.stopped_tasks, revision);
+    let (revision, counts) = (&rollout.revision, tasks_of(rollout, facts.service));
+    if deadline(facts.object, rollout).is_some_and(|deadline| deadline <= facts.now) {
+        let (hint, seconds) = (hint(facts.stopped_tasks, revision), patience(facts.object, rollout));
         let message = format!("The deployment of {revision} made no progress for {seconds} s: {counts}{hint}");
         return Verdict::new(State::Stalled, Reason::ProgressDeadlineExceeded, message);
     }
     let stage = rollout.lifecycle_stage.as_ref().map(|stage| format!(" ({stage})")).unwrap_or_default();
-    Verdict::new(State::Progressing, Reason::Progressing, format!("Deploying {revision}{stage}: {counts}"))
+    let hook = rollout.hook_in_progress.as_ref().map(|hook| format!("; hook {hook} runs")).unwrap_or_default();
+    let weight = rollout.requested_production_traffic_weight;
+    let traffic = weight.map(|weight| format!("; {weight} % of the traffic")).unwrap_or_default();
+    Verdict::new(State::Progressing, Reason::Progressing, format!("Deploying {revision}{stage}: {counts}{traffic}{hook}"))
 }
 
 /// No rollout is under way. What counts is that there is one deployment and that its tasks run.

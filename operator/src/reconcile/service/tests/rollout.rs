@@ -91,6 +91,32 @@ fn a_rollout_without_progress_is_told_after_its_deadline_and_may_still_succeed()
 }
 
 #[test]
+fn a_rolling_deployment_with_alarms_bakes_without_a_deadline() {
+    let seen = |alarms: bool, state: &str, running: i32| {
+        let mut seen = deploying(&[deployment(1, 3, state, [2, running, 2 - running])]);
+        let service = seen.service.as_mut().unwrap();
+        let mut shown = (*service.json).clone();
+        shown["deploymentConfiguration"]["alarms"] = json!({"alarmNames": ["errors"], "enable": alarms, "rollback": true});
+        service.json = Arc::new(shown);
+        seen
+    };
+    let next = |object: &EcsService, now: i64| {
+        let now = Timestamp::from_second(now).unwrap();
+        crate::reconcile::Kind::look_again(object, None, object.status.as_ref().unwrap(), now).map(|wait| wait.as_secs())
+    };
+    let (_, starting) = after_pass(&object(&spec(), &json!({})), &seen(true, "IN_PROGRESS", 1), 100);
+    assert_eq!((ready(&starting).1.as_str(), next(&starting, 100)), ("Progressing", Some(600)));
+    let (_, baking) = after_pass(&starting, &seen(true, "IN_PROGRESS", 2), 200);
+    assert_eq!((ready(&baking), next(&baking, 200)), (("Unknown".into(), "Baking".into()), None));
+    let (_, later) = after_pass(&baking, &seen(true, "IN_PROGRESS", 2), 9000);
+    assert_eq!(later.status, baking.status);
+    assert_eq!(ready(&after_pass(&later, &seen(true, "COMPLETED", 2), 9010).1).0, "True");
+    // Without them, a deployment that ECS does not complete is told.
+    let (_, running) = after_pass(&starting, &seen(false, "IN_PROGRESS", 2), 200);
+    assert_eq!(ready(&after_pass(&running, &seen(false, "IN_PROGRESS", 2), 800).1).1, "ProgressDeadlineExceeded");
+}
+
+#[test]
 fn tasks_that_are_lost_make_a_service_unavailable_after_a_grace_time() {
     let mut object = object(&spec(), &json!({}));
     let running = |desired: i32, running: i32| {

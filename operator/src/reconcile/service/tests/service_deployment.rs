@@ -241,3 +241,97 @@ fn a_failure_is_one_of_the_spec_that_it_was_sent_for() {
     assert_eq!(plan, Plan::InSync);
     assert!(matches!(after_pass(&edited, &older, 1900).0, Plan::Write(_)));
 }
+
+/// The service during a deployment with this strategy.
+fn shifting(configuration: &Value, change: &Value) -> ObservedService {
+    let mut seen = seen(3, change);
+    let service = seen.service.as_mut().unwrap();
+    let mut shown = (*service.json).clone();
+    shown["deploymentConfiguration"] = configuration.clone();
+    service.json = Arc::new(shown);
+    seen
+}
+
+/// What DescribeServiceDeployments shows of a traffic shift.
+fn shifted(stage: &str, weight: f64) -> Value {
+    json!({"lifecycleStage": stage, "targetServiceRevision": {"requestedTaskCount": 2, "runningTaskCount": 2, "pendingTaskCount": 0,
+        "requestedProductionTrafficWeight": weight, "requestedTestTrafficWeight": 100.0}})
+}
+
+/// Seconds until the next look, if there is one.
+fn next_look(object: &EcsService, now: i64) -> Option<u64> {
+    let now = Timestamp::from_second(now).unwrap();
+    crate::reconcile::Kind::look_again(object, None, object.status.as_ref().unwrap(), now).map(|wait| wait.as_secs())
+}
+
+#[test]
+fn a_traffic_shift_may_take_its_bake_times_and_each_step_is_progress() {
+    const SHIFT: &str = "PRODUCTION_TRAFFIC_SHIFT";
+    let shown = |strategy: &str| json!({"strategy": strategy});
+    let slow = json!({"strategy": "CANARY", "canaryConfiguration": {"canaryPercent": 5.0, "canaryBakeTimeInMinutes": 30}});
+    let baking = json!({"strategy": "BLUE_GREEN", "bakeTimeInMinutes": 60});
+    // With AWS's defaults: 10 minutes for a canary, 6 for each step.
+    let rows = [
+        (shown("CANARY"), 5.0, 600 + 600),
+        (slow, 5.0, 600 + 1800),
+        (shown("LINEAR"), 10.0, 600 + 360),
+        (shown("LINEAR"), 100.0, 600),
+        (shown("BLUE_GREEN"), 0.0, 600),
+        (baking.clone(), 0.0, 600),
+        (baking, 100.0, 600 + 3600),
+        (shown("ROLLING"), 50.0, 600),
+    ];
+    for (configuration, weight, patience) in rows {
+        let at_step = shifting(&configuration, &shifted(SHIFT, weight));
+        let (_, first) = after_pass(&object(&spec(), &json!({})), &at_step, 1000);
+        assert_eq!(next_look(&first, 1000), Some(patience), "{configuration} {weight}");
+        let last = 1000 + i64::try_from(patience).unwrap();
+        let (_, before) = after_pass(&first, &at_step, last - 1);
+        assert_eq!((ready(&before).1.as_str(), &before.status), ("Progressing", &first.status), "nothing moves by itself");
+        let (_, late) = after_pass(&before, &at_step, last);
+        assert_eq!(ready(&late).1, "ProgressDeadlineExceeded", "{configuration} {weight}");
+        assert_eq!(next_look(&late, last), None);
+    }
+    // Ten steps of six minutes, at one stage.
+    let linear = shown("LINEAR");
+    let mut object = object(&spec(), &json!({}));
+    for step in 1..=10_u8 {
+        let now = 1000 + i64::from(step) * 400;
+        (_, object) = after_pass(&object, &shifting(&linear, &shifted(SHIFT, f64::from(step) * 10.0)), now);
+        assert_eq!(ready(&object).1, "Progressing", "step {step}");
+    }
+    let told = rollout(&object);
+    assert_eq!(
+        (&told["requestedProductionTrafficWeight"], &told["progressedAt"]),
+        (&json!(100.0), &json!("1970-01-01T01:23:20Z"))
+    );
+}
+
+#[test]
+fn a_network_load_balancer_takes_its_time_to_shift() {
+    let mut at_shift = shifting(&json!({"strategy": "BLUE_GREEN"}), &shifted("TEST_TRAFFIC_SHIFT", 0.0));
+    let service = at_shift.service.as_mut().unwrap();
+    let mut shown = (*service.json).clone();
+    let listener = "arn:aws:elasticloadbalancing:eu-central-1:111122223333:listener/net/web/0123/4567";
+    shown["loadBalancers"] = json!([{"advancedConfiguration": {"productionListenerRule": listener}}]);
+    service.json = Arc::new(shown);
+    let (_, after) = after_pass(&object(&spec(), &json!({})), &at_shift, 1000);
+    assert_eq!(next_look(&after, 1000), Some(1200));
+}
+
+#[test]
+fn a_hook_that_runs_stops_the_clock_and_its_end_starts_it_again() {
+    let hook = |status: &str| {
+        let mut change = shifted("POST_SCALE_UP", 0.0);
+        change["lifecycleHookDetails"] = json!([{"hookId": "hook-7", "targetType": "AWS_LAMBDA", "status": status}]);
+        shifting(&json!({"strategy": "BLUE_GREEN"}), &change)
+    };
+    let (_, running) = after_pass(&object(&spec(), &json!({})), &hook("IN_PROGRESS"), 1000);
+    assert_eq!((ready(&running).1.as_str(), next_look(&running, 1000)), ("Progressing", None));
+    assert!(running.status.as_ref().unwrap().conditions[0].message.contains("hook hook-7 runs"));
+    let (_, later) = after_pass(&running, &hook("IN_PROGRESS"), 9000);
+    assert_eq!(later.status, running.status, "and nothing is written meanwhile");
+    let (_, done) = after_pass(&later, &hook("SUCCEEDED"), 9010);
+    assert_eq!((ready(&done).1.as_str(), next_look(&done, 9010)), ("Progressing", Some(600)));
+    assert_eq!(ready(&after_pass(&done, &hook("SUCCEEDED"), 9610).1).1, "ProgressDeadlineExceeded");
+}
