@@ -144,7 +144,7 @@ fn leaves_task_definition(policies: &Policies) -> bool {
 
 /// An earlier revision was put in the place of the one in the spec: once it runs, nothing goes on until somebody changes that.
 fn rolled_back(service: &Service, Rollback { revision, instead_of, .. }: &Rollback) -> Plan {
-    let on_its_way = service.running_count != service.desired_count
+    let on_its_way = service.running_count < service.desired_count
         || service.primary().is_some_and(|primary| primary.rollout_state.as_deref() == Some("IN_PROGRESS"));
     let message = format!(
         "{revision} in the place of {instead_of}, as asked for by {ROLLBACK_TO}; change the task definition or the service, or remove the \

@@ -106,17 +106,17 @@ fn bake_time(service: &Service, seen: &RolloutStatus) -> Option<i32> {
     let configuration = &service.json["deploymentConfiguration"];
     let minutes =
         |minutes: &Value, default: i32| minutes.as_i64().and_then(|minutes| i32::try_from(minutes).ok()).unwrap_or(default);
-    let stage = seen.lifecycle_stage.as_deref().filter(|_| seen.phase == RolloutPhase::InProgress)?;
-    let is_network = || {
-        let mut balancers = service.json["loadBalancers"].as_array().into_iter().flatten();
-        let listener = |balancer: &Value| balancer["advancedConfiguration"]["productionListenerRule"].as_str().map(str::to_owned);
-        balancers.any(|balancer| listener(balancer).is_some_and(|arn| arn.contains("/net/")))
-    };
-    let network = if matches!(stage, "TEST_TRAFFIC_SHIFT" | "PRODUCTION_TRAFFIC_SHIFT") && is_network() {
-        NETWORK_LOAD_BALANCER
-    } else {
-        0
-    };
+    if seen.phase != RolloutPhase::InProgress || strategy(service) == "ROLLING" {
+        return None;
+    }
+    let stage = seen.lifecycle_stage.as_deref().unwrap_or_default();
+    // Of a Network Load Balancer the deployment knows the listener alone.
+    let mut balancers = service.json["loadBalancers"].as_array().into_iter().flatten();
+    let is_network = balancers.any(|balancer| {
+        balancer["advancedConfiguration"]["productionListenerRule"].as_str().is_some_and(|arn| arn.contains("/net/"))
+    });
+    let shifts = matches!(stage, "TEST_TRAFFIC_SHIFT" | "PRODUCTION_TRAFFIC_SHIFT");
+    let network = if shifts && is_network { NETWORK_LOAD_BALANCER } else { 0 };
     let weight = seen.requested_production_traffic_weight;
     // Between two steps both revisions have traffic; where ECS shows no weights, only the stage tells.
     let between = weight.is_some_and(|weight| weight > 0.0 && weight < 100.0)
@@ -124,8 +124,8 @@ fn bake_time(service: &Service, seen: &RolloutStatus) -> Option<i32> {
     let bake = match strategy(service) {
         "CANARY" if between => minutes(&configuration["canaryConfiguration"]["canaryBakeTimeInMinutes"], 10),
         "LINEAR" if between => minutes(&configuration["linearConfiguration"]["stepBakeTimeInMinutes"], 6),
+        _ if stage == "CLEAN_UP" => 0,
         // All traffic has moved, and the stage BAKE_TIME, which has no deadline, is next.
-        "ROLLING" => return None,
         _ if stage == "POST_PRODUCTION_TRAFFIC_SHIFT" || weight.is_some_and(|weight| weight >= 100.0) => {
             minutes(&configuration["bakeTimeInMinutes"], 0)
         }

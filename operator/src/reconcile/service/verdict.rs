@@ -154,12 +154,13 @@ fn deploying(facts: &Facts<'_>, rollout: &RolloutStatus) -> Verdict {
 /// No rollout is under way. What counts is that there is one deployment and that its tasks run.
 fn steady(facts: &Facts<'_>) -> Verdict {
     let Facts { object, service, stopped_tasks, unavailable_since, now, .. } = *facts;
-    let Service { desired_count, running_count, pending_count, deployments, .. } = service;
+    let Service { desired_count, running_count, deployments, .. } = service;
     let (revision, counts) = (revision(service), counts(service));
     let state = service.primary().and_then(|primary| primary.rollout_state.as_deref());
     let settled = deployments.iter().filter(|deployment| !is_over(deployment)).count() <= 1
         && state.is_none_or(|state| state == "COMPLETED");
-    if settled && running_count == desired_count && *pending_count == 0 {
+    // More run for a while when ECS scales in or spreads tasks over zones: it starts the new ones first.
+    if settled && running_count >= desired_count {
         return Verdict::new(State::Ready, Reason::Succeeded, format!("{running_count} of {desired_count} tasks run {revision}"));
     }
     let gone = unavailable_since.and_then(|since| after(since, unavailable_after(object)));

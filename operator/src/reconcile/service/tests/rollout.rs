@@ -204,7 +204,10 @@ fn ready_needs_one_completed_deployment_and_the_counts() {
     let rows = [
         (json!({}), "True", "Succeeded"),
         (json!({"runningCount": 0}), "Unknown", "Progressing"),
-        (json!({"pendingCount": 1}), "Unknown", "Progressing"),
+        // While ECS scales in, or spreads tasks over zones, there are more for a while.
+        (json!({"runningCount": 3}), "True", "Succeeded"),
+        (json!({"pendingCount": 1}), "True", "Succeeded"),
+        (json!({"runningCount": 1, "pendingCount": 1}), "Unknown", "Progressing"),
         (json!({"deployments": [deployment("PRIMARY", "IN_PROGRESS")]}), "Unknown", "Progressing"),
         (
             json!({"deployments": [deployment("ACTIVE", "COMPLETED"), deployment("PRIMARY", "COMPLETED")]}),
