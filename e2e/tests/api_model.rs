@@ -24,6 +24,7 @@ const KINDS: [(&str, &str, &[&str]); 3] = [
             "clusterRef.name",
             "desiredCountOwner",
             "rollout",
+            "rollout.minReadySeconds",
             "rollout.progressDeadlineSeconds",
             "rollout.unavailableAfterSeconds",
             "taskDefinitionRef",

@@ -274,6 +274,31 @@ async fn a_rollback_by_an_alarm_is_told_and_not_repeated_even_without_memory() {
 }
 
 #[tokio::test]
+async fn tasks_that_fail_after_a_rollout_hold_ready_back_and_are_told_at_once() {
+    let (world, ecs) = ready().await;
+    ask_for(&world, 2);
+    look(&world).await;
+    runs(&ecs, 2);
+    // A little before the task of this ECS stops.
+    ecs.moves(&json!({}), &json!({"finishedAt": 3_999_999_950.0}));
+    look(&world).await;
+    assert_eq!(world.conditions().0, ["Ready True Succeeded"]);
+    world.new_writes();
+    // As many run as are wanted, and one of them has taken the place of another.
+    let primary = json!({"id": "ecs-svc/2", "status": "PRIMARY", "taskDefinition": revision(2), "desiredCount": 2, "runningCount": 2,
+        "pendingCount": 0, "failedTasks": 1});
+    ecs.moves(&json!({"deployments": [primary]}), &json!({}));
+    look(&world).await;
+    let (shapes, message) = world.conditions();
+    assert_eq!(shapes, ["Ready Unknown Progressing", "Reconciling True Progressing"]);
+    assert!(message.contains("Task abc stopped: Task failed ELB health checks"), "{message}");
+    let told = world.new_writes();
+    assert!(told.iter().any(|write| write == "event TaskUnhealthy"), "{told:?}");
+    world.pass::<EcsService>().await;
+    assert_eq!(world.new_writes(), [""; 0]);
+}
+
+#[tokio::test]
 async fn a_running_deployment_is_stopped_on_command() {
     let (world, ecs) = ready().await;
     ask_for(&world, 2);

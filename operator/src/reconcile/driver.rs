@@ -368,7 +368,7 @@ async fn tell<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Observed>
         object.remember(&mut after, acted.may_be_applied());
         after
     };
-    let ready = conditions::is_ready(after.conditions());
+    let ready = conditions::is_ready(after.conditions()) && !K::settles(&after, Timestamp::now());
     let stalled = outcome.verdict().is_some_and(|verdict| verdict.state == conditions::State::Stalled);
     // While it waits for its turn, or for another object here, nothing is expected to happen in AWS.
     let waits_here = matches!(outcome, Outcome::Waiting(obstacle) if obstacle.reason == Reason::DependencyNotReady);

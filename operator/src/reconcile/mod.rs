@@ -165,6 +165,11 @@ pub trait Kind:
         None
     }
 
+    /// Whether the object is Ready and yet has to be looked at as often as during a change: it has not proved itself.
+    fn settles(_status: &Self::Status, _now: Timestamp) -> bool {
+        false
+    }
+
     /// Whether the object asks for something that can only be answered once, and so by a fresh look.
     fn is_commanded(&self) -> bool {
         false

@@ -39,7 +39,7 @@ pub use networking::{AwsVpcConfiguration, NetworkConfiguration};
 pub use placement::PlacementStrategy;
 pub use rollout::{
     DesiredCountOwner, FailedDeployment, HandledCommand, HookStatus, Rollback, RolloutPhase, RolloutPolicy, RolloutRecord,
-    RolloutStatus, ServiceEvent, StoppedTask,
+    RolloutStatus, ServiceEvent, StoppedTask, TaskFailures,
 };
 pub use volumes::{EbsTagSpecification, ServiceManagedEbsVolumeConfiguration, ServiceVolumeConfiguration};
 
@@ -214,7 +214,10 @@ pub struct EcsServiceStatus {
     pub stopped_tasks: Option<Vec<StoppedTask>>,
     /// How many failures ECS had counted when the stopped tasks were looked at last.
     pub explained_failures: Option<i32>,
-    /// Since when tasks of a steady service are missing.
+    /// Tasks that failed one after the other since the rollout has completed. Those that stop for deployments, scaling or somebody do
+    /// not count.
+    pub task_failures: Option<TaskFailures>,
+    /// Since when tasks of a steady service are missing, or fail one after the other.
     pub unavailable_since: Option<Time>,
     /// The last ten events of the service, as ECS tells them, the newest first. Each is passed on as an event of this object.
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]

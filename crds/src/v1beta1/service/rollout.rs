@@ -25,7 +25,11 @@ pub struct RolloutPolicy {
     /// same. More tasks, another stage and another traffic weight are progress; bake times, hooks and pauses do not count.
     #[schemars(range(min = 1))]
     pub progress_deadline_seconds: Option<i32>,
-    /// Seconds that tasks of a service that was steady may be missing before it is Unavailable; default 60.
+    /// Seconds for which the tasks of a new rollout must run, without one that fails, before the service is Ready, as in a Deployment;
+    /// default 0. After a failure, Ready waits for this time or for `unavailableAfterSeconds`, whichever is longer.
+    #[schemars(range(min = 0))]
+    pub min_ready_seconds: Option<i32>,
+    /// Seconds that tasks of a service that was steady may be missing, or fail one after the other, before it is Unavailable; default 60.
     #[schemars(range(min = 0))]
     pub unavailable_after_seconds: Option<i32>,
 }
@@ -218,6 +222,16 @@ pub struct StoppedTask {
     pub exit_code: Option<i32>,
     /// When it stopped.
     pub stopped_at: Option<Time>,
+}
+
+/// Tasks that failed one after the other although the rollout had completed.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskFailures {
+    /// When the first of them stopped, in AWS's time.
+    pub first_at: Time,
+    /// When the last of them stopped, in AWS's time.
+    pub last_at: Time,
 }
 
 /// An event of the service, as ECS tells it.

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::commands::{is_in_history, unanswered};
 use super::deployment::ServiceDeployment;
+use super::ecs_events::tell_of_starts;
 use super::{ObservedService, Service, short, tasks};
 use crate::aws::observer::{Answer, Seen, ServiceDeploymentKey, ServiceRevisionKey, StoppedTasksKey, TaskDefinitionKey};
 use crate::aws::{Fault, Freshness, name_in, time};
@@ -124,7 +125,12 @@ pub(super) fn wanted(object: &EcsService, observed: &ObservedService, service: &
         });
     let fewer = service.running_count < service.desired_count;
     let lost = rollout.phase == RolloutPhase::Succeeded && fewer && Some(service.running_count) < status.running_count;
-    if more || (given_up && !told) || lost {
+    // Nobody has asked for other tasks, and ECS starts some: others have stopped.
+    let rests =
+        service.primary().is_some_and(|primary| primary.rollout_state.as_deref().is_none_or(|state| state == "COMPLETED"));
+    let id = service.primary().and_then(|primary| primary.id.as_deref());
+    let replaced = rests && status.desired_count == Some(service.desired_count) && tell_of_starts(object, service, id);
+    if more || (given_up && !told) || lost || replaced {
         return Some(observed.at);
     }
     // While the tasks of the revision before run on, only the deployment shows that its own do not.

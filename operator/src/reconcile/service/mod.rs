@@ -11,6 +11,7 @@ mod notices;
 mod observe;
 mod plan;
 mod rollout;
+mod stable;
 mod status;
 mod tasks;
 #[cfg(test)]
@@ -200,9 +201,14 @@ impl Kind for EcsService {
     }
 
     fn look_again(&self, _: Option<&ObservedService>, status: &EcsServiceStatus, now: Timestamp) -> Option<Duration> {
-        let at = verdict::changes_at(self, status.rollout.as_ref(), status.unavailable_since.as_ref())?;
+        let at = verdict::changes_at(self, status, now).into_iter().chain(stable::settles_until(status.rollout.as_ref()));
         // Past deadlines have had their say.
-        (at > now).then(|| at.duration_since(now)).and_then(|wait| Duration::try_from(wait).ok())
+        let wait = at.filter(|at| *at > now).min()?.duration_since(now);
+        Duration::try_from(wait).ok()
+    }
+
+    fn settles(status: &EcsServiceStatus, now: Timestamp) -> bool {
+        stable::settles_until(status.rollout.as_ref()).is_some_and(|until| until > now)
     }
 
     fn is_commanded(&self) -> bool {

@@ -9,6 +9,7 @@ use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::deployment::ServiceDeployment;
+use super::ecs_events::completed_at;
 use super::update::is_same_task_definition;
 use super::{Deployment, OWN_MEMBERS, ObservedService, Service};
 use crate::aws::{name_in, time};
@@ -171,7 +172,8 @@ fn of_primary(service: &Service, primary: &Deployment) -> RolloutStatus {
         None | Some("COMPLETED") if alone && counts_met => RolloutPhase::Succeeded,
         _ => RolloutPhase::InProgress,
     };
-    of_deployment(primary, phase)
+    let finished_at = primary.id.as_deref().and_then(|id| completed_at(service, id)).filter(|_| phase == RolloutPhase::Succeeded);
+    RolloutStatus { finished_at, ..of_deployment(primary, phase) }
 }
 
 fn of_deployment(deployment: &Deployment, phase: RolloutPhase) -> RolloutStatus {

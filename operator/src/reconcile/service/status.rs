@@ -1,7 +1,7 @@
 //! Fourth door of EcsService: the status after a pass. Pure.
 
 use ecs_operator_crds::condition::{ConditionType, Reason};
-use ecs_operator_crds::v1beta1::service::{DeploymentStatus, FailedDeployment};
+use ecs_operator_crds::v1beta1::service::{DeploymentStatus, FailedDeployment, TaskFailures};
 use ecs_operator_crds::v1beta1::{EcsService, EcsServiceStatus};
 use k8s_openapi::jiff::Timestamp;
 
@@ -10,6 +10,7 @@ use super::failure::given_up;
 use super::follow::failures;
 use super::plan::wanted;
 use super::rollout::{Standing, track, with_failure};
+use super::stable;
 use super::tasks;
 use super::update::shown_in_deployment;
 use super::verdict::{Facts, unavailable_since, verdict};
@@ -64,6 +65,7 @@ pub(super) fn status(
             service,
             rollout: status.rollout.as_ref(),
             stopped_tasks: status.stopped_tasks.as_deref().unwrap_or_default(),
+            failures: status.task_failures.as_ref(),
             unavailable_since: status.unavailable_since.as_ref(),
             now,
         })
@@ -92,9 +94,17 @@ fn follow(status: &mut EcsServiceStatus, object: &EcsService, observed: &Observe
     let before = status.rollout.as_ref().and_then(|rollout| rollout.started_at.clone());
     (status.rollout, status.rollout_history) = track(object, observed, standing, now);
     if status.rollout.as_ref().and_then(|rollout| rollout.started_at.clone()) != before {
-        (status.stopped_tasks, status.explained_failures) = (None, None);
+        (status.stopped_tasks, status.explained_failures, status.task_failures) = (None, None, None);
     }
     let service = observed.service.as_ref();
+    let stopped = observed.stopped.as_deref().unwrap_or_default();
+    let began = |failures: &Option<TaskFailures>| failures.as_ref().map(|failures| failures.first_at.clone());
+    let earlier = began(&status.task_failures);
+    status.task_failures = stable::failures(object, status.rollout.as_ref(), status.task_failures.take(), stopped);
+    if earlier.is_some() && earlier != began(&status.task_failures) {
+        // What fails anew is told anew.
+        status.stopped_tasks = None;
+    }
     if let (Some(stopped), Some(service)) = (&observed.stopped, service) {
         // An empty list says that somebody looked.
         status.stopped_tasks = Some(tasks::merged(status.stopped_tasks.as_deref().unwrap_or_default(), stopped));
@@ -103,7 +113,9 @@ fn follow(status: &mut EcsServiceStatus, object: &EcsService, observed: &Observe
     // Deployments that are listed no more take their failures with them.
     let listed = service.map(failures);
     status.explained_failures = status.explained_failures.map(|explained| explained.min(listed.unwrap_or_default()));
-    status.unavailable_since = service.and_then(|service| unavailable_since(object, service, status.rollout.as_ref(), now));
+    let rollout = status.rollout.as_ref();
+    let failures = status.task_failures.as_ref();
+    status.unavailable_since = service.and_then(|service| unavailable_since(object, service, rollout, failures, now));
 }
 
 fn is_given_up(outcome: &Outcome) -> bool {

@@ -15,23 +15,22 @@ const KEPT: usize = 5;
 /// Longest reason that is kept, in bytes.
 const LONGEST: usize = 512;
 
-/// Those of `tasks` that stopped for a reason that needs somebody, the newest first, one of each kind.
+/// Those of `tasks` that stopped for a reason that needs somebody, the newest first.
 pub(super) fn troubled(tasks: &Value) -> Vec<StoppedTask> {
     let mut found: Vec<_> = tasks.as_array().into_iter().flatten().filter_map(troubled_task).collect();
     found.sort_by(|a, b| b.stopped_at.as_ref().map(|at| at.0).cmp(&a.stopped_at.as_ref().map(|at| at.0)));
-    let mut kinds: Vec<StoppedTask> = Vec::new();
-    for task in found {
-        if !kinds.iter().any(|known| is_alike(known, &task)) {
-            kinds.push(task);
-        }
-    }
-    kinds
+    found
 }
 
 /// What is known of stopped tasks after a look: what is alike is told once.
 pub(super) fn merged(known: &[StoppedTask], seen: &[StoppedTask]) -> Vec<StoppedTask> {
-    let new = seen.iter().filter(|task| !known.iter().any(|known| is_alike(known, task)));
-    let mut all: Vec<_> = new.cloned().chain(known.iter().cloned()).collect();
+    let mut all: Vec<StoppedTask> = Vec::new();
+    for task in seen {
+        if !known.iter().chain(&all).any(|known| is_alike(known, task)) {
+            all.push(task.clone());
+        }
+    }
+    all.extend(known.iter().cloned());
     all.truncate(KEPT);
     all
 }
@@ -161,7 +160,7 @@ mod tests {
                 "taskDefinitionArn": "arn:aws:ecs:eu-central-1:1:task-definition/web:2",
                 "containers": [{"name": "log", "exitCode": 0}, {"name": "web", "exitCode": code}]})
         };
-        let first = troubled(&json!([task("a", 10, 1), task("b", 20, 1), task("c", 15, 137)]));
+        let first = merged(&[], &troubled(&json!([task("a", 10, 1), task("b", 20, 1), task("c", 15, 137)])));
         assert_eq!(first.iter().map(|task| task.task_id.as_str()).collect::<Vec<_>>(), ["b", "c"]);
         assert_eq!(told(&first[0]), "Task b stopped: Essential container in task exited (container web, exit code 1)");
         let later = merged(&first, &troubled(&json!([task("d", 30, 1), task("e", 31, 2)])));

@@ -1,13 +1,14 @@
 //! How a service is whose AWS object is what the spec asks for: does it also run? Pure.
 
 use ecs_operator_crds::condition::Reason;
-use ecs_operator_crds::v1beta1::EcsService;
-use ecs_operator_crds::v1beta1::service::{RolloutPhase, RolloutStatus, StoppedTask};
+use ecs_operator_crds::v1beta1::service::{RolloutPhase, RolloutStatus, StoppedTask, TaskFailures};
+use ecs_operator_crds::v1beta1::{EcsService, EcsServiceStatus};
 use ecs_operator_crds::{CONTINUE_AT, STOP_AT};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 
 use super::rollout::{asked_for, is_over};
+use super::stable::{after, failing, held_until, unavailable_after};
 use super::tasks::told;
 use super::update::is_same_task_definition;
 use super::{Service, short};
@@ -16,16 +17,15 @@ use crate::k8s::conditions::{self, State, Verdict};
 /// Default of `rollout.progressDeadlineSeconds`: that of a Deployment.
 const PROGRESS_DEADLINE: i64 = 600;
 
-/// Default of `rollout.unavailableAfterSeconds`.
-const UNAVAILABLE_AFTER: i64 = 60;
-
 /// What the verdict is made of.
 pub(super) struct Facts<'a> {
     pub object: &'a EcsService,
     pub service: &'a Service,
     pub rollout: Option<&'a RolloutStatus>,
     pub stopped_tasks: &'a [StoppedTask],
-    /// Since when tasks of a steady service are missing.
+    /// Tasks that failed one after the other since the rollout has completed.
+    pub failures: Option<&'a TaskFailures>,
+    /// Since when tasks of a steady service are missing, or fail.
     pub unavailable_since: Option<&'a Time>,
     pub now: Timestamp,
 }
@@ -44,7 +44,7 @@ pub(super) fn verdict(facts: &Facts<'_>) -> Verdict {
             format!("{} is in its bake time: {}", revision(service), counts(service)),
         ),
         (Some(RolloutPhase::Pending | RolloutPhase::InProgress), Some(rollout)) => deploying(facts, rollout),
-        _ => steady(facts),
+        (_, rollout) => steady(facts, rollout),
     }
 }
 
@@ -55,15 +55,14 @@ fn is_of_this_spec(facts: &Facts<'_>, rollout: &RolloutStatus) -> bool {
     !went_back || rollout.hash == asked_for(facts.object, &rollout.revision)
 }
 
-/// When the verdict changes by itself, if nothing else happens: a deadline.
-pub(super) fn changes_at(
-    object: &EcsService,
-    rollout: Option<&RolloutStatus>,
-    unavailable_since: Option<&Time>,
-) -> Option<Timestamp> {
+/// When the verdict changes by itself next, if nothing else happens: a deadline.
+pub(super) fn changes_at(object: &EcsService, status: &EcsServiceStatus, now: Timestamp) -> Option<Timestamp> {
+    let (rollout, failures) = (status.rollout.as_ref(), status.task_failures.as_ref());
     let deadline = rollout.and_then(|rollout| deadline(object, rollout));
-    let grace = unavailable_since.and_then(|since| after(since, unavailable_after(object)));
-    deadline.into_iter().chain(grace).min()
+    let grace = status.unavailable_since.as_ref().and_then(|since| after(since, unavailable_after(object)));
+    let failing = failing(object, rollout, failures).map(|(_, until)| until);
+    let moments = [deadline, grace, failing, held_until(object, rollout, failures)];
+    moments.into_iter().flatten().filter(|moment| *moment > now).min()
 }
 
 /// When a rollout has made no progress for too long; `None` while it waits for something that has no such limit.
@@ -78,16 +77,8 @@ fn patience(object: &EcsService, rollout: &RolloutStatus) -> i64 {
     progress_deadline(object) + 60 * i64::from(rollout.bake_time_in_minutes.unwrap_or_default())
 }
 
-fn after(time: &Time, seconds: i64) -> Option<Timestamp> {
-    Timestamp::from_second(time.0.as_second() + seconds).ok()
-}
-
 fn progress_deadline(object: &EcsService) -> i64 {
     object.spec.rollout.as_ref().and_then(|rollout| rollout.progress_deadline_seconds).map_or(PROGRESS_DEADLINE, i64::from)
-}
-
-fn unavailable_after(object: &EcsService) -> i64 {
-    object.spec.rollout.as_ref().and_then(|rollout| rollout.unavailable_after_seconds).map_or(UNAVAILABLE_AFTER, i64::from)
 }
 
 fn revision(service: &Service) -> String {
@@ -151,24 +142,37 @@ fn deploying(facts: &Facts<'_>, rollout: &RolloutStatus) -> Verdict {
     Verdict::new(State::Progressing, Reason::Progressing, format!("Deploying {revision}{stage}: {counts}{traffic}{hook}"))
 }
 
-/// No rollout is under way. What counts is that there is one deployment and that its tasks run.
-fn steady(facts: &Facts<'_>) -> Verdict {
-    let Facts { object, service, stopped_tasks, unavailable_since, now, .. } = *facts;
+/// No rollout is under way. What counts is that there is one deployment, and that its tasks run and keep running.
+fn steady(facts: &Facts<'_>, rollout: Option<&RolloutStatus>) -> Verdict {
+    let Facts { object, service, stopped_tasks, failures, unavailable_since, now, .. } = *facts;
     let Service { desired_count, running_count, deployments, .. } = service;
     let (revision, counts) = (revision(service), counts(service));
     let state = service.primary().and_then(|primary| primary.rollout_state.as_deref());
     let settled = deployments.iter().filter(|deployment| !is_over(deployment)).count() <= 1
         && state.is_none_or(|state| state == "COMPLETED");
     // More run for a while when ECS scales in or spreads tasks over zones: it starts the new ones first.
-    if settled && running_count >= desired_count {
+    let is_complete = settled && running_count >= desired_count;
+    let held = held_until(object, rollout, failures).filter(|until| *until > now);
+    if is_complete && held.is_none() {
         return Verdict::new(State::Ready, Reason::Succeeded, format!("{running_count} of {desired_count} tasks run {revision}"));
     }
     let gone = unavailable_since.and_then(|since| after(since, unavailable_after(object)));
-    if gone.is_some_and(|moment| moment <= now) {
-        let hint = hint(stopped_tasks, &revision);
-        return Verdict::new(State::Waiting, Reason::Unavailable, format!("Tasks of {revision} are missing: {counts}{hint}"));
+    let failing = failing(object, rollout, failures).filter(|(_, until)| *until > now).map(|(failures, _)| failures);
+    let is_failing = failing.is_some();
+    let hint = || hint(stopped_tasks, &revision);
+    // While all tasks run, failures have to go on for that long, and not only one to be that long ago.
+    let latest = if is_complete { failing.map(|failures| failures.last_at.0) } else { Some(now) };
+    if gone.zip(latest).is_some_and(|(moment, latest)| moment <= latest) {
+        let what = if is_failing { "fail one after the other" } else { "are missing" };
+        let message = format!("Tasks of {revision} {what}: {counts}{}", hint());
+        return Verdict::new(State::Waiting, Reason::Unavailable, message);
     }
-    Verdict::new(State::Progressing, Reason::Progressing, format!("{revision} is on its way: {counts}"))
+    let why = if is_failing { hint() } else { String::new() };
+    let message = match held.filter(|_| is_complete) {
+        Some(until) => format!("{revision} is Ready if no task fails until {until}: {counts}{why}"),
+        None => format!("{revision} is on its way: {counts}{why}"),
+    };
+    Verdict::new(State::Progressing, Reason::Progressing, message)
 }
 
 /// Whether no rollout is under way, and there was a time when all was well.
@@ -185,21 +189,25 @@ fn is_settled(object: &EcsService, service: &Service, rollout: Option<&RolloutSt
     rollout.is_some_and(|rollout| rollout.phase == RolloutPhase::Succeeded) || (is_none && was_well && !begins)
 }
 
-/// Since when tasks of a service without a rollout are missing: the clock starts again whenever one more runs, or another
-/// number of them is wanted.
+/// Since when tasks of a service without a rollout are missing, or fail one after the other. While none fails, the clock starts again
+/// whenever one more runs, or another number of them is wanted.
 pub(super) fn unavailable_since(
     object: &EcsService,
     service: &Service,
     rollout: Option<&RolloutStatus>,
+    failures: Option<&TaskFailures>,
     now: Timestamp,
 ) -> Option<Time> {
     let before = object.status.as_ref();
-    if !is_settled(object, service, rollout) || service.running_count >= service.desired_count {
+    let failing = failing(object, rollout, failures).filter(|(_, until)| *until > now).map(|(failures, _)| failures);
+    let is_missing = service.running_count < service.desired_count;
+    if !is_settled(object, service, rollout) || !(is_missing || failing.is_some()) {
         return None;
     }
-    let same = before.is_some_and(|before| {
-        before.desired_count == Some(service.desired_count) && before.running_count >= Some(service.running_count)
-    });
+    let same = failing.is_some()
+        || before.is_some_and(|before| {
+            before.desired_count == Some(service.desired_count) && before.running_count >= Some(service.running_count)
+        });
     let since = before.and_then(|before| before.unavailable_since.clone()).filter(|_| same);
-    since.or_else(|| Some(crate::k8s::conditions::whole_seconds(now)))
+    since.or_else(|| Some(failing.map_or_else(|| conditions::whole_seconds(now), |failures| failures.first_at.clone())))
 }

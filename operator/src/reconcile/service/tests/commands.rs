@@ -57,7 +57,7 @@ fn a_restart_is_one_forced_deployment_for_each_new_value() {
 fn nonsense_is_refused_once_and_changes_nothing() {
     let seen = observed(Some(described()));
     let history = json!({"rolloutHistory": [{"revision": "web:2", "hash": "", "result": "Succeeded"}]});
-    let rows = [
+    let rows = vec![
         (asked("restartedAt", "soon", &json!({})), seen.clone(), "\"soon\" is no time"),
         (asked("continueAt", NOON, &json!({})), seen.clone(), "no deployment waits at a pause hook"),
         (asked("stopAt", NOON, &json!({})), seen.clone(), "no service deployment that could be stopped"),
