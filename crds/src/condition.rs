@@ -18,6 +18,9 @@ pub enum ConditionType {
     Suspended,
     /// False while an annotation stands that asks for something that cannot be done. Absent else.
     CommandAccepted,
+    /// Tasks that run have other settings than the service, which ECS gives to new tasks only. Present only while true; the object is
+    /// as ready as without it.
+    RestartRequired,
 }
 
 impl ConditionType {
@@ -30,6 +33,7 @@ impl ConditionType {
             Self::Stalled => "Stalled",
             Self::Suspended => "Suspended",
             Self::CommandAccepted => "CommandAccepted",
+            Self::RestartRequired => "RestartRequired",
         }
     }
 }
@@ -110,6 +114,7 @@ reasons! {
     Observing: "`managementPolicy: Observe` keeps the operator from changes that AWS needs to match the spec.", "Change the spec to what AWS has, or set `managementPolicy: Full`; `status.pendingChanges` lists the changes.";
     Suspended: "`spec.suspend` keeps the operator from changing anything in AWS.", "Set `spec.suspend: false`.";
     CommandRefused: "An annotation asks for something that cannot be done. Nothing was changed.", "Correct or remove the annotation that the message names.";
+    SettingsChanged: "Settings of the service have changed that ECS gives to new tasks only; tasks that were started before have the old ones.", "Annotate `ecs-operator.dev/restartedAt` with the present time; with `spec.rollout.restartOnSettings: true` later changes replace the tasks.";
     ServiceEvent: "An event of the service in ECS, in AWS's words.", "Where it tells of trouble, do what it says.";
     TaskImagePullFailed: "A task could not start because an image could not be pulled.", "Check the image name, the registry, and the rights of `executionRoleArn`.";
     TaskOutOfMemory: "A container used more memory than it may.", "Raise `memory` in the task definition.";
@@ -142,7 +147,8 @@ pub fn page() -> String {
         "# Reasons\n\nWhat stands as `reason` in the conditions of an object and in its events, what it means, and what you can do. Made by \
          `make generate` from `crds/src/condition.rs`.\n\nConditions follow kstatus: `Ready` is always there; `Reconciling=True` while the \
          operator goes on by itself; `Stalled=True` while somebody has to change something; `Suspended=True` while `spec.suspend` is set; \
-         `CommandAccepted=False` while an annotation asks for something that cannot be done. Events carry the reasons below, and for each \
+         `CommandAccepted=False` while an annotation asks for something that cannot be done; \
+         `RestartRequired=True` while tasks run with settings that the service no longer has. Events carry the reasons below, and for each \
          write to AWS the name of the call, such as `UpdateService`.\n\n| reason | meaning | way out |\n|---|---|---|\n",
     );
     rows.fold(head, |page, row| page + &row)

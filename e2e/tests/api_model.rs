@@ -26,6 +26,7 @@ const KINDS: [(&str, &str, &[&str]); 3] = [
             "rollout",
             "rollout.minReadySeconds",
             "rollout.progressDeadlineSeconds",
+            "rollout.restartOnSettings",
             "rollout.unavailableAfterSeconds",
             "taskDefinitionRef",
             "taskDefinitionRef.name",

@@ -39,7 +39,7 @@ pub use networking::{AwsVpcConfiguration, NetworkConfiguration};
 pub use placement::PlacementStrategy;
 pub use rollout::{
     DesiredCountOwner, FailedDeployment, HandledCommand, HookStatus, Rollback, RolloutPhase, RolloutPolicy, RolloutRecord,
-    RolloutStatus, ServiceEvent, StoppedTask, TaskFailures,
+    RolloutStatus, ServiceEvent, StoppedTask, TaskFailures, TaskSettings,
 };
 pub use volumes::{EbsTagSpecification, ServiceManagedEbsVolumeConfiguration, ServiceVolumeConfiguration};
 
@@ -138,12 +138,15 @@ pub struct EcsServiceSpec {
     /// Tags of the service, at most 50 with the operator's own.
     #[schemars(length(max = 48), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["key"]))]
     pub tags: Option<Vec<Tag>>,
-    /// Whether tasks get the tags `aws:ecs:serviceName` and `aws:ecs:clusterName`. AWS default false.
+    /// Whether tasks get the tags `aws:ecs:serviceName` and `aws:ecs:clusterName`. AWS default false. A change reaches new
+    /// tasks only: see `rollout.restartOnSettings`.
     #[serde(rename = "enableECSManagedTags")]
     pub enable_ecs_managed_tags: Option<bool>,
-    /// Whose tags tasks inherit: SERVICE, TASK_DEFINITION or NONE. AWS default NONE.
+    /// Whose tags tasks inherit: SERVICE, TASK_DEFINITION or NONE. AWS default NONE. A change reaches new tasks only: see
+    /// `rollout.restartOnSettings`.
     pub propagate_tags: Option<String>,
-    /// Whether ECS Exec may open sessions in the containers of new tasks. AWS default false.
+    /// Whether ECS Exec may open sessions in the containers of tasks. AWS default false. A change reaches new tasks only: see
+    /// `rollout.restartOnSettings`.
     pub enable_execute_command: Option<bool>,
     /// Service Connect: how the service finds others by name and is found.
     pub service_connect_configuration: Option<ServiceConnectConfiguration>,

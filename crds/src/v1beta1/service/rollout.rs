@@ -32,6 +32,9 @@ pub struct RolloutPolicy {
     /// Seconds that tasks of a service that was steady may be missing, or fail one after the other, before it is Unavailable; default 60.
     #[schemars(range(min = 0))]
     pub unavailable_after_seconds: Option<i32>,
+    /// Whether a change of `enableExecuteCommand`, `enableECSManagedTags` or `propagateTags` replaces the tasks, by a forced deployment;
+    /// default false: ECS gives it to new tasks only, and the condition RestartRequired says so.
+    pub restart_on_settings: Option<bool>,
 }
 
 /// Where a rollout stands.
@@ -119,6 +122,8 @@ pub struct RolloutStatus {
     pub failed_count: Option<i32>,
     /// Share of the wanted tasks that run.
     pub percent: Option<i32>,
+    /// Settings of the service when it was first seen, or when no task ran. ECS gives a later change to new tasks only.
+    pub task_settings: Option<TaskSettings>,
     /// When it began.
     pub started_at: Option<Time>,
     /// When it was last seen to get further.
@@ -127,6 +132,19 @@ pub struct RolloutStatus {
     pub finished_at: Option<Time>,
     /// Why it is in its phase, in AWS's words.
     pub reason: Option<String>,
+}
+
+/// Settings of a service that ECS gives to new tasks only.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskSettings {
+    /// Whether ECS Exec may open sessions in the containers.
+    pub enable_execute_command: bool,
+    /// Whether tasks get the tags of ECS.
+    #[serde(rename = "enableECSManagedTags")]
+    pub enable_ecs_managed_tags: bool,
+    /// Whose tags tasks inherit: SERVICE, TASK_DEFINITION or NONE.
+    pub propagate_tags: String,
 }
 
 /// A life cycle hook that waits for somebody.

@@ -11,6 +11,7 @@ mod notices;
 mod observe;
 mod plan;
 mod rollout;
+mod settings;
 mod stable;
 mod status;
 mod tasks;

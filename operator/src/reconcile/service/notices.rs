@@ -1,6 +1,6 @@
 //! What is worth an event in the life of a service, found by comparing two statuses, so that everything is told once. Pure.
 
-use ecs_operator_crds::condition::Reason;
+use ecs_operator_crds::condition::{ConditionType, Reason};
 use ecs_operator_crds::v1beta1::EcsServiceStatus;
 use ecs_operator_crds::v1beta1::service::{RolloutPhase, RolloutStatus};
 
@@ -14,7 +14,19 @@ pub(super) fn notices(before: &EcsServiceStatus, after: &EcsServiceStatus) -> Ve
     notices.extend(stopped_tasks(before, after));
     notices.extend(rollout(before, after));
     notices.extend(commands(before, after));
+    notices.extend(restart(before, after));
     notices
+}
+
+/// Settings that the tasks which run do not have.
+fn restart(before: &EcsServiceStatus, after: &EcsServiceStatus) -> Option<Notice> {
+    let of = |status: &EcsServiceStatus| {
+        let mut conditions = status.conditions.iter();
+        let required = conditions.find(|condition| condition.type_ == ConditionType::RestartRequired.as_str());
+        required.map(|condition| condition.message.clone())
+    };
+    let told = of(after).filter(|message| of(before).as_ref() != Some(message))?;
+    Some(Notice::new(false, Reason::SettingsChanged.as_str(), told))
 }
 
 /// A rollout that begins, gets into another phase, or succeeds. One that fails turns Ready bad, which is told with its reasons.

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::commands::{self, Command};
 use super::failure::{self, given_up};
+use super::settings::restarting;
 use super::update::{
     counts, foreign_controller, is_changed_by_others, is_undone, left_to_controller, shows, takes_unseen, unseen, update,
     with_hidden,
@@ -263,7 +264,7 @@ fn writes(
     if !counts(object) {
         spec.remove("desiredCount");
     }
-    let update = update(key, &spec, task_definition, service, resend);
+    let update = update(key, &spec, task_definition, service, resend).map(|update| restarting(object, service, update));
     update.into_iter().chain(tag_writes(&key.to_string(), &service.service_arn, &desired, &present, managed, policies)).collect()
 }
 

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::deployment::ServiceDeployment;
 use super::ecs_events::completed_at;
 use super::update::is_same_task_definition;
-use super::{Deployment, OWN_MEMBERS, ObservedService, Service};
+use super::{Deployment, OWN_MEMBERS, ObservedService, Service, settings};
 use crate::aws::{name_in, time};
 use crate::k8s::conditions::whole_seconds;
 use crate::reconcile::plan::{hash, request};
@@ -53,17 +53,21 @@ pub(super) fn track(
     let Some((service, seen)) = service.and_then(|service| Some((service, seen(object, service, observed.deployment())?))) else {
         return (before, history);
     };
+    // What runs was started with the settings of that time.
+    let started_with = |before: &RolloutStatus| before.task_settings.clone().filter(|_| settings::has_tasks(service));
     match before {
         Some(before) if is_same(&before, &seen) => {
             // What failed was for the spec that it was sent for, and for no later one.
             let current = standing == Standing::InSync && !seen.phase.is_failure();
             let hash = if current { seen.hash.clone() } else { before.hash.clone() };
-            (Some(RolloutStatus { hash, ..advanced(before, seen, now) }), history)
+            let task_settings = started_with(&before).or_else(|| seen.task_settings.clone());
+            (Some(RolloutStatus { hash, task_settings, ..advanced(before, seen, now) }), history)
         }
         // Without service deployments, what ECS went back to looks like a deployment of its own.
         Some(before) if seen.service_deployment_arn.is_none() && is_way_back(standing, &before, &seen, history.as_deref()) => {
+            let task_settings = started_with(&before).or_else(|| seen.task_settings.clone());
             let seen = on_the_way_back(&before, service);
-            (Some(advanced(before, seen, now)), history)
+            (Some(RolloutStatus { task_settings, ..advanced(before, seen, now) }), history)
         }
         Some(before) => (Some(begun(seen, now)), Some(with_record(history, before, now))),
         None => (Some(begun(seen, now)), history),
@@ -83,6 +87,7 @@ fn seen(object: &EcsService, service: &Service, deployment: Option<&ServiceDeplo
     }
     seen.bake_time_in_minutes = bake_time(service, &seen).filter(|minutes| *minutes > 0);
     seen.percent = percent(&seen);
+    seen.task_settings = Some(settings::live(service));
     Some(seen)
 }
 

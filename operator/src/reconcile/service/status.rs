@@ -3,6 +3,7 @@
 use ecs_operator_crds::condition::{ConditionType, Reason};
 use ecs_operator_crds::v1beta1::service::{DeploymentStatus, FailedDeployment, TaskFailures};
 use ecs_operator_crds::v1beta1::{EcsService, EcsServiceStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::Timestamp;
 
 use super::commands;
@@ -10,6 +11,7 @@ use super::failure::given_up;
 use super::follow::failures;
 use super::plan::wanted;
 use super::rollout::{Standing, track, with_failure};
+use super::settings::restart_required;
 use super::stable;
 use super::tasks;
 use super::update::shown_in_deployment;
@@ -76,8 +78,20 @@ pub(super) fn status(
     let refused = status.handled_commands.iter().flatten().find_map(|command| command.refused.clone());
     let told = |words| besides(ConditionType::CommandAccepted, "False", Reason::CommandRefused, words, &before, generation, now);
     status.conditions.extend(refused.map(told));
+    let restart = match observed {
+        Some(_) => service.and_then(|service| restart_required(service, status.rollout.as_ref())),
+        // Nobody has looked.
+        None => message_of(ConditionType::RestartRequired, &before),
+    };
+    let told = |words| besides(ConditionType::RestartRequired, "True", Reason::SettingsChanged, words, &before, generation, now);
+    status.conditions.extend(restart.map(told));
     status.observed_generation = object.metadata.generation;
     status
+}
+
+fn message_of(type_: ConditionType, conditions: &[Condition]) -> Option<String> {
+    let condition = conditions.iter().find(|condition| condition.type_ == type_.as_str())?;
+    Some(condition.message.clone())
 }
 
 fn without_service(observed: &ObservedService) -> ObservedService {

@@ -4,6 +4,7 @@ mod commands;
 mod failure;
 mod rollout;
 mod service_deployment;
+mod settings;
 mod stable;
 mod update;
 
