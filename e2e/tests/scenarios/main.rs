@@ -156,6 +156,7 @@ fn trials(world: &Arc<World>, runtime: &Runtime) -> Vec<Trial> {
         rollout::a_failing_rollout_is_told_and_not_tried_again_until_the_spec_changes,
         rollout::an_image_that_cannot_be_pulled_is_told_and_a_restart_tries_again,
         rollout::a_lost_task_is_told_and_replaced,
+        rollout::settings_that_reach_new_tasks_only_are_told_until_a_restart,
         rollout::a_service_can_be_deleted_while_it_rolls,
         schema::the_api_server_judges_every_rule_as_we_do,
         schema::two_managers_share_lists_by_key,

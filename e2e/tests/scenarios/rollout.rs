@@ -92,6 +92,8 @@ pub(crate) async fn a_lost_task_is_told_and_replaced(world: &World) -> Result<()
     let scenario = world.rolling_scenario("lost").await?;
     // Slow to start, so that the gap can be seen.
     scenario.kubectl.apply(&plain("slow-lost:1"))?;
+    let policy = r#"{"spec": {"rollout": {"minReadySeconds": 2, "unavailableAfterSeconds": 5}}}"#;
+    scenario.kubectl.run(&["patch", SERVICE, "--type=merge", "-p", policy])?;
     scenario.wait_ready(&OBJECTS)?;
     let rollout = scenario.get(SERVICE)?["status"]["rollout"]["id"].clone();
     ensure!(world.rolling().await?.engine.crash("slow-lost", 137), "a container runs");
@@ -100,6 +102,14 @@ pub(crate) async fn a_lost_task_is_told_and_replaced(world: &World) -> Result<()
         stopped["reason"] == "TaskExited" && stopped["exitCode"] == 137
     };
     scenario.until(SERVICE, told).await?;
+    let explained = |service: &Value| {
+        let ready = condition(service, "Ready");
+        ready.is_some_and(|ready| {
+            ready["status"] != "True" && ready["message"].as_str().is_some_and(|why| why.contains("exit code 137"))
+        })
+    };
+    let held = scenario.until(SERVICE, explained).await?;
+    ensure!(condition(&held, "Reconciling").is_some() && held["status"]["taskFailures"]["lastAt"].is_string(), "{held}");
     scenario.until(SERVICE, |service| service["status"]["runningCount"] == 2).await?;
     scenario.wait_ready(&OBJECTS)?;
     let after = scenario.get(SERVICE)?;
@@ -111,6 +121,29 @@ pub(crate) async fn a_lost_task_is_told_and_replaced(world: &World) -> Result<()
         scenario.until(SERVICE, |service| service["status"]["runningCount"] == count).await?;
         scenario.wait_ready(&OBJECTS)?;
     }
+    scenario.end().await
+}
+
+pub(crate) async fn settings_that_reach_new_tasks_only_are_told_until_a_restart(world: &World) -> Result<()> {
+    let scenario = world.rolling_scenario("settings").await?;
+    scenario.kubectl.apply(&plain("web:1"))?;
+    scenario.wait_ready(&OBJECTS)?;
+    let patch = |spec: &str| scenario.kubectl.run(&["patch", SERVICE, "--type=merge", "-p", &format!(r#"{{"spec": {spec}}}"#)]);
+    let required = |service: &Value| condition(service, "RestartRequired").is_some();
+    let is_ready = |service: &Value| condition(service, "Ready").is_some_and(|ready| ready["status"] == "True");
+    patch(r#"{"enableExecuteCommand": true}"#)?;
+    let told = scenario.until(SERVICE, |service| required(service) && is_ready(service)).await?;
+    let first = told["status"]["rollout"]["id"].clone();
+    scenario.is_quiet().await?;
+    scenario.kubectl.run(&["annotate", SERVICE, "ecs-operator.dev/restartedAt=2099-01-01T00:00:00Z"])?;
+    let begun = |service: &Value, before: &Value| service["status"]["rollout"]["id"] != *before && !required(service);
+    let second = scenario.until(SERVICE, |service| begun(service, &first)).await?["status"]["rollout"]["id"].clone();
+    scenario.wait_ready(&OBJECTS)?;
+    // Without being told, where the spec says so.
+    patch(r#"{"enableExecuteCommand": false, "rollout": {"restartOnSettings": true}}"#)?;
+    scenario.until(SERVICE, |service| begun(service, &second)).await?;
+    scenario.wait_ready(&OBJECTS)?;
+    scenario.is_quiet().await?;
     scenario.end().await
 }
 

@@ -32,8 +32,7 @@ pub(super) struct Facts<'a> {
 
 pub(super) fn verdict(facts: &Facts<'_>) -> Verdict {
     let Facts { service, rollout, .. } = *facts;
-    // What became of the deployment of another revision says nothing of the one that is asked for.
-    let rollout = rollout.filter(|rollout| is_same_task_definition(&rollout.revision, service.task_definition.as_deref()));
+    let rollout = concerned(rollout, service.task_definition.as_deref());
     let phase = rollout.map(|rollout| rollout.phase);
     match (phase, rollout) {
         (Some(phase), Some(rollout)) if phase.is_failure() && is_of_this_spec(facts, rollout) => failed(facts, rollout),
@@ -48,6 +47,11 @@ pub(super) fn verdict(facts: &Facts<'_>) -> Verdict {
     }
 }
 
+/// The rollout, unless it is that of another revision: what became of that says nothing of the one that is asked for.
+fn concerned<'a>(rollout: Option<&'a RolloutStatus>, task_definition: Option<&str>) -> Option<&'a RolloutStatus> {
+    rollout.filter(|rollout| is_same_task_definition(&rollout.revision, task_definition))
+}
+
 /// Whether a failure is one of what the spec asks for. What ECS has gone back from may have been another spec with the same
 /// revision; what it has not gone back from is still there.
 fn is_of_this_spec(facts: &Facts<'_>, rollout: &RolloutStatus) -> bool {
@@ -57,7 +61,8 @@ fn is_of_this_spec(facts: &Facts<'_>, rollout: &RolloutStatus) -> bool {
 
 /// When the verdict changes by itself next, if nothing else happens: a deadline.
 pub(super) fn changes_at(object: &EcsService, status: &EcsServiceStatus, now: Timestamp) -> Option<Timestamp> {
-    let (rollout, failures) = (status.rollout.as_ref(), status.task_failures.as_ref());
+    let rollout = concerned(status.rollout.as_ref(), status.task_definition.as_deref());
+    let failures = status.task_failures.as_ref();
     let deadline = rollout.and_then(|rollout| deadline(object, rollout));
     let grace = status.unavailable_since.as_ref().and_then(|since| after(since, unavailable_after(object)));
     let failing = failing(object, rollout, failures).map(|(_, until)| until);
@@ -177,7 +182,7 @@ fn steady(facts: &Facts<'_>, rollout: Option<&RolloutStatus>) -> Verdict {
 
 /// Whether no rollout is under way, and there was a time when all was well.
 fn is_settled(object: &EcsService, service: &Service, rollout: Option<&RolloutStatus>) -> bool {
-    let rollout = rollout.filter(|rollout| is_same_task_definition(&rollout.revision, service.task_definition.as_deref()));
+    let rollout = concerned(rollout, service.task_definition.as_deref());
     let begins = service.primary().is_some_and(|primary| primary.rollout_state.as_deref() == Some("IN_PROGRESS"));
     // Deployments of other controllers are not followed, and that of a spec of the past says nothing of this one.
     let is_none = rollout
