@@ -368,11 +368,11 @@ async fn tell<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Observed>
         object.remember(&mut after, acted.may_be_applied());
         after
     };
-    let ready = conditions::is_ready(after.conditions()) && !K::settles(&after, Timestamp::now());
+    let rests = conditions::is_ready(after.conditions()) && !K::settles(&after, Timestamp::now());
     let stalled = outcome.verdict().is_some_and(|verdict| verdict.state == conditions::State::Stalled);
     // While it waits for its turn, or for another object here, nothing is expected to happen in AWS.
     let waits_here = matches!(outcome, Outcome::Waiting(obstacle) if obstacle.reason == Reason::DependencyNotReady);
-    let rests = ready || stalled || waits_here || matches!(outcome, Outcome::Queued(_));
+    let rests = rests || stalled || waits_here || matches!(outcome, Outcome::Queued(_));
     let pace = if rests { Pace::Steady } else { Pace::Active };
     object.watch(context, observed, Some(pace).filter(|_| !is_foreign(object, context, outcome)));
     let mut notices = Vec::new();

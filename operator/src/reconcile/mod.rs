@@ -165,7 +165,7 @@ pub trait Kind:
         None
     }
 
-    /// Whether the object is Ready and yet has to be looked at as often as during a change: it has not proved itself.
+    /// Whether AWS is looked at as often as during a change although the object is Ready: the change has only just ended.
     fn settles(_status: &Self::Status, _now: Timestamp) -> bool {
         false
     }

@@ -115,7 +115,7 @@ fn follow(status: &mut EcsServiceStatus, object: &EcsService, observed: &Observe
     let began = |failures: &Option<TaskFailures>| failures.as_ref().map(|failures| failures.first_at.clone());
     let earlier = began(&status.task_failures);
     status.task_failures = stable::failures(object, status.rollout.as_ref(), status.task_failures.take(), stopped);
-    if earlier.is_some() && earlier != began(&status.task_failures) {
+    if earlier.zip(began(&status.task_failures)).is_some_and(|(earlier, now)| earlier != now) {
         // What fails anew is told anew.
         status.stopped_tasks = None;
     }
