@@ -17,7 +17,8 @@ use tokio::runtime::Handle;
 use crate::basics::OBJECTS;
 
 /// Actions that no server here has; the driver's tests with a pretend ECS use them.
-const NOT_HERE: [&str; 4] = [
+const NOT_HERE: [&str; 5] = [
+    "ecs:DescribeCapacityProviders",
     "ecs:DescribeServiceDeployments",
     "ecs:DescribeServiceRevisions",
     "ecs:ContinueServiceDeployment",

@@ -131,6 +131,7 @@ async fn dispatch(client: &Client, operation: Operation, request: &Value) -> Res
         };
     }
     match operation {
+        Operation::DescribeCapacityProviders => send!(describe_capacity_providers),
         Operation::DescribeClusters => send!(describe_clusters),
         Operation::DescribeServices => send!(describe_services),
         Operation::DescribeServiceDeployments => send!(describe_service_deployments),

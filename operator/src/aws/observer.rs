@@ -27,7 +27,7 @@ use super::{Calls, Fault};
 pub use families::{AllRevisionsKey, FamilyKey};
 pub(crate) use families::{family_of, listed};
 pub(crate) use kept::{CONFIRMED, LAG};
-pub use read::{Blockers, ClusterKey, ServiceKey, TaskDefinitionKey};
+pub use read::{Blockers, CapacityProviderKey, ClusterKey, ServiceKey, TaskDefinitionKey};
 pub(crate) use read::{tagged, task_definition, written};
 pub use rollouts::{ServiceDeploymentKey, ServiceRevisionKey, StoppedTasksKey};
 use table::Table;
@@ -113,6 +113,7 @@ pub struct Wakes {
 pub struct Observer {
     calls: Arc<Calls>,
     clusters: Table<ClusterKey>,
+    capacity_providers: Table<CapacityProviderKey>,
     services: Table<ServiceKey>,
     task_definitions: Table<TaskDefinitionKey>,
     families: Table<FamilyKey>,
@@ -130,7 +131,8 @@ impl Observer {
         let revisions = Sweep { steady: sweep.task_definitions, ..sweep };
         Self {
             calls: Arc::clone(calls),
-            clusters: Table::start(Arc::clone(calls), sweep, wakes.clusters),
+            clusters: Table::start(Arc::clone(calls), sweep, wakes.clusters.clone()),
+            capacity_providers: Table::start(Arc::clone(calls), sweep, wakes.clusters),
             services: Table::start(Arc::clone(calls), sweep, wakes.services.clone()),
             service_deployments: Table::start(Arc::clone(calls), sweep, wakes.services.clone()),
             service_revisions: Table::start(Arc::clone(calls), sweep, wakes.services.clone()),
@@ -146,6 +148,12 @@ impl Observer {
     #[must_use]
     pub fn clusters(&self) -> &Table<ClusterKey> {
         &self.clusters
+    }
+
+    /// Capacity providers, by cluster and name. Nobody watches them.
+    #[must_use]
+    pub fn capacity_providers(&self) -> &Table<CapacityProviderKey> {
+        &self.capacity_providers
     }
 
     /// Services, by cluster and name.

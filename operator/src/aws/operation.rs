@@ -8,6 +8,7 @@ use strum::{IntoStaticStr, VariantArray};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
 #[allow(missing_docs, reason = "the names are those of the ECS API")]
 pub enum Operation {
+    DescribeCapacityProviders,
     DescribeClusters,
     DescribeServices,
     DescribeServiceDeployments,
@@ -100,7 +101,8 @@ impl Operation {
     #[must_use]
     pub const fn family(self) -> ActionFamily {
         match self {
-            Self::DescribeClusters | Self::ListClusters => ActionFamily::ClusterRead,
+            // Of the first AWS publishes no rate: they are few.
+            Self::DescribeCapacityProviders | Self::DescribeClusters | Self::ListClusters => ActionFamily::ClusterRead,
             Self::DescribeServices | Self::ListServices => ActionFamily::ServiceRead,
             Self::DescribeServiceDeployments => ActionFamily::ServiceDeploymentRead,
             Self::DescribeServiceRevisions => ActionFamily::ServiceRevisionRead,

@@ -208,6 +208,34 @@ async fn a_look_by_hand_finds_a_cluster_that_somebody_deletes_right_after_our_wr
 }
 
 #[tokio::test]
+async fn a_managed_instances_provider_in_the_list_of_a_cluster_is_no_drift() {
+    for (type_, expected) in [("MANAGED_INSTANCES", 0), ("EC2_AUTOSCALING", 1)] {
+        let ecs = working();
+        let ecs = move |operation: &str, request: &Value| match operation {
+            "DescribeClusters" => {
+                let (status, body) = ecs(operation, request);
+                let mut reply: Value = serde_json::from_str(&body).expect("JSON");
+                if let Some(cluster) = reply["clusters"].get_mut(0) {
+                    cluster["capacityProviders"] = json!(["ours", "attached"]);
+                }
+                (status, reply.to_string())
+            }
+            "DescribeCapacityProviders" => {
+                assert_eq!(*request, json!({"cluster": "shop", "capacityProviders": ["attached"]}));
+                success(&json!({"capacityProviders": [{"name": "attached", "type": type_}]}))
+            }
+            "PutClusterCapacityProviders" => refusal("ClientException", "the provider is in use and cannot be removed"),
+            _ => ecs(operation, request),
+        };
+        let world = World::new(cluster(&json!({"capacityProviders": ["ours"]})), ecs).await;
+        world.pass::<EcsCluster>().await;
+        world.pass::<EcsCluster>().await;
+        let puts = world.new_writes().iter().filter(|write| *write == "PutClusterCapacityProviders").count();
+        assert_eq!(puts, expected, "{type_}");
+    }
+}
+
+#[tokio::test]
 async fn an_object_without_its_finalizer_is_left_alone_though_the_watch_still_shows_it() {
     let world = World::new(cluster(&json!({})), working()).await;
     world.pass::<EcsCluster>().await;

@@ -27,6 +27,15 @@ pub struct ServiceKey {
     pub name: String,
 }
 
+/// Cluster and name of a capacity provider.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CapacityProviderKey {
+    /// Name of the cluster for which it is looked at.
+    pub cluster: String,
+    /// Name.
+    pub name: String,
+}
+
 /// ARN of a task definition revision.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TaskDefinitionKey(pub String);
@@ -40,6 +49,12 @@ impl fmt::Display for ClusterKey {
 impl fmt::Display for ServiceKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "service {} in cluster {}", self.name, self.cluster)
+    }
+}
+
+impl fmt::Display for CapacityProviderKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "capacity provider {} of cluster {}", self.name, self.cluster)
     }
 }
 
@@ -64,6 +79,27 @@ impl Key for ClusterKey {
         let request = json!({"clusters": names, "include": ["CONFIGURATIONS", "SETTINGS", "TAGS"]});
         let reply = reads.send(Operation::DescribeClusters, &request).await;
         sort_out(Operation::DescribeClusters, reply, "clusters", "clusterName", &names)
+    }
+}
+
+/// Found is a capacity provider of the cluster. What is associated with another cluster or with none is missing.
+impl Key for CapacityProviderKey {
+    type Object = EcsCluster;
+    const WHAT: &'static str = "capacity_providers";
+    const FAMILY: ActionFamily = ActionFamily::ClusterRead;
+    // ECS answers ten at a time.
+    const BATCH: usize = 10;
+
+    fn group(&self) -> &str {
+        &self.cluster
+    }
+
+    async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, Fault>> {
+        let names: Vec<_> = keys.iter().map(|key| key.name.as_str()).collect();
+        // Without the cluster ECS does not show its Managed Instances providers.
+        let request = json!({"cluster": keys[0].cluster, "capacityProviders": names});
+        let reply = reads.send(Operation::DescribeCapacityProviders, &request).await;
+        sort_out(Operation::DescribeCapacityProviders, reply, "capacityProviders", "name", &names)
     }
 }
 

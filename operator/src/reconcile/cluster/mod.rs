@@ -93,7 +93,8 @@ impl Kind for EcsCluster {
         write: &Write,
         permit: Permit,
     ) -> Result<ObservedCluster, Fault> {
-        apply::apply(self, context, observed, write, permit).await
+        let after = apply::apply(self, context, observed, write, permit).await?;
+        Ok(ObservedCluster { managed_instances: observed.managed_instances.clone(), ..after })
     }
 
     fn status_after(&self, observed: Option<&ObservedCluster>, outcome: &Outcome, now: Timestamp) -> EcsClusterStatus {

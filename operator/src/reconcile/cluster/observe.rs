@@ -1,5 +1,6 @@
 //! First door of EcsCluster: the cluster as ECS describes it, and at the end also what lives in it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,9 +10,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{ClusterExt, Kind};
-use crate::aws::observer::{Answer, Blockers, ClusterKey, Seen};
+use crate::aws::observer::{Answer, Blockers, CapacityProviderKey, ClusterKey, Seen};
 use crate::aws::tags::Tags;
-use crate::aws::{Fault, FaultClass, Freshness, Operation};
+use crate::aws::{Fault, FaultClass, Freshness, Operation, name_in};
 use crate::reconcile::Context;
 use crate::reconcile::references::Dependants;
 
@@ -24,6 +25,8 @@ pub struct ObservedCluster {
     pub cluster: Option<Cluster>,
     /// Whether it may be there all the same: its creation got no reply.
     pub may_be_there: bool,
+    /// Capacity providers of it that are Managed Instances, of those in which spec and ECS differ.
+    pub managed_instances: BTreeSet<String>,
     /// What keeps it from being deleted; empty unless it is being deleted.
     pub blockers: Blockers,
     /// EcsServices that refer to it; none unless it is being deleted.
@@ -68,11 +71,38 @@ pub(super) async fn observe(object: &EcsCluster, context: &Context, freshness: F
     let seen = context.aws.observer.clusters().get(ClusterKey(name.clone()), freshness, &namespace).await?;
     let mut observed = read(seen)?;
     observed.may_be_there = observed.cluster.is_none() && context.aws.observer.clusters().may_be_there(&ClusterKey(name.clone()));
+    observed.managed_instances = managed_instances(object, context, observed.cluster.as_ref()).await?;
     if is_end && observed.cluster.is_some() {
         observed.blockers = context.aws.observer.blockers(&name, &namespace).await?;
     }
     observed.dependants = dependants;
     Ok(observed)
+}
+
+/// Managed Instances providers among those that only the spec or only ECS has. They belong to their cluster from their creation on: ECS shows
+/// them in its list, and PutClusterCapacityProviders refuses them and does not remove them (hashicorp/terraform-provider-aws#46346, #44783).
+async fn managed_instances(object: &EcsCluster, context: &Context, cluster: Option<&Cluster>) -> Result<BTreeSet<String>, Fault> {
+    let mut found = BTreeSet::new();
+    let Some(cluster) = cluster.filter(|_| !object.is_deleting()) else { return Ok(found) };
+    let applied = object.status.as_ref().and_then(|status| status.applied_members.as_deref()).unwrap_or_default();
+    let listed = object.spec.capacity_providers.as_deref();
+    if listed.is_none() && !applied.iter().any(|member| member == "capacityProviders") {
+        return Ok(found);
+    }
+    let wanted: BTreeSet<_> = listed.unwrap_or_default().iter().map(|name| name_in(name).to_owned()).collect();
+    let shown = cluster.json["capacityProviders"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let shown: BTreeSet<_> = shown.map(|name| name_in(name).to_owned()).collect();
+    let namespace = object.namespace().unwrap_or_default();
+    for name in wanted.symmetric_difference(&shown).filter(|name| !name.starts_with("FARGATE")) {
+        let key = CapacityProviderKey { cluster: object.cluster_name(), name: name.clone() };
+        let seen = context.aws.observer.capacity_providers().get(key, Freshness::Any, &namespace).await?;
+        if let Answer::Found(provider) = seen.answer
+            && (provider["type"] == "MANAGED_INSTANCES" || provider["managedInstancesProvider"].is_object())
+        {
+            found.insert(name.clone());
+        }
+    }
+    Ok(found)
 }
 
 /// What an answer says of the cluster alone.
@@ -86,5 +116,6 @@ pub(super) fn read(Seen { at, answer }: Seen) -> Result<ObservedCluster, Fault> 
             Some(Cluster { json, ..cluster })
         }
     };
-    Ok(ObservedCluster { at, cluster, may_be_there: false, blockers: Blockers::default(), dependants: Dependants::default() })
+    let (managed_instances, blockers, dependants) = Default::default();
+    Ok(ObservedCluster { at, cluster, may_be_there: false, managed_instances, blockers, dependants })
 }

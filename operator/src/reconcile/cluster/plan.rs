@@ -5,9 +5,9 @@ use ecs_operator_crds::v1beta1::EcsCluster;
 use serde_json::{Map, Value, json};
 
 use super::{Cluster, ClusterExt, Kind, OWN_MEMBERS, ObservedCluster, RESETS};
-use crate::aws::Operation;
 use crate::aws::drift::drift;
 use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
+use crate::aws::{Operation, name_in};
 use crate::reconcile::ignore::as_others_left_it;
 use crate::reconcile::plan::{
     Plan, Write, absent, claim, known_conditions, left, pick, request, retain, tag_writes, tagged_hash, tagged_hashes, top,
@@ -53,7 +53,7 @@ pub(super) fn plan(object: &EcsCluster, observed: &ObservedCluster, owner: &Owne
         }
     };
     let mut writes: Vec<Write> =
-        update(&name, &spec, cluster, sent).into_iter().chain(put_capacity(&name, &spec, cluster)).collect();
+        update(&name, &spec, cluster, sent).into_iter().chain(put_capacity(&name, &spec, observed, cluster)).collect();
     let managed = object.status.as_ref().and_then(|status| status.managed_tags.as_deref());
     writes.extend(tag_writes(&what, &cluster.cluster_arn, &desired, &cluster.tags(), managed, policies));
     Plan::writes(writes)
@@ -119,13 +119,22 @@ fn may_be_the_namespace(desired: &Map<String, Value>, cluster: &Cluster) -> bool
     wanted.zip(shown).is_some_and(|(wanted, shown)| !wanted.is_empty() && !is_arn(wanted) && is_arn(shown))
 }
 
-fn put_capacity(name: &str, spec: &Map<String, Value>, cluster: &Cluster) -> Option<Write> {
-    let desired = pick(spec, &CAPACITY);
-    let paths = drift(&desired.clone().into(), &cluster.json);
+fn put_capacity(name: &str, spec: &Map<String, Value>, observed: &ObservedCluster, cluster: &Cluster) -> Option<Write> {
+    let mut desired = Value::Object(pick(spec, &CAPACITY));
+    let mut shown = json!({});
+    for member in CAPACITY {
+        shown[member] = cluster.json[member].clone();
+    }
+    for providers in [&mut desired, &mut shown] {
+        if let Some(providers) = providers.get_mut("capacityProviders").and_then(Value::as_array_mut) {
+            providers.retain(|provider| !observed.managed_instances.contains(name_in(provider.as_str().unwrap_or_default())));
+        }
+    }
+    let paths = drift(&desired, &shown);
     if paths.is_empty() {
         return None;
     }
-    let member = |name: &str| desired.get(name).or_else(|| cluster.json.get(name)).cloned().unwrap_or_else(|| json!([]));
+    let member = |name: &str| [&desired, &shown].into_iter().find_map(|from| from[name].as_array()).cloned().unwrap_or_default();
     let request = json!({
         "cluster": name,
         "capacityProviders": member("capacityProviders"),

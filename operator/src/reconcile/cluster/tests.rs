@@ -127,6 +127,18 @@ fn what_a_spec_drops_of_ecs_exec_is_set_back_and_the_rest_stays() {
 }
 
 #[test]
+fn managed_instances_providers_are_neither_compared_nor_sent() {
+    let spec = json!({"capacityProviders": ["FARGATE", "managed"]});
+    let mut shown = observed(&json!({"capacityProviders": ["FARGATE", "managed", "managed-2"]}));
+    let plan = |spec: &Value, shown: &ObservedCluster| plan::plan(&object(spec, false), shown, &owner());
+    assert!(matches!(plan(&spec, &shown), Plan::Write(_)), "those of Auto Scaling groups are");
+    shown.managed_instances = ["managed", "managed-2"].map(str::to_owned).into();
+    assert_eq!(plan(&spec, &shown), Plan::InSync);
+    let put = writes(plan(&json!({"capacityProviders": ["FARGATE_SPOT"]}), &shown)).remove(0);
+    assert_eq!(put.request["capacityProviders"], json!(["FARGATE_SPOT"]));
+}
+
+#[test]
 fn a_setting_that_only_aws_names_is_no_drift() {
     let spec = json!({"settings": [{"name": "containerInsights", "value": "disabled"}]});
     let shown = json!({"settings": [{"name": "later", "value": "on"}, {"name": "containerInsights", "value": "disabled"}]});
