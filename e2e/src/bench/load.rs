@@ -128,16 +128,30 @@ impl<'a> Load<'a> {
         stream::iter(services).buffer_unordered(SIDE_BY_SIDE).try_collect().await
     }
 
-    /// Applies a service to another namespace and awaits that it is made.
-    pub(super) async fn alone(&self, namespace: &str) -> Result<()> {
-        let spec = json!({"cluster": CLUSTER, "taskDefinition": "app-0:1", "serviceName": "alone", "desiredCount": 1});
+    /// Applies many services in clusters of their own.
+    pub(super) async fn scattered(&self, size: usize) -> Result<()> {
+        let services = (0..size).map(|number| async move {
+            let spec = json!({"cluster": format!("own-{number}"), "taskDefinition": "app-0:1", "desiredCount": 1});
+            self.put::<EcsService>(self.namespace(), &format!("own-{number}"), spec).await
+        });
+        stream::iter(services).buffer_unordered(SIDE_BY_SIDE).try_collect().await
+    }
+
+    /// Applies a service with this many tasks to another namespace and awaits that ECS has it.
+    pub(super) async fn alone(&self, namespace: &str, count: u8) -> Result<()> {
+        let spec = json!({"cluster": CLUSTER, "taskDefinition": "app-0:1", "serviceName": "alone", "desiredCount": count});
         self.put::<EcsService>(namespace, "alone", spec).await?;
         wait::until("the service of another namespace", PATIENCE, async || {
             let made = self.scenario.ledger.calls();
-            let made = made
-                .iter()
-                .any(|call| call.operation == "CreateService" && call.request["serviceName"] == "alone" && call.status == 200);
-            ensure!(made, "it is not made yet");
+            let made = made.iter().any(|call| {
+                let name = match &*call.operation {
+                    "CreateService" => &call.request["serviceName"],
+                    "UpdateService" => &call.request["service"],
+                    _ => return false,
+                };
+                name == "alone" && call.request["desiredCount"] == count && call.status == 200
+            });
+            ensure!(made, "ECS does not have it yet");
             Ok(())
         })
         .await

@@ -38,6 +38,8 @@ pub enum Part {
     Quotas,
     /// One creation beside a thousand of another namespace, under the rates that AWS publishes.
     Neighbour,
+    /// Edits beside thousands of new services in clusters of their own in another namespace, under the rates that AWS publishes.
+    Reads,
 }
 
 /// Measures `parts`, the life for each of the `sizes`, and prints the table; the figures as JSON go to `target/bench.json`.
@@ -78,6 +80,7 @@ async fn measure(world: &World, part: Part, sizes: &[usize], table: &mut Table) 
         Part::Delay => delay(world, table).await,
         Part::Quotas => quotas(world, table).await,
         Part::Neighbour => neighbour(world, table).await,
+        Part::Reads => reads(world, sizes, table).await,
     }
 }
 
@@ -241,9 +244,37 @@ async fn neighbour(world: &World, table: &mut Table) -> Result<()> {
     .await?;
     let other = world.namespace("alone").await?;
     let start = Instant::now();
-    load.alone(&other).await?;
+    load.alone(&other, 1).await?;
     table.row(1000, "one more service of another namespace", "s", start.elapsed().as_secs_f64(), None, Some(2.0));
     load.end().await
+}
+
+/// Each new service needs a call of its own, because ECS describes the services of one cluster in a call.
+async fn reads(world: &World, sizes: &[usize], table: &mut Table) -> Result<()> {
+    for size in sizes {
+        let faults = Faults { quotas: true, ..Faults::default() };
+        let load = Load::start_everywhere(world, "reads", &[], faults).await?;
+        load.apply(0..1, "nginx:1").await?;
+        load.until_ready(3).await?;
+        let other = world.namespace("edited").await?;
+        load.alone(&other, 1).await?;
+        let before = load.calls("DescribeServices");
+        load.scattered(*size).await?;
+        wait::until("the burst is used up", PATIENCE, async || {
+            ensure!(load.calls("DescribeServices") > before + 100);
+            Ok(())
+        })
+        .await?;
+        let mut longest = Duration::ZERO;
+        for count in 2..7 {
+            let start = Instant::now();
+            load.alone(&other, count).await?;
+            longest = longest.max(start.elapsed());
+        }
+        table.row(*size, "the longest of five edits of another namespace", "s", longest.as_secs_f64(), None, Some(2.0));
+        load.end().await?;
+    }
+    Ok(())
 }
 
 /// The figures as JSON.
