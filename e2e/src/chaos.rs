@@ -36,8 +36,12 @@ pub enum Workload {
     Rollback,
     /// Take over what somebody else made.
     Adopt,
-    /// Apply the samples, and delete all.
+    /// Apply the samples, and delete all at once, the cluster first.
     Delete,
+    /// … the task definition first.
+    DeleteDefinitionFirst,
+    /// … the service first.
+    DeleteServiceFirst,
     /// Three images, of which only the last revision is to stay.
     Revisions,
     /// … and an image whose tasks fail, so that ECS goes back.
@@ -46,7 +50,7 @@ pub enum Workload {
 
 impl Workload {
     /// All of them; the first is the beginning of most others.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Create,
         Self::Image,
         Self::Scale,
@@ -55,9 +59,22 @@ impl Workload {
         Self::Rollback,
         Self::Adopt,
         Self::Delete,
+        Self::DeleteDefinitionFirst,
+        Self::DeleteServiceFirst,
         Self::Revisions,
         Self::FailedRollout,
     ];
+
+    /// The order in which a file names what is to be deleted; `None` where nothing is.
+    fn deletes(self) -> Option<[&'static str; 3]> {
+        let (cluster, definition, service) = (samples::CLUSTER, samples::TASK_DEFINITION, samples::SERVICE);
+        match self {
+            Self::Delete => Some([cluster, definition, service]),
+            Self::DeleteDefinitionFirst => Some([definition, cluster, service]),
+            Self::DeleteServiceFirst => Some([service, definition, cluster]),
+            _ => None,
+        }
+    }
 
     async fn prepare(self, scenario: &Scenario<'_>) -> Result<()> {
         if self != Self::Adopt {
@@ -128,8 +145,8 @@ impl Workload {
                 until(scenario, "ecsservice", back).await?;
                 return Ok(());
             }
-            Self::Delete => {
-                scenario.kubectl.run(&["delete", "ecs", "--all", "--wait=false"])?;
+            Self::Delete | Self::DeleteDefinitionFirst | Self::DeleteServiceFirst => {
+                scenario.kubectl.delete(&self.deletes().unwrap_or_default().join("---\n"))?;
                 return until_empty(scenario).await;
             }
             Self::Revisions => {
@@ -168,14 +185,14 @@ impl Workload {
         let expected: &[&str] = match self {
             Self::Image | Self::Rollback | Self::FailedRollout => &["web:1", "web:2"],
             Self::Revisions => &["web:3"],
-            Self::Delete => &[],
+            _ if self.deletes().is_some() => &[],
             _ => &["web:1"],
         };
         ensure!(active == expected, "ACTIVE revisions {active:?}, not {expected:?}");
-        let gone = usize::from(self == Self::Delete);
+        let gone = usize::from(self.deletes().is_some());
         ensure!(inactive.len() == gone, "INACTIVE revisions {inactive:?}");
         let clusters = aws.list_clusters().send().await?;
-        let lives = !matches!(self, Self::Delete | Self::Revisions);
+        let lives = self.deletes().is_none() && self != Self::Revisions;
         ensure!(clusters.cluster_arns().len() == usize::from(lives), "{clusters:?}");
         if !lives {
             return Ok(());
@@ -280,7 +297,7 @@ async fn judge(scenario: &Scenario<'_>, workload: Workload) -> Result<()> {
     for (operation, most) in workload.limits() {
         ensure!(counts.of(operation) <= *most, "{operation} was carried out {} times: {counts:?}", counts.of(operation));
     }
-    if matches!(workload, Workload::Delete | Workload::Revisions) {
+    if workload.deletes().is_some() || workload == Workload::Revisions {
         return Ok(());
     }
     scenario.is_quiet().await?;
