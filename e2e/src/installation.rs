@@ -33,6 +33,21 @@ impl Installation {
         Ok(Self { kubeconfig: Self::token(&kubectl, namespace, &account(&manifests)?, dir)?, manifests })
     }
 
+    /// Installs the plain manifests, which are the chart as it is by default, and writes the kubeconfig to `dir`. That needs no Helm.
+    ///
+    /// # Errors
+    /// When the API server refuses.
+    pub fn plain(kubectl: &Kubectl, dir: &Path) -> Result<Self> {
+        let kubectl = Kubectl { namespace: None, ..kubectl.clone() };
+        let mut documents = chart::documents(include_str!("../../deploy/install.yaml"))?;
+        for document in documents.iter_mut().filter(|document| document["kind"] == "Deployment") {
+            document["spec"]["replicas"] = 0.into();
+        }
+        let manifests = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": documents}).to_string();
+        kubectl.apply(&manifests)?;
+        Ok(Self { kubeconfig: Self::token(&kubectl, RELEASE, RELEASE, dir)?, manifests })
+    }
+
     /// A kubeconfig in `dir` with a token of a ServiceAccount.
     ///
     /// # Errors

@@ -11,7 +11,6 @@ use tokio::process::Command;
 
 use crate::assets;
 use crate::aws_server::{self, AwsServer, Kind};
-use crate::chart::RELEASE;
 use crate::control_plane::ControlPlane;
 use crate::installation::Installation;
 use crate::operator::{Operator, Options};
@@ -56,7 +55,7 @@ pub async fn up() -> Result<()> {
     let (control_plane, server) = tokio::try_join!(ControlPlane::start(&control_plane_dir), AwsServer::start(kind, &dir))?;
     aws_server::put_sample_secret(&server.url, ACCOUNT).await?;
     let (kubeconfig, program, upstream) = (control_plane.kubeconfig.clone(), control_plane.kubectl.clone(), server.url.clone());
-    let installation = Installation::new(&control_plane.kubectl(None), RELEASE, &[], &dir).await?;
+    let installation = Installation::plain(&control_plane.kubectl(None), &dir)?;
 
     let [aws_port, port] = free_ports()?;
     let mut command = Command::new(std::env::current_exe()?);

@@ -40,10 +40,8 @@ pub struct World {
     pub aws: AwsServer,
     /// A client with all rights.
     pub client: Client,
-    /// The judge of statuses.
-    pub kstatus: PathBuf,
-    /// The judge of what Argo CD and Flux make of them.
-    pub gitops: PathBuf,
+    /// What judges the objects, where they are judged.
+    pub judges: Option<Judges>,
     /// Where data and logs are.
     pub dir: PathBuf,
     /// Ends what runs in this world.
@@ -68,31 +66,51 @@ impl World {
     /// When a part does not start, or it is interrupted.
     pub async fn start(kind: aws_server::Kind, dir: &Path) -> Result<Self> {
         let interruption = Interruption::listen()?;
-        interruption.stops(Self::start_parts(kind, dir, interruption.clone())).await
+        interruption.stops(Self::start_parts(kind, dir, interruption.clone(), true)).await
     }
 
-    async fn start_parts(kind: aws_server::Kind, dir: &Path, interruption: Interruption) -> Result<Self> {
+    /// The same without what judges the objects, and without Helm: it takes minutes to build their code.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_unjudged(kind: aws_server::Kind, dir: &Path) -> Result<Self> {
+        let interruption = Interruption::listen()?;
+        interruption.stops(Self::start_parts(kind, dir, interruption.clone(), false)).await
+    }
+
+    async fn start_parts(kind: aws_server::Kind, dir: &Path, interruption: Interruption, is_judged: bool) -> Result<Self> {
         let aws = dir.join("aws");
         let (control_plane, aws) =
             tokio::try_join!(async { ControlPlane::start(&dir.join("control-plane")).await }, AwsServer::start(kind, &aws))?;
         let client = control_plane.client().await?;
-        let (kstatus, gitops) = (assets::kstatus().await?, assets::gitops().await?);
         let admin = control_plane.kubectl(None);
-        let installation = Installation::new(&admin, RELEASE, &[], dir).await?;
+        let (judges, installation) = if is_judged {
+            let judges = Judges { kstatus: assets::kstatus().await?, gitops: assets::gitops().await? };
+            (Some(judges), Installation::new(&admin, RELEASE, &[], dir).await?)
+        } else {
+            (None, Installation::plain(&admin, dir)?)
+        };
         admin.until_established()?;
         Ok(Self {
             control_plane,
             installation,
             aws,
             client,
-            kstatus,
-            gitops,
+            judges,
             dir: dir.to_owned(),
             interruption,
             scenarios: AtomicU64::new(0),
             rolling: OnceCell::new(),
             guarded: OnceCell::new(),
         })
+    }
+
+    /// What judges the objects.
+    ///
+    /// # Errors
+    /// When they are not judged in this world.
+    pub fn judges(&self) -> Result<&Judges> {
+        self.judges.as_ref().context("objects are not judged in this world")
     }
 
     /// Stops it.
@@ -205,6 +223,15 @@ impl World {
             options,
         })
     }
+}
+
+/// Programs that judge what objects say of themselves.
+#[derive(Clone, Debug)]
+pub struct Judges {
+    /// By the kstatus library.
+    pub kstatus: PathBuf,
+    /// By what Argo CD and Flux make of it.
+    pub gitops: PathBuf,
 }
 
 /// The Ready condition of an object.

@@ -9,7 +9,7 @@ use kube::api::DeleteParams;
 use kube::{Api, Client};
 use serde_json::Value;
 
-use super::{PATIENCE, World, ready};
+use super::{Judges, PATIENCE, World, ready};
 use crate::aws_server;
 use crate::kubectl::Kubectl;
 use crate::ledger::{Counts, Ledger};
@@ -248,7 +248,9 @@ impl Scenario<'_> {
     /// # Errors
     /// When something said what is not so, or cannot be stopped.
     pub async fn end(mut self) -> Result<()> {
-        self.recorder.check(&self.world.kstatus, &self.world.gitops)?;
+        if let Some(Judges { kstatus, gitops }) = &self.world.judges {
+            self.recorder.check(kstatus, gitops)?;
+        }
         if let Some(mut operator) = self.operator.take() {
             operator.process.stop().await?;
         }

@@ -14,7 +14,7 @@ use crate::basics::{OBJECTS, SERVICE};
 
 /// What Argo CD makes of the service as it is.
 fn judged(scenario: &Scenario<'_>) -> Result<GitOps> {
-    let found = judge_gitops(&scenario.world.gitops, &[scenario.get(SERVICE)?])?;
+    let found = judge_gitops(&scenario.world.judges()?.gitops, &[scenario.get(SERVICE)?])?;
     found.into_iter().next().context("a judgement")
 }
 
@@ -68,7 +68,7 @@ pub(crate) async fn a_deployment_that_waits_can_go_on_or_stop_by_action(world: &
     };
     let rows = [("AwaitingApproval", true, true), ("InProgress", false, true), ("Succeeded", false, false)];
     for (phase, goes_on, stops) in rows {
-        let judged = judge_gitops(&world.gitops, &[service(phase)])?.remove(0);
+        let judged = judge_gitops(&world.judges()?.gitops, &[service(phase)])?.remove(0);
         let annotation = |action: &str, name: &str| {
             let after = judged.after.get(action).map(|after| &after["metadata"]["annotations"]);
             after.is_some_and(|annotations| annotations[format!("ecs-operator.dev/{name}")].is_string())

@@ -13,7 +13,7 @@ use crate::basics::{OBJECTS, SERVICE};
 
 /// Status and message of the service as kstatus reads it.
 fn status(scenario: &Scenario<'_>) -> Result<String> {
-    let judged = judge(&scenario.world.kstatus, &[scenario.get(SERVICE)?])?;
+    let judged = judge(&scenario.world.judges()?.kstatus, &[scenario.get(SERVICE)?])?;
     Ok(judged.first().context("a judgement")?.to_string())
 }
 
@@ -24,7 +24,7 @@ async fn expect(scenario: &Scenario<'_>, reason: &str, judgement: &str) -> Resul
         looked && ready(service).is_some_and(|ready| ready["reason"] == reason)
     };
     let service = scenario.until(SERVICE, is).await?;
-    let judged = judge(&scenario.world.kstatus, &[service])?;
+    let judged = judge(&scenario.world.judges()?.kstatus, &[service])?;
     ensure!(judged[0].to_string() == judgement, "{reason} is {}, not {judgement}", judged[0]);
     Ok(())
 }
@@ -109,7 +109,7 @@ pub(crate) async fn every_state_of_the_conditions_has_its_judgement(world: &Worl
                 json!({"apiVersion": "ecs-operator.dev/v1beta1", "kind": "EcsService", "metadata": {"name": "web", "generation": 2},
                     "status": {"observedGeneration": observed, "conditions": conditions}})
             };
-            let judged = judge(&world.kstatus, &[object(2), object(1)])?;
+            let judged = judge(&world.judges()?.kstatus, &[object(2), object(1)])?;
             ensure!(judged[0].to_string() == judgement, "{reason} is {}, not {judgement}", judged[0]);
             ensure!(judged[1].to_string() == "InProgress", "{reason} of an older generation is {}", judged[1]);
         }
@@ -122,7 +122,7 @@ pub(crate) async fn what_objects_say_on_their_way_to_ready_is_recorded(world: &W
     let scenario = world.scenario("record").await?;
     scenario.kubectl.apply(crate::basics::SAMPLES)?;
     scenario.wait_ready(&OBJECTS)?;
-    let versions = scenario.recorder.check(&world.kstatus, &world.gitops)?;
+    let versions = scenario.recorder.check(&world.judges()?.kstatus, &world.judges()?.gitops)?;
     ensure!(versions >= 9, "each object is at least created, given a finalizer and made Ready: {versions}");
     scenario.end().await
 }
