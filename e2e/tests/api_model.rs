@@ -2,7 +2,8 @@
 //! no other. A new member in a newer model makes this fail with its path.
 
 use e2e::api_model::{self, Maker, Member, Members};
-use ecs_operator::aws::drift::{DEFAULTS, SETS, ZERO_COUNTS, drift, key_of, normalised};
+use ecs_operator::aws::drift::drift;
+use ecs_operator::aws::meaning::{DEFAULTS, SETS, ZERO_COUNTS, key_of, normalised};
 use ecs_operator::reconcile::reset::Reset;
 use ecs_operator::reconcile::{cluster, service};
 use ecs_operator_crds::v1beta1::{EcsClusterSpec, EcsServiceSpec, EcsTaskDefinitionSpec, Policies};

@@ -8,6 +8,7 @@ pub mod client;
 pub mod drift;
 pub mod fault;
 pub mod hints;
+pub mod meaning;
 pub mod observer;
 pub mod operation;
 mod read_budget;

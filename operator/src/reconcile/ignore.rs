@@ -10,7 +10,8 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 };
 use serde_json::{Map, Value};
 
-use crate::aws::drift::{key_of, partner};
+use crate::aws::drift::partner;
+use crate::aws::meaning::key_of;
 
 /// What is wrong with the pointers, naming the first and the way out; `None` when they can be followed.
 #[must_use]

@@ -6,6 +6,7 @@
 pub mod allowance;
 mod claims;
 pub mod cluster;
+mod conclude;
 mod driver;
 pub mod ignore;
 mod memory;

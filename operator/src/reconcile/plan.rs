@@ -12,7 +12,7 @@ use kube::core::object::HasStatus;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::aws::drift::normalised;
+use crate::aws::meaning::normalised;
 use crate::aws::tags::{OWNER, Owner, Ownership, RETAINED, Tags};
 use crate::aws::{Fault, Operation};
 use crate::k8s::conditions::{self, State, Verdict};

@@ -8,7 +8,7 @@ use ecs_operator_crds::v1beta1::{Policies, Tag};
 use serde_json::{Map, Value, json};
 
 use super::ignore::{as_others_left_it, ignores};
-use crate::aws::drift::means_absent;
+use crate::aws::meaning::means_absent;
 use crate::aws::schema;
 use crate::aws::tags::managed;
 

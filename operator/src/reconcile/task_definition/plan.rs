@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::problem::problem;
 use super::surplus::{Surplus, deletes};
 use super::{Kind, OWN_MEMBERS, ObservedTaskDefinition, Revision, TaskDefinitionExt};
-use crate::aws::drift::normalised;
+use crate::aws::meaning::normalised;
 use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
 use crate::aws::{Operation, name_in};
 use crate::reconcile::ignore::as_others_left_it;
