@@ -10,6 +10,7 @@ use kube::Api;
 use kube::api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
+use crate::aws_server::REGION;
 use crate::wait;
 use crate::world::{PATIENCE, Scenario, World, ready};
 
@@ -47,12 +48,15 @@ pub struct Report {
 pub async fn run(world: &World, dir: &Path) -> Result<Report> {
     let mut report = Report::default();
     for (folder, kind, operation, identity) in KINDS {
-        let documents = read(&dir.join(folder), identity)?;
+        let mut documents = read(&dir.join(folder), identity)?;
         if documents.is_empty() {
             continue;
         }
         report.documents += documents.len();
         let mut scenario = world.scenario_without_operator(&format!("corpus-{folder}")).await?;
+        for document in &mut documents {
+            move_to(&scenario.account, &mut document.spec);
+        }
         scenario.options.flags.retain(|flag| !flag.starts_with("--sweep"));
         scenario.options.flags.push("--aws-quota-share=off".to_owned());
         scenario.start_operator()?;
@@ -91,6 +95,15 @@ fn read(folder: &Path, identity: &[&str]) -> Result<Vec<Document>> {
         documents.push(Document { file, name: name.clone(), spec, identity });
     }
     Ok(documents)
+}
+
+/// Puts the ARN of the task definition into the account and Region of the test, as its author would on moving there: ECS
+/// refuses a service whose task definition is elsewhere, and so does the operator.
+fn move_to(account: &str, spec: &mut Value) {
+    let Some(arn) = spec["taskDefinition"].as_str() else { return };
+    if let [start @ "arn", partition, "ecs", _, _, resource @ ..] = &*arn.split(':').collect::<Vec<_>>() {
+        spec["taskDefinition"] = [&[*start, *partition, "ecs", REGION, account], resource].concat().join(":").into();
+    }
 }
 
 /// Documents of the same name in ECS cannot be there at the same time: they go one wave after the other.
@@ -195,6 +208,20 @@ fn compare(path: &str, document: &Value, request: &Value, paths: &mut Vec<String
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_arn_of_a_task_definition_moves_to_the_account_of_the_test() {
+        let moved = |text: &str| {
+            let mut spec = json!({"taskDefinition": text});
+            move_to("000000000001", &mut spec);
+            spec["taskDefinition"].clone()
+        };
+        assert_eq!(
+            moved("arn:aws:ecs:us-east-1:012345678910:task-definition/web:3"),
+            "arn:aws:ecs:eu-central-1:000000000001:task-definition/web:3"
+        );
+        assert_eq!(moved("web:3"), "web:3");
+    }
 
     #[test]
     fn a_loss_is_told_by_its_path() {

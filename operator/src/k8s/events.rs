@@ -155,9 +155,10 @@ impl Budgets {
         (uid, reason).hash(&mut hasher);
         let key = hasher.finish();
         if self.0.len() >= COUNTED && !self.0.contains_key(&key) {
-            // The one without events for the longest time has regained the most.
-            let oldest = self.0.iter().min_by_key(|(_, budget)| budget.since).map(|(key, _)| *key);
-            oldest.and_then(|oldest| self.0.remove(&oldest));
+            // The one that has most left is missed least.
+            let least =
+                self.0.iter().max_by_key(|(_, budget)| (budget.left, std::cmp::Reverse(budget.since))).map(|(key, _)| *key);
+            least.and_then(|least| self.0.remove(&least));
         }
         let budget = self.0.entry(key).or_insert(Budget { left: BURST.0, since: now });
         budget.refill(now);

@@ -263,13 +263,14 @@ fn hash(shown: &impl Hash) -> u64 {
 /// After a (re)list everything is looked at once, and what has gone meanwhile is forgotten.
 fn begin<K: Kind>(objects: &[Arc<K>], former: &[Arc<K>], known: &mut Known, wake: &impl Fn(Change<'_, K>)) {
     known.0.clear();
+    let listed: BTreeSet<_> = objects.iter().map(|object| object.uid().unwrap_or_default()).collect();
+    // Before the others: one of the same name may have come after it.
+    for object in former.iter().filter(|object| !listed.contains(&object.uid().unwrap_or_default())) {
+        wake(Change::Deleted(object));
+    }
     for object in objects {
         known.applied(&**object);
         wake(Change::Applied { object, own: true, others: false });
-    }
-    let is_gone = |object: &&Arc<K>| !known.0.contains_key(&object.uid().unwrap_or_default());
-    for object in former.iter().filter(is_gone) {
-        wake(Change::Deleted(object));
     }
     wake(Change::Listed);
 }
@@ -333,7 +334,7 @@ mod tests {
             });
         };
         begin(&[object("a"), object("b")], &[object("b"), object("c")], &mut Known::default(), &wake);
-        assert_eq!(*woken.borrow(), ["look at a", "look at b", "forget c", "all listed"]);
+        assert_eq!(*woken.borrow(), ["forget c", "look at a", "look at b", "all listed"]);
     }
 
     /// An API server that lists nothing, and refuses as many requests after the first list.

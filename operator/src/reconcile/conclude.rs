@@ -105,7 +105,8 @@ async fn tell<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Observed>
         object.remember(&mut after, acted.may_be_applied());
         after
     };
-    let rests = conditions::is_ready(after.conditions()) && !K::settles(&after, Timestamp::now());
+    let is_ready = conditions::is_ready(after.conditions()) && !object.is_deleting();
+    let rests = is_ready && !K::settles(&after, Timestamp::now());
     let stalled = outcome.verdict().is_some_and(|verdict| verdict.state == conditions::State::Stalled);
     // While it waits for its turn, or for another object here, nothing is expected to happen in AWS.
     let waits_here = matches!(outcome, Outcome::Waiting(obstacle) if obstacle.reason == Reason::DependencyNotReady);
@@ -185,7 +186,7 @@ fn next<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Observed>, afte
             Outcome::Queued(turn) => return until(*turn),
             Outcome::Unfinished => memory.after_step(STEP),
             // The watch tells of a new spec, and the observer of news from AWS.
-            Outcome::Withheld(_) => return None,
+            Outcome::Withheld(_) => return object.look_again(acted.observed.as_ref(), after, Timestamp::now()),
             Outcome::Waiting(_) => memory.after_wait(if is_watched { WAIT_WATCHED } else { WAIT }),
             Outcome::Stalled(_) => memory.after_wait(STALL),
             Outcome::Failed(fault) => memory.after_failure(fault.class.backoff()),

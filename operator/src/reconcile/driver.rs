@@ -20,6 +20,9 @@ use crate::k8s::{RequestError, finalizer};
 /// Longest time that a pass may take.
 const PASS_TIMEOUT: Duration = Duration::from_secs(120);
 
+/// How long an object that retains its AWS object tries to mark it, while AWS cannot be reached.
+const MARK: Duration = Duration::from_secs(15);
+
 /// Wait for the watch to show us what we wrote ourselves.
 const CATCH_UP: Duration = Duration::from_millis(50);
 
@@ -86,6 +89,7 @@ async fn pass<K: Kind>(object: &K, context: &Context) -> (Outcome, Option<Durati
     if let Outcome::Failed(fault) = &acted.outcome
         && object.is_deleting()
         && object.policies().retains()
+        && (!fault.class.passes() || context.memories.with(&uid, |memory| memory.failing()) >= MARK)
     {
         // The way out needs no AWS.
         acted.outcome = Outcome::Left(format!("What this object has in AWS stays there without the tag {RETAINED}: {fault}"));

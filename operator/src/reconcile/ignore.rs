@@ -136,7 +136,7 @@ pub fn as_others_left_it(desired: Map<String, Value>, live: &Value, policies: &P
     let mut desired = Value::Object(desired);
     for pointer in policies.ignore_fields.iter().flatten() {
         let parts: Vec<_> = pointer.split('/').skip(1).map(unescaped).collect();
-        leave("", &mut desired, live, &parts);
+        leave("", &mut desired, live, &parts, false);
     }
     match desired {
         Value::Object(members) => members,
@@ -144,21 +144,22 @@ pub fn as_others_left_it(desired: Map<String, Value>, live: &Value, policies: &P
     }
 }
 
-/// Takes over what `parts` lead to from `live`. In a list whose order AWS does not keep, the element in AWS is found by its key.
-fn leave(path: &str, desired: &mut Value, live: &Value, parts: &[String]) {
+/// Takes over what `parts` lead to from `live`. In a list whose order AWS does not keep, the element in AWS is found by its key. Elements
+/// are compared and sent whole, so there also what the spec leaves out is taken over.
+fn leave(path: &str, desired: &mut Value, live: &Value, parts: &[String], is_in_list: bool) {
     let Some((name, rest)) = parts.split_first() else { return };
     match desired {
         Value::Object(members) if rest.is_empty() => {
             match live.get(name).filter(|live| !live.is_null()) {
                 // Only what the spec has is ever sent.
-                Some(live) if members.contains_key(name) => members.insert(name.clone(), live.clone()),
+                Some(live) if is_in_list || members.contains_key(name) => members.insert(name.clone(), live.clone()),
                 _ => members.remove(name),
             };
         }
         Value::Object(members) => {
             let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
             if let Some(member) = members.get_mut(name) {
-                leave(&path, member, &live[name], rest);
+                leave(&path, member, &live[name], rest, is_in_list);
             }
         }
         Value::Array(elements) => {
@@ -171,7 +172,7 @@ fn leave(path: &str, desired: &mut Value, live: &Value, parts: &[String]) {
             };
             // An element that AWS does not have yet is sent as it is.
             if let Some(live) = partner {
-                leave(path, element, live, rest);
+                leave(path, element, live, rest, true);
             }
         }
         _ => {}
@@ -248,6 +249,12 @@ mod tests {
         let pointers_in_a_set = policies(&["/capacityProviderStrategy/0/weight", "/capacityProviderStrategy/1/weight"]);
         let expected = json!([{"capacityProvider": "A", "weight": 7}, {"capacityProvider": "C", "weight": 1}]);
         assert_eq!(as_others_left_it(desired.clone(), &live, &pointers_in_a_set)["capacityProviderStrategy"], expected, "by key");
+        let Value::Object(bare) = json!({"capacityProviderStrategy": [{"capacityProvider": "A"}]}) else { unreachable!() };
+        let weighed = json!([{"capacityProvider": "A", "weight": 7}]);
+        assert_eq!(
+            as_others_left_it(bare, &live, &policies(&["/capacityProviderStrategy/0/weight"]))["capacityProviderStrategy"],
+            weighed
+        );
         let none = json!([{"capacityProvider": "A"}, {"capacityProvider": "C"}]);
         assert_eq!(as_others_left_it(desired, &Value::Null, &pointers_in_a_set)["capacityProviderStrategy"], none);
         assert!(ignores(&policies(&pointers), "desiredCount") && !ignores(&policies(&pointers), "list"));

@@ -34,9 +34,9 @@ pub(super) fn later<K: Kind>(
     let (age, queued, failing) =
         context.memories.with(&object.uid().unwrap_or_default(), |memory| (memory.age(), memory.queued(), memory.failing()));
     if let Some(deleted) = &object.meta().deletion_timestamp {
-        let passes =
-            matches!(outcome, Outcome::Unfinished | Outcome::Queued(_) | Outcome::Waiting(Obstacle { passing: true, .. }));
-        let ago = Duration::try_from(Timestamp::now().duration_since(deleted.0)).unwrap_or_default();
+        // What is unfinished may wait for the status.
+        let passes = matches!(outcome, Outcome::Queued(_) | Outcome::Waiting(Obstacle { passing: true, .. }));
+        let ago = Duration::try_from(Timestamp::now().duration_since(deleted.0)).unwrap_or(LEAVING);
         return if is_unread(outcome) { ARRIVAL.checked_sub(failing) } else { LEAVING.checked_sub(ago).filter(|_| passes) };
     }
     let is_told = object.status().is_some_and(|status| !status.conditions().is_empty());

@@ -73,14 +73,16 @@ pub fn with_resets(spec: &Map<String, Value>, applied: Option<&[String]>, table:
 }
 
 /// The member at `path` as an update sends it. ECS replaces it as a whole, so what the spec leaves out goes along as it is in
-/// `live`, and what is to be absent, a `null`, is left out.
+/// `live`, and what is to be absent, a `null`, is left out. What has a row of its own in `table` is the spec's as a whole: of its members
+/// nobody remembers which the spec had.
 #[must_use]
-pub fn completed(path: &str, desired: &Value, live: &Value) -> Value {
+pub fn completed(path: &str, desired: &Value, live: &Value, table: &[Reset]) -> Value {
     let is_free = schema::member(path).is_some_and(|member| member.is_free);
     let (Value::Object(members), false) = (desired, is_free) else { return desired.clone() };
+    let live = if table.iter().any(|(row, _)| *row == path) { &Value::Null } else { live };
     let mut all = Map::new();
     for (name, value) in members {
-        let sent = completed(&format!("{path}.{name}"), value, &live[name]);
+        let sent = completed(&format!("{path}.{name}"), value, &live[name], table);
         // What has lost all that it had is to be absent, too.
         let is_emptied = sent.as_object().is_some_and(Map::is_empty) && value.as_object().is_some_and(|value| !value.is_empty());
         if !sent.is_null() && !is_emptied {
@@ -165,16 +167,28 @@ mod tests {
     #[test]
     fn what_the_spec_leaves_out_of_a_member_goes_along_as_it_is() {
         let live = json!({"awsvpcConfiguration": {"subnets": ["a"], "securityGroups": ["theirs"], "assignPublicIp": "ENABLED", "new": 1}});
-        let sent = |desired: Value| completed("networkConfiguration", &desired, &live);
+        let sent = |desired: Value| completed("networkConfiguration", &desired, &live, TABLE);
         let theirs =
             json!({"awsvpcConfiguration": {"subnets": ["b"], "securityGroups": ["theirs"], "assignPublicIp": "ENABLED"}});
         assert_eq!(sent(json!({"awsvpcConfiguration": {"subnets": ["b"]}})), theirs);
         let without = json!({"awsvpcConfiguration": {"subnets": ["b"], "securityGroups": ["theirs"]}});
         assert_eq!(sent(json!({"awsvpcConfiguration": {"subnets": ["b"], "assignPublicIp": null}})), without);
-        assert_eq!(completed("loadBalancers", &json!([]), &json!([{"targetGroupArn": "t"}])), json!([]));
+        assert_eq!(completed("loadBalancers", &json!([]), &json!([{"targetGroupArn": "t"}]), TABLE), json!([]));
         let logging = json!({"executeCommandConfiguration": {"logging": "DEFAULT", "logConfiguration": {"s3BucketName": null}}});
         let was = json!({"executeCommandConfiguration": {"logging": "OVERRIDE", "logConfiguration": {"s3BucketName": "b"}}});
-        assert_eq!(completed("configuration", &logging, &was), json!({"executeCommandConfiguration": {"logging": "DEFAULT"}}));
+        assert_eq!(
+            completed("configuration", &logging, &was, TABLE),
+            json!({"executeCommandConfiguration": {"logging": "DEFAULT"}})
+        );
+    }
+
+    #[test]
+    fn a_member_with_a_row_of_its_own_is_the_spec_alone() {
+        let table: &[Reset] = &[("serviceConnectConfiguration.logConfiguration", "null")];
+        let live = json!({"enabled": true, "namespace": "shop", "logConfiguration": {"logDriver": "splunk", "secretOptions": [{"name": "t"}]}});
+        let desired = json!({"enabled": true, "logConfiguration": {"logDriver": "awslogs"}});
+        let sent = json!({"enabled": true, "namespace": "shop", "logConfiguration": {"logDriver": "awslogs"}});
+        assert_eq!(completed("serviceConnectConfiguration", &desired, &live, table), sent);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::{EcsCluster, EcsService, EcsTaskDefinition};
 use kube::runtime::reflector::ObjectRef;
 
@@ -13,6 +14,7 @@ use super::service::ServiceExt;
 use super::task_definition::TaskDefinitionExt;
 use crate::aws::name_in;
 use crate::aws::observer::family_of;
+use crate::k8s::conditions;
 
 /// The index.
 #[derive(Debug, Default)]
@@ -44,15 +46,22 @@ impl Named {
         let status = service.status.as_ref();
         let cluster = status.and_then(|status| status.cluster_arn.as_deref()).map(name_in).unwrap_or_default();
         let deployments = status.into_iter().flat_map(|status| status.deployments.iter().flatten());
-        let running = deployments.filter_map(|deployment| deployment.revision.clone());
+        let running: BTreeSet<_> = deployments
+            .filter_map(|deployment| deployment.revision.clone())
+            .chain(status.and_then(|status| status.revision.clone()))
+            .collect();
+        let stalled = status.and_then(|status| conditions::ready(&status.conditions)).map(|ready| ready.reason.as_str());
+        let mut unfollowed = Reason::ANOTHERS.iter().chain([&Reason::ClusterNotAllowed, &Reason::InvalidSpec]);
+        let is_followed = !running.is_empty() && !unfollowed.any(|reason| Some(reason.as_str()) == stalled);
         let rollouts = status.into_iter().flat_map(|status| status.rollout_history.iter().flatten());
         let policies = &service.spec.policies;
         let by_ecs = service.spec.deployment_controller.as_ref().is_none_or(|controller| controller.type_ == "ECS");
         let is_left = ["taskDefinition", "taskDefinitionRef"].iter().any(|member| ignores(policies, member));
         Self {
             label: format!("{} in cluster {cluster}", service.service_name()),
-            sets_revision: status.is_some() && by_ecs && !policies.observes() && !is_left,
-            running: running.chain(status.and_then(|status| status.revision.clone())).collect(),
+            // Where the status does not follow the service, AWS knows better what it runs.
+            sets_revision: is_followed && by_ecs && !policies.observes() && !policies.suspends() && !is_left,
+            running,
             rollback_targets: rollouts.map(|rollout| rollout.revision.clone()).collect(),
             cluster: cluster_named(service),
             definition: task_definition_named(service),

@@ -221,8 +221,12 @@ async fn a_managed_instances_provider_in_the_list_of_a_cluster_is_no_drift() {
                 (status, reply.to_string())
             }
             "DescribeCapacityProviders" => {
-                assert_eq!(*request, json!({"cluster": "shop", "capacityProviders": ["attached"]}));
-                success(&json!({"capacityProviders": [{"name": "attached", "type": type_}]}))
+                assert_eq!(*request, json!({"cluster": "shop", "capacityProviders": request["capacityProviders"]}));
+                let names = request["capacityProviders"].as_array().into_iter().flatten();
+                let type_of = |name: &Value| if *name == "attached" { type_ } else { "EC2_AUTOSCALING" };
+                success(
+                    &json!({"capacityProviders": names.map(|name| json!({"name": name, "type": type_of(name)})).collect::<Vec<_>>()}),
+                )
             }
             "PutClusterCapacityProviders" => refusal("ClientException", "the provider is in use and cannot be removed"),
             _ => ecs(operation, request),

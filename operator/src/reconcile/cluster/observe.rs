@@ -9,6 +9,7 @@ use kube::ResourceExt;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::plan::CAPACITY;
 use super::{ClusterExt, Kind};
 use crate::aws::observer::{Answer, Blockers, CapacityProviderKey, ClusterKey, Seen};
 use crate::aws::tags::Tags;
@@ -25,7 +26,7 @@ pub struct ObservedCluster {
     pub cluster: Option<Cluster>,
     /// Whether it may be there all the same: its creation got no reply.
     pub may_be_there: bool,
-    /// Capacity providers of it that are Managed Instances, of those in which spec and ECS differ.
+    /// Capacity providers of spec and cluster that are Managed Instances.
     pub managed_instances: BTreeSet<String>,
     /// What keeps it from being deleted; empty unless it is being deleted.
     pub blockers: Blockers,
@@ -79,21 +80,22 @@ pub(super) async fn observe(object: &EcsCluster, context: &Context, freshness: F
     Ok(observed)
 }
 
-/// Managed Instances providers among those that only the spec or only ECS has. They belong to their cluster from their creation on: ECS shows
+/// Managed Instances providers among those that the spec or ECS has. They belong to their cluster from their creation on: ECS shows
 /// them in its list, and PutClusterCapacityProviders refuses them and does not remove them (hashicorp/terraform-provider-aws#46346, #44783).
 async fn managed_instances(object: &EcsCluster, context: &Context, cluster: Option<&Cluster>) -> Result<BTreeSet<String>, Fault> {
     let mut found = BTreeSet::new();
     let Some(cluster) = cluster.filter(|_| !object.is_deleting()) else { return Ok(found) };
     let applied = object.status.as_ref().and_then(|status| status.applied_members.as_deref()).unwrap_or_default();
     let listed = object.spec.capacity_providers.as_deref();
-    if listed.is_none() && !applied.iter().any(|member| member == "capacityProviders") {
+    let is_put = listed.is_some() || object.spec.default_capacity_provider_strategy.is_some();
+    if !is_put && !applied.iter().any(|member| CAPACITY.contains(&member.as_str())) {
         return Ok(found);
     }
     let wanted: BTreeSet<_> = listed.unwrap_or_default().iter().map(|name| name_in(name).to_owned()).collect();
     let shown = cluster.json["capacityProviders"].as_array().into_iter().flatten().filter_map(Value::as_str);
     let shown: BTreeSet<_> = shown.map(|name| name_in(name).to_owned()).collect();
     let namespace = object.namespace().unwrap_or_default();
-    for name in wanted.symmetric_difference(&shown).filter(|name| !name.starts_with("FARGATE")) {
+    for name in wanted.union(&shown).filter(|name| !name.starts_with("FARGATE")) {
         let key = CapacityProviderKey { cluster: object.cluster_name(), name: name.clone() };
         let seen = context.aws.observer.capacity_providers().get(key, Freshness::Any, &namespace).await?;
         if let Answer::Found(provider) = seen.answer

@@ -17,11 +17,14 @@ use crate::reconcile::reset::{completed, with_resets};
 /// Members that UpdateCluster changes.
 const UPDATABLE: [&str; 3] = ["settings", "configuration", NAMESPACE];
 
+/// The configuration of ECS Exec.
+const EXEC: &str = "configuration.executeCommandConfiguration";
+
 /// The member with the default namespace of Service Connect.
 const NAMESPACE: &str = "serviceConnectDefaults";
 
 /// Members that PutClusterCapacityProviders replaces, always both.
-const CAPACITY: [&str; 2] = ["capacityProviders", "defaultCapacityProviderStrategy"];
+pub(super) const CAPACITY: [&str; 2] = ["capacityProviders", "defaultCapacityProviderStrategy"];
 
 pub(super) fn plan(object: &EcsCluster, observed: &ObservedCluster, owner: &Owner) -> Plan {
     if object.is_deleting() {
@@ -40,8 +43,7 @@ pub(super) fn plan(object: &EcsCluster, observed: &ObservedCluster, owner: &Owne
         return Plan::pause(Reason::Busy, format!("{what} is {}", cluster.status));
     }
     let applied = object.status.as_ref().and_then(|status| status.applied_members.as_deref());
-    let mut spec = with_resets(&request(&object.spec, OWN_MEMBERS), applied, RESETS);
-    name_default_logging(&mut spec);
+    let spec = with_resets(&request(&object.spec, OWN_MEMBERS), applied, RESETS);
     let spec = as_others_left_it(spec, &cluster.json, policies);
     let desired = tags(object, &cluster.tags(), owner);
     let sent = match cluster.tags().0.get(SPEC_HASH) {
@@ -83,15 +85,6 @@ fn namespace(object: &EcsCluster) -> Map<String, Value> {
     pick(&as_others_left_it(request(&object.spec, OWN_MEMBERS), &Value::Null, &object.spec.policies), &[NAMESPACE])
 }
 
-/// Writes the default of `logging` out where another part of the configuration of ECS Exec is to be absent: without any member the
-/// configuration would not be replaced.
-fn name_default_logging(spec: &mut Map<String, Value>) {
-    let exec = spec.get_mut("configuration").and_then(|configuration| configuration.get_mut("executeCommandConfiguration"));
-    if let Some(members) = exec.and_then(Value::as_object_mut).filter(|members| members.values().any(Value::is_null)) {
-        members.entry("logging").or_insert_with(|| "DEFAULT".into());
-    }
-}
-
 /// `sent` is whether ECS was sent the namespace that the spec has, as far as the tags tell.
 fn update(name: &str, spec: &Map<String, Value>, cluster: &Cluster, sent: bool) -> Option<Write> {
     let mut desired = pick(spec, &UPDATABLE);
@@ -100,8 +93,13 @@ fn update(name: &str, spec: &Map<String, Value>, cluster: &Cluster, sent: bool) 
     }
     let paths = drift(&desired.clone().into(), &cluster.json);
     let changed = desired.into_iter().filter(|(member, _)| paths.iter().any(|path| top(path) == member));
-    let mut request: Map<_, _> =
-        changed.map(|(member, value)| (member.clone(), completed(&member, &value, &cluster.json[&member]))).collect();
+    let complete =
+        |(member, value): (String, Value)| (member.clone(), completed(&member, &value, &cluster.json[&member], RESETS));
+    let mut request: Map<_, _> = changed.map(complete).collect();
+    // Without any member ECS would not replace the configuration of ECS Exec.
+    if paths.iter().any(|path| path.starts_with(EXEC)) && request["configuration"]["executeCommandConfiguration"].is_null() {
+        request["configuration"]["executeCommandConfiguration"] = json!({"logging": "DEFAULT"});
+    }
     if request.is_empty() {
         return None;
     }

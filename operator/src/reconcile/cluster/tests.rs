@@ -127,6 +127,16 @@ fn what_a_spec_drops_of_ecs_exec_is_set_back_and_the_rest_stays() {
 }
 
 #[test]
+fn what_others_have_set_for_ecs_exec_stays_when_the_spec_drops_its_own_part() {
+    let shown = observed(&json!({"configuration": {"executeCommandConfiguration": {"kmsKeyId": "ours", "logging": "NONE"}}}));
+    let mut without = object(&json!({}), false);
+    let applied = json!({"appliedMembers": ["configuration.executeCommandConfiguration.kmsKeyId"]});
+    without.status = serde_json::from_value(applied).expect("a valid status");
+    let update = writes(plan::plan(&without, &shown, &owner())).remove(0);
+    assert_eq!(update.request["configuration"], json!({"executeCommandConfiguration": {"logging": "NONE"}}));
+}
+
+#[test]
 fn managed_instances_providers_are_neither_compared_nor_sent() {
     let spec = json!({"capacityProviders": ["FARGATE", "managed"]});
     let mut shown = observed(&json!({"capacityProviders": ["FARGATE", "managed", "managed-2"]}));

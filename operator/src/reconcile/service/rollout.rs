@@ -260,7 +260,10 @@ fn advanced(before: RolloutStatus, mut seen: RolloutStatus, now: Timestamp) -> R
         seen.percent = Some(100);
     }
     let weights = |rollout: &RolloutStatus| (rollout.requested_production_traffic_weight, rollout.requested_test_traffic_weight);
-    let further = seen.phase != before.phase
+    // A task that ends right after its start has a rolling deployment with alarms go back and forth between these two.
+    let flips = [seen.phase, before.phase].iter().all(|phase| matches!(phase, RolloutPhase::InProgress | RolloutPhase::Baking))
+        && seen.strategy.as_deref() == Some("ROLLING");
+    let further = (seen.phase != before.phase && !flips)
         || seen.lifecycle_stage != before.lifecycle_stage
         || seen.hook_in_progress != before.hook_in_progress
         || weights(&seen) != weights(&before)

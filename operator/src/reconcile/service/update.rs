@@ -5,7 +5,7 @@ use ecs_operator_crds::v1beta1::service::DesiredCountOwner;
 use serde_json::{Map, Value, json};
 
 use super::failure::was_sent;
-use super::{OWN_MEMBERS, Service};
+use super::{OWN_MEMBERS, RESETS, Service};
 use crate::aws::drift::drift;
 use crate::aws::observer::{ServiceKey, family_of};
 use crate::aws::{Operation, name_in};
@@ -195,7 +195,7 @@ pub(super) fn update(
     }
     let shown = with_hidden(service);
     let mut desired: Map<_, _> =
-        desired.into_iter().map(|(name, value)| (name.clone(), completed(&name, &value, &shown[&name]))).collect();
+        desired.into_iter().map(|(name, value)| (name.clone(), completed(&name, &value, &shown[&name], RESETS))).collect();
     fit_strategy(&mut desired, service);
     keep_swapped(&mut desired, service);
     if desired.contains_key(STRATEGY) {

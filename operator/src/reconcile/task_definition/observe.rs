@@ -179,6 +179,10 @@ async fn observe_end(
             let described = describe(context, &context.owner(object), arn, freshness).await?;
             observed.current = described.filter(|(_, ownership)| *ownership == Ownership::Ours).map(|(revision, _)| revision);
         }
+        if let Freshness::Any = freshness {
+            // What is to be marked is looked at before.
+            observed.at = None;
+        }
         return Ok(observed);
     }
     if observed.dependants.names.is_empty() {

@@ -158,14 +158,18 @@ async fn ours(object: &EcsTaskDefinition, context: &Context) -> Result<Vec<Revis
             all.push(registered);
         }
     }
+    all.sort_by_key(|arn| std::cmp::Reverse(number(arn)));
     let deadline = Instant::now() + LOOK_THROUGH;
     for arn in &all {
         if Instant::now() > deadline {
             let message = format!("the {} revisions of family {} are still being looked through", all.len(), object.family());
             return Err(Fault::new(Operation::DescribeTaskDefinition, FaultClass::Busy, message));
         }
-        if let Some((revision, Ownership::Ours)) = describe(context, &owner, arn, Freshness::Any).await? {
-            ours.push(revision);
+        match describe(context, &owner, arn, Freshness::Any).await? {
+            Some((revision, Ownership::Ours)) => ours.push(revision),
+            // Those before it were retained with it.
+            Some((_, Ownership::Retained)) => break,
+            _ => {}
         }
     }
     Ok(ours)
