@@ -89,7 +89,7 @@ reasons! {
     Progressing: "A write was sent or a deployment is running; nothing is wrong.", "Wait.";
     DependencyNotReady: "A referenced object is missing, not ready yet, or being deleted.", "Goes on by itself when the object that the message names is ready.";
     InvalidSpec: "AWS or the operator refuses the spec as it is.", "Change the field that the message names.";
-    NotOwned: "The AWS object exists and carries no ownership tag.", "Set `spec.adoptionPolicy: IfUnowned` to take it over, or delete the object and make it again with another name.";
+    NotOwned: "The AWS object exists and carries no ownership tag, or a former object of the same name retained it.", "Set `spec.adoptionPolicy: IfUnowned` to take it over, or delete the object and make it again with another name.";
     LeftInAws: "The object was deleted, and what it had in AWS is left there: somebody took its owner tag away or gave it to another object, or with `deletionPolicy: Retain` AWS did not take the tag that marks it as retained.", "Delete it in AWS, or take it over with a new object and `spec.adoptionPolicy: IfUnowned`.";
     ClusterNotAllowed: "The configuration of the operator does not let the namespace use the ECS cluster.", "Use a cluster that the message lists, or ask whoever runs the operator for a rule in `--allowed-clusters`.";
     Conflict: "The AWS object is owned by another custom resource.", "Delete the object and make it again with another name, or [hand it over](ownership.md#handing-over): to delete the other object alone deletes it in AWS.";

@@ -157,6 +157,16 @@ pub(crate) async fn what_is_retained_stays_in_aws(world: &World) -> Result<()> {
     let scenario = world.scenario("retain").await?;
     scenario.kubectl.apply(&SAMPLES.replace("\nspec:\n", "\nspec:\n  deletionPolicy: Retain\n"))?;
     scenario.wait_ready(&OBJECTS)?;
+    // Of the revisions of a task definition one is marked, and all stay.
+    let other = r#"[{"op": "replace", "path": "/spec/containerDefinitions/0/image", "value": "nginx:other"}]"#;
+    scenario.kubectl.run(&["patch", OBJECTS[1], "--type=json", "-p", other])?;
+    wait::until("the second revision", PATIENCE, async || {
+        let arn = scenario.get(OBJECTS[1])?["status"]["taskDefinitionArn"].to_string();
+        ensure!(arn.ends_with(":2\""), arn);
+        Ok(())
+    })
+    .await?;
+    scenario.wait_ready(&OBJECTS)?;
     let writes = scenario.ledger.counts().writes();
     scenario.kubectl.run(&["delete", "ecs", "--all"])?;
     scenario.until_empty().await?;
@@ -173,6 +183,11 @@ pub(crate) async fn what_is_retained_stays_in_aws(world: &World) -> Result<()> {
         ensure!(message.contains("was retained in AWS"), "{message}");
     }
     ensure!(described().await?.services()[0].desired_count() == 2, "{:?}", described().await?);
+    // Nor do they take it along.
+    let writes = scenario.ledger.counts().writes();
+    scenario.kubectl.run(&["delete", "ecs", "--all"])?;
+    scenario.until_empty().await?;
+    ensure!(scenario.ledger.counts().writes() == writes, "{:?}", scenario.ledger.counts());
     scenario.kubectl.apply(&next.replace("\nspec:\n", "\nspec:\n  adoptionPolicy: IfUnowned\n"))?;
     scenario.wait_ready(&OBJECTS)?;
     scenario.until_desired_count("shop", "web", 1, PATIENCE).await?;

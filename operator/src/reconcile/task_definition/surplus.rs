@@ -144,7 +144,16 @@ pub(super) fn deletes(object: &EcsTaskDefinition) -> bool {
     object.spec.delete_revisions == Some(true)
 }
 
-/// The ACTIVE revisions of the family that carry our tag. Where they are many, a later pass looks at the rest: what was seen is
+/// Whether a revision is the object's: it carries its tag, or an object of the same name retained it and this one takes that over.
+fn goes_with(object: &EcsTaskDefinition, ownership: &Ownership) -> bool {
+    match ownership {
+        Ownership::Ours => true,
+        Ownership::Retained => object.spec.policies.adopts(),
+        Ownership::Nobody | Ownership::Other(_) => false,
+    }
+}
+
+/// The ACTIVE revisions of the family that are the object's. Where they are many, a later pass looks at the rest: what was seen is
 /// remembered as long as somebody goes on asking.
 async fn ours(object: &EcsTaskDefinition, context: &Context) -> Result<Vec<Revision>, Fault> {
     let owner = context.owner(object);
@@ -166,7 +175,7 @@ async fn ours(object: &EcsTaskDefinition, context: &Context) -> Result<Vec<Revis
             return Err(Fault::new(Operation::DescribeTaskDefinition, FaultClass::Busy, message));
         }
         match describe(context, &owner, arn, Freshness::Any).await? {
-            Some((revision, Ownership::Ours)) => ours.push(revision),
+            Some((revision, ownership)) if goes_with(object, &ownership) => ours.push(revision),
             // Those before it were retained with it.
             Some((_, Ownership::Retained)) => break,
             _ => {}
@@ -230,7 +239,7 @@ async fn sort_out(
         } else {
             let key = TaskDefinitionKey(arn.clone());
             match context.aws.observer.task_definitions().get(key, Freshness::Since(since), &owner.namespace).await?.answer {
-                Answer::Found(json) if owner.of(&Tags::read(&json["tags"])) == Ownership::Ours => found.active.push(arn),
+                Answer::Found(json) if goes_with(object, &owner.of(&Tags::read(&json["tags"]))) => found.active.push(arn),
                 Answer::Inactive if deletes(object) => found.inactive.push(arn),
                 // Deregistered, deleted, or with somebody else's tag.
                 _ => gone.push(arn),
