@@ -60,8 +60,9 @@ pub(crate) async fn many_go_at_once_in_every_order_of_one_file(world: &World) ->
         scenario.until_empty().await.with_context(|| format!("order {order:?}"))?;
         let after = scenario.ledger.counts();
         let calls = (after.writes() + after.reads()) - (before.writes() + before.reads());
-        // DeleteService, DescribeTaskDefinition, DeregisterTaskDefinition, and less than one for lists and batches; and the cluster's own.
-        ensure!(calls <= 4 * pairs + 40, "order {order:?}: {calls} calls for {pairs} pairs: {:?}", after.operations);
+        // DeleteService, DescribeTaskDefinition and DeregisterTaskDefinition of each pair, and the cluster's own. Lists and batches
+        // are shared; how many there are depends on how long the machine takes.
+        ensure!(calls <= 7 * pairs + 40, "order {order:?}: {calls} calls for {pairs} pairs: {:?}", after.operations);
         let revisions = scenario.outsider.list_task_definitions().send().await?;
         ensure!(revisions.task_definition_arns().is_empty(), "{revisions:?}");
     }
