@@ -7,9 +7,9 @@
 
 use serde_json::Value;
 
-use super::meaning::{by_key, is_free, join, key_of, means_absent};
+use super::meaning::{by_key, key_of, means_absent};
 use super::name_in;
-use super::schema::member;
+use super::schema::{is_free, join, member};
 
 /// Lists in which AWS keeps elements that a request leaves out, so that only those of the spec are compared.
 const OPEN: &[&str] = &["settings"];

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 
-use super::schema::{Elements, member};
+use super::schema::{Elements, is_free, join, member};
 
 /// Lists that have no order in AWS and are atomic in the schemas, because their elements may be alike in the key or have none: the
 /// member by which elements are told apart, or `None` where the whole element counts.
@@ -87,11 +87,6 @@ pub const ZERO_COUNTS: &[(&str, &str)] = &[
     ("volumes.dockerVolumeConfiguration", "its presence makes a Docker volume, absent is a bind mount"),
 ];
 
-/// The path of a member below `path`.
-pub(super) fn join(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
-}
-
 /// Whether a member with this value means the same as one that is absent.
 #[must_use]
 pub fn means_absent(path: &str, value: &Value) -> bool {
@@ -164,11 +159,6 @@ fn drop_same_host_ports(document: &mut Value) {
             members.remove("hostPort");
         }
     }
-}
-
-/// Whether the keys of an object are free, so that each of its values counts.
-pub(super) fn is_free(path: &str) -> bool {
-    member(path).is_some_and(|member| member.is_free)
 }
 
 /// The same JSON with the members of each object by name, whatever order serde_json keeps: a hash of it has to be the same in every

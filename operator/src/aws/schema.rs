@@ -28,6 +28,16 @@ pub(crate) enum Elements {
     Whole,
 }
 
+/// The path of a member below `path`.
+pub(crate) fn join(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
+/// Whether the keys of an object are free, so that each of its values counts.
+pub(crate) fn is_free(path: &str) -> bool {
+    member(path).is_some_and(|member| member.is_free)
+}
+
 /// The member at `path`; `None` when no schema has it.
 pub(crate) fn member(path: &str) -> Option<&'static Member> {
     MEMBERS.get(path)
@@ -46,7 +56,7 @@ static MEMBERS: LazyLock<BTreeMap<String, Member>> = LazyLock::new(|| {
 
 fn collect(path: &str, schema: &JSONSchemaProps, members: &mut BTreeMap<String, Member>) {
     for (name, property) in schema.properties.iter().flatten() {
-        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        let path = join(path, name);
         let elements = match property.x_kubernetes_list_type.as_deref() {
             Some("set") => Some(Elements::Whole),
             Some("map") => property.x_kubernetes_list_map_keys.iter().flatten().next().cloned().map(Elements::By),

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::aws::drift::partner;
 use crate::aws::meaning::key_of;
+use crate::aws::schema::join;
 
 /// What is wrong with the pointers, naming the first and the way out; `None` when they can be followed.
 #[must_use]
@@ -48,7 +49,7 @@ fn lost(path: &str) -> Option<String> {
     let mut parts = path.split('/').peekable();
     while let Some(part) = parts.next() {
         if part.parse::<usize>().is_err() {
-            list = if list.is_empty() { part.to_owned() } else { format!("{list}.{part}") };
+            list = join(&list, part);
             pointer = format!("{pointer}/{part}");
             continue;
         }
@@ -157,7 +158,7 @@ fn leave(path: &str, desired: &mut Value, live: &Value, parts: &[String], is_in_
             };
         }
         Value::Object(members) => {
-            let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            let path = join(path, name);
             if let Some(member) = members.get_mut(name) {
                 leave(&path, member, &live[name], rest, is_in_list);
             }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::ignore::{as_others_left_it, ignores};
 use crate::aws::meaning::means_absent;
-use crate::aws::schema;
+use crate::aws::schema::{is_free, join, member};
 use crate::aws::tags::managed;
 
 /// A member, by path, and the JSON that takes it back. `null` leaves it out of the member above it, which ECS replaces as a whole.
@@ -77,12 +77,11 @@ pub fn with_resets(spec: &Map<String, Value>, applied: Option<&[String]>, table:
 /// nobody remembers which the spec had.
 #[must_use]
 pub fn completed(path: &str, desired: &Value, live: &Value, table: &[Reset]) -> Value {
-    let is_free = schema::member(path).is_some_and(|member| member.is_free);
-    let (Value::Object(members), false) = (desired, is_free) else { return desired.clone() };
+    let (Value::Object(members), false) = (desired, is_free(path)) else { return desired.clone() };
     let live = if table.iter().any(|(row, _)| *row == path) { &Value::Null } else { live };
     let mut all = Map::new();
     for (name, value) in members {
-        let sent = completed(&format!("{path}.{name}"), value, &live[name], table);
+        let sent = completed(&join(path, name), value, &live[name], table);
         // What has lost all that it had is to be absent, too.
         let is_emptied = sent.as_object().is_some_and(Map::is_empty) && value.as_object().is_some_and(|value| !value.is_empty());
         if !sent.is_null() && !is_emptied {
@@ -90,9 +89,9 @@ pub fn completed(path: &str, desired: &Value, live: &Value, table: &[Reset]) -> 
         }
     }
     for (name, value) in live.as_object().into_iter().flatten().filter(|(name, _)| !members.contains_key(*name)) {
-        let path = format!("{path}.{name}");
+        let path = join(path, name);
         // What no schema has may be in answers alone.
-        if schema::member(&path).is_some() && !means_absent(&path, value) {
+        if member(&path).is_some() && !means_absent(&path, value) {
             all.insert(name.clone(), value.clone());
         }
     }
