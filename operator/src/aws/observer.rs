@@ -33,6 +33,7 @@ pub use rollouts::{ServiceDeploymentKey, ServiceRevisionKey, StoppedTasksKey};
 use table::Table;
 pub use table::Wake;
 pub use usage::Usage;
+pub(crate) use usage::user;
 
 /// What AWS says of one object. A failed read is an `Err`, and so is an object that the reply does not mention at all.
 #[derive(Clone, PartialEq)]

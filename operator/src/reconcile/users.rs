@@ -13,7 +13,7 @@ use super::references::{cluster_named, task_definition_named};
 use super::service::ServiceExt;
 use super::task_definition::TaskDefinitionExt;
 use crate::aws::name_in;
-use crate::aws::observer::family_of;
+use crate::aws::observer::{family_of, user};
 use crate::k8s::conditions;
 
 /// The index.
@@ -58,7 +58,7 @@ impl Named {
         let by_ecs = service.spec.deployment_controller.as_ref().is_none_or(|controller| controller.type_ == "ECS");
         let is_left = ["taskDefinition", "taskDefinitionRef"].iter().any(|member| ignores(policies, member));
         Self {
-            label: format!("{} in cluster {cluster}", service.service_name()),
+            label: user(&service.service_name(), cluster),
             // Where the status does not follow the service, AWS knows better what it runs.
             sets_revision: is_followed && by_ecs && !policies.observes() && !policies.suspends() && !is_left,
             running,

@@ -129,7 +129,8 @@ fn strike_out(usage: &mut Arc<Usage>, gone: &String) {
 }
 
 /// How users are called.
-fn user(service: &str, cluster: &str) -> String {
+/// A service as [`Usage`] names it. What compares its own services with those of AWS names them by this, too.
+pub(crate) fn user(service: &str, cluster: &str) -> String {
     format!("{service} in cluster {cluster}")
 }
 
