@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ecs_operator_crds::v1beta1::EcsCluster;
+use futures::future::try_join_all;
 use kube::ResourceExt;
 use serde::Deserialize;
 use serde_json::Value;
@@ -83,28 +84,26 @@ pub(super) async fn observe(object: &EcsCluster, context: &Context, freshness: F
 /// Managed Instances providers among those that the spec or ECS has. They belong to their cluster from their creation on: ECS shows
 /// them in its list, and PutClusterCapacityProviders refuses them and does not remove them (hashicorp/terraform-provider-aws#46346, #44783).
 async fn managed_instances(object: &EcsCluster, context: &Context, cluster: Option<&Cluster>) -> Result<BTreeSet<String>, Fault> {
-    let mut found = BTreeSet::new();
-    let Some(cluster) = cluster.filter(|_| !object.is_deleting()) else { return Ok(found) };
+    let Some(cluster) = cluster.filter(|_| !object.is_deleting()) else { return Ok(BTreeSet::new()) };
     let applied = object.status.as_ref().and_then(|status| status.applied_members.as_deref()).unwrap_or_default();
     let listed = object.spec.capacity_providers.as_deref();
     let is_put = listed.is_some() || object.spec.default_capacity_provider_strategy.is_some();
     if !is_put && !applied.iter().any(|member| CAPACITY.contains(&member.as_str())) {
-        return Ok(found);
+        return Ok(BTreeSet::new());
     }
     let wanted: BTreeSet<_> = listed.unwrap_or_default().iter().map(|name| name_in(name).to_owned()).collect();
     let shown = cluster.json["capacityProviders"].as_array().into_iter().flatten().filter_map(Value::as_str);
     let shown: BTreeSet<_> = shown.map(|name| name_in(name).to_owned()).collect();
     let namespace = object.namespace().unwrap_or_default();
-    for name in wanted.union(&shown).filter(|name| !name.starts_with("FARGATE")) {
+    let looks = wanted.union(&shown).filter(|name| !name.starts_with("FARGATE")).map(async |name| {
         let key = CapacityProviderKey { cluster: object.cluster_name(), name: name.clone() };
         let seen = context.aws.observer.capacity_providers().get(key, Freshness::Any, &namespace).await?;
-        if let Answer::Found(provider) = seen.answer
-            && (provider["type"] == "MANAGED_INSTANCES" || provider["managedInstancesProvider"].is_object())
-        {
-            found.insert(name.clone());
-        }
-    }
-    Ok(found)
+        let is_managed =
+            |provider: &Value| provider["type"] == "MANAGED_INSTANCES" || provider["managedInstancesProvider"].is_object();
+        Ok(matches!(&seen.answer, Answer::Found(provider) if is_managed(provider)).then(|| name.clone()))
+    });
+    // Together, so that the observer reads them with one call.
+    Ok(try_join_all(looks).await?.into_iter().flatten().collect())
 }
 
 /// What an answer says of the cluster alone.
