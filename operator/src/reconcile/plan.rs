@@ -367,7 +367,7 @@ pub fn absent(what: &str, may_be_there: bool) -> Plan {
 /// [`tagged_hashes`].
 #[must_use]
 pub fn hash(request: &Value) -> String {
-    digest("", request)
+    digest("", &normalised(request).to_string())
 }
 
 /// The hashes of a request that a tag in AWS may have, the one to write first. The identity of the Kubernetes cluster goes into each,
@@ -375,17 +375,18 @@ pub fn hash(request: &Value) -> String {
 /// theirs until their tags are written again.
 #[must_use]
 pub fn tagged_hashes(owner: &Owner, request: &Value) -> Vec<String> {
-    std::iter::once(&owner.cluster_id).chain(&owner.former_clusters).map(|cluster| digest(cluster, request)).collect()
+    let request = normalised(request).to_string();
+    std::iter::once(&owner.cluster_id).chain(&owner.former_clusters).map(|cluster| digest(cluster, &request)).collect()
 }
 
 /// The first of [`tagged_hashes`].
 #[must_use]
 pub fn tagged_hash(owner: &Owner, request: &Value) -> String {
-    digest(&owner.cluster_id, request)
+    digest(&owner.cluster_id, &normalised(request).to_string())
 }
 
-fn digest(salt: &str, request: &Value) -> String {
-    let digest = Sha256::new().chain_update(salt).chain_update("\n").chain_update(normalised(request).to_string()).finalize();
+fn digest(salt: &str, request: &str) -> String {
+    let digest = Sha256::new().chain_update(salt).chain_update("\n").chain_update(request).finalize();
     digest.iter().take(16).fold(String::new(), |mut hex, byte| {
         // Writing to a string cannot fail.
         let _ = write!(hex, "{byte:02x}");

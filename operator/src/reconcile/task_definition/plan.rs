@@ -87,8 +87,8 @@ fn compared(object: &EcsTaskDefinition) -> Value {
 pub(super) fn is_same(object: &EcsTaskDefinition, revision: &Revision, owner: &Owner) -> bool {
     if let Some(made_by) = &revision.hash {
         // Nothing was left to others when it was made, and just this: to leave a part to them from now on changes nothing.
-        let requests = [compared(object), definition(object).into()];
-        return requests.iter().any(|request| tagged_hashes(owner, request).contains(made_by));
+        let is_of = |request: &Value| tagged_hashes(owner, request).contains(made_by);
+        return is_of(&compared(object)) || is_of(&definition(object).into());
     }
     let Some(described) = revision.definition.as_deref().and_then(Value::as_object) else { return false };
     let wanted = as_others_left_it(definition(object), &Value::Object(described.clone()), &object.spec.policies);

@@ -162,12 +162,9 @@ async fn ours(object: &EcsTaskDefinition, context: &Context) -> Result<Vec<Revis
     let lists = context.aws.observer.all_revisions();
     let mut all = listed(&lists.get(key, Freshness::Since(Instant::now()), &owner.namespace).await?.answer);
     // A list may lag behind.
-    for registered in registered(object, context) {
-        if !all.contains(&registered) {
-            all.push(registered);
-        }
-    }
+    all.extend(registered(object, context));
     all.sort_by_key(|arn| std::cmp::Reverse(number(arn)));
+    all.dedup();
     let deadline = Instant::now() + LOOK_THROUGH;
     for arn in &all {
         if Instant::now() > deadline {
