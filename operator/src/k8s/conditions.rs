@@ -105,7 +105,13 @@ pub fn suspended(
 /// The `Ready` condition among `conditions`.
 #[must_use]
 pub fn ready(conditions: &[Condition]) -> Option<&Condition> {
-    conditions.iter().find(|condition| condition.type_ == ConditionType::Ready.as_str())
+    of_type(ConditionType::Ready, conditions)
+}
+
+/// The condition of this type among `conditions`.
+#[must_use]
+pub fn of_type(type_: ConditionType, conditions: &[Condition]) -> Option<&Condition> {
+    conditions.iter().find(|condition| condition.type_ == type_.as_str())
 }
 
 /// Whether `conditions` say `Ready=True`.

@@ -70,7 +70,7 @@ fn account<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Observed>) -
         if !write.operation.lets_go() && urgency(object, observed, std::slice::from_ref(write)) == Urgency::Repair {
             context.metrics.repaired(&kind, write.operation);
         }
-        tracing::info!(kind = %K::kind(&()), namespace = about.namespace, name = about.name, operation = %write.operation, "{}", write.note);
+        tracing::info!(%kind, namespace = about.namespace, name = about.name, operation = %write.operation, "{}", write.note);
         if object.is_deleting() && write.operation.lets_go() {
             // The end of the object tells as much.
             continue;
@@ -102,7 +102,9 @@ async fn tell<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Observed>
         if is_unconfirmed {
             *after.last_handled_reconcile_at() = before.clone().last_handled_reconcile_at().take();
         }
-        object.remember(&mut after, acted.may_be_applied());
+        if acted.may_be_applied().iter().any(|write| write.operation.is_spec()) {
+            object.remember(&mut after);
+        }
         after
     };
     let is_ready = conditions::is_ready(after.conditions()) && !object.is_deleting();
@@ -208,8 +210,7 @@ pub(super) fn trouble<K: Kind>(object: &K, context: &Context, error: &RequestErr
         tracing::warn!(kind = %K::kind(&()), namespace = object.namespace(), name = object.name_any(), %error, "the API server did not take a write");
     }
     let uid = object.uid().unwrap_or_default();
-    let is_news = context.memories.with(&uid, |memory| memory.failing().is_zero());
-    let wait = context.memories.with(&uid, |memory| memory.after_failure(KUBERNETES));
+    let (is_news, wait) = context.memories.with(&uid, |memory| (memory.failing().is_zero(), memory.after_failure(KUBERNETES)));
     if is_news && error.is_refusal() {
         let note = format!("The API server refuses what the operator writes to this object: {error}");
         context.events.publish(&object.object_ref(&()), Notice::new(true, Reason::InternalError.as_str(), note));

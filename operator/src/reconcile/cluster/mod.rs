@@ -46,6 +46,12 @@ pub const STAYS: &[(&str, &str)] = &[
     ("settings", "what the account setting says is not known here"),
 ];
 
+/// What the status remembers of the spec.
+fn remembered(object: &EcsCluster) -> Option<Remembered> {
+    let spec = &object.spec;
+    Remembered::of(&request(spec, OWN_MEMBERS), spec.tags.as_deref(), &spec.policies, RESETS)
+}
+
 /// Names that only EcsCluster has.
 pub trait ClusterExt {
     /// Name of the cluster in ECS.
@@ -101,12 +107,8 @@ impl Kind for EcsCluster {
         status::status(self, observed, outcome, now)
     }
 
-    fn remember(&self, status: &mut EcsClusterStatus, sent: &[Write]) {
-        if sent.iter().any(|write| write.operation.is_spec()) {
-            let spec = request(&self.spec, OWN_MEMBERS);
-            let new = Remembered::of(&spec, self.spec.tags.as_deref(), &self.spec.policies, RESETS);
-            remember(&mut status.applied_members, &mut status.managed_tags, new);
-        }
+    fn remember(&self, status: &mut EcsClusterStatus) {
+        remember(&mut status.applied_members, &mut status.managed_tags, remembered(self));
     }
 
     fn watch(&self, context: &Context, _: Option<&ObservedCluster>, pace: Option<Pace>) {

@@ -4,10 +4,9 @@ use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::{EcsCluster, EcsClusterStatus};
 use k8s_openapi::jiff::Timestamp;
 
-use super::{Cluster, ClusterExt, Kind, OWN_MEMBERS, ObservedCluster, RESETS};
+use super::{Cluster, ClusterExt, Kind, ObservedCluster, remembered};
 use crate::k8s::conditions::{State, Verdict, conditions};
-use crate::reconcile::plan::{Outcome, request};
-use crate::reconcile::reset::Remembered;
+use crate::reconcile::plan::Outcome;
 
 pub(super) fn status(
     object: &EcsCluster,
@@ -24,9 +23,8 @@ pub(super) fn status(
     if let Some(cluster) = cluster {
         show(&mut status, cluster);
     }
-    let spec = request(&object.spec, OWN_MEMBERS);
     if *outcome == Outcome::InSync
-        && let Some(remembered) = Remembered::of(&spec, object.spec.tags.as_deref(), &object.spec.policies, RESETS)
+        && let Some(remembered) = remembered(object)
     {
         (status.applied_members, status.managed_tags) = (remembered.members, remembered.tags);
     }

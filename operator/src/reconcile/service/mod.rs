@@ -109,6 +109,12 @@ pub const STAYS: &[(&str, &str)] = &[
     ("taskDefinition", "a service runs one"),
 ];
 
+/// What the status remembers of the spec.
+fn remembered(object: &EcsService) -> Option<Remembered> {
+    let spec = &object.spec;
+    Remembered::of(&request(spec, OWN_MEMBERS), spec.tags.as_deref(), &spec.policies, RESETS)
+}
+
 /// Names that only EcsService has.
 pub trait ServiceExt {
     /// Name of the service in ECS.
@@ -222,12 +228,8 @@ impl Kind for EcsService {
         self.spec.task_definition_ref.is_some() && rollout.is_some_and(|rollout| rollout.revision != name_in(wanted))
     }
 
-    fn remember(&self, status: &mut EcsServiceStatus, sent: &[Write]) {
-        if sent.iter().any(|write| write.operation.is_spec()) {
-            let spec = request(&self.spec, OWN_MEMBERS);
-            let new = Remembered::of(&spec, self.spec.tags.as_deref(), &self.spec.policies, RESETS);
-            remember(&mut status.applied_members, &mut status.managed_tags, new);
-        }
+    fn remember(&self, status: &mut EcsServiceStatus) {
+        remember(&mut status.applied_members, &mut status.managed_tags, remembered(self));
     }
 
     fn carry_over(from: &ObservedService, to: &mut ObservedService) {

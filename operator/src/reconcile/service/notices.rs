@@ -6,6 +6,7 @@ use ecs_operator_crds::v1beta1::service::{RolloutPhase, RolloutStatus};
 
 use super::ecs_events::is_trouble;
 use super::tasks::told;
+use crate::k8s::conditions::of_type;
 use crate::k8s::events::Notice;
 
 pub(super) fn notices(before: &EcsServiceStatus, after: &EcsServiceStatus) -> Vec<Notice> {
@@ -20,13 +21,9 @@ pub(super) fn notices(before: &EcsServiceStatus, after: &EcsServiceStatus) -> Ve
 
 /// Settings that the tasks which run do not have.
 fn restart(before: &EcsServiceStatus, after: &EcsServiceStatus) -> Option<Notice> {
-    let of = |status: &EcsServiceStatus| {
-        let mut conditions = status.conditions.iter();
-        let required = conditions.find(|condition| condition.type_ == ConditionType::RestartRequired.as_str());
-        required.map(|condition| condition.message.clone())
-    };
-    let told = of(after).filter(|message| of(before).as_ref() != Some(message))?;
-    Some(Notice::new(false, Reason::SettingsChanged.as_str(), told))
+    let [before, after] = [before, after].map(|status| of_type(ConditionType::RestartRequired, &status.conditions));
+    let told = &after.filter(|after| before.is_none_or(|before| before.message != after.message))?.message;
+    Some(Notice::new(false, Reason::SettingsChanged.as_str(), told.clone()))
 }
 
 /// A rollout that begins, gets into another phase, or succeeds. One that fails turns Ready bad, which is told with its reasons.

@@ -55,8 +55,9 @@ pub(super) fn restart_required(service: &Service, rollout: Option<&RolloutStatus
 /// The UpdateService, with a new deployment where it changes settings and the spec wants the tasks to follow.
 pub(super) fn restarting(object: &EcsService, service: &Service, mut update: Write) -> Write {
     let wanted = object.spec.rollout.as_ref().and_then(|rollout| rollout.restart_on_settings).unwrap_or_default();
-    let changes = [ENABLE_EXECUTE_COMMAND, ENABLE_ECS_MANAGED_TAGS, PROPAGATE_TAGS];
-    let concerned = changes.iter().any(|member| update.request.get(member).is_some());
+    let concerned = [ENABLE_EXECUTE_COMMAND, ENABLE_ECS_MANAGED_TAGS, PROPAGATE_TAGS]
+        .iter()
+        .any(|member| update.request.get(member).is_some());
     if wanted && concerned && has_tasks(service) && foreign_controller(service).is_none() {
         update.request["forceNewDeployment"] = true.into();
         update.note += "; with a new deployment, as rollout.restartOnSettings asks";

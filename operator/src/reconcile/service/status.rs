@@ -3,7 +3,6 @@
 use ecs_operator_crds::condition::{ConditionType, Reason};
 use ecs_operator_crds::v1beta1::service::{DeploymentStatus, FailedDeployment, TaskFailures};
 use ecs_operator_crds::v1beta1::{EcsService, EcsServiceStatus};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::Timestamp;
 
 use super::commands;
@@ -16,10 +15,9 @@ use super::stable;
 use super::tasks;
 use super::update::shown_in_deployment;
 use super::verdict::{Facts, unavailable_since, verdict};
-use super::{Deployment, OWN_MEMBERS, ObservedService, RESETS, Service, ecs_events, short};
-use crate::k8s::conditions::{State, Verdict, besides, conditions};
-use crate::reconcile::plan::{Outcome, request};
-use crate::reconcile::reset::Remembered;
+use super::{Deployment, ObservedService, Service, ecs_events, remembered, short};
+use crate::k8s::conditions::{State, Verdict, besides, conditions, of_type};
+use crate::reconcile::plan::Outcome;
 
 pub(super) fn status(
     object: &EcsService,
@@ -38,9 +36,8 @@ pub(super) fn status(
         status.events = service.map_or_else(|| status.events.take(), |service| ecs_events::merged(object, service));
         status.rollback = commands::rollback(object, observed);
     }
-    let spec = request(&object.spec, OWN_MEMBERS);
     if (*outcome == Outcome::InSync || has_all_else(outcome))
-        && let Some(remembered) = Remembered::of(&spec, object.spec.tags.as_deref(), &object.spec.policies, RESETS)
+        && let Some(remembered) = remembered(object)
     {
         (status.applied_members, status.managed_tags) = (remembered.members, remembered.tags);
     }
@@ -81,17 +78,12 @@ pub(super) fn status(
     let restart = match observed {
         Some(_) => service.and_then(|service| restart_required(service, status.rollout.as_ref())),
         // Nobody has looked.
-        None => message_of(ConditionType::RestartRequired, &before),
+        None => of_type(ConditionType::RestartRequired, &before).map(|required| required.message.clone()),
     };
     let told = |words| besides(ConditionType::RestartRequired, "True", Reason::SettingsChanged, words, &before, generation, now);
     status.conditions.extend(restart.map(told));
     status.observed_generation = object.metadata.generation;
     status
-}
-
-fn message_of(type_: ConditionType, conditions: &[Condition]) -> Option<String> {
-    let condition = conditions.iter().find(|condition| condition.type_ == type_.as_str())?;
-    Some(condition.message.clone())
 }
 
 fn without_service(observed: &ObservedService) -> ObservedService {

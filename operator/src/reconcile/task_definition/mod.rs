@@ -68,6 +68,11 @@ fn lacks_revisions(object: &EcsTaskDefinition, status: &EcsTaskDefinitionStatus)
     spec.revision_history_limit.is_some() && !spec.policies.observes() && status.revisions.is_none()
 }
 
+/// What the status remembers of the spec: of a revision, which never changes, its tags alone.
+fn remembered(object: &EcsTaskDefinition) -> Option<Remembered> {
+    Remembered::of(&Map::new(), object.spec.tags.as_deref(), &object.spec.policies, &[])
+}
+
 /// ARN of the revision that the status names.
 fn known_arn(object: &EcsTaskDefinition) -> Option<&str> {
     object.status.as_ref()?.task_definition_arn.as_deref()
@@ -120,11 +125,8 @@ impl Kind for EcsTaskDefinition {
         status::status(self, observed, outcome, now)
     }
 
-    fn remember(&self, status: &mut EcsTaskDefinitionStatus, sent: &[Write]) {
-        if sent.iter().any(|write| write.operation.is_spec()) {
-            let new = Remembered::of(&Map::new(), self.spec.tags.as_deref(), &self.spec.policies, &[]);
-            remember(&mut None, &mut status.managed_tags, new);
-        }
+    fn remember(&self, status: &mut EcsTaskDefinitionStatus) {
+        remember(&mut None, &mut status.managed_tags, remembered(self));
     }
 
     fn watch(&self, context: &Context, observed: Option<&ObservedTaskDefinition>, pace: Option<Pace>) {

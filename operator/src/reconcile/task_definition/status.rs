@@ -3,13 +3,11 @@
 use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::{EcsTaskDefinition, EcsTaskDefinitionStatus};
 use k8s_openapi::jiff::Timestamp;
-use serde_json::Map;
 
 use super::surplus::deletes;
-use super::{Kind, ObservedTaskDefinition, TaskDefinitionExt};
+use super::{Kind, ObservedTaskDefinition, TaskDefinitionExt, remembered};
 use crate::k8s::conditions::{State, Verdict, conditions};
 use crate::reconcile::plan::Outcome;
-use crate::reconcile::reset::Remembered;
 
 pub(super) fn status(
     object: &EcsTaskDefinition,
@@ -33,7 +31,7 @@ pub(super) fn status(
     }
     status.revisions = revisions(object, &status, observed);
     if *outcome == Outcome::InSync
-        && let Some(remembered) = Remembered::of(&Map::new(), object.spec.tags.as_deref(), &object.spec.policies, &[])
+        && let Some(remembered) = remembered(object)
     {
         status.managed_tags = remembered.tags;
     }

@@ -152,7 +152,8 @@ fn what_was_accepted_is_remembered_though_the_pass_failed() {
     let fault = crate::aws::Fault::new(Operation::TagResource, crate::aws::FaultClass::Server, "no reply");
     let mut status = status::status(&object, Some(&shown), &Outcome::Failed(fault), Timestamp::UNIX_EPOCH);
     assert_eq!(status.applied_members, None);
-    object.remember(&mut status, &update);
+    assert!(update.iter().any(|write| write.operation.is_spec()), "the driver has it remembered");
+    object.remember(&mut status);
     let dropped = remembering(&spec(), &EcsService { status: Some(status), ..object });
     let back = writes(plan::plan(&dropped, &observed(Some(with(&json!({"enableExecuteCommand": true})))), &owner()));
     assert_eq!(back[0].request["enableExecuteCommand"], false);
