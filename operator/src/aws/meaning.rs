@@ -219,7 +219,7 @@ mod tests {
     }
 
     /// Every row changes hashes: of a spec that has the member, a new revision is registered, and its services roll, when the
-    /// operator is upgraded. Whoever changes a row says so in the changelog.
+    /// operator is upgraded. A change of a row goes into the changelog.
     #[test]
     fn the_tables_behind_the_hash_are_the_same_in_all_versions() {
         assert_eq!(crate::reconcile::plan::hash(&json!([SETS, DEFAULTS, ZERO_COUNTS])), "f7431e9bef871a07ab5dba2a2297d955");

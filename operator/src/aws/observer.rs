@@ -73,8 +73,8 @@ pub enum Freshness {
     Any,
     /// Read after this moment.
     Since(Instant),
-    /// The same for somebody who asks for a look by hand: what was before a write of ours is believed once two reads some seconds apart
-    /// say so. Until then the answer is older than the moment.
+    /// The same for a look that a user asks for: an answer from before a write of the operator counts once two reads some seconds apart
+    /// agree on it. Until then the answer is older than the moment.
     Confirmed(Instant),
 }
 

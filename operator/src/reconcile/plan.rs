@@ -250,8 +250,8 @@ pub fn retain(what: &str, arn: &str, present: &Tags, owner: &Owner) -> Plan {
     Plan::Write(vec![tag_resource(arn, &mark, format!("Marked {what} as retained"))])
 }
 
-/// The plan of an object at its end whose AWS object is not its own: somebody may have taken the owner tag away, and whoever deletes the
-/// object has to learn that `what` runs on. Of what never was its own, as its `conditions` tell, nobody expects anything.
+/// The plan of an object that is being deleted and does not own its AWS object: its owner tag may have been removed, and the event tells
+/// the user that `what` runs on. An object that never owned one, as its `conditions` tell, is released without an event.
 #[must_use]
 pub fn left(what: &str, ownership: &Ownership, conditions: &[Condition], policies: &Policies) -> Plan {
     let never_was =

@@ -133,7 +133,7 @@ pub struct EcsServiceSpec {
     pub health_check_grace_period_seconds: Option<i32>,
     /// REPLICA keeps `desiredCount` tasks, DAEMON one on every instance. AWS default REPLICA. Cannot change.
     pub scheduling_strategy: Option<String>,
-    /// Who carries out deployments: ECS (default), CODE_DEPLOY or EXTERNAL. Dropped from the spec, it stays: write `type: ECS` to go back.
+    /// The deployment controller: ECS (default), CODE_DEPLOY or EXTERNAL. Dropped from the spec, it stays: write `type: ECS` to go back.
     pub deployment_controller: Option<DeploymentController>,
     /// Tags of the service, at most 50 with the operator's own.
     #[schemars(length(max = 48), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["key"]))]

@@ -148,7 +148,7 @@ impl<K: Key> Shared<K> {
         }
     }
 
-    /// The keys of each call, and who the call is for.
+    /// Groups the keys into calls, each with the namespaces that wait for it.
     pub(super) fn batches(&self, waiting: &BTreeMap<K, Vec<Asker>>) -> Vec<(Turn, Vec<K>)> {
         let mut groups = BTreeMap::<_, Vec<&K>>::new();
         let apart = if K::ROOM_IS_FREE { Vec::new() } else { namespaces_with_many(waiting) };

@@ -58,7 +58,7 @@ pub(super) struct State<K: Key> {
     pub(super) watched: HashMap<K, Watched<K>>,
     /// What we have sent the creation of, and when, without a reply that tells what came of it.
     pub(super) creating: HashMap<K, Instant>,
-    /// What somebody asks for by hand, until it is read.
+    /// Keys of looks that users asked for, until they are read.
     confirming: HashSet<K>,
     /// What AWS did not let us read even alone, and when.
     pub(super) refused: HashMap<K, Instant>,
@@ -229,7 +229,7 @@ impl<K: Key> Table<K> {
         (K::WHAT, Box::new(oldest))
     }
 
-    /// Reads `key` again soon, if it is watched; answers who watches it.
+    /// Schedules an early read of `key`, if it is watched, and returns its watchers.
     pub(super) fn hint(&self, key: &K) -> Vec<Watcher<K>> {
         self.shared.state().hint(key)
     }

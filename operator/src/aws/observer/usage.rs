@@ -45,8 +45,8 @@ struct Read {
 }
 
 impl Read {
-    /// Until when it is good enough for somebody who is content with this age. What took long to read is good for longer, else nobody would
-    /// ever have it.
+    /// Until when the read satisfies a caller that accepts this age. A read that took long is valid for longer, or it would expire before
+    /// any caller uses it.
     fn is_good_until(&self, age: Duration) -> Instant {
         self.began + age.max((self.ended - self.began) * 2)
     }
