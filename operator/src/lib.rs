@@ -23,6 +23,8 @@ pub mod reconcile;
 pub mod run;
 pub mod settings;
 pub mod telemetry;
+#[cfg(test)]
+mod testkit;
 mod turns;
 
 pub use error::Error;

@@ -10,6 +10,7 @@ use super::{Kind, ObservedTaskDefinition, Revision, plan, status};
 use crate::aws::Operation;
 use crate::aws::tags::{OWNER, Owner, Ownership, SPEC_HASH, Tags};
 use crate::reconcile::plan::{Outcome, Plan, Write};
+use crate::testkit::samples;
 
 const ARN: &str = "arn:aws:ecs:eu-central-1:111122223333:task-definition/web:1";
 
@@ -321,6 +322,31 @@ fn the_hash_of_a_spec_is_the_same_in_all_versions() {
     spec["revisionHistoryLimit"] = json!(3);
     let write = write(planned(&spec, &ObservedTaskDefinition::default()));
     assert_eq!(Tags::read(&write.request["tags"]).0[SPEC_HASH], "d3b74b7950020bdf6d1d878ef7f43dbb");
+}
+
+/// The same for each sample.
+#[test]
+fn keeps_the_hashes_of_the_samples() {
+    let hashes = samples::<EcsTaskDefinition>().into_iter().map(|(name, object)| {
+        let request = write(plan::plan(&object, &ObservedTaskDefinition::default(), &owner())).request;
+        format!("{name} {}", Tags::read(&request["tags"]).0[SPEC_HASH])
+    });
+    assert_eq!(
+        hashes.collect::<Vec<_>>(),
+        [
+            "daemon: node-agent 4cc5681730011ae22d221cb5908d566e",
+            "ec2-binpack: batch e43e07afda8ab0ebfc26c5b81437151e",
+            "efs-volume: cms ccfd1a59510acf02130ef36755591f91",
+            "external: edge 491a6e53d25909b41acfed1cbad923bf",
+            "fargate-spot-worker: worker 79eaf3110bcc2f194cd9ccb713105f72",
+            "fargate-web-alb: alb-web e4fde73e1e21098634f582c582cd17e3",
+            "firelens-sidecar: routed bab443b4852a7f0c5fea3cdfc5ae63e4",
+            "gpu: inference 5fea560e73f4bd990610cec280a340ca",
+            "service-connect: api 5417bd4593233d8a22fa398d6149ec91",
+            "windows: iis 7dfbd14255656c873b515014ec6a3e4d",
+            "task-definition: web 70ac1bfdcc56dcaf8fa69978d81d25b8",
+        ],
+    );
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Which members go into UpdateService, and when.
 
 use super::*;
+use crate::testkit::samples;
 
 #[test]
 fn what_aws_fills_in_and_reorders_is_in_sync() {
@@ -399,4 +400,28 @@ fn the_hash_of_what_ecs_does_not_show_is_the_same_in_all_versions() {
     spec["serviceConnectConfiguration"] = json!({"enabled": true, "namespace": "shop", "services": [{"portName": "http"}]});
     let create = writes(planned(&spec, None));
     assert_eq!(crate::aws::tags::Tags::read(&create[0].request["tags"]).0[SPEC_HASH], "3547338d355eb397c3ae2280a67dbbbd");
+}
+
+/// The same for each sample. One that has nothing that ECS does not show shares its hash with others.
+#[test]
+fn keeps_the_hashes_of_the_samples() {
+    let hashes = samples::<EcsService>().into_iter().map(|(name, object)| {
+        let create = writes(plan::plan(&object, &observed(None), &owner()));
+        format!("{name} {}", crate::aws::tags::Tags::read(&create[0].request["tags"]).0[SPEC_HASH])
+    });
+    assert_eq!(
+        hashes.collect::<Vec<_>>(),
+        [
+            "blue-green: blue-green 3918457cacdb5a55c85972077030c14a",
+            "canary: canary 3918457cacdb5a55c85972077030c14a",
+            "daemon: node-agent 3918457cacdb5a55c85972077030c14a",
+            "ec2-binpack: batch 3918457cacdb5a55c85972077030c14a",
+            "external: edge 3918457cacdb5a55c85972077030c14a",
+            "fargate-spot-worker: worker 3918457cacdb5a55c85972077030c14a",
+            "fargate-web-alb: alb-web 3918457cacdb5a55c85972077030c14a",
+            "service-connect: api 7fcc8446c44a6637b7f1a4beabf69a25",
+            "service-connect: front b1d4002181db2526a4df937664ae8a85",
+            "service: web 3918457cacdb5a55c85972077030c14a",
+        ],
+    );
 }

@@ -1,0 +1,5 @@
+//! What unit tests of several modules share.
+
+mod samples;
+
+pub(crate) use samples::samples;
