@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Context, Result, ensure};
 use ecs_operator_crds::v1beta1::{EcsCluster, EcsService, EcsTaskDefinition};
 use futures::{StreamExt, TryStreamExt, stream};
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
@@ -25,6 +26,9 @@ const SIDE_BY_SIDE: usize = 32;
 
 /// Name of the cluster.
 const CLUSTER: &str = "bench";
+
+/// How long the operator polls a service after its rollout as often as during it.
+const SETTLING: SignedDuration = SignedDuration::from_secs(120);
 
 /// The objects that there are, by kind and name; of those that are Ready the revision, or nothing where they have none.
 type Objects = Arc<Mutex<HashMap<String, Option<String>>>>;
@@ -174,6 +178,31 @@ impl<'a> Load<'a> {
         wait::until("the counts of the cluster", PATIENCE, async || {
             let counted = clusters.get(CLUSTER).await?.status.and_then(|status| status.active_services_count);
             ensure!(counted.is_some_and(|counted| usize::try_from(counted) == Ok(services)), "{counted:?}");
+            Ok(())
+        })
+        .await
+    }
+
+    /// Awaits that the cluster shows this many running tasks.
+    pub(super) async fn until_running(&self, tasks: usize) -> Result<()> {
+        let clusters = self.api::<EcsCluster>(self.namespace());
+        wait::until("the running tasks of the cluster", PATIENCE, async || {
+            let running = clusters.get(CLUSTER).await?.status.and_then(|status| status.running_tasks_count);
+            ensure!(running.is_some_and(|running| usize::try_from(running) == Ok(tasks)), "{running:?}");
+            Ok(())
+        })
+        .await
+    }
+
+    /// Awaits that the last rollout ended so long ago that its service is no longer polled as often as during a rollout.
+    pub(super) async fn until_settled(&self) -> Result<()> {
+        let services = self.api::<EcsService>(self.namespace());
+        let ends = services.list(&ListParams::default()).await?.items.into_iter();
+        let ends = ends.filter_map(|service| service.status?.rollout?.finished_at);
+        let last = ends.map(|end| end.0).max().context("no rollout has ended")?;
+        wait::until("the end of frequent polls", PATIENCE, async || {
+            let ago = Timestamp::now().duration_since(last);
+            ensure!(ago > SETTLING, "the last rollout ended {ago:#} ago");
             Ok(())
         })
         .await

@@ -137,9 +137,12 @@ async fn life(world: &World, size: usize, table: &mut Table) -> Result<f64> {
     meter::quiet(&load).await?;
 
     load.until_counted(size).await?;
+    load.until_settled().await?;
     at_rest(&load, size, table).await?;
     if size == 200 {
         drift(&load, size, table).await?;
+        // The cluster shows the tasks that are gone, too.
+        load.until_running(size).await?;
         meter::quiet(&load).await?;
     }
     let memory = restart(&mut load, size, table).await?;
