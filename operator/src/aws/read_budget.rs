@@ -16,6 +16,12 @@ use crate::turns::Turns;
 /// The part of a bucket that regular looks leave to reads that a pass waits for.
 const RESERVE: f64 = 0.5;
 
+/// After waiting for this long, a regular look takes a token although passes wait.
+const OVERDUE: Duration = Duration::from_secs(10);
+
+/// Tokens that passes take before an overdue regular look takes one.
+const ASKED_PER_OVERDUE: u32 = 3;
+
 /// Who a read is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
@@ -45,7 +51,10 @@ struct Families {
 struct Queue {
     tokens: Tokens,
     asked: Turns<Waiter>,
-    regular: VecDeque<Waiter>,
+    /// Regular looks, and since when they wait.
+    regular: VecDeque<(Instant, Waiter)>,
+    /// Tokens that passes have taken since the last regular look.
+    asked_in_a_row: u32,
     /// Whether a task hands out tokens. The task ends when no call waits.
     is_served: bool,
 }
@@ -68,7 +77,7 @@ impl ReadBudget {
                 return;
             }
             let (waiter, turn_has_come) = oneshot::channel();
-            queue.enter(turn, waiter);
+            queue.enter(turn, waiter, Instant::now());
             if !std::mem::replace(&mut queue.is_served, true) {
                 tokio::spawn(Arc::clone(&self.families).serve(family));
             }
@@ -110,7 +119,7 @@ impl Queue {
     fn new(family: ActionFamily, share: f64, now: Instant) -> Self {
         let (burst, per_second) = family.bucket();
         let tokens = Tokens::new(burst * share, per_second * share, now);
-        Self { tokens, asked: Turns::default(), regular: VecDeque::new(), is_served: false }
+        Self { tokens, asked: Turns::default(), regular: VecDeque::new(), asked_in_a_row: 0, is_served: false }
     }
 
     /// Takes a token for a new call, if there is one and no other call goes first.
@@ -133,13 +142,13 @@ impl Queue {
     }
 
     /// Adds a call that waits. A call for several namespaces takes the turn of the namespace with the fewest waiting calls.
-    fn enter(&mut self, turn: &Turn, waiter: Waiter) {
+    fn enter(&mut self, turn: &Turn, waiter: Waiter, now: Instant) {
         match turn {
             Turn::Of(namespaces) => {
                 let least = namespaces.iter().min_by_key(|namespace| self.asked.len_of(namespace));
                 self.asked.push(least.map_or("", String::as_str), waiter);
             }
-            Turn::Regular => self.regular.push_back(waiter),
+            Turn::Regular => self.regular.push_back((now, waiter)),
         }
     }
 
@@ -147,20 +156,31 @@ impl Queue {
     fn hand_out(&mut self, now: Instant) -> Option<Duration> {
         self.tokens.refill(now);
         loop {
+            let is_overdue = self.regular.front().is_some_and(|(since, _)| now.saturating_duration_since(*since) >= OVERDUE);
+            let is_overdue = is_overdue && self.asked_in_a_row >= ASKED_PER_OVERDUE;
             let turn = match (self.asked.is_empty(), self.regular.is_empty()) {
-                (false, _) => Turn::Of(Vec::new()),
-                (true, false) => Turn::Regular,
-                (true, true) => {
+                (false, _) if !is_overdue => Turn::Of(Vec::new()),
+                (_, false) => Turn::Regular,
+                (_, true) => {
                     self.is_served = false;
                     return None;
                 }
             };
-            let needed = self.needed(&turn);
+            let needed = if is_overdue { 1.0 } else { self.needed(&turn) };
             if !self.tokens.has(needed) {
                 // Rounding may make this zero, and the caller would spin.
                 return Some(self.tokens.until(needed).max(Duration::from_millis(1)));
             }
-            let next = if turn == Turn::Regular { self.regular.pop_front() } else { self.asked.pop() };
+            let next = match turn {
+                Turn::Regular => {
+                    self.asked_in_a_row = 0;
+                    self.regular.pop_front().map(|(_, waiter)| waiter)
+                }
+                Turn::Of(_) => {
+                    self.asked_in_a_row += 1;
+                    self.asked.pop()
+                }
+            };
             // A call that was given up takes no token.
             if next.is_some_and(|waiter| waiter.send(()).is_ok()) {
                 self.tokens.take(1.0);
@@ -200,9 +220,9 @@ mod tests {
     struct Waiting(Vec<(String, oneshot::Receiver<()>)>);
 
     impl Waiting {
-        fn enter(&mut self, queue: &mut Queue, name: impl Into<String>, turn: &Turn) {
+        fn enter(&mut self, queue: &mut Queue, name: impl Into<String>, turn: &Turn, now: Instant) {
             let (waiter, turn_has_come) = oneshot::channel();
-            queue.enter(turn, waiter);
+            queue.enter(turn, waiter, now);
             self.0.push((name.into(), turn_has_come));
         }
 
@@ -217,10 +237,10 @@ mod tests {
         let start = Instant::now();
         let (mut queue, mut waiting) = (empty(start), Waiting::default());
         for number in 0..600 {
-            waiting.enter(&mut queue, format!("many {number}"), &of("many"));
+            waiting.enter(&mut queue, format!("many {number}"), &of("many"), start);
         }
-        waiting.enter(&mut queue, "alone", &of("alone"));
-        waiting.enter(&mut queue, "both", &Turn::Of(vec!["many".to_owned(), "other".to_owned()]));
+        waiting.enter(&mut queue, "alone", &of("alone"), start);
+        waiting.enter(&mut queue, "both", &Turn::Of(vec!["many".to_owned(), "other".to_owned()]), start);
         assert_eq!(queue.hand_out(start), Some(TOKEN));
         assert_eq!(waiting.called(), [""; 0]);
         for (tokens, next) in (1..).zip(["many 0", "alone", "both", "many 1", "many 2"]) {
@@ -233,8 +253,8 @@ mod tests {
     fn reads_for_a_pass_go_before_regular_looks() {
         let start = Instant::now();
         let (mut queue, mut waiting) = (empty(start), Waiting::default());
-        waiting.enter(&mut queue, "look", &Turn::Regular);
-        waiting.enter(&mut queue, "asked", &of("shop"));
+        waiting.enter(&mut queue, "look", &Turn::Regular, start);
+        waiting.enter(&mut queue, "asked", &of("shop"), start);
         queue.hand_out(start + TOKEN * 2);
         assert_eq!(waiting.called(), ["asked"]);
         queue.hand_out(start + TOKEN * 25);
@@ -245,14 +265,32 @@ mod tests {
     }
 
     #[test]
+    fn a_regular_look_that_has_waited_long_takes_every_fourth_token() {
+        let start = Instant::now();
+        let (mut queue, mut waiting) = (empty(start), Waiting::default());
+        for number in 0..3 {
+            waiting.enter(&mut queue, format!("look {number}"), &Turn::Regular, start);
+        }
+        for _ in 0..600 {
+            waiting.enter(&mut queue, "asked", &of("many"), start);
+        }
+        queue.hand_out(start + TOKEN * 50);
+        assert_eq!(waiting.called(), ["asked"; 50], "they have waited for five seconds");
+        queue.hand_out(start + TOKEN * 100);
+        let called = waiting.called();
+        assert_eq!(called.iter().filter(|name| name.starts_with("look")).count(), 3, "{called:?}");
+        assert_eq!(called.len(), 50, "half of the bucket is not kept for passes then");
+    }
+
+    #[test]
     fn a_call_that_was_given_up_takes_no_token() {
         let start = Instant::now();
         let (mut queue, mut waiting) = (empty(start), Waiting::default());
         for _ in 0..100 {
-            waiting.enter(&mut queue, "gone", &of("shop"));
+            waiting.enter(&mut queue, "gone", &of("shop"), start);
         }
         waiting.0.clear();
-        waiting.enter(&mut queue, "here", &of("shop"));
+        waiting.enter(&mut queue, "here", &of("shop"), start);
         assert_eq!(queue.hand_out(start + TOKEN * 2), None);
         assert_eq!(waiting.called(), ["here"]);
     }
@@ -264,7 +302,7 @@ mod tests {
         queue.tokens.slow_down(start);
         assert!(!queue.take(&of("shop"), start), "the burst is gone");
         let (waiter, _turn_has_come) = oneshot::channel();
-        queue.enter(&of("shop"), waiter);
+        queue.enter(&of("shop"), waiter, start);
         assert_eq!(queue.hand_out(start), Some(TOKEN * 2));
     }
 
