@@ -87,7 +87,8 @@ impl FaultClass {
         let (first, longest) = match self {
             Self::Missing | Self::AlreadyExists | Self::Throttle | Self::Server => (1, 60),
             Self::Busy => (5, 30),
-            Self::Credentials | Self::DependencyNotReady => (5, 300),
+            Self::DependencyNotReady => (5, 60),
+            Self::Credentials => (5, 300),
             Self::AccessDenied => (60, 600),
             Self::Quota => (600, 1800),
             Self::Terminal => (600, 3600),
@@ -197,6 +198,10 @@ fn sources<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a 
 /// Collected from the Terraform AWS provider's issue tracker and the ECS API reference.
 const MESSAGES: &[(&str, FaultClass)] = &[
     ("rate exceeded", FaultClass::Throttle),
+    // What EC2 says inside an InvalidParameterException of ECS.
+    ("request limit exceeded", FaultClass::Throttle),
+    ("errorcode: requestlimitexceeded", FaultClass::Throttle),
+    ("errorcode: throttling", FaultClass::Throttle),
     ("not authorized to perform", FaultClass::AccessDenied),
     ("unable to describe task definition", FaultClass::Missing),
     ("the specified task definition does not exist", FaultClass::Missing),
@@ -266,6 +271,8 @@ mod tests {
         let rows = [
             ("ThrottlingException", "Rate exceeded", Throttle),
             ("InvalidParameterException", "Error retrieving subnet information (ErrorCode: Throttling, Rate exceeded)", Throttle),
+            ("InvalidParameterException", "Request limit exceeded. (ErrorCode: RequestLimitExceeded)", Throttle),
+            ("InvalidParameterException", "Error retrieving subnet information (ErrorCode: Throttling)", Throttle),
             ("ServerException", "Service Unavailable", Server),
             ("RequestTimeout", "The request timed out", Server),
             ("InternalServerError", "no message", Server),
