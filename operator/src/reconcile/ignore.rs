@@ -31,6 +31,14 @@ pub fn problem(policies: &Policies, kind: &str, identity: &[&str]) -> Option<Str
                 "ignoreFields: {pointer} is a setting of the operator, which nobody else changes in AWS: drop it"
             ));
         }
+        if first == "taskDefinitionRef" && path != first {
+            return Some(format!(
+                "ignoreFields: {pointer} is a part of a reference: write \"/{first}\" to leave the revision to others"
+            ));
+        }
+        if OWN.contains(&first) {
+            return Some(format!("ignoreFields: {pointer} is a member of the operator, which AWS does not have: drop it"));
+        }
         if first == "tags" && path != "tags" {
             return Some(format!("ignoreFields: {pointer} is a part of a tag: write \"/tags\" to leave all of them to others"));
         }
@@ -42,6 +50,9 @@ pub fn problem(policies: &Policies, kind: &str, identity: &[&str]) -> Option<Str
         unknown.or_else(|| lost(path).map(|why| format!("ignoreFields: {pointer} {why}")))
     })
 }
+
+/// Members of a spec that are never sent. `taskDefinitionRef` stands for `taskDefinition`, which is.
+const OWN: &[&str] = &["deleteRevisions", "desiredCountOwner", "revisionHistoryLimit", "rollout"];
 
 /// Why the element that a path leads through cannot be found again in AWS; `None` where it can.
 fn lost(path: &str) -> Option<String> {
@@ -220,6 +231,10 @@ mod tests {
             ("/containerDefinitions/0/portMappings/1/hostPort", Some("write \"/containerDefinitions/0/portMappings\"")),
             ("/capacityProviderStrategy/0/weight", None),
             ("/capacityProviderStrategy/0/capacityProvider", Some("told apart: write \"/capacityProviderStrategy\"")),
+            ("/taskDefinitionRef", None),
+            ("/taskDefinitionRef/name", Some("part of a reference: write \"/taskDefinitionRef\"")),
+            ("/rollout/minReadySeconds", Some("which AWS does not have: drop it")),
+            ("/desiredCountOwner", Some("which AWS does not have: drop it")),
             ("/tags", None),
             ("/tags/0/value", Some("part of a tag")),
         ];
