@@ -20,6 +20,9 @@ const ARRIVAL: Duration = Duration::from_secs(2);
 /// How long AWS may throttle, or an object wait for its turn to write, before that is worth telling of one that has told of itself before.
 const LASTS: Duration = Duration::from_secs(10);
 
+/// The same for objects that are deleted together: the ones that keep an object from being deleted may be deleted in a moment.
+const TOGETHER: Duration = Duration::from_secs(5);
+
 /// How long an object that is being deleted may wait for what passes by itself before that is worth telling: what it waits for is on its
 /// way out, too.
 const LEAVING: Duration = Duration::from_secs(15);
@@ -34,10 +37,14 @@ pub(super) fn later<K: Kind>(
     let (age, queued, failing) =
         context.memories.with(&object.uid().unwrap_or_default(), |memory| (memory.age(), memory.queued(), memory.failing()));
     if let Some(deleted) = &object.meta().deletion_timestamp {
-        // What is unfinished may wait for the status.
-        let passes = matches!(outcome, Outcome::Queued(_) | Outcome::Waiting(Obstacle { passing: true, .. }));
         let ago = Duration::try_from(Timestamp::now().duration_since(deleted.0)).unwrap_or(LEAVING);
-        return if is_unread(outcome) { ARRIVAL.checked_sub(failing) } else { LEAVING.checked_sub(ago).filter(|_| passes) };
+        return match outcome {
+            outcome if is_unread(outcome) => ARRIVAL.checked_sub(failing),
+            // What is unfinished may wait for the status.
+            Outcome::Queued(_) | Outcome::Waiting(Obstacle { passing: true, .. }) => LEAVING.checked_sub(ago),
+            Outcome::Waiting(Obstacle { reason: Reason::DeletionBlocked, .. }) if observed.is_some() => TOGETHER.checked_sub(ago),
+            _ => None,
+        };
     }
     let is_told = object.status().is_some_and(|status| !status.conditions().is_empty());
     let patience = if is_told { LASTS } else { ARRIVAL };
