@@ -33,7 +33,7 @@ pub use rollouts::{ServiceDeploymentKey, ServiceRevisionKey, StoppedTasksKey};
 use table::Table;
 pub use table::Wake;
 pub use usage::Usage;
-pub(crate) use usage::user;
+pub(crate) use usage::{is_user, key_of, user};
 
 /// What AWS says of one object. A failed read is an `Err`, and so is an object that the reply does not mention at all.
 #[derive(Clone, PartialEq)]
@@ -215,6 +215,12 @@ impl Observer {
     /// When a read fails, and when it takes longer than `patience`: it goes on then, for who asks later.
     pub async fn usage(&self, age: Duration, patience: Duration) -> Result<Arc<Usage>, Fault> {
         self.usage.get(&self.calls, age, patience).await
+    }
+
+    /// The services that use a revision, `family:revision`, by the last answer of [`usage`](Self::usage), however old.
+    #[must_use]
+    pub fn last_users(&self, revision: &str) -> Vec<String> {
+        self.usage.last_users(revision)
     }
 
     /// Something happened to a service: it is read again soon, with its service deployment. Answers whether anybody cares for it.

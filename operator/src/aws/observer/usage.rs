@@ -104,6 +104,12 @@ impl Cache {
         task.map(move |done| done.unwrap_or_else(broken)).boxed().shared()
     }
 
+    pub(super) fn last_users(&self, revision: &str) -> Vec<String> {
+        let state = self.state();
+        let usage = state.last.as_ref().and_then(|last| last.usage.as_ref().ok());
+        usage.and_then(|usage| usage.get(revision)).cloned().unwrap_or_default()
+    }
+
     pub(super) fn is_gone(&self, service: &ServiceKey, at: Instant) {
         let (mut state, user) = (self.state(), user(&service.name, &service.cluster));
         if let Some(Read { began, usage: Ok(usage), .. }) = &mut state.last
@@ -128,10 +134,28 @@ fn strike_out(usage: &mut Arc<Usage>, gone: &String) {
     }
 }
 
-/// How users are called.
 /// A service as [`Usage`] names it. What compares its own services with those of AWS names them by this, too.
 pub(crate) fn user(service: &str, cluster: &str) -> String {
-    format!("{service} in cluster {cluster}")
+    format!("{service}{IN_CLUSTER}{cluster}")
+}
+
+/// The service that [`Usage`] names.
+pub(crate) fn key_of(user: &str) -> Option<ServiceKey> {
+    let (name, cluster) = user.split_once(IN_CLUSTER)?;
+    Some(ServiceKey { cluster: cluster.to_owned(), name: name.to_owned() })
+}
+
+const IN_CLUSTER: &str = " in cluster ";
+
+/// Whether a service, as ECS describes it, uses a revision, `family:revision`.
+pub(crate) fn is_user(service: &Value, revision: &str) -> bool {
+    revisions(service).any(|arn| name_in(arn) == revision)
+}
+
+/// ARNs of the revisions that a service uses. Services of CodeDeploy and of external controllers run task sets.
+fn revisions(service: &Value) -> impl Iterator<Item = &str> {
+    let running = ["deployments", "taskSets"].into_iter().flat_map(|list| service[list].as_array().into_iter().flatten());
+    running.chain([service]).filter_map(|running| running["taskDefinition"].as_str())
 }
 
 async fn read(reads: &Reads<'_>) -> Result<Usage, Fault> {
@@ -160,10 +184,7 @@ fn note(reply: &Value, usage: &mut Usage) {
     for service in reply["services"].as_array().into_iter().flatten().filter(|service| service["status"] != "INACTIVE") {
         let [name, cluster] =
             ["serviceName", "clusterArn"].map(|member| service[member].as_str().map(name_in).unwrap_or_default());
-        // Services of CodeDeploy and of external controllers run task sets.
-        let running = ["deployments", "taskSets"].into_iter().flat_map(|list| service[list].as_array().into_iter().flatten());
-        let revisions = running.chain([service]).filter_map(|running| running["taskDefinition"].as_str());
-        for revision in revisions {
+        for revision in revisions(service) {
             let users = usage.entry(name_in(revision).to_owned()).or_default();
             let user = user(name, cluster);
             if !users.contains(&user) {

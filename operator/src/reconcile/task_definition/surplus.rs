@@ -8,7 +8,7 @@ use ecs_operator_crds::v1beta1::{EcsService, EcsTaskDefinition};
 
 use super::observe::{Revision, describe, number};
 use super::{TaskDefinitionExt, known_arn};
-use crate::aws::observer::{AllRevisionsKey, Answer, FamilyKey, TaskDefinitionKey, Usage, listed};
+use crate::aws::observer::{AllRevisionsKey, Answer, FamilyKey, TaskDefinitionKey, is_user, key_of, listed};
 use crate::aws::tags::{Ownership, Tags};
 use crate::aws::{Fault, FaultClass, Freshness, Operation, name_in};
 use crate::reconcile::{Context, Kind};
@@ -19,8 +19,8 @@ const AT_ONCE: usize = 5;
 /// How long one pass looks through the revisions of a family for those that are ours.
 const LOOK_THROUGH: Duration = Duration::from_secs(30);
 
-/// How old the knowledge may be of who uses a revision that can go, and where somebody uses it.
-const USAGE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(10));
+/// How old the read of all services may be that says that nobody uses a revision. In a large account it takes minutes.
+const USAGE: Duration = Duration::from_secs(60);
 
 /// How long a pass waits for that knowledge: a revision beyond the limit has been left for long, and nobody waits for it to go.
 const BEYOND: Duration = Duration::from_secs(3);
@@ -105,13 +105,25 @@ pub(super) fn expected(object: &EcsTaskDefinition, context: &Context) -> Option<
     revisions.dedup();
     let (mut expected, any) = (Surplus::default(), !revisions.is_empty());
     for arn in revisions {
-        match context.stores.users.of(name_in(&arn), true) {
+        let user = context.stores.users.of(name_in(&arn), true).or_else(|| seen_user(name_in(&arn), context));
+        match user {
             Some(user) => expected.used.push(user),
             None if expected.active.len() < AT_ONCE => expected.active.push(arn),
             None => expected.left += 1,
         }
     }
     any.then_some(expected)
+}
+
+/// A service of somebody else that uses a revision, in words, as far as the cache knows.
+fn seen_user(revision: &str, context: &Context) -> Option<String> {
+    let services = context.aws.observer.services();
+    let is_seen = |user: &String| match key_of(user).and_then(|key| services.cached(&key)).map(|seen| seen.answer) {
+        Some(Answer::Found(service)) => is_user(&service, revision),
+        _ => false,
+    };
+    let user = context.aws.observer.last_users(revision).into_iter().find(is_seen)?;
+    Some(format!("{revision} runs in service {user}"))
 }
 
 /// All our revisions, at the end, and which of them are ACTIVE.
@@ -216,20 +228,25 @@ async fn sort_out(
     if candidates.is_empty() {
         return Ok(SortedOut { found, gone });
     }
-    // Only now that it matters: this reads all services.
+    // Of services whose revision is ours to set, the watch knows more than a reply of a while ago.
     let known = users.set_by_us();
-    let others = |usage: &Usage, arn: &str| -> Option<String> {
-        // Of services whose revision is ours to set, the watch knows more than a reply of a while ago.
-        usage.get(name_in(arn)).and_then(|users| users.iter().find(|user| !known.contains(*user)).cloned())
-    };
-    let mut usage = context.aws.observer.usage(USAGE.0, patience).await?;
-    if candidates.iter().any(|arn| others(&usage, arn).is_some()) {
-        // What is in the way has to be true.
-        usage = context.aws.observer.usage(USAGE.1, patience).await?;
-    }
+    let others = |users: Vec<String>| users.into_iter().filter(|user| !known.contains(user)).collect::<Vec<_>>();
+    let mut unused = Vec::new();
     for arn in candidates {
+        match user(name_in(&arn), others(context.aws.observer.last_users(name_in(&arn))), context, &owner.namespace).await? {
+            Some(user) => found.used.push(format!("{} runs in service {user}", name_in(&arn))),
+            None => unused.push(arn),
+        }
+    }
+    if unused.is_empty() {
+        return Ok(SortedOut { found, gone });
+    }
+    // Only now that it matters: this reads all services.
+    let usage = context.aws.observer.usage(USAGE, patience).await?;
+    for arn in unused {
         let name = name_in(&arn);
-        if let Some(user) = others(&usage, &arn) {
+        let listed = others(usage.get(name).cloned().unwrap_or_default());
+        if let Some(user) = user(name, listed, context, &owner.namespace).await? {
             found.used.push(format!("{name} runs in service {user}"));
         } else if found.active.len() + found.inactive.len() == AT_ONCE {
             found.left += 1;
@@ -244,4 +261,16 @@ async fn sort_out(
         }
     }
     Ok(SortedOut { found, gone })
+}
+
+/// The first of these services that uses the revision now. What was read with all services is asked for again, one service at a time.
+async fn user(revision: &str, users: Vec<String>, context: &Context, namespace: &str) -> Result<Option<String>, Fault> {
+    for user in users {
+        let Some(key) = key_of(&user) else { continue };
+        let seen = context.aws.observer.services().get(key, Freshness::Since(Instant::now()), namespace).await?;
+        if matches!(&seen.answer, Answer::Found(service) if is_user(service, revision)) {
+            return Ok(Some(user));
+        }
+    }
+    Ok(None)
 }
