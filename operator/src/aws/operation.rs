@@ -68,21 +68,6 @@ impl Operation {
         matches!(self, Self::DeregisterTaskDefinition | Self::DeleteTaskDefinitions)
     }
 
-    /// Whether it brings members or tags of a spec to AWS.
-    #[must_use]
-    pub const fn is_spec(self) -> bool {
-        matches!(
-            self,
-            Self::CreateCluster
-                | Self::UpdateCluster
-                | Self::PutClusterCapacityProviders
-                | Self::RegisterTaskDefinition
-                | Self::CreateService
-                | Self::UpdateService
-                | Self::TagResource
-        )
-    }
-
     /// Whether it changes something.
     #[must_use]
     pub const fn is_write(self) -> bool {

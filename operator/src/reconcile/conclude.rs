@@ -14,6 +14,7 @@ use super::news::{later, news, written};
 use super::permits::urgency;
 use super::plan::{Outcome, Write};
 use super::{Context, Kind, is_asked, requested};
+use crate::aws::FaultClass;
 use crate::aws::observer::{CONFIRMED, Pace};
 use crate::aws::writer::Urgency;
 use crate::k8s::events::Notice;
@@ -25,6 +26,9 @@ const WAIT: Limits = (Duration::from_secs(10), Duration::from_secs(60));
 
 /// The same while somebody waits: the object is being deleted, or its spec is new.
 const WAIT_WATCHED: Limits = (Duration::from_secs(10), Duration::from_secs(10));
+
+/// First and longest wait for what AWS lacks and another tool may be making, while somebody waits.
+const DEPENDENCY_WATCHED: Limits = (Duration::from_secs(5), Duration::from_secs(10));
 
 /// How long a spec is new.
 const NEW: Duration = Duration::from_secs(300);
@@ -102,8 +106,8 @@ async fn tell<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Observed>
         if is_unconfirmed {
             *after.last_handled_reconcile_at() = before.clone().last_handled_reconcile_at().take();
         }
-        if acted.may_be_applied().iter().any(|write| write.operation.is_spec()) {
-            object.remember(&mut after);
+        if *outcome != Outcome::InSync {
+            object.remember(&mut after, acted.accepted(), acted.unanswered());
         }
         after
     };
@@ -179,6 +183,9 @@ fn next<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Observed>, afte
     }
     let uid = object.uid().unwrap_or_default();
     context.memories.with(&uid, |memory| {
+        if acted.sent > 0 {
+            memory.advanced();
+        }
         let is_watched = object.is_deleting() || memory.age_of(object.meta().generation) < NEW;
         let wait = match &acted.outcome {
             Outcome::InSync | Outcome::Gone | Outcome::Left(_) => {
@@ -191,6 +198,10 @@ fn next<K: Kind>(object: &K, context: &Context, acted: &Acted<K::Observed>, afte
             Outcome::Withheld(_) => return object.look_again(acted.observed.as_ref(), after, Timestamp::now()),
             Outcome::Waiting(_) => memory.after_wait(if is_watched { WAIT_WATCHED } else { WAIT }),
             Outcome::Stalled(_) => memory.after_wait(STALL),
+            // What AWS lacks somebody may be making, and nothing tells when it is there.
+            Outcome::Failed(fault) if fault.class == FaultClass::DependencyNotReady && is_watched => {
+                memory.after_failure(DEPENDENCY_WATCHED)
+            }
             Outcome::Failed(fault) => memory.after_failure(fault.class.backoff()),
             Outcome::Unheeded(_) | Outcome::Broken(_) => memory.after_failure(UNHEEDED),
         };

@@ -12,9 +12,9 @@ use super::conclude::{conclude, remember, trouble};
 use super::permits::{fit, obtain};
 use super::plan::{Outcome, Plan, Write};
 use super::{Context, Kind, forget, is_asked, is_there, requested};
-use crate::aws::tags::{Owner, RETAINED};
+use crate::aws::tags::{OWNER, Owner, RETAINED, Tags};
 use crate::aws::writer::Permit;
-use crate::aws::{Fault, FaultClass, Freshness};
+use crate::aws::{Fault, FaultClass, Freshness, Operation};
 use crate::k8s::{RequestError, finalizer};
 
 /// Longest time that a pass may take.
@@ -117,10 +117,15 @@ impl<O> Acted<O> {
         Self { observed, outcome, planned: Vec::new(), sent: 0, held_until: None, began: Instant::now() }
     }
 
-    /// The writes that AWS has accepted, and the one without a reply.
-    pub(super) fn may_be_applied(&self) -> &[Write] {
-        let unanswered = matches!(&self.outcome, Outcome::Failed(fault) if !fault.made_nothing());
-        &self.planned[..(self.sent + usize::from(unanswered)).min(self.planned.len())]
+    /// The writes that AWS has accepted.
+    pub(super) fn accepted(&self) -> &[Write] {
+        &self.planned[..self.sent]
+    }
+
+    /// The write that AWS may have accepted: it got no reply.
+    pub(super) fn unanswered(&self) -> Option<&Write> {
+        let is_unanswered = matches!(&self.outcome, Outcome::Failed(fault) if !fault.made_nothing());
+        self.planned.get(self.sent).filter(|_| is_unanswered)
     }
 }
 
@@ -221,9 +226,16 @@ async fn send<K: Kind>(object: &K, context: &Context, owner: &Owner, acted: &mut
     // For the others a later pass asks again.
     acted.planned.truncate(permits.len());
     for (write, permit) in acted.planned.iter().zip(permits) {
-        match object.apply(context, &observed, write, permit).await {
+        let applied = match claim_of(write).map_or(Ok(()), |arn| context.claims.claim(write.operation, arn, &owner.uid)) {
+            Ok(()) => object.apply(context, &observed, write, permit).await,
+            Err(taken) => Err(taken),
+        };
+        match applied {
             Ok(next) => observed = next,
             Err(fault) => {
+                if let Some(arn) = claim_of(write).filter(|_| fault.made_nothing()) {
+                    context.claims.release(arn, &owner.uid);
+                }
                 object.invalidate(context, &observed);
                 acted.outcome = Outcome::Failed(fault);
                 acted.observed = Some(observed);
@@ -256,7 +268,30 @@ async fn send<K: Kind>(object: &K, context: &Context, owner: &Owner, acted: &mut
     acted.observed = Some(observed);
 }
 
+/// The ARN of the AWS object that a write makes the object's own: two objects that adopt it at once would both take it for theirs.
+fn claim_of(write: &Write) -> Option<&str> {
+    let is_adoption = write.operation == Operation::TagResource && Tags::read(&write.request["tags"]).0.contains_key(OWNER);
+    write.request["resourceArn"].as_str().filter(|_| is_adoption)
+}
+
 /// A fault that no call caused: a reply that lacks what it must have.
 pub(super) fn incomplete(operation: crate::aws::Operation, member: &str) -> Fault {
     Fault::new(operation, crate::aws::FaultClass::Server, format!("the reply has no {member}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::reconcile::plan::tag_resource;
+
+    #[test]
+    fn a_write_of_the_owner_tag_claims_the_object() {
+        let tags = |key: &str| Tags([(key.to_owned(), "x".to_owned())].into());
+        assert_eq!(claim_of(&tag_resource("arn", &tags(OWNER), String::new())), Some("arn"));
+        assert_eq!(claim_of(&tag_resource("arn", &tags("team"), String::new())), None);
+        let create = Write { operation: Operation::CreateService, request: json!({}), note: String::new() };
+        assert_eq!(claim_of(&create), None);
+    }
 }

@@ -134,6 +134,11 @@ impl Memory {
         self.steps.next(limits, Instant::now())
     }
 
+    /// A step came to something: the next one need not wait.
+    pub(super) fn advanced(&mut self) {
+        self.steps = Backoff::default();
+    }
+
     /// A pass went well.
     pub(super) fn forgive(&mut self) {
         (self.failures, self.waits, self.steps) = Default::default();
@@ -251,6 +256,17 @@ mod tests {
             assert_eq!(backoff.next(LIMITS, now + wait / 2), (now + wait).duration_since(now + wait / 2));
         }
         assert!(backoff.next(LIMITS, now + wait) <= Duration::from_secs(2), "the second, and not the hundredth");
+    }
+
+    #[test]
+    fn a_step_that_came_to_something_does_not_delay_the_next() {
+        let mut memory = Memory::default();
+        for _ in 0..5 {
+            memory.steps.due = None;
+            memory.after_step(LIMITS);
+        }
+        memory.advanced();
+        assert!(memory.after_step(LIMITS) <= Duration::from_secs(1));
     }
 
     #[test]

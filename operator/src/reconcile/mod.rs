@@ -154,9 +154,9 @@ pub trait Kind:
     /// Fourth door: the status after a pass. Pure.
     fn status_after(&self, observed: Option<&Self::Observed>, outcome: &Outcome, now: Timestamp) -> Self::Status;
 
-    /// Remembers in the status what AWS has, or may have, accepted of the spec, although the pass as a whole did not come to its end: a
-    /// member that the spec drops after that has to be set back.
-    fn remember(&self, _status: &mut Self::Status) {}
+    /// Remembers in the status what AWS has accepted of the spec, and what it may have accepted by a write without a reply, although the
+    /// pass as a whole did not come to its end: a member that the spec drops after that has to be set back.
+    fn remember(&self, _status: &mut Self::Status, _accepted: &[Write], _unanswered: Option<&Write>) {}
 
     /// Has the observer look after the AWS object at this pace, or with `None` forget it.
     fn watch(&self, context: &Context, observed: Option<&Self::Observed>, pace: Option<Pace>);

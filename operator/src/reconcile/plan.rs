@@ -6,16 +6,13 @@ use std::time::Instant;
 use ecs_operator_crds::GROUP;
 use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::Policies;
-use ecs_operator_crds::v1beta1::shared::Status;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::core::object::HasStatus;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::aws::meaning::normalised;
 use crate::aws::tags::{OWNER, Owner, Ownership, RETAINED, Tags};
 use crate::aws::{Fault, Operation};
-use crate::k8s::conditions::{self, State, Verdict};
+use crate::k8s::conditions::{State, Verdict};
 use crate::reconcile::ignore::ignores;
 
 /// What `plan` decides.
@@ -251,12 +248,10 @@ pub fn retain(what: &str, arn: &str, present: &Tags, owner: &Owner) -> Plan {
 }
 
 /// The plan of an object that is being deleted and does not own its AWS object: its owner tag may have been removed, and the event tells
-/// the user that `what` runs on. An object that never owned one, as its `conditions` tell, is released without an event.
+/// the user that `what` runs on. An object that never owned one, whose status has no ARN then, is released without an event.
 #[must_use]
-pub fn left(what: &str, ownership: &Ownership, conditions: &[Condition], policies: &Policies) -> Plan {
-    let never_was =
-        conditions::ready(conditions).is_none_or(|ready| Reason::ANOTHERS.iter().any(|reason| reason.as_str() == ready.reason));
-    if never_was || policies.observes() {
+pub fn left(what: &str, ownership: &Ownership, arn: Option<&str>, policies: &Policies) -> Plan {
+    if arn.is_none() || policies.observes() {
         return Plan::Gone;
     }
     let why = match ownership {
@@ -264,14 +259,6 @@ pub fn left(what: &str, ownership: &Ownership, conditions: &[Condition], policie
         _ => format!("it does not carry the tag {OWNER} any more"),
     };
     Plan::Left(format!("{what} is left in AWS, no longer owned: {why}"))
-}
-
-/// The conditions that the status of an object has.
-pub fn known_conditions<K>(object: &K) -> &[Condition]
-where
-    K: HasStatus<Status: Status>,
-{
-    object.status().map(Status::conditions).unwrap_or_default()
 }
 
 /// Who owns an AWS object that another custom resource has tagged, and how it changes hands without being deleted.

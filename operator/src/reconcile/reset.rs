@@ -8,9 +8,11 @@ use ecs_operator_crds::v1beta1::{Policies, Tag};
 use serde_json::{Map, Value, json};
 
 use super::ignore::{as_others_left_it, ignores};
+use super::plan::{Write, top};
+use crate::aws::Operation;
 use crate::aws::meaning::means_absent;
 use crate::aws::schema::{is_free, join, member};
-use crate::aws::tags::managed;
+use crate::aws::tags::{Tags, managed};
 
 /// A member, by path, and the JSON that takes it back. `null` leaves it out of the member above it, which ECS replaces as a whole.
 pub type Reset = (&'static str, &'static str);
@@ -38,12 +40,18 @@ impl Remembered {
     }
 }
 
-/// Remembers `new` beside what is known: AWS has accepted a part of the spec, and may still have what the rest of it replaces.
-pub fn remember(members: &mut Option<Vec<String>>, tags: &mut Option<Vec<String>>, new: Option<Remembered>) {
+/// Remembers, beside what is known, the members and tags of `new` that `sent` has brought to AWS. The rest of the spec was not sent, so
+/// what AWS has there belongs to others.
+pub fn remember(members: &mut Option<Vec<String>>, tags: &mut Option<Vec<String>>, new: Option<Remembered>, sent: &[&Write]) {
     let Some(new) = new else { return };
-    for (known, new) in [(members, new.members), (tags, new.tags)] {
-        *known = listed(known.take().into_iter().flatten().chain(new.into_iter().flatten()).collect());
-    }
+    let has_member = |path: &String| {
+        sent.iter().any(|write| write.operation != Operation::TagResource && write.request.get(top(path)).is_some())
+    };
+    let has_tag = |key: &String| sent.iter().any(|write| Tags::read(&write.request["tags"]).0.contains_key(key));
+    let new_members = new.members.into_iter().flatten().filter(has_member);
+    *members = listed(members.take().into_iter().flatten().chain(new_members).collect());
+    let new_tags = new.tags.into_iter().flatten().filter(has_tag);
+    *tags = listed(tags.take().into_iter().flatten().chain(new_tags).collect());
 }
 
 /// The texts in order, each once; `None` when there are none.
@@ -191,12 +199,21 @@ mod tests {
     }
 
     #[test]
-    fn what_was_accepted_in_part_is_remembered_beside_what_was_there() {
-        let new = Remembered { members: Some(vec!["list".into()]), tags: None };
-        let known = ["list", "outer.inner"].map(str::to_owned);
-        let (mut members, mut tags) = (Some(known.to_vec()), Some(vec!["team".to_owned()]));
-        remember(&mut members, &mut tags, Some(new));
-        assert_eq!((members, tags), (Some(known.to_vec()), Some(vec!["team".to_owned()])));
+    fn what_was_sent_is_remembered_beside_what_was_there() {
+        let list = |texts: &[&str]| Some(texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>());
+        let remembered = |operation: Operation, request: Value| {
+            let new = Remembered { members: list(&["list", "other.inner"]), tags: list(&["stage"]) };
+            let (mut members, mut tags) = (list(&["outer.inner"]), list(&["team"]));
+            let write = Write { operation, request, note: String::new() };
+            remember(&mut members, &mut tags, Some(new), &[&write]);
+            (members, tags)
+        };
+        let update = remembered(Operation::UpdateCluster, json!({"list": [1], "cluster": "shop"}));
+        assert_eq!(update, (list(&["list", "outer.inner"]), list(&["team"])));
+        let tagged = remembered(Operation::TagResource, json!({"tags": [{"key": "stage", "value": "x"}]}));
+        assert_eq!(tagged, (list(&["outer.inner"]), list(&["stage", "team"])));
+        let adopted = remembered(Operation::TagResource, json!({"tags": [{"key": "owner", "value": "x"}]}));
+        assert_eq!(adopted, (list(&["outer.inner"]), list(&["team"])), "what others have set stays theirs");
     }
 
     #[test]

@@ -108,7 +108,8 @@ pub struct EcsServiceSpec {
     /// Number of tasks to keep running. Absent: one at creation, and from then on whatever it is in ECS. Dropped from the spec, it stays.
     #[schemars(range(min = 0))]
     pub desired_count: Option<i32>,
-    /// Kind of compute: FARGATE, EC2 or EXTERNAL. Exclusive with `capacityProviderStrategy`.
+    /// Kind of compute: FARGATE, EC2 or EXTERNAL. Exclusive with `capacityProviderStrategy`. Dropped from the spec, it stays, unless
+    /// `capacityProviderStrategy` takes its place.
     pub launch_type: Option<String>,
     /// Capacity providers and their shares; absent means the default strategy of the cluster. Dropped from the spec, it
     /// stays; `[]` goes back to the strategy of the cluster.
@@ -227,6 +228,10 @@ pub struct EcsServiceStatus {
     pub events: Option<Vec<ServiceEvent>>,
     /// The `desiredCount` of the spec that was sent last.
     pub applied_desired_count: Option<i32>,
+    /// Hash of the members that DescribeServices does not show, where ECS has accepted them and the tag of the service does not say so yet.
+    pub hidden_hash: Option<String>,
+    /// Whether ECS has accepted `capacityProviderStrategy: []`: the service follows the default strategy of its cluster.
+    pub follows_cluster_strategy: Option<bool>,
     /// Members that the spec had when AWS was last in sync and that have to be set back when it drops them.
     pub applied_members: Option<Vec<String>>,
     /// Value of the annotation `ecs-operator.dev/reconcileAt` or `reconcile.fluxcd.io/requestedAt` that was answered last.

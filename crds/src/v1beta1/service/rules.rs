@@ -117,6 +117,10 @@ fn deployment() -> Vec<Rule> {
             "deploymentConfiguration.linearConfiguration needs strategy: LINEAR",
         ),
         configuration(
+            "!has(self.deploymentConfiguration.earlySuccessCriteria) || !has(self.deploymentConfiguration.strategy) || self.deploymentConfiguration.strategy == 'ROLLING'",
+            "deploymentConfiguration.earlySuccessCriteria needs strategy: ROLLING",
+        ),
+        configuration(
             "!has(self.deploymentConfiguration.lifecycleHooks) || self.deploymentConfiguration.lifecycleHooks.all(h, has(h.targetType) && h.targetType == 'PAUSE' ? (!has(h.lifecycleStages) || h.lifecycleStages.all(s, !(s in ['TEST_TRAFFIC_SHIFT', 'PRODUCTION_TRAFFIC_SHIFT']))) : has(h.hookTargetArn))",
             "deploymentConfiguration.lifecycleHooks[]: a Lambda hook needs hookTargetArn; a PAUSE cannot stand at TEST_TRAFFIC_SHIFT or PRODUCTION_TRAFFIC_SHIFT",
         ),

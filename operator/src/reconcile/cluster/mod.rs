@@ -107,8 +107,9 @@ impl Kind for EcsCluster {
         status::status(self, observed, outcome, now)
     }
 
-    fn remember(&self, status: &mut EcsClusterStatus) {
-        remember(&mut status.applied_members, &mut status.managed_tags, remembered(self));
+    fn remember(&self, status: &mut EcsClusterStatus, accepted: &[Write], unanswered: Option<&Write>) {
+        let sent: Vec<_> = accepted.iter().chain(unanswered).collect();
+        remember(&mut status.applied_members, &mut status.managed_tags, remembered(self), &sent);
     }
 
     fn watch(&self, context: &Context, _: Option<&ObservedCluster>, pace: Option<Pace>) {

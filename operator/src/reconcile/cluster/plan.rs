@@ -10,7 +10,7 @@ use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
 use crate::aws::{Operation, name_in};
 use crate::reconcile::ignore::as_others_left_it;
 use crate::reconcile::plan::{
-    Plan, Write, absent, claim, known_conditions, left, pick, request, retain, tag_writes, tagged_hash, tagged_hashes, top,
+    Plan, Write, absent, claim, left, pick, request, retain, tag_writes, tagged_hash, tagged_hashes, top,
 };
 use crate::reconcile::reset::{completed, with_resets};
 
@@ -157,7 +157,8 @@ fn delete(object: &EcsCluster, observed: &ObservedCluster, owner: &Owner) -> Pla
     let Some(cluster) = &observed.cluster else { return absent(&format!("cluster {name}"), observed.may_be_there) };
     let ownership = owner.of(&cluster.tags());
     if ownership != Ownership::Ours {
-        return left(&format!("cluster {name}"), &ownership, known_conditions(object), &object.spec.policies);
+        let known = object.status.as_ref().and_then(|status| status.cluster_arn.as_deref());
+        return left(&format!("cluster {name}"), &ownership, known, &object.spec.policies);
     }
     if cluster.status == "DEPROVISIONING" {
         return Plan::pause(Reason::Deleting, format!("cluster {name} is DEPROVISIONING"));

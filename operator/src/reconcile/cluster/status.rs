@@ -21,7 +21,10 @@ pub(super) fn status(
     // How a cluster is that belongs to somebody else is for them to tell.
     let cluster = cluster.map(|cluster| cluster.filter(|_| !outcome.is_anothers()));
     if let Some(cluster) = cluster {
+        let owned = status.cluster_arn.take().filter(|_| outcome.is_anothers());
         show(&mut status, cluster);
+        // It tells that the object owned the cluster before.
+        status.cluster_arn = status.cluster_arn.take().or(owned);
     }
     if *outcome == Outcome::InSync
         && let Some(remembered) = remembered(object)

@@ -221,9 +221,8 @@ fn a_cluster_is_deleted_only_when_it_is_empty_and_ours() {
 
 #[test]
 fn a_cluster_whose_owner_tag_was_taken_away_is_left_with_words() {
-    let ready = json!([{"type": "Ready", "status": "True", "reason": "Succeeded", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"}]);
     let mut deleting = object(&json!({}), true);
-    deleting.status = serde_json::from_value(json!({"conditions": ready})).expect("a valid status");
+    deleting.status = serde_json::from_value(json!({"clusterArn": "arn"})).expect("a valid status");
     let plan = |deleting: &EcsCluster, tags: &Value| plan::plan(deleting, &observed(&json!({"tags": tags})), &owner());
     let words = |plan: Plan| if let Plan::Left(words) = plan { words } else { panic!("{plan:?}") };
     assert!(
@@ -231,8 +230,13 @@ fn a_cluster_whose_owner_tag_was_taken_away_is_left_with_words() {
     );
     let others = json!([{"key": OWNER, "value": "k8s/other/shop/u-9"}]);
     assert!(words(plan(&deleting, &others)).contains("belongs to another custom resource now (k8s/other/shop/u-9)"));
+    // A look before the deletion may have told of the loss already.
+    let seen = observed(&json!({"tags": others}));
+    let conflict = plan::plan(&EcsCluster { metadata: object(&json!({}), false).metadata, ..deleting.clone() }, &seen, &owner());
+    deleting.status = Some(status::status(&deleting, Some(&seen), &conflict.into(), Timestamp::UNIX_EPOCH));
+    assert!(words(plan(&deleting, &others)).contains("belongs to another"));
     // What never was its own.
-    deleting.status.as_mut().unwrap().conditions[0].reason = "Conflict".to_owned();
+    deleting.status.as_mut().unwrap().cluster_arn = None;
     assert_eq!(plan(&deleting, &others), Plan::Gone);
 }
 

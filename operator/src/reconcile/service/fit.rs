@@ -8,10 +8,10 @@ use ecs_operator_crds::v1beta1::service::LoadBalancer;
 use ecs_operator_crds::v1beta1::task_definition::{ContainerDefinition, PortMapping};
 use ecs_operator_crds::v1beta1::{EcsServiceSpec, EcsTaskDefinitionSpec};
 
-/// What of the service does not fit its task definition, naming the field and the way out; `None` when all does. Of an object that only
-/// observes, another revision than its spec says may run.
+/// What of the service does not fit its task definition, naming the field and the way out; `None` when all does. The revision of an
+/// EcsTaskDefinition that is suspended or only observes may differ from its spec, and a service that only observes sends nothing.
 pub(super) fn misfit(service: &EcsServiceSpec, definition: &EcsTaskDefinitionSpec) -> Option<String> {
-    if definition.policies.observes() {
+    if definition.policies.observes() || definition.policies.suspends() || service.policies.observes() {
         return None;
     }
     network(service, definition)
@@ -96,8 +96,12 @@ mod tests {
         let connected = |port: &str| json!({"networkConfiguration": network, "serviceConnectConfiguration": {"enabled": true, "services": [{"portName": port}]}});
         let mut observing = bridge.clone();
         observing["managementPolicy"] = json!("Observe");
+        let mut suspended = bridge.clone();
+        suspended["suspend"] = json!(true);
         let rows = [
             (balanced("web", 80), &observing, None),
+            (balanced("web", 80), &suspended, None),
+            (json!({"managementPolicy": "Observe"}), &definition, None),
             (balanced("web", 80), &definition, None),
             (connected("http"), &definition, None),
             (json!({}), &bridge, None),

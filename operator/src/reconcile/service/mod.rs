@@ -33,7 +33,7 @@ use super::reset::{Remembered, Reset, remember};
 use super::{Context, Kind, Stores, references};
 use crate::aws::observer::{Pace, ServiceDeploymentKey, ServiceKey};
 use crate::aws::tags::Owner;
-use crate::aws::{Fault, Freshness, Permit, name_in};
+use crate::aws::{Fault, Freshness, Operation, Permit, name_in};
 use crate::k8s::events::Notice;
 pub use commands::CarriedOut;
 pub use deployment::ServiceDeployment;
@@ -228,8 +228,16 @@ impl Kind for EcsService {
         self.spec.task_definition_ref.is_some() && rollout.is_some_and(|rollout| rollout.revision != name_in(wanted))
     }
 
-    fn remember(&self, status: &mut EcsServiceStatus) {
-        remember(&mut status.applied_members, &mut status.managed_tags, remembered(self));
+    fn remember(&self, status: &mut EcsServiceStatus, accepted: &[Write], unanswered: Option<&Write>) {
+        let sent: Vec<_> = accepted.iter().chain(unanswered).collect();
+        remember(&mut status.applied_members, &mut status.managed_tags, remembered(self), &sent);
+        for write in accepted {
+            update::remember_accepted(self, status, write);
+        }
+        if unanswered.is_some_and(|write| write.operation == Operation::UpdateService) {
+            // Nobody knows which of the two ECS has.
+            status.hidden_hash = None;
+        }
     }
 
     fn carry_over(from: &ObservedService, to: &mut ObservedService) {

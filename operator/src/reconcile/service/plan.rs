@@ -10,8 +10,8 @@ use super::commands::{self, Command};
 use super::failure::{self, given_up};
 use super::settings::restarting;
 use super::update::{
-    counts, foreign_controller, is_changed_by_others, is_undone, left_to_controller, shows, takes_unseen, unseen, update,
-    with_hidden,
+    counts, foreign_controller, hidden, is_accepted, is_changed_by_others, is_undone, left_to_controller, pair, shows,
+    takes_unseen, unseen, update, with_hidden,
 };
 use super::{Kind, OWN_MEMBERS, ObservedService, Service, cluster_arn, resets};
 use crate::aws::Operation;
@@ -20,7 +20,7 @@ use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
 use crate::k8s::conditions;
 use crate::reconcile::ignore::{as_others_left_it, ignores};
 use crate::reconcile::plan::{
-    Obstacle, Plan, Write, absent, claim, hash, known_conditions, left, request, retain, tag_writes, tagged_hash, tagged_hashes,
+    Obstacle, Plan, Write, absent, claim, hash, left, request, retain, tag_writes, tagged_hash, tagged_hashes,
 };
 use crate::reconcile::references::Resolved;
 use crate::reconcile::reset::with_resets;
@@ -30,12 +30,9 @@ pub(super) fn plan(object: &EcsService, observed: &ObservedService, owner: &Owne
         return delete(object, observed, owner);
     }
     let ObservedService { key, service, .. } = observed;
-    let brings_it = service.is_none() || !leaves_task_definition(&object.spec.policies);
-    if let (true, Ok(_), Some(misfit)) = (brings_it, target(observed), &observed.misfit) {
-        return Plan::stall(Reason::InvalidSpec, misfit.clone());
-    }
     let Some(service) = service else {
         return match target(observed) {
+            Ok(_) if observed.misfit.is_some() => misfit(observed),
             Ok(task_definition) => Plan::Write(vec![create(object, key, task_definition, owner)]),
             Err(obstacle) => Plan::Wait(obstacle),
         };
@@ -52,7 +49,8 @@ pub(super) fn plan(object: &EcsService, observed: &ObservedService, owner: &Owne
         return plan;
     }
     let spec = request(&object.spec, OWN_MEMBERS);
-    if let Some(message) = immutable(key, &as_others_left_it(spec.clone(), &service.json, &object.spec.policies), service) {
+    let compared = as_others_left_it(spec.clone(), &service.json, &object.spec.policies);
+    if let Some(message) = immutable(key, &compared, service).or_else(|| without_traffic(key, &compared, service)) {
         return Plan::stall(Reason::InvalidSpec, message);
     }
     bring(object, observed, service, spec, owner)
@@ -74,6 +72,10 @@ fn bring(object: &EcsService, observed: &ObservedService, service: &Service, spe
     };
     let mut writes = writes(object, key, &spec, task_definition.as_deref(), service, owner);
     let update = writes.iter().position(|write| write.operation == Operation::UpdateService);
+    let is_concerned = |index: usize| FITTED.iter().any(|member| writes[index].request.get(member).is_some());
+    if observed.misfit.is_some() && !leaves_task_definition(&object.spec.policies) && update.is_some_and(is_concerned) {
+        return misfit(observed);
+    }
     match (update, restart) {
         // Whoever restarts wants what failed to be tried again.
         (Some(index), Some(restart)) => {
@@ -110,6 +112,14 @@ fn bring(object: &EcsService, observed: &ObservedService, service: &Service, spe
         ),
         _ => Plan::writes(writes),
     }
+}
+
+/// Members that ECS checks against the task definition.
+const FITTED: &[&str] = &["loadBalancers", "networkConfiguration", "serviceConnectConfiguration", "taskDefinition"];
+
+/// The service does not fit its task definition.
+fn misfit(observed: &ObservedService) -> Plan {
+    Plan::stall(Reason::InvalidSpec, observed.misfit.clone().unwrap_or_default())
 }
 
 /// The hash says what was sent, and this is not.
@@ -234,6 +244,20 @@ fn immutable(key: &ServiceKey, spec: &Map<String, Value>, service: &Service) -> 
     ))
 }
 
+/// The spec gives a load balancer one target group of a pair, and ECS has shifted the traffic to the other one: an update would move the
+/// tasks away from it.
+fn without_traffic(key: &ServiceKey, spec: &Map<String, Value>, service: &Service) -> Option<String> {
+    let live = service.json["loadBalancers"].as_array()?;
+    let single = spec.get("loadBalancers")?.as_array()?.iter().filter(|balancer| pair(balancer).is_none());
+    single.filter_map(|balancer| balancer["targetGroupArn"].as_str()).find_map(|wanted| {
+        let (with_traffic, _) = live.iter().filter_map(pair).find(|(_, alternate)| *alternate == wanted)?;
+        Some(format!(
+            "loadBalancers[].targetGroupArn of {key} is {wanted}, and ECS has shifted the traffic to {with_traffic}: write that one when you \
+             drop advancedConfiguration, or deploy once more before"
+        ))
+    })
+}
+
 fn writes(
     object: &EcsService,
     key: &ServiceKey,
@@ -249,11 +273,12 @@ fn writes(
     }
     let managed = object.status.as_ref().and_then(|status| status.managed_tags.as_deref());
     let present = service.tags();
-    let hidden = unseen(&as_others_left_it(spec.clone(), &Value::Null, &object.spec.policies));
+    let hidden = hidden(object);
     let unsent = match present.0.get(SPEC_HASH) {
         Some(sent) => !tagged_hashes(owner, &hidden.clone().into()).contains(sent),
         None => !shows(&hidden, service),
     };
+    let unsent = unsent && !is_accepted(object, &hidden);
     let resend = unsent || is_changed_by_others(object, service) || is_undone(object, &hidden, service);
     let applied = object.status.as_ref().and_then(|status| status.applied_members.as_deref());
     let policies = &object.spec.policies;
@@ -264,7 +289,7 @@ fn writes(
     if !counts(object) {
         spec.remove("desiredCount");
     }
-    let update = update(key, &spec, task_definition, service, resend).map(|update| restarting(object, service, update));
+    let update = update(object, key, &spec, task_definition, service, resend).map(|update| restarting(object, service, update));
     update.into_iter().chain(tag_writes(&key.to_string(), &service.service_arn, &desired, &present, managed, policies)).collect()
 }
 
@@ -277,7 +302,8 @@ fn delete(object: &EcsService, observed: &ObservedService, owner: &Owner) -> Pla
     let Some(service) = service else { return absent(&key.to_string(), observed.may_be_there) };
     let ownership = owner.of(&service.tags());
     if ownership != Ownership::Ours {
-        return left(&key.to_string(), &ownership, known_conditions(object), &object.spec.policies);
+        let known = object.status.as_ref().and_then(|status| status.service_arn.as_deref());
+        return left(&key.to_string(), &ownership, known, &object.spec.policies);
     }
     if service.status == "DRAINING" {
         let left = service.running_count + service.pending_count;

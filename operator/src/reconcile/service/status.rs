@@ -13,7 +13,7 @@ use super::rollout::{Standing, track, with_failure};
 use super::settings::restart_required;
 use super::stable;
 use super::tasks;
-use super::update::shown_in_deployment;
+use super::update::{STRATEGY, hidden, shown_in_deployment};
 use super::verdict::{Facts, unavailable_since, verdict};
 use super::{Deployment, ObservedService, Service, ecs_events, remembered, short};
 use crate::k8s::conditions::{State, Verdict, besides, conditions, of_type};
@@ -40,6 +40,11 @@ pub(super) fn status(
         && let Some(remembered) = remembered(object)
     {
         (status.applied_members, status.managed_tags) = (remembered.members, remembered.tags);
+    }
+    if *outcome == Outcome::InSync {
+        // The tag of the service has the hash now.
+        status.hidden_hash = None;
+        status.follows_cluster_strategy = hidden(object).contains_key(STRATEGY).then_some(true);
     }
     if *outcome == Outcome::InSync || is_given_up(outcome) || has_all_else(outcome) {
         // Another number would have been sent.

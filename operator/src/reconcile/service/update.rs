@@ -1,7 +1,7 @@
 //! The UpdateService that a service needs: which members differ, and which ECS takes. Pure.
 
-use ecs_operator_crds::v1beta1::EcsService;
 use ecs_operator_crds::v1beta1::service::DesiredCountOwner;
+use ecs_operator_crds::v1beta1::{EcsService, EcsServiceStatus};
 use serde_json::{Map, Value, json};
 
 use super::failure::was_sent;
@@ -35,7 +35,7 @@ fn is_unseen(member: &str, value: &Value) -> bool {
 }
 
 /// The member that says which capacity providers the tasks run on.
-const STRATEGY: &str = "capacityProviderStrategy";
+pub(super) const STRATEGY: &str = "capacityProviderStrategy";
 
 /// Of the members that ECS does not show with the service, those that it shows in the PRIMARY deployment.
 const IN_DEPLOYMENT: &[&str] = &["serviceConnectConfiguration", "volumeConfigurations", "vpcLatticeConfigurations"];
@@ -89,6 +89,42 @@ pub(super) fn counts(object: &EcsService) -> bool {
     !external || (applied.is_some() && applied != object.spec.desired_count)
 }
 
+/// Remembers what ECS has accepted with `write` and does not show, or others may change from now on.
+pub(super) fn remember_accepted(object: &EcsService, status: &mut EcsServiceStatus, write: &Write) {
+    if !matches!(write.operation, Operation::CreateService | Operation::UpdateService) {
+        return;
+    }
+    if write.request.get("desiredCount").is_some() {
+        status.applied_desired_count = object.spec.desired_count;
+    }
+    if let Some(strategy) = write.request.get(STRATEGY) {
+        status.follows_cluster_strategy = (*strategy == json!([])).then_some(true);
+    }
+    let hidden = hidden(object);
+    let all_sent = hidden.keys().all(|member| member == STRATEGY || write.request.get(member).is_some());
+    if !hidden.is_empty() && all_sent {
+        status.hidden_hash = Some(hash(&hidden.into()));
+    }
+}
+
+/// The members of the spec that are the operator's to set and that DescribeServices does not show.
+pub(super) fn hidden(object: &EcsService) -> Map<String, Value> {
+    let spec = request(&object.spec, OWN_MEMBERS);
+    unseen(&as_others_left_it(spec, &Value::Null, &object.spec.policies))
+}
+
+/// Whether ECS has accepted these members, which DescribeServices does not show, although the tag does not say so yet.
+pub(super) fn is_accepted(object: &EcsService, hidden: &Map<String, Value>) -> bool {
+    let accepted = object.status.as_ref().and_then(|status| status.hidden_hash.as_deref());
+    accepted.is_some_and(|accepted| accepted == hash(&hidden.clone().into()))
+}
+
+/// Whether the service follows the strategy of its cluster because ECS has accepted `capacityProviderStrategy: []`. To send that again
+/// would replace all tasks.
+fn follows_cluster_strategy(object: &EcsService) -> bool {
+    object.status.as_ref().and_then(|status| status.follows_cluster_strategy).unwrap_or_default()
+}
+
 /// Hash of what ECS shows in the PRIMARY deployment of the members that the spec has; `None` when there is nothing to see.
 ///
 /// It is compared with itself over time and never with the spec: ECS shows names as ARNs here and fills defaults in.
@@ -96,7 +132,11 @@ pub(super) fn shown_in_deployment(object: &EcsService, service: &Service) -> Opt
     let spec = as_others_left_it(request(&object.spec, OWN_MEMBERS), &Value::Null, &object.spec.policies);
     let mut shown = in_deployment(service);
     shown.retain(|member, _| spec.contains_key(member));
-    (!shown.is_empty()).then(|| hash(&shown.into()))
+    let mut shown = in_one_order(&shown.into());
+    if let Some(lattice) = shown[LATTICE].as_array_mut() {
+        lattice.sort_by_key(ToString::to_string);
+    }
+    shown.as_object().is_some_and(|shown| !shown.is_empty()).then(|| hash(&shown))
 }
 
 /// Whether what the PRIMARY deployment shows has changed since this very spec was in sync: nobody of us did that.
@@ -165,6 +205,7 @@ pub(super) fn foreign_controller(service: &Service) -> Option<&str> {
 
 /// The UpdateService that brings the service to the spec, with the members that differ and no others.
 pub(super) fn update(
+    object: &EcsService,
     key: &ServiceKey,
     spec: &Map<String, Value>,
     task_definition: Option<&str>,
@@ -179,7 +220,10 @@ pub(super) fn update(
     let mut paths = drift(&in_one_order(&desired.clone().into()), &in_one_order(&service.json));
     desired.retain(|name, _| paths.iter().any(|path| top(path) == name));
     if resend && takes_unseen(service) {
-        let unseen = unseen(spec);
+        let mut unseen = unseen(spec);
+        if follows_cluster_strategy(object) {
+            unseen.remove(STRATEGY);
+        }
         paths.extend(unseen.keys().cloned());
         desired.extend(unseen);
     }
@@ -197,7 +241,7 @@ pub(super) fn update(
     let mut desired: Map<_, _> =
         desired.into_iter().map(|(name, value)| (name.clone(), completed(&name, &value, &shown[&name], RESETS))).collect();
     fit_strategy(&mut desired, service);
-    keep_swapped(&mut desired, service);
+    keep_swapped(&mut desired, &shown);
     if desired.contains_key(STRATEGY) {
         // ECS refuses a new strategy without a new deployment.
         desired.insert("forceNewDeployment".to_owned(), true.into());
@@ -224,16 +268,24 @@ fn fit_strategy(request: &mut Map<String, Value>, service: &Service) {
 
 /// Has the target groups of each load balancer as ECS has swapped them. To send them in the order of the spec would undo the swap and
 /// take the traffic away from the tasks that have it.
-fn keep_swapped(request: &mut Map<String, Value>, service: &Service) {
-    let live = || service.json["loadBalancers"].as_array().into_iter().flatten();
-    for balancer in request.get_mut("loadBalancers").and_then(Value::as_array_mut).into_iter().flatten() {
-        let Some((one, other)) = pair(balancer) else { continue };
-        if live().filter_map(pair).any(|live| live == (other, one)) {
-            let (one, other) = (Value::from(one), Value::from(other));
-            swap(balancer, one, other);
+fn keep_swapped(request: &mut Map<String, Value>, shown: &Value) {
+    for list in SWAPPED {
+        let live = || shown[list].as_array().into_iter().flatten();
+        for balancer in request.get_mut(*list).and_then(Value::as_array_mut).into_iter().flatten() {
+            let Some((one, other)) = pair(balancer) else { continue };
+            if live().filter_map(pair).any(|live| live == (other, one)) {
+                let (one, other) = (Value::from(one), Value::from(other));
+                swap(balancer, one, other);
+            }
         }
     }
 }
+
+/// Lists whose elements have two target groups between which ECS shifts traffic.
+const SWAPPED: &[&str] = &["loadBalancers", LATTICE];
+
+/// The target groups of VPC Lattice, which ECS shows in the PRIMARY deployment.
+const LATTICE: &str = "vpcLatticeConfigurations";
 
 fn swap(balancer: &mut Value, one: Value, other: Value) {
     balancer["targetGroupArn"] = other;
@@ -241,7 +293,7 @@ fn swap(balancer: &mut Value, one: Value, other: Value) {
 }
 
 /// The two target groups of a load balancer between which ECS shifts traffic.
-fn pair(balancer: &Value) -> Option<(&str, &str)> {
+pub(super) fn pair(balancer: &Value) -> Option<(&str, &str)> {
     Some((balancer["targetGroupArn"].as_str()?, balancer["advancedConfiguration"]["alternateTargetGroupArn"].as_str()?))
 }
 
@@ -249,7 +301,8 @@ fn pair(balancer: &Value) -> Option<(&str, &str)> {
 /// traffic ECS swaps them, and to swap them back would pin the service to one of them.
 fn in_one_order(document: &Value) -> Value {
     let mut document = document.clone();
-    for balancer in document["loadBalancers"].as_array_mut().into_iter().flatten() {
+    let lists = document.as_object_mut().into_iter().flatten().filter(|(name, _)| SWAPPED.contains(&name.as_str()));
+    for balancer in lists.filter_map(|(_, list)| list.as_array_mut()).flatten() {
         if let Some((one, other)) = pair(balancer).filter(|(one, other)| one > other) {
             let (one, other) = (Value::from(one), Value::from(other));
             swap(balancer, one, other);

@@ -125,8 +125,9 @@ impl Kind for EcsTaskDefinition {
         status::status(self, observed, outcome, now)
     }
 
-    fn remember(&self, status: &mut EcsTaskDefinitionStatus) {
-        remember(&mut None, &mut status.managed_tags, remembered(self));
+    fn remember(&self, status: &mut EcsTaskDefinitionStatus, accepted: &[Write], unanswered: Option<&Write>) {
+        let sent: Vec<_> = accepted.iter().chain(unanswered).collect();
+        remember(&mut None, &mut status.managed_tags, remembered(self), &sent);
     }
 
     fn watch(&self, context: &Context, observed: Option<&ObservedTaskDefinition>, pace: Option<Pace>) {

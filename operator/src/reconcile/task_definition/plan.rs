@@ -8,14 +8,13 @@ use serde_json::{Map, Value, json};
 
 use super::problem::problem;
 use super::surplus::{Surplus, deletes};
-use super::{Kind, OWN_MEMBERS, ObservedTaskDefinition, Revision, TaskDefinitionExt};
+use super::{Kind, OWN_MEMBERS, ObservedTaskDefinition, Revision, TaskDefinitionExt, known_arn};
 use crate::aws::meaning::normalised;
 use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
 use crate::aws::{Operation, name_in};
 use crate::reconcile::ignore::as_others_left_it;
 use crate::reconcile::plan::{
-    Plan, Write, absent, anew, known_conditions, left, owned_by, request, retain, retained_by, tag_resource, tag_writes,
-    tagged_hash, tagged_hashes,
+    Plan, Write, absent, anew, left, owned_by, request, retain, retained_by, tag_resource, tag_writes, tagged_hash, tagged_hashes,
 };
 
 pub(super) fn plan(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition, owner: &Owner) -> Plan {
@@ -164,7 +163,7 @@ fn delete(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition, owner: 
             format!("task definition {} is in use and waits until it is not: {}", object.family(), used.join("; ")),
         ),
         _ if let Some((revision, ownership)) = &observed.surplus.lost => {
-            left(&format!("task definition {revision}"), ownership, known_conditions(object), &object.spec.policies)
+            left(&format!("task definition {revision}"), ownership, known_arn(object), &object.spec.policies)
         }
         _ => absent(&format!("a revision of task definition {}", object.family()), observed.unanswered.is_some()),
     }

@@ -284,12 +284,11 @@ fn the_status_names_the_revision_and_its_hash() {
 
 #[test]
 fn a_revision_whose_owner_tag_was_taken_away_is_left_with_words() {
-    let ready = json!([{"type": "Ready", "status": "True", "reason": "Succeeded", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"}]);
     let mut deleting = object(&spec(), true);
     let surplus = Surplus { lost: Some(("web:1".into(), Ownership::Nobody)), ..Surplus::default() };
     let observed = ObservedTaskDefinition { surplus, ..ObservedTaskDefinition::default() };
     assert_eq!(plan::plan(&deleting, &observed, &owner()), Plan::Gone, "nobody knows that it was");
-    deleting.status = serde_json::from_value(json!({"conditions": ready})).expect("a valid status");
+    deleting.status = serde_json::from_value(json!({"taskDefinitionArn": ARN})).expect("a valid status");
     let left = plan::plan(&deleting, &observed, &owner());
     assert!(matches!(&left, Plan::Left(words) if words.starts_with("task definition web:1 is left in AWS")), "{left:?}");
 }

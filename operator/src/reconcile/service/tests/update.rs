@@ -153,8 +153,7 @@ fn what_was_accepted_is_remembered_though_the_pass_failed() {
     let fault = crate::aws::Fault::new(Operation::TagResource, crate::aws::FaultClass::Server, "no reply");
     let mut status = status::status(&object, Some(&shown), &Outcome::Failed(fault), Timestamp::UNIX_EPOCH);
     assert_eq!(status.applied_members, None);
-    assert!(update.iter().any(|write| write.operation.is_spec()), "the driver has it remembered");
-    object.remember(&mut status);
+    object.remember(&mut status, &update, None);
     let dropped = remembering(&spec(), &EcsService { status: Some(status), ..object });
     let back = writes(plan::plan(&dropped, &observed(Some(with(&json!({"enableExecuteCommand": true})))), &owner()));
     assert_eq!(back[0].request["enableExecuteCommand"], false);
@@ -424,4 +423,102 @@ fn keeps_the_hashes_of_the_samples() {
             "service: web 3918457cacdb5a55c85972077030c14a",
         ],
     );
+}
+
+#[test]
+fn remembers_the_number_of_tasks_that_ecs_accepted_though_the_pass_failed() {
+    use crate::reconcile::Kind;
+
+    let mut external = spec();
+    external["desiredCountOwner"] = json!("External");
+    external["desiredCount"] = json!(5);
+    let object = object(&external, &json!({"status": {"appliedDesiredCount": 2}}));
+    let accepted = writes(plan::plan(&object, &observed(Some(described())), &owner()));
+    assert_eq!(accepted[0].request["desiredCount"], 5);
+    let mut status = object.status.clone().unwrap_or_default();
+    object.remember(&mut status, &[], accepted.first());
+    assert_eq!(status.applied_desired_count, Some(2), "without a reply it is sent again");
+    object.remember(&mut status, &accepted, None);
+    assert_eq!(status.applied_desired_count, Some(5));
+    let scaled = observed(Some(with(&json!({"desiredCount": 8}))));
+    let known = EcsService { status: Some(status), ..object };
+    assert_eq!(plan::plan(&known, &scaled, &owner()), Plan::InSync, "an autoscaler has scaled it");
+}
+
+#[test]
+fn sends_what_ecs_does_not_show_once_although_its_hash_cannot_be_tagged() {
+    use crate::reconcile::Kind;
+
+    let mut changed = spec();
+    changed["capacityProviderStrategy"] = json!([]);
+    changed["monitoring"] = json!({"metricConfigurations": [{"metricNames": ["a"], "resolutionSeconds": 10}]});
+    changed.as_object_mut().unwrap().remove("launchType");
+    let object = object(&changed, &json!({}));
+    let plan = writes(plan::plan(&object, &observed(Some(described())), &owner()));
+    assert_eq!(plan.iter().map(|write| write.operation).collect::<Vec<_>>(), [Operation::UpdateService, Operation::TagResource]);
+    assert_eq!(plan[0].request["forceNewDeployment"], true);
+    let mut status = object.status.clone().unwrap_or_default();
+    object.remember(&mut status, &plan[..1], Some(&plan[1]));
+    let known = EcsService { status: Some(status.clone()), ..object.clone() };
+    let again = writes(plan::plan(&known, &observed(Some(described())), &owner()));
+    assert_eq!(again.iter().map(|write| write.operation).collect::<Vec<_>>(), [Operation::TagResource]);
+
+    // Another change does not replace the tasks for the sake of the strategy once more.
+    changed["monitoring"] = json!({"metricConfigurations": [{"metricNames": ["b"], "resolutionSeconds": 10}]});
+    let next = EcsService { status: Some(status.clone()), ..super::object(&changed, &json!({})) };
+    let update = writes(plan::plan(&next, &observed(Some(described())), &owner())).remove(0);
+    assert_eq!(update.request["monitoring"], changed["monitoring"]);
+    assert_eq!((update.request.get("capacityProviderStrategy"), update.request.get("forceNewDeployment")), (None, None));
+
+    // Nobody knows what a call without a reply has changed.
+    next.remember(&mut status, &[], Some(&update));
+    assert_eq!(status.hidden_hash, None);
+}
+
+#[test]
+fn keeps_the_traffic_when_the_spec_drops_the_pair_of_target_groups() {
+    let pair = json!([{"targetGroupArn": "green", "containerName": "web", "containerPort": 80,
+        "advancedConfiguration": {"alternateTargetGroupArn": "blue", "productionListenerRule": "r", "roleArn": "a"}}]);
+    let single = |group: &str| {
+        let mut spec = spec();
+        spec["loadBalancers"] = json!([{"targetGroupArn": group, "containerName": "web", "containerPort": 80}]);
+        planned(&spec, Some(with(&json!({"loadBalancers": pair}))))
+    };
+    let Plan::Stall(Obstacle { message, .. }) = single("blue") else { panic!("the traffic would go nowhere") };
+    assert!(message.contains("ECS has shifted the traffic to green"), "{message}");
+    assert_eq!(writes(single("green"))[0].request["loadBalancers"][0]["targetGroupArn"], "green");
+}
+
+#[test]
+fn target_groups_of_lattice_that_ecs_swaps_are_no_change_of_others() {
+    let lattice = |one: &str, other: &str| json!({"roleArn": "r", "targetGroupArn": one, "portName": "http", "advancedConfiguration": {"alternateTargetGroupArn": other}});
+    let mut spec = spec();
+    spec["vpcLatticeConfigurations"] = json!([lattice("a", "b"), lattice("c", "d")]);
+    let shown = |list: Value| {
+        let mut service = described();
+        service["deployments"][0]["vpcLatticeConfigurations"] = list;
+        let read = observed(Some(service)).service.expect("it is found");
+        crate::reconcile::service::update::shown_in_deployment(&object(&spec, &json!({})), &read)
+    };
+    assert_eq!(shown(json!([lattice("a", "b"), lattice("c", "d")])), shown(json!([lattice("d", "c"), lattice("b", "a")])));
+    assert_ne!(shown(json!([lattice("a", "b")])), shown(json!([lattice("a", "e")])));
+}
+
+#[test]
+fn a_task_definition_that_does_not_fit_stops_only_what_needs_it() {
+    let misfit = |spec: &Value, more: &Value, task_definition: &str| {
+        let seen = ObservedService {
+            misfit: Some("containerName web is no container".into()),
+            task_definition: Resolved::To(REVISION.replace(":3", task_definition)),
+            ..observed(Some(with(
+                &json!({"deployments": [{"id": "ecs-svc/1", "status": "PRIMARY", "taskDefinition": REVISION}]}),
+            )))
+        };
+        plan::plan(&object(spec, more), &seen, &owner())
+    };
+    assert!(matches!(misfit(&spec(), &json!({}), ":4"), Plan::Stall(_)), "the new revision is not sent");
+    assert_eq!(misfit(&spec(), &json!({}), ":3"), Plan::InSync, "nothing is to be sent");
+    let mut scaled = spec();
+    scaled["desiredCount"] = json!(5);
+    assert_eq!(writes(misfit(&scaled, &json!({}), ":3"))[0].request["desiredCount"], 5);
 }
