@@ -4,8 +4,8 @@
 use e2e::api_model::{self, Maker, Member, Members};
 use ecs_operator::aws::drift::drift;
 use ecs_operator::aws::meaning::{DEFAULTS, SETS, ZERO_COUNTS, key_of, normalised};
-use ecs_operator::reconcile::reset::Reset;
-use ecs_operator::reconcile::{cluster, service};
+use ecs_operator::kinds::{ecs_cluster as cluster, ecs_service as service};
+use ecs_operator::reconcile::kind::Reset;
 use ecs_operator_crds::v1beta1::{EcsClusterSpec, EcsServiceSpec, EcsTaskDefinitionSpec, Policies};
 use std::collections::BTreeSet;
 

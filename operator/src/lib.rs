@@ -18,6 +18,7 @@ pub mod error;
 pub mod http;
 pub mod iam;
 pub mod k8s;
+pub mod kinds;
 pub mod metrics;
 pub mod reconcile;
 pub mod run;
@@ -25,6 +26,7 @@ pub mod settings;
 pub mod telemetry;
 #[cfg(test)]
 mod testkit;
+pub mod trigger;
 mod turns;
 
 pub use error::Error;

@@ -4,6 +4,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::CustomResource;
 use kube::CustomResourceExt;
+use kube::ResourceExt;
 use kube::core::cel::Rule;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -201,4 +202,12 @@ pub struct EcsClusterStatus {
     pub managed_tags: Option<Vec<String>>,
 }
 spec!(EcsClusterSpec);
-status!(EcsClusterStatus);
+status!(EcsClusterStatus { arn: cluster_arn, applied_members });
+
+impl EcsCluster {
+    /// Name of the cluster in ECS: `spec.clusterName`, or the name of the object.
+    #[must_use]
+    pub fn cluster_name(&self) -> String {
+        self.spec.cluster_name.clone().unwrap_or_else(|| self.name_any())
+    }
+}

@@ -1,5 +1,6 @@
 //! The configuration of the AWS SDK.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::BehaviorVersion;
@@ -9,11 +10,19 @@ use aws_credential_types::provider::ProvideCredentials;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
 
+use crate::http::Readiness;
+
 /// Longest time that one attempt of a call may take; above the slowest ECS writes seen.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Longest time that a call may take with all its attempts.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What readiness calls the credentials.
+pub const NEED: &str = "aws-credentials";
+
+/// How often credentials are looked for until there are some.
+const RETRY: Duration = Duration::from_secs(10);
 
 /// Loads the configuration from where every AWS tool finds it: environment, profile, web identity, pod identity, instance.
 ///
@@ -32,11 +41,24 @@ pub async fn load(region: Option<&str>) -> SdkConfig {
     loader.load().await
 }
 
+/// Looks for AWS credentials until there are some. Should they be lost later, the observer triggers the objects whose reads are refused.
+pub async fn await_credentials(config: SdkConfig, readiness: Arc<Readiness>) {
+    loop {
+        let state = check_credentials(&config).await;
+        let found = state.is_ok();
+        if let Err(problem) = &state {
+            tracing::warn!("waiting: {problem}");
+        }
+        readiness.set(NEED, state);
+        if found {
+            return;
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
 /// Checks that credentials can be had, without calling ECS.
-///
-/// # Errors
-/// Why there are none, in words.
-pub async fn check_credentials(config: &SdkConfig) -> Result<(), String> {
+async fn check_credentials(config: &SdkConfig) -> Result<(), String> {
     let provider = config.credentials_provider().ok_or("no provider of AWS credentials is configured")?;
     match provider.provide_credentials().await {
         Ok(_) => Ok(()),

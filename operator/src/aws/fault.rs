@@ -158,6 +158,12 @@ impl Fault {
         Self::new(operation, FaultClass::Server, message)
     }
 
+    /// A reply that lacks a member that it must have.
+    #[must_use]
+    pub fn incomplete(operation: Operation, member: &str) -> Self {
+        Self::new(operation, FaultClass::Server, format!("the reply has no {member}"))
+    }
+
     /// Whether a creation has surely made nothing, and no earlier one has made it.
     #[must_use]
     pub fn made_nothing(&self) -> bool {

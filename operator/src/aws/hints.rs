@@ -13,10 +13,12 @@ use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message};
 use aws_types::SdkConfig;
 use serde_json::Value;
 
+use super::account::Aws;
 use super::name_in;
 use super::observer::{Observer, ServiceKey};
 use crate::Error;
 use crate::http::Readiness;
+use crate::k8s::leader::Leadership;
 use crate::metrics::Metrics;
 
 /// How long SQS may hold a request back until there is a message; the most that it allows.
@@ -61,8 +63,10 @@ impl Hints {
         Ok(Self { client: Client::from_conf(sqs), queue_url, metrics, readiness })
     }
 
-    /// Takes events out of the queue for ever.
-    pub async fn follow(&self, observer: &Observer) {
+    /// Takes events out of the queue for ever, once this replica is the leader.
+    pub async fn follow(self, leadership: Leadership, aws: Arc<Aws>) {
+        leadership.acquired().await;
+        let observer = &aws.observer;
         let mut wait = BACKOFF.0;
         // An answer at once at first, to know whether the queue can be read at all.
         let mut long_poll = 0;

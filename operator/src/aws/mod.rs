@@ -3,6 +3,7 @@
 //! Nothing outside this module calls AWS. Reads go through [`Observer`], writes through [`Writer`]; both send JSON through
 //! the SDK with [`call`].
 
+pub mod account;
 pub mod call;
 pub mod client;
 pub mod drift;
@@ -17,12 +18,10 @@ pub mod tags;
 mod tokens;
 pub mod writer;
 
-use std::fmt;
-use std::sync::Arc;
-
 use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
 
+pub use account::{Accounts, Aws, Scope};
 pub use call::Calls;
 pub use fault::{Fault, FaultClass};
 pub use observer::{Answer, Freshness, Observer};
@@ -48,32 +47,4 @@ pub fn time(value: &Value) -> Option<Timestamp> {
 #[must_use]
 pub fn name_in(arn: &str) -> &str {
     arn.rsplit('/').next().unwrap_or(arn)
-}
-
-/// Where AWS objects live: an account, by the name under which the operator reaches it, and a Region.
-///
-/// Observer and writer belong to one scope each, because AWS counts its quotas per account and Region.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Scope {
-    /// Name of the credentials that reach the account; `default` is what the process itself has.
-    pub account: Arc<str>,
-    /// Region, such as `eu-central-1`.
-    pub region: Arc<str>,
-}
-
-impl fmt::Display for Scope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.account, self.region)
-    }
-}
-
-/// One scope of AWS as the reconcilers see it: a side that reads and a side that writes.
-#[derive(Debug)]
-pub struct Aws {
-    /// Which account and Region.
-    pub scope: Scope,
-    /// The side that reads.
-    pub observer: Observer,
-    /// The side that writes.
-    pub writer: Writer,
 }

@@ -6,32 +6,34 @@
 
 mod families;
 mod kept;
+mod polled;
 mod read;
 mod rollouts;
 mod rounds;
 mod table;
+mod tables;
 mod usage;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ecs_operator_crds::v1beta1::{EcsCluster, EcsService, EcsTaskDefinition};
-use kube::runtime::reflector::ObjectRef;
 use serde_json::Value;
 
 use super::call::Reads;
 use super::operation::ActionFamily;
 use super::read_budget::Turn;
 use super::{Calls, Fault};
+use crate::trigger::{ObjectId, Triggers};
 pub use families::{AllRevisionsKey, FamilyKey};
 pub(crate) use families::{family_of, listed};
 pub(crate) use kept::{CONFIRMED, LAG};
+pub use polled::PolledKey;
 pub use read::{Blockers, CapacityProviderKey, ClusterKey, ServiceKey, TaskDefinitionKey};
 pub(crate) use read::{tagged, task_definition, written};
 pub use rollouts::{ServiceDeploymentKey, ServiceRevisionKey, StoppedTasksKey};
 use table::Table;
-pub use table::Wake;
+use tables::Tables;
 pub use usage::Usage;
 pub(crate) use usage::{is_user, key_of, user};
 
@@ -98,75 +100,46 @@ pub struct Sweep {
     pub task_definitions: Duration,
 }
 
-/// Where the observer sends what changed: one channel per kind.
-#[derive(Debug, Clone)]
-pub struct Wakes {
-    /// Clusters.
-    pub clusters: Wake<EcsCluster>,
-    /// Task definitions.
-    pub task_definitions: Wake<EcsTaskDefinition>,
-    /// Services.
-    pub services: Wake<EcsService>,
-}
-
 /// The side of one account and Region that reads.
 #[derive(Debug)]
 pub struct Observer {
     calls: Arc<Calls>,
-    clusters: Table<ClusterKey>,
-    capacity_providers: Table<CapacityProviderKey>,
-    services: Table<ServiceKey>,
-    task_definitions: Table<TaskDefinitionKey>,
-    families: Table<FamilyKey>,
-    all_revisions: Table<AllRevisionsKey>,
-    service_deployments: Table<ServiceDeploymentKey>,
-    service_revisions: Table<ServiceRevisionKey>,
-    stopped_tasks: Table<StoppedTasksKey>,
+    sweep: Sweep,
+    triggers: Triggers,
+    tables: Arc<Tables>,
     usage: usage::Cache,
 }
 
 impl Observer {
-    /// Starts an observer; it ends when it is dropped.
+    /// Starts an observer that triggers the objects whose answers change; it ends when it is dropped.
     #[must_use]
-    pub fn start(calls: &Arc<Calls>, sweep: Sweep, wakes: Wakes) -> Self {
-        let revisions = Sweep { steady: sweep.task_definitions, ..sweep };
-        Self {
-            calls: Arc::clone(calls),
-            clusters: Table::start(Arc::clone(calls), sweep, wakes.clusters.clone()),
-            capacity_providers: Table::start(Arc::clone(calls), sweep, wakes.clusters),
-            services: Table::start(Arc::clone(calls), sweep, wakes.services.clone()),
-            service_deployments: Table::start(Arc::clone(calls), sweep, wakes.services.clone()),
-            service_revisions: Table::start(Arc::clone(calls), sweep, wakes.services.clone()),
-            stopped_tasks: Table::start(Arc::clone(calls), sweep, wakes.services),
-            task_definitions: Table::start(Arc::clone(calls), revisions, wakes.task_definitions.clone()),
-            families: Table::start(Arc::clone(calls), revisions, wakes.task_definitions.clone()),
-            all_revisions: Table::start(Arc::clone(calls), revisions, wakes.task_definitions),
-            usage: usage::Cache::default(),
+    pub fn start(calls: &Arc<Calls>, sweep: Sweep, triggers: Triggers) -> Self {
+        Self { calls: Arc::clone(calls), sweep, triggers, tables: Arc::default(), usage: usage::Cache::default() }
+    }
+
+    /// The answers for one type of key.
+    #[must_use]
+    pub fn table<K: Key>(&self) -> Arc<Table<K>> {
+        self.tables.get_or_start(|| {
+            let sweep = Sweep { steady: K::steady(&self.sweep), ..self.sweep };
+            Table::start(Arc::clone(&self.calls), sweep, self.triggers.clone())
+        })
+    }
+
+    /// Polls `keys` for `watcher`, and nothing else that it had polled before.
+    pub fn poll(&self, watcher: &ObjectId, keys: &[(PolledKey, Pace)]) {
+        for (key, pace) in keys {
+            key.poll(self, watcher, *pace);
         }
+        let polled: Vec<_> = keys.iter().map(|(key, _)| key.table_type()).collect();
+        self.tables.unwatch(watcher, &polled);
     }
 
-    /// Clusters, by name.
-    #[must_use]
-    pub fn clusters(&self) -> &Table<ClusterKey> {
-        &self.clusters
-    }
-
-    /// Capacity providers, by cluster and name. Nobody watches them.
-    #[must_use]
-    pub fn capacity_providers(&self) -> &Table<CapacityProviderKey> {
-        &self.capacity_providers
-    }
-
-    /// Services, by cluster and name.
-    #[must_use]
-    pub fn services(&self) -> &Table<ServiceKey> {
-        &self.services
-    }
-
-    /// Task definition revisions, by ARN.
-    #[must_use]
-    pub fn task_definitions(&self) -> &Table<TaskDefinitionKey> {
-        &self.task_definitions
+    /// Forgets what the cache holds for `keys`, after a write whose outcome is unknown.
+    pub fn invalidate<'a>(&self, keys: impl IntoIterator<Item = &'a PolledKey>) {
+        for key in keys {
+            key.invalidate(self);
+        }
     }
 
     /// What lives in a cluster and keeps it from being deleted, for an object in `namespace`. Read at every call.
@@ -178,34 +151,10 @@ impl Observer {
         read::blockers(&reads, cluster).await
     }
 
-    /// ARNs of the newest ACTIVE revisions, by family.
-    #[must_use]
-    pub fn families(&self) -> &Table<FamilyKey> {
-        &self.families
-    }
-
-    /// Service deployments, by ARN.
-    #[must_use]
-    pub fn service_deployments(&self) -> &Table<ServiceDeploymentKey> {
-        &self.service_deployments
-    }
-
-    /// Service revisions, by ARN. They never change.
-    #[must_use]
-    pub fn service_revisions(&self) -> &Table<ServiceRevisionKey> {
-        &self.service_revisions
-    }
-
-    /// Tasks that stopped lately, by service. Nobody watches them: they are asked for when something looks wrong.
-    #[must_use]
-    pub fn stopped_tasks(&self) -> &Table<StoppedTasksKey> {
-        &self.stopped_tasks
-    }
-
     /// How old the answers are that are kept fresh.
     #[must_use]
     pub fn ages(&self) -> Ages {
-        Ages(vec![self.clusters.age(), self.services.age(), self.service_deployments.age(), self.task_definitions.age()])
+        Ages(Arc::clone(&self.tables))
     }
 
     /// Which services of the account and Region use which revisions, of others too; at most `age` old, and read once for all
@@ -226,9 +175,10 @@ impl Observer {
     /// Something happened to a service: it is read again soon, with its service deployment. Answers whether anybody cares for it.
     #[must_use]
     pub fn hint(&self, service: &ServiceKey) -> bool {
-        let watchers = self.services.hint(service);
+        let watchers = self.table::<ServiceKey>().hint(service);
+        let deployments = self.table::<ServiceDeploymentKey>();
         for watcher in &watchers {
-            self.service_deployments.hint_of(watcher, |deployment| deployment.is_of(service));
+            deployments.hint_of(watcher, |deployment| deployment.is_of(service));
         }
         !watchers.is_empty()
     }
@@ -237,19 +187,10 @@ impl Observer {
     pub fn is_gone(&self, service: &ServiceKey, at: Instant) {
         self.usage.is_gone(service, at);
     }
-
-    /// ARNs of all ACTIVE revisions, by family. Nobody watches them.
-    #[must_use]
-    pub fn all_revisions(&self) -> &Table<AllRevisionsKey> {
-        &self.all_revisions
-    }
 }
 
-/// A key of the cache that belongs to a kind of custom resource.
+/// A key of the cache: the name of an object in AWS, or of a list.
 pub trait Key: Clone + fmt::Debug + fmt::Display + Eq + std::hash::Hash + Ord + Send + Sync + 'static {
-    /// The kind that is woken when the answer changes.
-    type Object: kube::runtime::reflector::Lookup<DynamicType = ()> + Clone + fmt::Debug + Send + Sync + 'static;
-
     /// The quota that its reads draw on.
     const FAMILY: ActionFamily;
 
@@ -265,6 +206,12 @@ pub trait Key: Clone + fmt::Debug + fmt::Display + Eq + std::hash::Hash + Ord + 
     /// How long an answer is kept that nobody watches or asks for.
     const UNWATCHED: Duration = Duration::from_secs(60);
 
+    /// How often a key at rest is read.
+    #[must_use]
+    fn steady(sweep: &Sweep) -> Duration {
+        sweep.steady
+    }
+
     /// Keys can share a call when this is equal.
     fn group(&self) -> &str;
 
@@ -273,24 +220,13 @@ pub trait Key: Clone + fmt::Debug + fmt::Display + Eq + std::hash::Hash + Ord + 
 }
 
 /// Tells how old the answers are that are kept fresh.
-pub struct Ages(Vec<AgeOf>);
-
-/// What answers are about, and the age of the oldest one.
-type AgeOf = (&'static str, Box<dyn Fn() -> Option<Duration> + Send + Sync>);
+#[derive(Debug)]
+pub struct Ages(Arc<Tables>);
 
 impl Ages {
     /// The age of the oldest answer, by what it is about.
     #[must_use]
     pub fn oldest(&self) -> Vec<(&'static str, Duration)> {
-        self.0.iter().filter_map(|(what, oldest)| Some((*what, oldest()?))).collect()
+        self.0.ages()
     }
 }
-
-impl fmt::Debug for Ages {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.oldest()).finish()
-    }
-}
-
-/// Names the custom resource that is woken when an answer changes.
-pub type Watcher<K> = ObjectRef<<K as Key>::Object>;

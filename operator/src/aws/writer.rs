@@ -107,6 +107,16 @@ impl Writer {
         Ok(operations.iter().map(permit).collect())
     }
 
+    /// Checks that it is this object's turn to send all of `operations`, without taking a token. Its places in the queues are kept until it
+    /// obtains its permits or [withdraws](Self::withdraw), so that no other object takes its turn.
+    ///
+    /// # Errors
+    /// As [`permits`](Self::permits).
+    pub fn await_turn(&self, operations: &[Operation], asker: Asker<'_>) -> Result<(), Instant> {
+        let mut buckets = self.budget.buckets();
+        self.budget.turn(&mut buckets, operations, asker, Instant::now()).map(drop)
+    }
+
     /// Gives up the places of an object that has nothing to write any more.
     pub fn withdraw(&self, namespace: &str, uid: &str) {
         let asker = Asker { namespace, uid, urgency: Urgency::Asked };
@@ -128,6 +138,9 @@ impl Writer {
         result
     }
 }
+
+/// Number of tokens by family, and one of the operations that need them.
+type Needed = BTreeMap<ActionFamily, (u32, Operation)>;
 
 /// How a family of operations stands.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -155,14 +168,19 @@ impl Budget {
         standing.collect()
     }
 
-    /// A token for each operation, or none for any; and how long each was waited for.
-    fn draw(&self, operations: &[Operation], asker: Asker<'_>, now: Instant) -> Result<Vec<(Operation, Duration)>, Instant> {
-        let Some(share) = self.share else { return Ok(Vec::new()) };
-        let mut needed = BTreeMap::new();
+    /// Tokens that the operations need, by family, once there is one for each.
+    fn turn(
+        &self,
+        buckets: &mut HashMap<ActionFamily, Bucket>,
+        operations: &[Operation],
+        asker: Asker<'_>,
+        now: Instant,
+    ) -> Result<Needed, Instant> {
+        let Some(share) = self.share else { return Ok(Needed::new()) };
+        let mut needed = Needed::new();
         for operation in operations {
             needed.entry(operation.family()).or_insert((0, *operation)).0 += 1;
         }
-        let mut buckets = self.buckets();
         for family in needed.keys() {
             if let Some(bucket) = buckets.get_mut(family) {
                 bucket.keep(asker, now);
@@ -175,6 +193,13 @@ impl Budget {
         for (family, count) in families {
             buckets.entry(family).or_insert_with(|| full(family, share, now)).turn(asker, count, now)?;
         }
+        Ok(needed)
+    }
+
+    /// A token for each operation, or none for any; and how long each was waited for.
+    fn draw(&self, operations: &[Operation], asker: Asker<'_>, now: Instant) -> Result<Vec<(Operation, Duration)>, Instant> {
+        let mut buckets = self.buckets();
+        let needed = self.turn(&mut buckets, operations, asker, now)?;
         let draw = |(family, (count, operation))| Some((operation, buckets.get_mut(&family)?.draw(asker, count, now)));
         Ok(needed.into_iter().filter_map(draw).collect())
     }

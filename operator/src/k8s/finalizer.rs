@@ -4,17 +4,17 @@
 
 use ecs_operator_crds::FINALIZER;
 use kube::api::{Patch, PatchParams};
-use kube::{Api, Client, ResourceExt};
+use kube::{Client, ResourceExt};
 use serde_json::json;
 
+use super::object::Object;
 use super::{MANAGER, RequestError, request};
-use crate::reconcile::Kind;
 
 /// Puts our finalizer on the object, and answers it as it is then.
 ///
 /// # Errors
 /// When the API server refuses, for one because the object has changed meanwhile.
-pub async fn add<K: Kind>(client: &Client, object: &K) -> Result<K, RequestError> {
+pub async fn add<K: Object>(client: &Client, object: &K) -> Result<K, RequestError> {
     let finalizers: Vec<_> = object.finalizers().iter().map(String::as_str).chain([FINALIZER]).collect();
     // The resource version makes it a compare-and-swap: a merge patch replaces the whole list.
     let patch = json!({"metadata": {"finalizers": finalizers, "resourceVersion": object.resource_version()}});
@@ -25,7 +25,7 @@ pub async fn add<K: Kind>(client: &Client, object: &K) -> Result<K, RequestError
 ///
 /// # Errors
 /// As [`add`]; an object that is gone already is no error.
-pub async fn remove<K: Kind>(client: &Client, object: &K) -> Result<(), RequestError> {
+pub async fn remove<K: Object>(client: &Client, object: &K) -> Result<(), RequestError> {
     if !is_set(object) {
         return Ok(());
     }
@@ -42,8 +42,8 @@ pub fn is_set<K: ResourceExt>(object: &K) -> bool {
     object.finalizers().iter().any(|name| name == FINALIZER)
 }
 
-async fn send<K: Kind>(client: &Client, object: &K, patch: &serde_json::Value) -> Result<K, RequestError> {
-    let api = Api::<K>::namespaced(client.clone(), &object.namespace().unwrap_or_default());
+async fn send<K: Object>(client: &Client, object: &K, patch: &serde_json::Value) -> Result<K, RequestError> {
+    let api = object.api(client);
     let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
     request(api.patch(&object.name_any(), &params, &Patch::Merge(patch))).await
 }

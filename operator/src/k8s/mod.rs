@@ -1,17 +1,21 @@
 //! Everything we do to Kubernetes: watches, conditions, status, events, finalizers, leader election.
 
+pub mod annotations;
+pub mod availability;
 pub mod conditions;
 pub mod events;
 pub mod finalizer;
 pub mod leader;
 mod namespaces;
+pub mod object;
 pub mod status;
 pub mod watch;
 
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::Namespace;
 use kube::client::ClientBuilder;
-use kube::{Client, Config};
+use kube::{Api, Client, Config};
 use tower::BoxError;
 use tower::filter::FilterLayer;
 
@@ -49,6 +53,27 @@ impl RequestError {
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Kube(kube::Error::Api(status)) if status.is_invalid() || status.is_forbidden())
             && !self.is_outdated()
+    }
+}
+
+/// How often what the operator needs of the API server to start is tried again.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// Identity of the Kubernetes cluster: the UID of its namespace kube-system, which lives as long as the cluster.
+///
+/// # Errors
+/// When the operator may not read that namespace.
+pub async fn cluster_id(client: &Client) -> Result<String, crate::Error> {
+    let namespaces = Api::<Namespace>::all(client.clone());
+    loop {
+        match request(namespaces.get("kube-system")).await {
+            Ok(namespace) => return Ok(namespace.metadata.uid.unwrap_or_default()),
+            Err(RequestError::Kube(kube::Error::Api(status))) if status.is_forbidden() || status.is_not_found() => {
+                return Err(crate::Error::ClusterId(status.message.clone()));
+            }
+            Err(error) => tracing::warn!(%error, "waiting for the API server"),
+        }
+        tokio::time::sleep(RETRY).await;
     }
 }
 

@@ -8,11 +8,12 @@ use futures::{Stream, StreamExt};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher::{self, Event};
 
-use crate::reconcile::{Kind, Missing, Off};
+use super::availability::{Missing, Off};
+use super::object::Object;
 
 /// Makes one stream of the watches of namespaces: it begins when every namespace was listed, and where one is listed anew, so is
 /// all, with what `store` holds of the others. In `off` stands where the kind may not be listed.
-pub(super) fn together<K: Kind>(
+pub(super) fn together<K: Object>(
     watches: Vec<(String, BoxStream<'static, watcher::Result<Event<K>>>)>,
     store: Store<K>,
     off: Off,
@@ -28,7 +29,7 @@ pub(super) fn together<K: Kind>(
 }
 
 /// The namespaces whose list is not part of the store yet.
-struct Lists<K: Kind> {
+struct Lists<K: Object> {
     listing: HashMap<String, Listing<K>>,
     store: Store<K>,
     off: Off,
@@ -36,18 +37,18 @@ struct Lists<K: Kind> {
     has_begun: bool,
 }
 
-struct Listing<K: Kind> {
+struct Listing<K: Object> {
     objects: HashMap<ObjectRef<K>, K>,
     is_complete: bool,
 }
 
-impl<K: Kind> Default for Listing<K> {
+impl<K: Object> Default for Listing<K> {
     fn default() -> Self {
         Self { objects: HashMap::new(), is_complete: false }
     }
 }
 
-impl<K: Kind> Lists<K> {
+impl<K: Object> Lists<K> {
     /// What an event of one namespace means for all.
     fn take(&mut self, namespace: &str, event: watcher::Result<Event<K>>) -> Vec<watcher::Result<Event<K>>> {
         let event = match event {

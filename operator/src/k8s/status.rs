@@ -1,11 +1,11 @@
 //! The one write of a status per pass, and only when it changed.
 
 use kube::api::{Patch, PatchParams};
-use kube::{Api, Client, ResourceExt};
+use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 
+use super::object::Object;
 use super::{MANAGER, RequestError, request};
-use crate::reconcile::Kind;
 
 /// A status that the API server has taken.
 #[derive(Debug)]
@@ -21,8 +21,8 @@ pub enum Written<K> {
 ///
 /// # Errors
 /// When the API server refuses or does not answer.
-pub async fn write<K: Kind>(client: &Client, object: &K, status: &K::Status) -> Result<Written<K>, RequestError> {
-    let api = Api::<K>::namespaced(client.clone(), &object.namespace().unwrap_or_default());
+pub async fn write<K: Object>(client: &Client, object: &K, status: &K::Status) -> Result<Written<K>, RequestError> {
+    let api = object.api(client);
     let patch = json!({
         "apiVersion": K::api_version(&()),
         "kind": K::kind(&()),

@@ -14,10 +14,12 @@ use kube::runtime::reflector::{Store, store::Writer};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, ResourceExt};
 
+use super::annotations::requested;
+use super::availability::{Missing, Off};
 use super::namespaces::together;
+use super::object::{Object, Scope};
 use super::{conditions, finalizer};
 use crate::http::Readiness;
-use crate::reconcile::{Kind, Missing, Off, requested};
 use ecs_operator_crds::GROUP;
 use ecs_operator_crds::v1beta1::shared::Status;
 
@@ -39,12 +41,8 @@ pub struct Selection {
 impl Selection {
     /// The API of a kind in all namespaces, or in each of those that are selected.
     #[must_use]
-    pub fn apis<K: Kind>(&self, client: &kube::Client) -> Vec<Api<K>> {
-        if self.namespaces.is_empty() {
-            return vec![Api::all(client.clone())];
-        }
-        let each_once: BTreeSet<_> = self.namespaces.iter().collect();
-        each_once.into_iter().map(|namespace| Api::namespaced(client.clone(), namespace)).collect()
+    pub fn apis<K: Object>(&self, client: &kube::Client) -> Vec<Api<K>> {
+        K::Scope::apis(client, &self.namespaces)
     }
 }
 
@@ -52,7 +50,7 @@ impl Selection {
 const PAGE: u32 = 100;
 
 /// The events of a kind in one stream, be it watched in all namespaces or in some.
-fn events<K: Kind>(
+fn events<K: Object>(
     apis: Vec<Api<K>>,
     labels: Option<String>,
     store: Store<K>,
@@ -72,7 +70,7 @@ fn events<K: Kind>(
 
 /// A watch that begins anew with a list where the API server refuses to go on with it: so it shows when kind and rights are back. The
 /// first time after `pause`, and ever later while nothing comes of it, up to sixteen times that.
-fn relisted<K: Kind>(api: Api<K>, config: watcher::Config, pause: Duration) -> BoxStream<'static, watcher::Result<Event<K>>> {
+fn relisted<K: Object>(api: Api<K>, config: watcher::Config, pause: Duration) -> BoxStream<'static, watcher::Result<Event<K>>> {
     let begin = move || watcher(api.clone(), config.clone()).default_backoff().boxed();
     stream::unfold((Some(begin()), 0, begin), move |(events, refusals, begin)| async move {
         let mut events = if let Some(events) = events {
@@ -98,7 +96,7 @@ fn relisted<K: Kind>(api: Api<K>, config: watcher::Config, pause: Duration) -> B
 
 /// Waits until the kind is installed and we may read it, in one namespace at least; says meanwhile what is in the way, and has the other
 /// kinds go on without it.
-pub async fn available<K: Kind>(apis: &[Api<K>], readiness: &Readiness, off: &Off) {
+pub async fn available<K: Object>(apis: &[Api<K>], readiness: &Readiness, off: &Off) {
     let plural = K::plural(&());
     let one = ListParams::default().limit(1);
     loop {
@@ -122,22 +120,6 @@ pub async fn available<K: Kind>(apis: &[Api<K>], readiness: &Readiness, off: &Of
     }
 }
 
-impl Missing {
-    /// What an error of a list says is missing; `None` where it is something else.
-    pub(super) fn of<K: Kind>(error: &kube::Error) -> Option<Self> {
-        let kube::Error::Api(status) = error else { return None };
-        let plural = K::plural(&());
-        // Where no kind of the group is installed, the reply is no Kubernetes status; only its code tells.
-        if status.code == 404 {
-            let words =
-                format!("the custom resource definition is not installed: apply the output of `ecs-operator crd` ({plural})");
-            return Some(Self { words, is_installed: false });
-        }
-        let words = format!("RBAC does not let the operator list {plural}: {}", status.message);
-        status.is_forbidden().then_some(Self { words, is_installed: true })
-    }
-}
-
 /// A change that a watch saw.
 #[derive(Debug)]
 pub enum Change<'a, K> {
@@ -157,7 +139,7 @@ pub enum Change<'a, K> {
 }
 
 /// Watches a kind for ever, keeps `writer`'s store current and tells `wake` of each change.
-pub async fn watch<K: Kind>(
+pub async fn watch<K: Object>(
     apis: Vec<Api<K>>,
     labels: Option<String>,
     writer: Writer<K>,
@@ -196,7 +178,7 @@ pub async fn watch<K: Kind>(
 
 /// Tells that the watch of a kind does not go on for now. Where the kind or the rights are missing, it is off; where `is_whole` is false,
 /// that is so in one namespace of several, and the others go on.
-fn interrupted<K: Kind>(error: &watcher::Error, is_whole: bool, readiness: &Readiness, off: &Off) {
+fn interrupted<K: Object>(error: &watcher::Error, is_whole: bool, readiness: &Readiness, off: &Off) {
     let missing = match error {
         watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error) => Missing::of::<K>(error),
         _ => None,
@@ -226,7 +208,7 @@ struct Shown {
 
 impl Known {
     /// Notes what an object shows now; answers whether it needs a look itself, and whether those that refer to it do.
-    fn applied<K: Kind>(&mut self, object: &K) -> (bool, bool) {
+    fn applied<K: Object>(&mut self, object: &K) -> (bool, bool) {
         let now = Shown { own: own_trigger(object), others: shown_to_others(object) };
         let before = self.0.insert(object.uid().unwrap_or_default(), now);
         // A status that does not speak of the present spec was wiped or never written.
@@ -236,7 +218,7 @@ impl Known {
 }
 
 /// What of an object calls for a look at it: its spec, its deletion, our finalizer, what its annotations ask for.
-fn own_trigger<K: Kind>(object: &K) -> u64 {
+fn own_trigger<K: Object>(object: &K) -> u64 {
     let meta = object.meta();
     let annotations = object.annotations();
     // Also those that are no command: somebody has mistyped one.
@@ -245,13 +227,13 @@ fn own_trigger<K: Kind>(object: &K) -> u64 {
 }
 
 /// What of an object those that refer to it go by: see [`references`](crate::reconcile::references).
-fn shown_to_others<K: Kind>(object: &K) -> u64 {
+fn shown_to_others<K: Object>(object: &K) -> u64 {
     let meta = object.meta();
     let status = object.status();
     let ready = status.and_then(|status| conditions::ready(status.conditions()));
     let ready = ready.map(|ready| (&ready.status, &ready.reason, &ready.message));
     let observed_generation = status.and_then(Status::observed_generation);
-    hash(&(meta.generation, meta.deletion_timestamp.is_some(), observed_generation, ready, status.and_then(K::offers)))
+    hash(&(meta.generation, meta.deletion_timestamp.is_some(), observed_generation, ready, status.and_then(Status::arn)))
 }
 
 fn hash(shown: &impl Hash) -> u64 {
@@ -261,7 +243,7 @@ fn hash(shown: &impl Hash) -> u64 {
 }
 
 /// After a (re)list everything is looked at once, and what has gone meanwhile is forgotten.
-fn begin<K: Kind>(objects: &[Arc<K>], former: &[Arc<K>], known: &mut Known, wake: &impl Fn(Change<'_, K>)) {
+fn begin<K: Object>(objects: &[Arc<K>], former: &[Arc<K>], known: &mut Known, wake: &impl Fn(Change<'_, K>)) {
     known.0.clear();
     let listed: BTreeSet<_> = objects.iter().map(|object| object.uid().unwrap_or_default()).collect();
     // Before the others: one of the same name may have come after it.

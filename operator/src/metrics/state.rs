@@ -1,12 +1,8 @@
 //! Metrics that are not counted but looked at when they are asked for.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use ecs_operator_crds::v1beta1::shared::Status;
-use ecs_operator_crds::v1beta1::{EcsCluster, EcsService, EcsTaskDefinition};
-use kube::runtime::reflector::Store;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
@@ -15,9 +11,8 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use super::Labels;
 use crate::aws::observer::Ages;
 use crate::aws::writer::Budget;
-use crate::k8s::conditions;
 use crate::k8s::leader::Leadership;
-use crate::reconcile::{Kind, Off, Stores};
+use crate::reconcile::Stores;
 
 /// What is looked at; each is set once, when it is there.
 #[derive(Debug, Default)]
@@ -62,18 +57,20 @@ impl Collector for Shared {
 }
 
 impl State {
+    /// Sets what is looked at, once.
+    pub fn observe(&self, stores: Stores, leadership: Leadership, ages: Ages) {
+        let _ = self.stores.set(stores);
+        let _ = self.leadership.set(leadership);
+        let _ = self.ages.set(ages);
+    }
+
     fn objects(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let mut counts = BTreeMap::new();
-        let mut on = Vec::new();
-        if let Some(Stores { clusters, task_definitions, services, users: _, off }) = self.stores.get() {
-            count(clusters, &mut counts);
-            count(task_definitions, &mut counts);
-            count(services, &mut counts);
-            on = vec![is_on::<EcsCluster>(off), is_on::<EcsTaskDefinition>(off), is_on::<EcsService>(off)];
-        }
+        let kinds = self.stores.get().map(Stores::kinds).unwrap_or_default();
+        let on = kinds.into_iter().map(|(kind, is_on)| (vec![("kind", kind)], f64::from(u8::from(is_on)))).collect();
         let help = "1 for each kind that is looked after, 0 while its definition or the rights to read it are missing, be it in one namespace";
         gauges(encoder, "kind_up", help, on)?;
-        let labels = |(kind, ready, reason)| vec![("kind", kind), ("ready", ready), ("reason", reason)];
+        let labels = |(kind, (ready, reason))| vec![("kind", kind), ("ready", ready), ("reason", reason)];
+        let counts = self.stores.get().map(Stores::ready).unwrap_or_default();
         let counts = counts.into_iter().map(|(key, objects)| (labels(key), f64::from(objects)));
         gauges(
             encoder,
@@ -100,10 +97,6 @@ impl State {
     }
 }
 
-fn is_on<K: Kind>(off: &Off) -> (Labels, f64) {
-    (vec![("kind", K::kind(&()).into_owned())], f64::from(u8::from(off.why::<K>().is_none())))
-}
-
 fn gauges(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, values: Vec<(Labels, f64)>) -> fmt::Result {
     let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
     for (labels, value) in values {
@@ -113,12 +106,4 @@ fn gauges(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, values: V
         ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
     }
     Ok(())
-}
-
-fn count<K: Kind>(store: &Store<K>, counts: &mut BTreeMap<(String, String, String), u32>) {
-    for object in store.state() {
-        let ready = object.status().and_then(|status| conditions::ready(status.conditions()));
-        let (status, reason) = ready.map_or(("Unknown", ""), |ready| (ready.status.as_str(), ready.reason.as_str()));
-        *counts.entry((K::kind(&()).into_owned(), status.to_owned(), reason.to_owned())).or_default() += 1;
-    }
 }

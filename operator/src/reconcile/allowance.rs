@@ -8,8 +8,12 @@ use ecs_operator_crds::v1beta1::shared::Status;
 use kube::ResourceExt;
 use wildmatch::WildMatch;
 
-use super::plan::{Obstacle, Outcome};
-use super::{Context, Kind, ignore};
+use super::context::Context;
+use super::ignore;
+use super::index::Reference;
+use super::kind::Kind;
+use super::outcome::Outcome;
+use super::plan::Obstacle;
 use crate::k8s::conditions;
 
 /// Whether nothing may be written now.
@@ -24,7 +28,7 @@ pub(super) fn forbidden<K: Kind>(object: &K, context: &Context) -> Option<Outcom
         let message = "spec.deletionProtection is true: set it to false, and the deletion goes on";
         return policies.protects().then(|| Outcome::Waiting(obstacle(Reason::DeletionBlocked, message.to_owned())));
     }
-    let here = &context.aws.scope.region;
+    let here = &context.accounts.default_scope().scope.region;
     if let Some((member, elsewhere)) = elsewhere(object, context) {
         let message = format!(
             "spec.{member} is an ARN of {elsewhere}, and this operator works in {here}: give the name or ARN of one here"
@@ -32,12 +36,13 @@ pub(super) fn forbidden<K: Kind>(object: &K, context: &Context) -> Option<Outcom
         return Some(Outcome::Stalled(obstacle(Reason::InvalidSpec, message)));
     }
     if !context.allowed_clusters.is_empty()
-        && let Some(cluster) = object.cluster_in_ecs(&context.stores)
+        && let Some(cluster) = object.cluster(&context.stores)
         && let Some(words) = refusal(&context.allowed_clusters, &object.namespace().unwrap_or_default(), here, &cluster)
     {
         return Some(Outcome::Stalled(obstacle(Reason::ClusterNotAllowed, words)));
     }
-    ignore::problem(policies, &K::kind(&()), K::IDENTITY).map(|problem| Outcome::Stalled(obstacle(Reason::InvalidSpec, problem)))
+    ignore::problem(policies, &K::kind(&()), K::SHAPE.identity)
+        .map(|problem| Outcome::Stalled(obstacle(Reason::InvalidSpec, problem)))
 }
 
 /// Whether nobody here has any business with the AWS object, so that nobody looks after it.
@@ -53,9 +58,16 @@ pub(super) fn is_anothers<K: Kind>(object: &K) -> bool {
 }
 
 /// A member of the spec with an ARN of another Region than this operator's, and that Region.
-fn elsewhere<'a, K: Kind>(object: &'a K, context: &Context) -> Option<(&'static str, &'a str)> {
-    let regions = object.arns().into_iter().filter_map(|(member, arn)| Some((member, arn.split(':').nth(3)?)));
-    regions.into_iter().find(|(_, region)| *region != &*context.aws.scope.region)
+fn elsewhere<K: Kind>(object: &K, context: &Context) -> Option<(&'static str, String)> {
+    let here = &context.accounts.default_scope().scope.region;
+    let regions = arns(object).into_iter().filter_map(|(member, arn)| Some((member, arn.split(':').nth(3)?.to_owned())));
+    regions.into_iter().find(|(_, region)| **region != **here)
+}
+
+/// The ARNs of AWS objects that the spec refers to, and the members that have them.
+pub(crate) fn arns<K: Kind>(object: &K) -> Vec<(&'static str, String)> {
+    let arn = |reference| if let Reference::Arn { field, arn } = reference { Some((field, arn)) } else { None };
+    object.references().into_iter().filter_map(arn).collect()
 }
 
 /// One rule: a namespace, and an ECS cluster that it may use, in one Region or in all. `*` stands for any text in each.

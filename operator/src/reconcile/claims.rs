@@ -17,7 +17,7 @@ impl Claims {
     ///
     /// # Errors
     /// When another object has done so a moment ago: the next look tells whose it is.
-    pub(super) fn claim(&self, operation: Operation, what: &str, uid: &str) -> Result<(), Fault> {
+    pub(crate) fn claim(&self, operation: Operation, what: &str, uid: &str) -> Result<(), Fault> {
         let mut claims = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         claims.retain(|_, (_, at)| at.elapsed() < LAG);
         match claims.get(what) {
@@ -33,7 +33,7 @@ impl Claims {
     }
 
     /// Nothing came of the creation, so that another object may try.
-    pub(super) fn release(&self, what: &str, uid: &str) {
+    pub(crate) fn release(&self, what: &str, uid: &str) {
         let mut claims = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if claims.get(what).is_some_and(|(by, _)| by == uid) {
             claims.remove(what);

@@ -1,18 +1,16 @@
 //! What is remembered of an object between two passes. Losing it costs nothing but patience, where AWS's reads do not lag behind.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::plan::{Outcome, Write};
-use super::task_definition::Registrations;
+use super::outcome::{Limits, Outcome};
+use super::plan::Write;
 
 /// Memories of all objects, by UID.
 #[derive(Debug, Default)]
 pub struct Memories(Mutex<HashMap<String, Memory>>);
-
-/// First and longest wait.
-pub(super) type Limits = (Duration, Duration);
 
 /// When the same is tried again, ever later.
 #[derive(Debug, Default)]
@@ -46,7 +44,7 @@ impl Backoff {
 
 /// What is remembered of one object.
 #[derive(Debug)]
-pub(super) struct Memory {
+pub(crate) struct Memory {
     /// When it was first looked at.
     since: Instant,
     /// The generation that was looked at last, and since when.
@@ -69,8 +67,8 @@ pub(super) struct Memory {
     narrowed: Option<(String, Instant)>,
     /// What AWS refused or did not heed.
     refusal: Option<Refusal>,
-    /// What a task definition has registered lately.
-    pub(super) registrations: Registrations,
+    /// What the kind itself remembers.
+    state: Option<Box<dyn Any + Send>>,
 }
 
 /// Writes that came to nothing. They are not sent again before their time, whatever wakes the object.
@@ -101,12 +99,20 @@ impl Default for Memory {
             written: None,
             narrowed: None,
             refusal: None,
-            registrations: Registrations::default(),
+            state: None,
         }
     }
 }
 
 impl Memory {
+    /// What the kind itself remembers of the object, at first the default.
+    pub(crate) fn state<T: Default + Send + 'static>(&mut self) -> &mut T {
+        if !self.state.as_ref().is_some_and(|state| state.is::<T>()) {
+            self.state = Some(Box::<T>::default());
+        }
+        self.state.as_mut().and_then(|state| state.downcast_mut()).unwrap_or_else(|| unreachable!("it has this type"))
+    }
+
     /// How long it has been known.
     pub(super) fn age(&self) -> Duration {
         self.since.elapsed()
@@ -217,7 +223,7 @@ impl Memory {
 
 impl Memories {
     /// Works with the memory of one object.
-    pub(super) fn with<T>(&self, uid: &str, work: impl FnOnce(&mut Memory) -> T) -> T {
+    pub(crate) fn with<T>(&self, uid: &str, work: impl FnOnce(&mut Memory) -> T) -> T {
         let mut memories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         work(memories.entry(uid.to_owned()).or_default())
     }

@@ -5,11 +5,13 @@ use std::time::Duration;
 use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::shared::Status;
 use k8s_openapi::jiff::Timestamp;
-use kube::ResourceExt;
 
-use super::plan::{Obstacle, Outcome, Write};
-use super::{Context, Kind, is_asked};
+use super::context::Pass;
+use super::kind::{Kind, Observed};
+use super::outcome::Outcome;
+use super::plan::{Obstacle, Write};
 use crate::aws::FaultClass;
+use crate::k8s::annotations::is_asked;
 use crate::k8s::conditions;
 use crate::k8s::events::Notice;
 
@@ -30,12 +32,11 @@ const LEAVING: Duration = Duration::from_secs(15);
 /// How much longer an outcome is not worth telling, because it may pass by itself; `None` where it is worth telling now.
 pub(super) fn later<K: Kind>(
     object: &K,
-    context: &Context,
-    observed: Option<&K::Observed>,
+    pass: &Pass<'_, K>,
+    observed: Option<&Observed<K::Observed>>,
     outcome: &Outcome,
 ) -> Option<Duration> {
-    let (age, queued, failing) =
-        context.memories.with(&object.uid().unwrap_or_default(), |memory| (memory.age(), memory.queued(), memory.failing()));
+    let (age, queued, failing) = pass.memory(|memory| (memory.age(), memory.queued(), memory.failing()));
     if let Some(deleted) = &object.meta().deletion_timestamp {
         let ago = Duration::try_from(Timestamp::now().duration_since(deleted.0)).unwrap_or(LEAVING);
         return match outcome {
@@ -52,7 +53,7 @@ pub(super) fn later<K: Kind>(
         // The look that somebody asked for was made; what is left to write does not belong to it.
         Outcome::Queued(_) if is_asked(object) => None,
         // Its generation is still that of the status, so who waits for Ready would take what was there before for it.
-        Outcome::Queued(_) if object.is_commanded() || observed.is_some_and(|observed| object.is_led_on(observed)) => None,
+        Outcome::Queued(_) if observed.is_some_and(|observed| observed.urgent) => None,
         Outcome::Queued(_) => patience.checked_sub(queued),
         Outcome::Failed(fault) if fault.class == FaultClass::Throttle => patience.checked_sub(failing),
         outcome if is_unread(outcome) => ARRIVAL.checked_sub(failing),

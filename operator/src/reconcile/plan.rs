@@ -1,7 +1,6 @@
 //! Decisions as data: what a pass means to do, and what came of it.
 
 use std::fmt::{self, Write as _};
-use std::time::Instant;
 
 use ecs_operator_crds::GROUP;
 use ecs_operator_crds::condition::Reason;
@@ -9,10 +8,9 @@ use ecs_operator_crds::v1beta1::Policies;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::aws::Operation;
 use crate::aws::meaning::normalised;
 use crate::aws::tags::{OWNER, Owner, Ownership, RETAINED, Tags};
-use crate::aws::{Fault, Operation};
-use crate::k8s::conditions::{State, Verdict};
 use crate::reconcile::ignore::ignores;
 
 /// What `plan` decides.
@@ -94,109 +92,6 @@ pub struct Obstacle {
     pub message: String,
     /// Whether it passes by itself in the course of things: shown in the status, and no reason for an event.
     pub passing: bool,
-}
-
-/// What came of a pass.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
-    /// AWS holds what the spec asks for; whether it also runs is for the kind to say.
-    InSync,
-    /// Writes were sent and more are needed.
-    Unfinished,
-    /// The budget is used up; this is the moment of the object's turn.
-    Queued(Instant),
-    /// As [`Plan::Wait`].
-    Waiting(Obstacle),
-    /// As [`Plan::Stall`].
-    Stalled(Obstacle),
-    /// A call failed.
-    Failed(Fault),
-    /// AWS accepted these writes and still needs them.
-    Unheeded(Vec<Write>),
-    /// These writes are needed, and the spec does not let the operator send any.
-    Withheld(Vec<Write>),
-    /// The operator itself failed.
-    Broken(String),
-    /// Nothing is left in AWS.
-    Gone,
-    /// As [`Plan::Left`].
-    Left(String),
-}
-
-impl Outcome {
-    /// The outcome as a metric label.
-    #[must_use]
-    pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::InSync => "in_sync",
-            Self::Unfinished => "unfinished",
-            Self::Queued(_) => "queued",
-            Self::Waiting(_) => "waiting",
-            Self::Stalled(_) => "stalled",
-            Self::Failed(_) => "failed",
-            Self::Unheeded(_) => "unheeded",
-            Self::Withheld(_) => "withheld",
-            Self::Broken(_) => "broken",
-            Self::Gone => "gone",
-            Self::Left(_) => "left",
-        }
-    }
-
-    /// Whether the AWS object turned out to be somebody else's.
-    #[must_use]
-    pub fn is_anothers(&self) -> bool {
-        matches!(self, Self::Stalled(obstacle) if Reason::ANOTHERS.contains(&obstacle.reason))
-    }
-
-    /// What the conditions say of it; `None` where AWS is in sync and the kind must look at what runs.
-    #[must_use]
-    pub fn verdict(&self) -> Option<Verdict> {
-        let (state, reason, message) = match self {
-            Self::InSync => return None,
-            Self::Unfinished => (State::Progressing, Reason::Progressing, "AWS is being brought to the spec".to_owned()),
-            Self::Queued(_) => {
-                let message =
-                    "AWS is being brought to the spec; this object waits for its turn in the operator's share of the quota";
-                (State::Progressing, Reason::Progressing, message.to_owned())
-            }
-            Self::Waiting(Obstacle { reason, message, passing }) => {
-                let state = if *passing { State::Progressing } else { State::Waiting };
-                (state, *reason, message.clone())
-            }
-            Self::Stalled(Obstacle { reason, message, passing: _ }) => (State::Stalled, *reason, message.clone()),
-            Self::Failed(fault) => {
-                let state = if fault.class.stalls() { State::Stalled } else { State::Waiting };
-                (state, fault.class.reason(), fault.to_string())
-            }
-            Self::Unheeded(writes) => {
-                let notes: Vec<_> = writes.iter().map(|write| write.note.as_str()).collect();
-                let message = format!("AWS accepted this change and still shows the old value: {}", notes.join("; "));
-                (State::Waiting, Reason::DriftPersists, message)
-            }
-            Self::Withheld(writes) => {
-                let changes: Vec<_> = writes.iter().map(Write::pending).collect();
-                let message = format!("managementPolicy is Observe; Full would send {}", changes.join("; "));
-                (State::Stalled, Reason::Observing, message)
-            }
-            Self::Broken(message) => (State::Waiting, Reason::InternalError, message.clone()),
-            Self::Gone => (State::Progressing, Reason::Deleting, "Nothing is left in AWS".to_owned()),
-            Self::Left(message) => (State::Progressing, Reason::Deleting, message.clone()),
-        };
-        Some(Verdict::new(state, reason, message))
-    }
-}
-
-impl From<Plan> for Outcome {
-    fn from(plan: Plan) -> Self {
-        match plan {
-            Plan::InSync => Self::InSync,
-            Plan::Write(_) => Self::Unfinished,
-            Plan::Wait(obstacle) => Self::Waiting(obstacle),
-            Plan::Stall(obstacle) => Self::Stalled(obstacle),
-            Plan::Gone => Self::Gone,
-            Plan::Left(message) => Self::Left(message),
-        }
-    }
 }
 
 /// The way to another AWS object: ECS renames nothing, so a custom resource means the same one all its life.

@@ -4,18 +4,17 @@
 //!
 //! The status remembers which of these members the spec had when AWS accepted it.
 
+use ecs_operator_crds::v1beta1::shared::{Spec, Status};
 use ecs_operator_crds::v1beta1::{Policies, Tag};
 use serde_json::{Map, Value, json};
 
 use super::ignore::{as_others_left_it, ignores};
+use super::kind::{Kind, Reset, members};
 use super::plan::{Write, top};
 use crate::aws::Operation;
 use crate::aws::meaning::means_absent;
 use crate::aws::schema::{is_free, join, member};
 use crate::aws::tags::{Tags, managed};
-
-/// A member, by path, and the JSON that takes it back. `null` leaves it out of the member above it, which ECS replaces as a whole.
-pub type Reset = (&'static str, &'static str);
 
 /// What the status remembers of a spec that AWS has: the members of `table` that are to be set back when the spec drops them, and the
 /// keys of its tags. What is left to others is not ours to set back; of what is only looked at, nothing is.
@@ -40,9 +39,24 @@ impl Remembered {
     }
 }
 
+/// What the status remembers of the spec of `object`; `None` where what is known stays.
+#[must_use]
+pub fn remembered<K: Kind>(object: &K) -> Option<Remembered> {
+    Remembered::of(&members(object), object.spec().tags(), object.policies(), K::SHAPE.resets)
+}
+
+/// Remembers in `status` what these writes have brought to AWS of the spec of `object`: what it drops after that is set back.
+pub fn remember_sent<K: Kind>(object: &K, status: &mut K::Status, sent: &[&Write]) {
+    let mut members = status.applied_members().map(std::mem::take).unwrap_or_default();
+    remember(&mut members, status.managed_tags(), remembered(object), sent);
+    if let Some(applied) = status.applied_members() {
+        *applied = members;
+    }
+}
+
 /// Remembers, beside what is known, the members and tags of `new` that `sent` has brought to AWS. The rest of the spec was not sent, so
 /// what AWS has there belongs to others.
-pub fn remember(members: &mut Option<Vec<String>>, tags: &mut Option<Vec<String>>, new: Option<Remembered>, sent: &[&Write]) {
+fn remember(members: &mut Option<Vec<String>>, tags: &mut Option<Vec<String>>, new: Option<Remembered>, sent: &[&Write]) {
     let Some(new) = new else { return };
     let has_member = |path: &String| {
         sent.iter().any(|write| write.operation != Operation::TagResource && write.request.get(top(path)).is_some())

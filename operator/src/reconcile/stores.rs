@@ -1,113 +1,165 @@
-//! The objects that the watches see, and the kinds that cannot be read.
+//! The objects that the watches see, of all kinds.
 
-use std::collections::BTreeMap;
+use std::any::{Any, TypeId};
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::sync::Arc;
 
-use ecs_operator_crds::v1beta1::{EcsCluster, EcsService, EcsTaskDefinition};
+use ecs_operator_crds::v1beta1::shared::Status;
+use futures::FutureExt;
+use futures::future::{BoxFuture, join_all};
 use kube::runtime::reflector::Store;
-use tokio::sync::watch;
 
-use super::Kind;
-use super::users::Users;
+use super::index::Index;
+use super::kind::Kind;
+use crate::k8s::availability::{Missing, Off};
+use crate::k8s::conditions;
+use crate::trigger::ObjectId;
 
-/// The objects that the watches see, pruned.
-#[derive(Clone, Debug)]
+/// The objects that the watches see, pruned; cheap to clone.
+#[derive(Clone, Default)]
 pub struct Stores {
-    /// EcsClusters.
-    pub clusters: Store<EcsCluster>,
-    /// EcsTaskDefinitions.
-    pub task_definitions: Store<EcsTaskDefinition>,
-    /// EcsServices.
-    pub services: Store<EcsService>,
-    /// Which services use which revisions.
-    pub users: Arc<Users>,
-    /// Kinds that are off.
+    by_type: Arc<HashMap<TypeId, Box<dyn AnyStore>>>,
+    /// Which object refers to which.
+    pub references: Arc<Index>,
+    /// Kinds that cannot be read.
     pub off: Off,
 }
 
-/// What is missing for a kind to be looked after.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Missing {
-    /// The same in words.
-    pub words: String,
-    /// Whether its definition is there, and so perhaps objects that cannot be read.
-    pub is_installed: bool,
+/// Status and reason of a Ready condition.
+pub type Ready = (String, String);
+
+/// What the stores of all kinds can do, whatever the type of their objects.
+trait AnyStore: Any + Send + Sync {
+    fn kind(&self) -> String;
+    fn refers_to(&self, kind: &str) -> bool;
+    fn is_on(&self, off: &Off) -> bool;
+    fn why_off(&self, off: &Off, namespace: &str) -> Option<Missing>;
+    fn loaded<'a>(&'a self, references: &'a Index, off: &'a Off) -> BoxFuture<'a, ()>;
+    fn is_deleting(&self, object: &ObjectId) -> bool;
+    fn deleting(&self) -> Vec<ObjectId>;
+    fn ready(&self) -> BTreeMap<Ready, u32>;
 }
 
-/// Kinds that the operator does not look after, everywhere or in a namespace, because their definition or its rights are missing, and why.
-/// The others work all the same; what refers to an object of such a kind waits.
-#[derive(Clone, Debug, Default)]
-pub struct Off(Arc<watch::Sender<BTreeMap<Place, Why>>>);
-
-/// The plural of a kind, and one namespace of several; `None` where all that is watched is meant.
-type Place = (String, Option<String>);
-
-#[derive(Debug)]
-struct Why {
-    missing: Missing,
-    /// Whether it was listed since, but its objects are not in the store yet.
-    is_listed: bool,
-}
-
-impl Off {
-    /// A kind is off in one namespace of several, or with `None` in all that is watched.
-    pub fn set<K: Kind>(&self, namespace: Option<&str>, missing: Missing) {
-        let place = (K::plural(&()).into_owned(), namespace.map(str::to_owned));
-        self.0.send_modify(|places| drop(places.insert(place, Why { missing, is_listed: false })));
+impl<K: Kind> AnyStore for Store<K> {
+    fn kind(&self) -> String {
+        K::kind(&()).into_owned()
     }
 
-    /// A kind was listed in a namespace; it is on there once the list is in the store.
-    pub fn listed<K: Kind>(&self, namespace: &str) {
-        let place = (K::plural(&()).into_owned(), Some(namespace.to_owned()));
-        self.0.send_modify(|places| {
-            if let Some(why) = places.get_mut(&place) {
-                why.is_listed = true;
+    fn refers_to(&self, kind: &str) -> bool {
+        K::SHAPE.refers_to.contains(&kind)
+    }
+
+    fn is_on(&self, off: &Off) -> bool {
+        off.why::<K>().is_none()
+    }
+
+    fn why_off(&self, off: &Off, namespace: &str) -> Option<Missing> {
+        off.why_in::<K>(namespace)
+    }
+
+    fn loaded<'a>(&'a self, references: &'a Index, off: &'a Off) -> BoxFuture<'a, ()> {
+        async move {
+            let kind = K::kind(&());
+            tokio::select! {
+                () = references.until_complete(&kind) => {}
+                () = off.until::<K>() => {}
             }
-        });
+        }
+        .boxed()
     }
 
-    /// What was listed of a kind is in the store: it is on, but in the namespaces where it may not be listed.
-    pub fn loaded<K: Kind>(&self) {
-        let of_kind = K::plural(&()).into_owned();
-        self.0.send_modify(|places| {
-            places.retain(|(plural, namespace), why| *plural != of_kind || (namespace.is_some() && !why.is_listed));
-        });
+    fn is_deleting(&self, object: &ObjectId) -> bool {
+        self.get(&object.object_ref()).is_some_and(|object| K::is_deleting(&object))
     }
 
-    /// Why a kind is off anywhere; `None` when it is on everywhere.
+    fn deleting(&self) -> Vec<ObjectId> {
+        self.state().iter().filter(|object| K::is_deleting(object)).map(|object| ObjectId::of(&**object)).collect()
+    }
+
+    fn ready(&self) -> BTreeMap<Ready, u32> {
+        let mut counts = BTreeMap::new();
+        for object in self.state() {
+            let ready = object.status().and_then(|status| conditions::ready(status.conditions()));
+            let (status, reason) = ready.map_or(("Unknown", ""), |ready| (ready.status.as_str(), ready.reason.as_str()));
+            *counts.entry((status.to_owned(), reason.to_owned())).or_default() += 1;
+        }
+        counts
+    }
+}
+
+/// Collects the stores of all kinds.
+#[derive(Default)]
+pub struct Builder(HashMap<TypeId, Box<dyn AnyStore>>);
+
+impl Builder {
+    /// Adds the store of a kind.
+    pub fn add<K: Kind>(&mut self, store: Store<K>) {
+        self.0.insert(TypeId::of::<K>(), Box::new(store));
+    }
+
+    /// The stores that were added.
     #[must_use]
-    pub fn why<K: Kind>(&self) -> Option<Missing> {
-        let places = self.0.borrow();
-        places.iter().find(|((plural, _), _)| *plural == K::plural(&())).map(|(_, why)| why.missing.clone())
-    }
-
-    /// Why a kind is off in this namespace; `None` when it is on.
-    #[must_use]
-    pub fn why_in<K: Kind>(&self, namespace: &str) -> Option<Missing> {
-        let (places, plural) = (self.0.borrow(), K::plural(&()).into_owned());
-        let why = places.get(&(plural.clone(), None)).or_else(|| places.get(&(plural, Some(namespace.to_owned()))));
-        why.map(|why| why.missing.clone())
-    }
-
-    /// Awaits that a kind is off everywhere.
-    async fn until<K: Kind>(&self) {
-        let everywhere = (K::plural(&()).into_owned(), None);
-        // The sender is in `self`, so it is never gone.
-        let _ = self.0.subscribe().wait_for(|places| places.contains_key(&everywhere)).await;
+    pub fn build(self) -> Stores {
+        Stores { by_type: Arc::new(self.0), ..Stores::default() }
     }
 }
 
 impl Stores {
-    /// Waits until every watch has seen all there is, but for the kinds that are off.
-    pub async fn loaded(&self) {
-        tokio::join!(self.known(&self.clusters), self.known(&self.task_definitions), self.known(&self.services));
+    /// The objects of a kind.
+    ///
+    /// # Panics
+    /// When the kind is not registered.
+    #[must_use]
+    pub fn of<K: Kind>(&self) -> &Store<K> {
+        let store = self.by_type.get(&TypeId::of::<K>()).map(|store| &**store as &dyn Any);
+        store.and_then(<dyn Any>::downcast_ref).unwrap_or_else(|| panic!("{} is not registered", K::kind(&())))
     }
 
-    async fn known<K: Kind>(&self, store: &Store<K>) {
-        tokio::select! {
-            // An error means that a watch has ended, and then so does the operator.
-            _ = store.wait_until_ready() => {}
-            () = self.off.until::<K>() => {}
-        }
+    /// Waits until the watches have seen all objects, except those of kinds that cannot be read.
+    pub async fn loaded(&self) {
+        join_all(self.by_type.values().map(|store| store.loaded(&self.references, &self.off))).await;
+    }
+
+    /// Whether an object is being deleted; an object that is not there is not.
+    #[must_use]
+    pub fn is_deleting(&self, object: &ObjectId) -> bool {
+        self.by_type.values().any(|store| store.kind() == object.kind && store.is_deleting(object))
+    }
+
+    /// All objects that are being deleted.
+    #[must_use]
+    pub fn deleting(&self) -> Vec<ObjectId> {
+        self.by_type.values().flat_map(|store| store.deleting()).collect()
+    }
+
+    /// Why objects that may refer to one of `kind` in `namespace` cannot be read; `None` when all can, or when there are none because
+    /// their definition is not installed.
+    #[must_use]
+    pub fn unreadable_referrers(&self, kind: &str, namespace: &str) -> Option<Missing> {
+        let referring = self.by_type.values().filter(|store| store.refers_to(kind));
+        referring.filter_map(|store| store.why_off(&self.off, namespace)).find(|missing| missing.is_installed)
+    }
+
+    /// Each kind, and whether its objects can be read.
+    #[must_use]
+    pub fn kinds(&self) -> BTreeMap<String, bool> {
+        self.by_type.values().map(|store| (store.kind(), store.is_on(&self.off))).collect()
+    }
+
+    /// Number of objects by kind and by their Ready condition.
+    #[must_use]
+    pub fn ready(&self) -> BTreeMap<(String, Ready), u32> {
+        let of_kind = |store: &dyn AnyStore| {
+            let kind = store.kind();
+            store.ready().into_iter().map(move |(ready, count)| ((kind.clone(), ready), count))
+        };
+        self.by_type.values().flat_map(|store| of_kind(&**store)).collect()
+    }
+}
+
+impl fmt::Debug for Stores {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.kinds().keys()).finish()
     }
 }

@@ -9,17 +9,18 @@ use aws_credential_types::Credentials;
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode};
-use ecs_operator::aws::observer::{Observer, Sweep, Wakes};
-use ecs_operator::aws::{Aws, Calls, Scope, Writer};
+use ecs_operator::aws::observer::{Observer, Sweep};
+use ecs_operator::aws::{Accounts, Aws, Calls, Scope, Writer};
 use ecs_operator::k8s::events::Events;
 use ecs_operator::k8s::leader::Leadership;
 use ecs_operator::metrics::Metrics;
-use ecs_operator::reconcile::{Claims, Context, Kind, Memories, Off, Stores, reconcile};
-use ecs_operator_crds::v1beta1::EcsCluster;
-use futures::channel::mpsc::{UnboundedReceiver, unbounded};
+use ecs_operator::reconcile::stores::{Builder, Stores};
+use ecs_operator::reconcile::{Claims, Context, Kind, Memories, reconcile};
+use ecs_operator::trigger::{Triggered, Triggers};
+use ecs_operator_crds::v1beta1::{EcsCluster, EcsService, EcsTaskDefinition};
 use kube::Client;
 use kube::client::Body;
-use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::reflector::{self, Store};
 use kube::runtime::watcher::Event;
 use serde_json::{Value, json};
 
@@ -58,7 +59,7 @@ impl World {
         object: Value,
         ecs: impl Fn(&str, &Value) -> Reply + Clone + Send + Sync + 'static,
         every: Duration,
-    ) -> (Self, UnboundedReceiver<ObjectRef<EcsCluster>>) {
+    ) -> (Self, Triggered) {
         Self::limited(object, ecs, every, None).await
     }
 
@@ -68,7 +69,7 @@ impl World {
         ecs: impl Fn(&str, &Value) -> Reply + Clone + Send + Sync + 'static,
         every: Duration,
         share: Option<f64>,
-    ) -> (Self, UnboundedReceiver<ObjectRef<EcsCluster>>) {
+    ) -> (Self, Triggered) {
         let stores = stores(&object);
         let (object, writes) = (Arc::new(Mutex::new(object)), Arc::new(Mutex::new(Vec::new())));
         let metrics = Arc::new(Metrics::default());
@@ -79,8 +80,7 @@ impl World {
             .load()
             .await;
         let calls = Arc::new(Calls::new(&config, share, Leadership::unopposed(), Arc::clone(&metrics)));
-        let (clusters, woken) = unbounded();
-        let wakes = Wakes { clusters, task_definitions: unbounded().0, services: unbounded().0 };
+        let (triggers, triggered) = Triggers::new(["EcsCluster".into()]);
         let events = Arc::default();
         let client = api_server(Arc::clone(&object), Arc::clone(&writes), Arc::clone(&events));
         let context = Context {
@@ -90,17 +90,20 @@ impl World {
             former_clusters: Vec::new(),
             allowed_clusters: Vec::new(),
             stores,
-            aws: Aws {
+            accounts: Accounts::new(Aws {
                 scope: Scope { account: "default".into(), region: "eu-central-1".into() },
-                observer: Observer::start(&calls, Sweep { active: every, steady: every, task_definitions: every }, wakes),
+                observer: Observer::start(&calls, Sweep { active: every, steady: every, task_definitions: every }, triggers),
                 writer: Writer::new(calls, share),
-            },
+            }),
             readiness: Arc::default(),
             metrics,
             memories: Memories::default(),
             claims: Claims::default(),
         };
-        (Self { context: Arc::new(context), object, writes, events }, woken)
+        (
+            Self { context: Arc::new(context), object, writes, events },
+            triggered.into_iter().next().expect("the channel of the kind"),
+        )
     }
 
     /// One pass over the object as the API server has it, until its events are published.
@@ -145,13 +148,11 @@ fn stores(object: &Value) -> Stores {
         }
         store
     }
-    Stores {
-        clusters: store(object),
-        task_definitions: store(object),
-        services: store(object),
-        users: Arc::default(),
-        off: Off::default(),
-    }
+    let mut stores = Builder::default();
+    stores.add(store::<EcsCluster>(object));
+    stores.add(store::<EcsTaskDefinition>(object));
+    stores.add(store::<EcsService>(object));
+    stores.build()
 }
 
 async fn serve_ecs(

@@ -13,7 +13,7 @@ mod rules;
 mod volumes;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use kube::CustomResource;
+use kube::{CustomResource, ResourceExt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
@@ -251,7 +251,15 @@ pub struct EcsServiceStatus {
     pub managed_tags: Option<Vec<String>>,
 }
 spec!(EcsServiceSpec);
-status!(EcsServiceStatus);
+status!(EcsServiceStatus { arn: service_arn, applied_members });
+
+impl EcsService {
+    /// Name of the service in ECS: `spec.serviceName`, or the name of the object.
+    #[must_use]
+    pub fn service_name(&self) -> String {
+        self.spec.service_name.clone().unwrap_or_else(|| self.name_any())
+    }
+}
 
 /// A deployment of a service.
 #[skip_serializing_none]

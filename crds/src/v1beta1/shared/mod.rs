@@ -29,12 +29,20 @@ pub trait Status {
     fn last_handled_reconcile_at(&mut self) -> &mut Option<String>;
     /// What the operator would do in AWS if it were allowed to.
     fn pending_changes(&mut self) -> &mut Option<Vec<String>>;
+    /// ARN of the AWS object, which is what a reference to the custom resource resolves to.
+    fn arn(&self) -> Option<&str>;
+    /// Keys of the tags that AWS accepted from the spec.
+    fn managed_tags(&mut self) -> &mut Option<Vec<String>>;
+    /// Members of the spec that AWS accepted and that are set back when the spec drops them; `None` for a kind without such members.
+    fn applied_members(&mut self) -> Option<&mut Option<Vec<String>>>;
 }
 
 /// What the spec of every kind has in common.
 pub trait Spec {
     /// What the operator may do with the AWS object.
     fn policies(&self) -> &Policies;
+    /// Tags that the AWS object shall have.
+    fn tags(&self) -> Option<&[Tag]>;
 }
 
 macro_rules! spec {
@@ -43,13 +51,17 @@ macro_rules! spec {
             fn policies(&self) -> &crate::v1beta1::shared::Policies {
                 &self.policies
             }
+
+            fn tags(&self) -> Option<&[crate::v1beta1::shared::Tag]> {
+                self.tags.as_deref()
+            }
         }
     };
 }
 pub(crate) use spec;
 
 macro_rules! status {
-    ($type:ty) => {
+    ($type:ty { arn: $arn:ident $(, $applied_members:ident)? }) => {
         impl crate::v1beta1::shared::Status for $type {
             fn observed_generation(&self) -> Option<i64> {
                 self.observed_generation
@@ -69,6 +81,21 @@ macro_rules! status {
 
             fn pending_changes(&mut self) -> &mut Option<Vec<String>> {
                 &mut self.pending_changes
+            }
+
+            fn arn(&self) -> Option<&str> {
+                self.$arn.as_deref()
+            }
+
+            fn managed_tags(&mut self) -> &mut Option<Vec<String>> {
+                &mut self.managed_tags
+            }
+
+            fn applied_members(&mut self) -> Option<&mut Option<Vec<String>>> {
+                #[allow(unused_mut, unused_assignments, reason = "a kind may have no such members")]
+                let mut members = None;
+                $(members = Some(&mut self.$applied_members);)?
+                members
             }
         }
     };

@@ -9,7 +9,7 @@ mod rules;
 mod storage;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::CustomResource;
+use kube::{CustomResource, ResourceExt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
@@ -152,4 +152,12 @@ pub struct EcsTaskDefinitionStatus {
     pub managed_tags: Option<Vec<String>>,
 }
 spec!(EcsTaskDefinitionSpec);
-status!(EcsTaskDefinitionStatus);
+status!(EcsTaskDefinitionStatus { arn: task_definition_arn });
+
+impl EcsTaskDefinition {
+    /// Name of the family in ECS: `spec.family`, or the name of the object.
+    #[must_use]
+    pub fn family(&self) -> String {
+        self.spec.family.clone().unwrap_or_else(|| self.name_any())
+    }
+}

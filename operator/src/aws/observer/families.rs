@@ -5,13 +5,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ecs_operator_crds::v1beta1::EcsTaskDefinition;
 use futures::future::ready;
 use futures::{FutureExt, StreamExt, stream};
 use serde_json::{Value, json};
 
 use super::read::{arns, pages, some_pages};
-use super::{Answer, Key};
+use super::{Answer, Key, Sweep};
 use crate::aws::call::Reads;
 use crate::aws::operation::ActionFamily;
 use crate::aws::{Fault, FaultClass, Operation, name_in};
@@ -34,7 +33,6 @@ const NEWEST: usize = 10;
 /// ECS lists one family a call. Where many are asked for at once, most of them are new: a list of the families that there are
 /// tells which need no look of their own.
 impl Key for FamilyKey {
-    type Object = EcsTaskDefinition;
     const WHAT: &'static str = "families";
     const FAMILY: ActionFamily = ActionFamily::TaskDefinitionRead;
     const BATCH: usize = 100;
@@ -43,6 +41,10 @@ impl Key for FamilyKey {
 
     fn group(&self) -> &'static str {
         ""
+    }
+
+    fn steady(sweep: &Sweep) -> Duration {
+        sweep.task_definitions
     }
 
     async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, Fault>> {
@@ -106,7 +108,6 @@ impl fmt::Display for AllRevisionsKey {
 /// ECS lists one family a call, or all of them. Where many are asked for at once, the list of all costs less, as long as it is not
 /// longer than that.
 impl Key for AllRevisionsKey {
-    type Object = EcsTaskDefinition;
     const WHAT: &'static str = "all_revisions";
     const FAMILY: ActionFamily = ActionFamily::TaskDefinitionRead;
     const BATCH: usize = 100;
@@ -116,6 +117,10 @@ impl Key for AllRevisionsKey {
 
     fn group(&self) -> &'static str {
         ""
+    }
+
+    fn steady(sweep: &Sweep) -> Duration {
+        sweep.task_definitions
     }
 
     async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, Fault>> {

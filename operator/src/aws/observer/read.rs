@@ -5,10 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ecs_operator_crds::v1beta1::{EcsCluster, EcsService, EcsTaskDefinition};
 use serde_json::{Value, json};
 
-use super::{Answer, Key};
+use super::{Answer, Key, Sweep};
 use crate::aws::call::Reads;
 use crate::aws::operation::ActionFamily;
 use crate::aws::tags::{SPEC_HASH, Tags};
@@ -65,7 +64,6 @@ impl fmt::Display for TaskDefinitionKey {
 }
 
 impl Key for ClusterKey {
-    type Object = EcsCluster;
     const WHAT: &'static str = "clusters";
     const FAMILY: ActionFamily = ActionFamily::ClusterRead;
     const BATCH: usize = 100;
@@ -84,7 +82,6 @@ impl Key for ClusterKey {
 
 /// Found is a capacity provider of the cluster. What is associated with another cluster or with none is missing.
 impl Key for CapacityProviderKey {
-    type Object = EcsCluster;
     const WHAT: &'static str = "capacity_providers";
     const FAMILY: ActionFamily = ActionFamily::ClusterRead;
     // ECS answers ten at a time.
@@ -104,7 +101,6 @@ impl Key for CapacityProviderKey {
 }
 
 impl Key for ServiceKey {
-    type Object = EcsService;
     const WHAT: &'static str = "services";
     const FAMILY: ActionFamily = ActionFamily::ServiceRead;
     const BATCH: usize = 10;
@@ -127,7 +123,6 @@ impl Key for ServiceKey {
 }
 
 impl Key for TaskDefinitionKey {
-    type Object = EcsTaskDefinition;
     const WHAT: &'static str = "task_definitions";
     const FAMILY: ActionFamily = ActionFamily::TaskDefinitionRead;
     const BATCH: usize = 1;
@@ -136,6 +131,10 @@ impl Key for TaskDefinitionKey {
 
     fn group(&self) -> &str {
         &self.0
+    }
+
+    fn steady(sweep: &Sweep) -> Duration {
+        sweep.task_definitions
     }
 
     async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, Fault>> {

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use ecs_operator_crds::v1beta1::EcsService;
 use serde_json::{Value, json};
 
 use super::read::{arns, sort_out};
@@ -51,7 +50,6 @@ impl fmt::Display for StoppedTasksKey {
 }
 
 impl Key for ServiceDeploymentKey {
-    type Object = EcsService;
     const WHAT: &'static str = "service_deployments";
     const FAMILY: ActionFamily = ActionFamily::ServiceDeploymentRead;
     const BATCH: usize = 20;
@@ -69,7 +67,6 @@ impl Key for ServiceDeploymentKey {
 }
 
 impl Key for ServiceRevisionKey {
-    type Object = EcsService;
     const WHAT: &'static str = "service_revisions";
     const FAMILY: ActionFamily = ActionFamily::ServiceRevisionRead;
     const BATCH: usize = 20;
@@ -90,7 +87,6 @@ const STOPPED: usize = 100;
 
 /// Found is the list of tasks as DescribeTasks shows them; ECS forgets them after about an hour.
 impl Key for StoppedTasksKey {
-    type Object = EcsService;
     const WHAT: &'static str = "stopped_tasks";
     const FAMILY: ActionFamily = ActionFamily::ClusterResourceRead;
     const BATCH: usize = 1;

@@ -93,7 +93,7 @@ impl<K: Key> Shared<K> {
             return;
         }
         let is_near =
-            |watched: &Watched<K>| watched.read == Reading::No && watched.due < now + interval(self.sweep, watched.pace) / 2;
+            |watched: &Watched| watched.read == Reading::No && watched.due < now + interval(self.sweep, watched.pace) / 2;
         let is_taken = |key: &K| waiting.contains_key(key) || state.refused.contains_key(key);
         let mut near: Vec<_> = state.watched.iter().filter(|(key, watched)| is_near(watched) && !is_taken(key)).collect();
         near.sort_by_key(|(_, watched)| watched.due);
@@ -219,7 +219,7 @@ fn is_denied(answer: &Result<Answer, Fault>) -> bool {
 }
 
 /// Whether what is due may be read: not while it is being read, unless somebody said since that something has happened.
-pub(super) fn may_be_read<K: Key>(watched: &Watched<K>) -> bool {
+pub(super) fn may_be_read(watched: &Watched) -> bool {
     match watched.read {
         Reading::No => true,
         Reading::Waits => false,

@@ -4,17 +4,13 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures::channel::mpsc::UnboundedSender;
-use kube::runtime::reflector::ObjectRef;
 use tokio::sync::{mpsc, oneshot};
 
 use super::kept::{Kept, LAG};
 use super::rounds::run;
-use super::{AgeOf, Answer, Freshness, Key, Pace, Seen, Sweep, Watcher};
+use super::{Answer, Freshness, Key, Pace, Seen, Sweep};
 use crate::aws::{Calls, Fault, FaultClass, Operation};
-
-/// Where a table sends the custom resources whose answer changed.
-pub type Wake<K> = UnboundedSender<ObjectRef<K>>;
+use crate::trigger::{ObjectId, Triggers};
 
 /// Reads in a row that AWS must refuse before an object that was fine is woken to tell of it.
 const REFUSALS: u32 = 3;
@@ -48,14 +44,14 @@ pub(super) struct Demand<K> {
 pub(super) struct Shared<K: Key> {
     pub(super) calls: Arc<Calls>,
     pub(super) sweep: Sweep,
-    wake: Wake<K::Object>,
+    triggers: Triggers,
     state: Mutex<State<K>>,
 }
 
 #[derive(Debug)]
 pub(super) struct State<K: Key> {
     pub(super) cache: HashMap<K, Kept>,
-    pub(super) watched: HashMap<K, Watched<K>>,
+    pub(super) watched: HashMap<K, Watched>,
     /// What we have sent the creation of, and when, without a reply that tells what came of it.
     pub(super) creating: HashMap<K, Instant>,
     /// Keys of looks that users asked for, until they are read.
@@ -63,13 +59,13 @@ pub(super) struct State<K: Key> {
     /// What AWS did not let us read even alone, and when.
     pub(super) refused: HashMap<K, Instant>,
     /// What each watcher watches.
-    keys: HashMap<Watcher<K>, K>,
+    keys: HashMap<ObjectId, K>,
 }
 
 #[derive(Debug)]
-pub(super) struct Watched<K: Key> {
+pub(super) struct Watched {
     /// Who is woken; more than one only while two custom resources claim the same AWS object.
-    watchers: Vec<Watcher<K>>,
+    watchers: Vec<ObjectId>,
     pub(super) pace: Pace,
     /// Since when.
     since: Instant,
@@ -94,7 +90,7 @@ pub(super) enum Reading {
 }
 
 impl<K: Key> Table<K> {
-    pub(super) fn start(calls: Arc<Calls>, sweep: Sweep, wake: Wake<K::Object>) -> Self {
+    pub(super) fn start(calls: Arc<Calls>, sweep: Sweep, triggers: Triggers) -> Self {
         let state = Mutex::new(State {
             cache: HashMap::new(),
             watched: HashMap::new(),
@@ -103,7 +99,7 @@ impl<K: Key> Table<K> {
             confirming: HashSet::new(),
             refused: HashMap::new(),
         });
-        let shared = Arc::new(Shared { calls, sweep, wake, state });
+        let shared = Arc::new(Shared { calls, sweep, triggers, state });
         let (demands, incoming) = mpsc::unbounded_channel();
         tokio::spawn(run(Arc::clone(&shared), incoming));
         Self { shared, demands }
@@ -192,7 +188,7 @@ impl<K: Key> Table<K> {
 
     /// Reads `key` again at this pace from now on and wakes `watcher` when the answer changes. Whatever `watcher` watched
     /// before, it does no more.
-    pub fn watch(&self, key: K, watcher: Watcher<K>, pace: Pace) {
+    pub fn watch(&self, key: K, watcher: ObjectId, pace: Pace) {
         let mut state = self.shared.state();
         if state.keys.get(&watcher).is_some_and(|former| *former != key) {
             state.unwatch(&watcher);
@@ -219,23 +215,19 @@ impl<K: Key> Table<K> {
     }
 
     /// How old the oldest answer is that is kept fresh.
-    pub(super) fn age(&self) -> AgeOf {
-        let shared = Arc::clone(&self.shared);
-        let oldest = move || {
-            let state = shared.state();
-            let at = |(key, watched): (&K, &Watched<K>)| state.cache.get(key).map_or(watched.since, |kept| kept.at);
-            state.watched.iter().map(at).min().map(|oldest| oldest.elapsed())
-        };
-        (K::WHAT, Box::new(oldest))
+    pub(super) fn age(&self) -> Option<Duration> {
+        let state = self.shared.state();
+        let at = |(key, watched): (&K, &Watched)| state.cache.get(key).map_or(watched.since, |kept| kept.at);
+        state.watched.iter().map(at).min().map(|oldest| oldest.elapsed())
     }
 
     /// Schedules an early read of `key`, if it is watched, and returns its watchers.
-    pub(super) fn hint(&self, key: &K) -> Vec<Watcher<K>> {
+    pub(super) fn hint(&self, key: &K) -> Vec<ObjectId> {
         self.shared.state().hint(key)
     }
 
     /// Reads again soon what `watcher` watches, if it is meant.
-    pub(super) fn hint_of(&self, watcher: &Watcher<K>, is_meant: impl Fn(&K) -> bool) {
+    pub(super) fn hint_of(&self, watcher: &ObjectId, is_meant: impl Fn(&K) -> bool) {
         let mut state = self.shared.state();
         if let Some(key) = state.keys.get(watcher).filter(|key| is_meant(key)).cloned() {
             state.hint(&key);
@@ -243,13 +235,13 @@ impl<K: Key> Table<K> {
     }
 
     /// Ends the watch of `watcher`, and forgets what nobody watches.
-    pub fn unwatch(&self, watcher: &Watcher<K>) {
+    pub fn unwatch(&self, watcher: &ObjectId) {
         self.shared.state().unwatch(watcher);
     }
 }
 
 impl<K: Key> State<K> {
-    fn hint(&mut self, key: &K) -> Vec<Watcher<K>> {
+    fn hint(&mut self, key: &K) -> Vec<ObjectId> {
         let Some(watched) = self.watched.get_mut(key) else { return Vec::new() };
         let soon = self.cache.get(key).map_or_else(Instant::now, |kept| kept.at + HINTED);
         watched.due = watched.due.min(soon);
@@ -257,7 +249,7 @@ impl<K: Key> State<K> {
         watched.watchers.clone()
     }
 
-    fn unwatch(&mut self, watcher: &Watcher<K>) {
+    fn unwatch(&mut self, watcher: &ObjectId) {
         let Some(key) = self.keys.remove(watcher) else { return };
         if let Some(watched) = self.watched.get_mut(&key) {
             watched.watchers.retain(|other| other != watcher);
@@ -333,8 +325,7 @@ impl<K: Key> Shared<K> {
 
     fn wake(&self, state: &State<K>, key: &K) {
         for watcher in state.watched.get(key).into_iter().flat_map(|watched| &watched.watchers) {
-            // The controller is gone only when the operator stops.
-            let _ = self.wake.unbounded_send(watcher.clone());
+            self.triggers.send(watcher.clone());
         }
     }
 }
@@ -345,7 +336,7 @@ mod tests {
 
     use aws_config::BehaviorVersion;
     use aws_types::SdkConfig;
-    use futures::channel::mpsc::unbounded;
+    use ecs_operator_crds::v1beta1::EcsService;
 
     use super::super::rounds::may_be_read;
     use super::super::{ClusterKey, FamilyKey, ServiceDeploymentKey, ServiceKey};
@@ -357,7 +348,7 @@ mod tests {
         let config = SdkConfig::builder().behavior_version(BehaviorVersion::latest()).build();
         let calls = Arc::new(Calls::new(&config, None, Leadership::unopposed(), Arc::default()));
         let hour = Duration::from_secs(3600);
-        Table::start(calls, Sweep { active: hour, steady: hour, task_definitions: hour }, unbounded().0)
+        Table::start(calls, Sweep { active: hour, steady: hour, task_definitions: hour }, Triggers::default())
     }
 
     /// Keys that a pass in a namespace waits for.
@@ -387,12 +378,12 @@ mod tests {
         let service = |name: &str| ServiceKey { cluster: "shop".to_owned(), name: name.to_owned() };
         let deployment = |name: &str| ServiceDeploymentKey(format!("arn:aws:ecs:e:1:service-deployment/shop/{name}/x"));
         for name in ["web", "api"] {
-            let watcher = ObjectRef::new(name).within("default");
+            let watcher = ObjectId::new::<EcsService>(Some("default"), name);
             services.watch(service(name), watcher.clone(), Pace::Steady);
             deployments.watch(deployment(name), watcher, Pace::Active);
         }
         let watchers = services.hint(&service("web"));
-        assert_eq!(watchers, [ObjectRef::new("web").within("default")]);
+        assert_eq!(watchers, [ObjectId::new::<EcsService>(Some("default"), "web")]);
         assert_eq!(services.hint(&service("other")), []);
         deployments.hint_of(&watchers[0], |key| key.is_of(&service("web")));
         deployments.hint_of(&watchers[0], |key| key.is_of(&service("api")));
@@ -416,7 +407,7 @@ mod tests {
         ];
         for (read, hinted, may) in rows {
             let (since, due, pace) = (now, now, Pace::Steady);
-            let watched = Watched::<ClusterKey> { watchers: Vec::new(), pace, since, due, hinted, read, refused: 0 };
+            let watched = Watched { watchers: Vec::new(), pace, since, due, hinted, read, refused: 0 };
             assert_eq!(may_be_read(&watched), may, "{read:?} {hinted:?}");
         }
     }

@@ -1,0 +1,58 @@
+//! Keys of all types as one type: what an object wants to have polled.
+
+use std::any::TypeId;
+use std::fmt;
+use std::sync::Arc;
+
+use super::{Key, Observer, Pace};
+use crate::trigger::ObjectId;
+
+/// A key of any type.
+#[derive(Clone)]
+pub struct PolledKey(Arc<dyn AnyKey>);
+
+impl PolledKey {
+    /// Erases the type of `key`.
+    pub fn new<K: Key>(key: K) -> Self {
+        Self(Arc::new(key))
+    }
+
+    pub(super) fn poll(&self, observer: &Observer, watcher: &ObjectId, pace: Pace) {
+        self.0.poll(observer, watcher, pace);
+    }
+
+    pub(super) fn invalidate(&self, observer: &Observer) {
+        self.0.invalidate(observer);
+    }
+
+    /// The type of the key, by which its table is found.
+    pub(super) fn table_type(&self) -> TypeId {
+        self.0.table_type()
+    }
+}
+
+impl fmt::Debug for PolledKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+trait AnyKey: fmt::Debug + Send + Sync {
+    fn poll(&self, observer: &Observer, watcher: &ObjectId, pace: Pace);
+    fn invalidate(&self, observer: &Observer);
+    fn table_type(&self) -> TypeId;
+}
+
+impl<K: Key> AnyKey for K {
+    fn poll(&self, observer: &Observer, watcher: &ObjectId, pace: Pace) {
+        observer.table::<K>().watch(self.clone(), watcher.clone(), pace);
+    }
+
+    fn invalidate(&self, observer: &Observer) {
+        observer.table::<K>().invalidate(self);
+    }
+
+    fn table_type(&self) -> TypeId {
+        TypeId::of::<K>()
+    }
+}

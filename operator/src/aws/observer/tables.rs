@@ -1,0 +1,65 @@
+//! The tables of an observer, one for each type of key. Each starts with its first use.
+
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::Key;
+use super::table::Table;
+use crate::trigger::ObjectId;
+
+/// Tables by the type of their key.
+#[derive(Default)]
+pub(super) struct Tables(Mutex<HashMap<TypeId, Arc<dyn AnyTable>>>);
+
+/// What all tables can do, whatever the type of their key.
+trait AnyTable: Any + Send + Sync {
+    fn unwatch(&self, watcher: &ObjectId);
+    /// What the table is about, and the age of its oldest answer that is kept fresh.
+    fn age(&self) -> Option<(&'static str, Duration)>;
+}
+
+impl<K: Key> AnyTable for Table<K> {
+    fn unwatch(&self, watcher: &ObjectId) {
+        Table::unwatch(self, watcher);
+    }
+
+    fn age(&self) -> Option<(&'static str, Duration)> {
+        Some((K::WHAT, Table::age(self)?))
+    }
+}
+
+impl Tables {
+    /// The table for keys of type `K`, which `start` starts when it is not there.
+    pub(super) fn get_or_start<K: Key>(&self, start: impl FnOnce() -> Table<K>) -> Arc<Table<K>> {
+        let table = Arc::clone(self.lock().entry(TypeId::of::<K>()).or_insert_with(|| Arc::new(start())));
+        let table: Arc<dyn Any + Send + Sync> = table;
+        table.downcast().unwrap_or_else(|_| unreachable!("a table is stored under the type of its key"))
+    }
+
+    /// Ends what `watcher` watches in all tables but those for keys of the types `but`.
+    pub(super) fn unwatch(&self, watcher: &ObjectId, but: &[TypeId]) {
+        for (_, table) in self.lock().iter().filter(|(key, _)| !but.contains(key)) {
+            table.unwatch(watcher);
+        }
+    }
+
+    /// The age of the oldest answer of each table, by what it is about.
+    pub(super) fn ages(&self) -> Vec<(&'static str, Duration)> {
+        let mut ages: Vec<_> = self.lock().values().filter_map(|table| table.age()).collect();
+        ages.sort_unstable();
+        ages
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<TypeId, Arc<dyn AnyTable>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Tables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.ages()).finish()
+    }
+}

@@ -1,0 +1,52 @@
+//! Third door of EcsCluster: sends one write, and enters its reply into the observer.
+
+use ecs_operator_crds::v1beta1::EcsCluster;
+use kube::ResourceExt;
+
+use super::{ObservedCluster, observe};
+use crate::aws::observer::{Answer, ClusterKey, tagged, written};
+use crate::aws::{Fault, Operation, Permit};
+use crate::reconcile::Pass;
+use crate::reconcile::plan::Write;
+
+pub(super) async fn apply(
+    object: &EcsCluster,
+    pass: &Pass<'_, EcsCluster>,
+    observed: &ObservedCluster,
+    write: &Write,
+    permit: Permit,
+) -> Result<ObservedCluster, Fault> {
+    let clusters = pass.aws.observer.table::<ClusterKey>();
+    let key = ClusterKey(object.cluster_name());
+    let (what, uid) = (key.to_string(), object.uid().unwrap_or_default());
+    let mut before = None;
+    if write.operation == Operation::CreateCluster {
+        pass.context.claims.claim(write.operation, &what, &uid)?;
+        before = clusters.creating(key.clone());
+    }
+    let reply = match (write.operation, pass.aws.writer.send(permit, &write.request).await) {
+        // It does not know yet what we have just made.
+        (Operation::DeleteCluster, Err(fault)) if fault.says_missing() && clusters.is_written_lately(&key) => {
+            return Err(fault.not_yet());
+        }
+        // Somebody was faster.
+        (Operation::DeleteCluster, Err(fault)) if fault.says_missing() => {
+            return observe::read(clusters.enter(key, Answer::Missing));
+        }
+        (Operation::CreateCluster, Err(fault)) if fault.made_nothing() => {
+            clusters.not_created(&key, before);
+            pass.context.claims.release(&what, &uid);
+            return Err(fault);
+        }
+        (_, reply) => reply?,
+    };
+    let tags = match (write.operation, &observed.cluster) {
+        (Operation::TagResource | Operation::UntagResource, Some(cluster)) => {
+            return observe::read(clusters.enter(key, tagged(&cluster.json, &write.request)));
+        }
+        (Operation::CreateCluster, _) | (_, None) => write.request["tags"].clone(),
+        (_, Some(cluster)) => cluster.json["tags"].clone(),
+    };
+    let answer = written(reply, "cluster", tags).ok_or_else(|| Fault::incomplete(write.operation, "cluster"))?;
+    observe::read(clusters.enter(key, answer))
+}

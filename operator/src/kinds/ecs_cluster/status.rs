@@ -1,0 +1,74 @@
+//! Fourth door of EcsCluster: the status after a pass. Pure.
+
+use ecs_operator_crds::condition::Reason;
+use ecs_operator_crds::v1beta1::{EcsCluster, EcsClusterStatus};
+use k8s_openapi::jiff::Timestamp;
+
+use super::{Cluster, ObservedCluster};
+use crate::k8s::conditions::{State, Verdict, conditions};
+use crate::k8s::object::Object;
+use crate::reconcile::outcome::Outcome;
+use crate::reconcile::reset::remembered;
+
+pub(super) fn status(
+    object: &EcsCluster,
+    observed: Option<&ObservedCluster>,
+    outcome: &Outcome,
+    now: Timestamp,
+) -> EcsClusterStatus {
+    let mut status = object.status.clone().unwrap_or_default();
+    // At the end of an object that leaves its cluster alone, nobody looks.
+    let left = object.is_deleting() && object.spec.policies.retains();
+    let cluster = observed.filter(|_| !left).map(|observed| observed.cluster.as_ref());
+    // How a cluster is that belongs to somebody else is for them to tell.
+    let cluster = cluster.map(|cluster| cluster.filter(|_| !outcome.is_anothers()));
+    if let Some(cluster) = cluster {
+        let owned = status.cluster_arn.take().filter(|_| outcome.is_anothers());
+        show(&mut status, cluster);
+        // It tells that the object owned the cluster before.
+        status.cluster_arn = status.cluster_arn.take().or(owned);
+    }
+    if *outcome == Outcome::InSync
+        && let Some(remembered) = remembered(object)
+    {
+        (status.applied_members, status.managed_tags) = (remembered.members, remembered.tags);
+    }
+    let verdict = outcome.verdict().unwrap_or_else(|| running(object, cluster.flatten()));
+    status.conditions = conditions(&status.conditions, &verdict, object.metadata.generation, now);
+    status.observed_generation = object.metadata.generation;
+    status
+}
+
+fn show(status: &mut EcsClusterStatus, cluster: Option<&Cluster>) {
+    let Cluster {
+        cluster_arn,
+        status: state,
+        active_services_count,
+        running_tasks_count,
+        pending_tasks_count,
+        registered_container_instances_count,
+        json: _,
+    } = cluster.cloned().unwrap_or_default();
+    status.cluster_arn = cluster.map(|_| cluster_arn);
+    status.status = cluster.map(|_| state);
+    status.active_services_count = active_services_count;
+    status.running_tasks_count = running_tasks_count;
+    status.pending_tasks_count = pending_tasks_count;
+    status.registered_container_instances_count = registered_container_instances_count;
+}
+
+/// ECS holds what the spec asks for; is the cluster usable?
+fn running(object: &EcsCluster, cluster: Option<&Cluster>) -> Verdict {
+    let name = object.cluster_name();
+    match cluster.map(|cluster| cluster.status.as_str()) {
+        Some("ACTIVE") => Verdict::new(State::Ready, Reason::Succeeded, format!("Cluster {name} is ACTIVE")),
+        Some("FAILED") => Verdict::new(
+            State::Waiting,
+            Reason::AwsUnavailable,
+            format!("Cluster {name} is FAILED: ECS could not make the resources of its capacity providers"),
+        ),
+        other => {
+            Verdict::new(State::Progressing, Reason::Progressing, format!("Cluster {name} is {}", other.unwrap_or("missing")))
+        }
+    }
+}

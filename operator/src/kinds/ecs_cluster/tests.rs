@@ -1,0 +1,274 @@
+//! Tables for the two pure doors.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use ecs_operator_crds::condition::Reason;
+use ecs_operator_crds::v1beta1::EcsCluster;
+use k8s_openapi::jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::observe::read;
+use super::{ObservedCluster, plan, status};
+use crate::aws::Operation;
+use crate::aws::observer::{Answer, Seen};
+use crate::aws::tags::{OWNER, Owner};
+use crate::reconcile::outcome::Outcome;
+use crate::reconcile::plan::{Plan, Write};
+use crate::reconcile::references::Dependants;
+
+const ARN: &str = "arn:aws:ecs:eu-central-1:111122223333:cluster/shop";
+
+fn owner() -> Owner {
+    let [cluster_id, namespace, name, uid] = ["k8s", "default", "shop", "u-1"].map(str::to_owned);
+    Owner { cluster_id, namespace, name, uid, former_clusters: Vec::new() }
+}
+
+fn object(spec: &Value, deleting: bool) -> EcsCluster {
+    let mut metadata = json!({"name": "shop", "namespace": "default", "uid": "u-1", "generation": 1});
+    if deleting {
+        metadata["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+    }
+    let object = json!({"apiVersion": "ecs-operator.dev/v1beta1", "kind": "EcsCluster", "metadata": metadata, "spec": spec});
+    serde_json::from_value(object).expect("a valid object")
+}
+
+fn observed(changes: &Value) -> ObservedCluster {
+    let mut cluster = json!({
+        "clusterArn": ARN,
+        "clusterName": "shop",
+        "status": "ACTIVE",
+        "capacityProviders": [],
+        "defaultCapacityProviderStrategy": [],
+        "settings": [{"name": "containerInsights", "value": "disabled"}],
+        "tags": [{"key": OWNER, "value": owner().tag()}],
+    });
+    for (name, value) in changes.as_object().into_iter().flatten() {
+        cluster[name] = value.clone();
+    }
+    read(Seen { at: Instant::now(), answer: Answer::Found(Arc::new(cluster)) }).expect("a valid answer")
+}
+
+fn missing() -> ObservedCluster {
+    read(Seen { at: Instant::now(), answer: Answer::Inactive }).expect("a valid answer")
+}
+
+fn writes(plan: Plan) -> Vec<Write> {
+    match plan {
+        Plan::Write(writes) => writes,
+        other => panic!("{other:?} is no write"),
+    }
+}
+
+#[test]
+fn a_missing_or_inactive_cluster_is_created() {
+    let spec = json!({"settings": [{"name": "containerInsights", "value": "enabled"}], "deletionPolicy": "Retain"});
+    let writes = writes(plan::plan(&object(&spec, false), &missing(), &owner()));
+    assert_eq!(writes[0].operation, Operation::CreateCluster);
+    let expected = json!({
+        "clusterName": "shop",
+        "settings": [{"name": "containerInsights", "value": "enabled"}],
+        "tags": [{"key": OWNER, "value": owner().tag()}],
+    });
+    assert_eq!(writes[0].request, expected);
+}
+
+#[test]
+fn each_member_goes_through_its_call() {
+    let rows = [
+        (json!({}), vec![]),
+        (
+            json!({"settings": [{"name": "containerInsights", "value": "enhanced"}]}),
+            vec![(
+                Operation::UpdateCluster,
+                json!({"cluster": "shop", "settings": [{"name": "containerInsights", "value": "enhanced"}]}),
+            )],
+        ),
+        (
+            json!({"capacityProviders": ["FARGATE"]}),
+            vec![(
+                Operation::PutClusterCapacityProviders,
+                json!({"cluster": "shop", "capacityProviders": ["FARGATE"], "defaultCapacityProviderStrategy": []}),
+            )],
+        ),
+        (
+            json!({"tags": [{"key": "team", "value": "a"}]}),
+            vec![(Operation::TagResource, json!({"resourceArn": ARN, "tags": [{"key": "team", "value": "a"}]}))],
+        ),
+    ];
+    for (spec, expected) in rows {
+        let plan = plan::plan(&object(&spec, false), &observed(&json!({})), &owner());
+        let found: Vec<_> = match plan {
+            Plan::InSync => Vec::new(),
+            plan => writes(plan).into_iter().map(|write| (write.operation, write.request)).collect(),
+        };
+        assert_eq!(found, expected, "{spec}");
+    }
+}
+
+#[test]
+fn what_a_spec_drops_of_ecs_exec_is_set_back_and_the_rest_stays() {
+    let exec = |exec: Value| json!({"executeCommandConfiguration": exec, "managedStorageConfiguration": {"kmsKeyId": "theirs"}});
+    let shown = observed(&json!({"configuration": exec(json!({"kmsKeyId": "ours", "logging": "DEFAULT"}))}));
+    let spec = json!({"configuration": {"executeCommandConfiguration": {"kmsKeyId": "ours"}}});
+    let with_key = object(&spec, false);
+    let status = status::status(&with_key, Some(&shown), &plan::plan(&with_key, &shown, &owner()).into(), Timestamp::UNIX_EPOCH);
+    assert_eq!(status.applied_members, Some(vec!["configuration.executeCommandConfiguration.kmsKeyId".to_owned()]));
+    let mut without = object(&json!({}), false);
+    without.status = Some(status);
+    let update = writes(plan::plan(&without, &shown, &owner())).remove(0);
+    // ECS replaces the configuration as a whole.
+    assert_eq!(
+        update.request["configuration"],
+        json!({
+        "executeCommandConfiguration": {"logging": "DEFAULT"}, "managedStorageConfiguration": {"kmsKeyId": "theirs"}})
+    );
+    let after = observed(&json!({"configuration": exec(json!({"logging": "DEFAULT"}))}));
+    assert_eq!(plan::plan(&without, &after, &owner()), Plan::InSync);
+}
+
+#[test]
+fn what_others_have_set_for_ecs_exec_stays_when_the_spec_drops_its_own_part() {
+    let shown = observed(&json!({"configuration": {"executeCommandConfiguration": {"kmsKeyId": "ours", "logging": "NONE"}}}));
+    let mut without = object(&json!({}), false);
+    let applied = json!({"appliedMembers": ["configuration.executeCommandConfiguration.kmsKeyId"]});
+    without.status = serde_json::from_value(applied).expect("a valid status");
+    let update = writes(plan::plan(&without, &shown, &owner())).remove(0);
+    assert_eq!(update.request["configuration"], json!({"executeCommandConfiguration": {"logging": "NONE"}}));
+}
+
+#[test]
+fn managed_instances_providers_are_neither_compared_nor_sent() {
+    let spec = json!({"capacityProviders": ["FARGATE", "managed"]});
+    let mut shown = observed(&json!({"capacityProviders": ["FARGATE", "managed", "managed-2"]}));
+    let plan = |spec: &Value, shown: &ObservedCluster| plan::plan(&object(spec, false), shown, &owner());
+    assert!(matches!(plan(&spec, &shown), Plan::Write(_)), "those of Auto Scaling groups are");
+    shown.managed_instances = ["managed", "managed-2"].map(str::to_owned).into();
+    assert_eq!(plan(&spec, &shown), Plan::InSync);
+    let put = writes(plan(&json!({"capacityProviders": ["FARGATE_SPOT"]}), &shown)).remove(0);
+    assert_eq!(put.request["capacityProviders"], json!(["FARGATE_SPOT"]));
+}
+
+#[test]
+fn a_setting_that_only_aws_names_is_no_drift() {
+    let spec = json!({"settings": [{"name": "containerInsights", "value": "disabled"}]});
+    let shown = json!({"settings": [{"name": "later", "value": "on"}, {"name": "containerInsights", "value": "disabled"}]});
+    assert_eq!(plan::plan(&object(&spec, false), &observed(&shown), &owner()), Plan::InSync);
+}
+
+#[test]
+fn a_namespace_by_name_is_sent_when_the_spec_changes_it_and_at_no_other_time() {
+    let (one, other) = (json!({"namespace": "shop"}), json!({"namespace": "desk"}));
+    let arn = |id: &str| json!({"namespace": format!("arn:aws:servicediscovery:eu-central-1:1:namespace/{id}")});
+    // The tags of a cluster that was sent this.
+    let tagged = |sent: &Value| {
+        let create = writes(plan::plan(&object(&json!({"serviceConnectDefaults": sent}), false), &missing(), &owner()));
+        create[0].request["tags"].clone()
+    };
+    let calls = |spec: &Value, tags: &Value, shown: &Value| -> Vec<_> {
+        let observed = observed(&json!({"serviceConnectDefaults": shown, "tags": tags}));
+        match plan::plan(&object(&json!({"serviceConnectDefaults": spec}), false), &observed, &owner()) {
+            Plan::InSync => Vec::new(),
+            plan => {
+                writes(plan).into_iter().map(|write| (write.operation, write.request["serviceConnectDefaults"].clone())).collect()
+            }
+        }
+    };
+    let update = |namespace: &Value| (Operation::UpdateCluster, namespace.clone());
+    let tag = || (Operation::TagResource, Value::Null);
+    assert_eq!(calls(&one, &tagged(&one), &arn("ns-1")), []);
+    assert_eq!(calls(&other, &tagged(&one), &arn("ns-1")), [update(&other), tag()], "another name");
+    assert_eq!(calls(&other, &tagged(&one), &arn("ns-2")), [update(&other), tag()], "the tag comes last, so it is sent again");
+    assert_eq!(calls(&other, &tagged(&other), &arn("ns-2")), []);
+    assert_eq!(calls(&other, &tagged(&arn("ns-1")), &arn("ns-1")), [update(&other), tag()], "from an ARN to a name");
+    assert_eq!(calls(&arn("ns-1"), &tagged(&one), &arn("ns-1")), [tag()], "from a name to its ARN");
+    assert_eq!(calls(&arn("ns-2"), &tagged(&arn("ns-2")), &arn("ns-1")), [update(&arn("ns-2"))], "by somebody else");
+    assert_eq!(calls(&one, &tagged(&one), &json!(null)), [update(&one)], "taken away by somebody else");
+    let ours = json!([{"key": OWNER, "value": owner().tag()}]);
+    assert_eq!(calls(&one, &ours, &arn("ns-1")), [update(&one), tag()], "somebody else's, before the spec had one");
+    let adopting = json!({"serviceConnectDefaults": one, "adoptionPolicy": "IfUnowned"});
+    let unowned = observed(&json!({"serviceConnectDefaults": arn("ns-1"), "tags": []}));
+    let adopted = writes(plan::plan(&object(&adopting, false), &unowned, &owner()));
+    assert_eq!(adopted.iter().map(|write| write.operation).collect::<Vec<_>>(), [Operation::TagResource], "ours first");
+    // With the owner tag it is as above: of a namespace that was not ours to send nobody knows the name.
+    assert_eq!(calls(&one, &adopted[0].request["tags"], &arn("ns-1")), [update(&one), tag()]);
+    assert_eq!(calls(&json!(null), &tagged(&one), &arn("ns-1")), [tag()], "not ours any more");
+}
+
+#[test]
+fn a_cluster_without_a_namespace_has_no_hash() {
+    let create = writes(plan::plan(&object(&json!({}), false), &missing(), &owner()));
+    assert_eq!(create[0].request["tags"], json!([{"key": OWNER, "value": owner().tag()}]));
+}
+
+#[test]
+fn a_cluster_is_deleted_only_when_it_is_empty_and_ours() {
+    let deleting = object(&json!({}), true);
+    let plan = |observed: &ObservedCluster| plan::plan(&deleting, observed, &owner());
+    assert_eq!(writes(plan(&observed(&json!({}))))[0].request, json!({"cluster": "shop"}));
+    assert_eq!(plan(&missing()), Plan::Gone);
+    assert_eq!(plan(&observed(&json!({"tags": []}))), Plan::Gone);
+
+    let mut full = observed(&json!({"registeredContainerInstancesCount": 2}));
+    full.dependants = Dependants { names: "api, web".into(), leaving: false };
+    full.blockers.services = vec!["legacy".into()];
+    full.blockers.tasks = vec!["0123".into()];
+    let Plan::Wait(obstacle) = plan(&full) else { panic!("it has to wait") };
+    assert_eq!(obstacle.reason, Reason::DeletionBlocked);
+    for words in ["EcsService api, web", "service in ECS legacy", "task in ECS 0123", "container instances in ECS 2"] {
+        assert!(obstacle.message.contains(words), "{}", obstacle.message);
+    }
+}
+
+#[test]
+fn a_cluster_whose_owner_tag_was_taken_away_is_left_with_words() {
+    let mut deleting = object(&json!({}), true);
+    deleting.status = serde_json::from_value(json!({"clusterArn": "arn"})).expect("a valid status");
+    let plan = |deleting: &EcsCluster, tags: &Value| plan::plan(deleting, &observed(&json!({"tags": tags})), &owner());
+    let words = |plan: Plan| if let Plan::Left(words) = plan { words } else { panic!("{plan:?}") };
+    assert!(
+        words(plan(&deleting, &json!([]))).starts_with("cluster shop is left in AWS, no longer owned: it does not carry the tag")
+    );
+    let others = json!([{"key": OWNER, "value": "k8s/other/shop/u-9"}]);
+    assert!(words(plan(&deleting, &others)).contains("belongs to another custom resource now (k8s/other/shop/u-9)"));
+    // A look before the deletion may have told of the loss already.
+    let seen = observed(&json!({"tags": others}));
+    let conflict = plan::plan(&EcsCluster { metadata: object(&json!({}), false).metadata, ..deleting.clone() }, &seen, &owner());
+    deleting.status = Some(status::status(&deleting, Some(&seen), &conflict.into(), Timestamp::UNIX_EPOCH));
+    assert!(words(plan(&deleting, &others)).contains("belongs to another"));
+    // What never was its own.
+    deleting.status.as_mut().unwrap().cluster_arn = None;
+    assert_eq!(plan(&deleting, &others), Plan::Gone);
+}
+
+#[test]
+fn a_retained_cluster_waits_for_its_services_and_for_nothing_else() {
+    let retained = object(&json!({"deletionPolicy": "Retain"}), true);
+    let mut seen = observed(&json!({}));
+    seen.blockers.services = vec!["legacy".into()];
+    let marks = writes(plan::plan(&retained, &seen, &owner())).remove(0);
+    assert_eq!(marks.request, json!({"resourceArn": ARN, "tags": [{"key": "ecs-operator.dev/retained", "value": "true"}]}));
+    seen.dependants = Dependants { names: "web".into(), leaving: true };
+    assert!(matches!(plan::plan(&retained, &seen, &owner()), Plan::Wait(obstacle) if obstacle.reason == Reason::DeletionBlocked));
+}
+
+#[test]
+fn ready_is_an_active_cluster() {
+    for (state, ready) in [("ACTIVE", "True"), ("PROVISIONING", "Unknown"), ("FAILED", "False")] {
+        let seen = observed(&json!({"status": state, "runningTasksCount": 4}));
+        let status = status::status(&object(&json!({}), false), Some(&seen), &Outcome::InSync, Timestamp::UNIX_EPOCH);
+        assert_eq!(status.conditions[0].status, ready, "{state}");
+        assert_eq!(status.running_tasks_count, Some(4));
+    }
+}
+
+#[test]
+fn how_a_cluster_of_somebody_else_is_does_not_show() {
+    let object = object(&json!({}), false);
+    for tags in [json!([]), json!([{"key": OWNER, "value": "k8s/other/shop/u-9"}])] {
+        let seen = observed(&json!({"tags": tags, "runningTasksCount": 4}));
+        let outcome = plan::plan(&object, &seen, &owner()).into();
+        let status = status::status(&object, Some(&seen), &outcome, Timestamp::UNIX_EPOCH);
+        assert_eq!((status.conditions[0].status.as_str(), status.running_tasks_count), ("False", None), "{tags}");
+    }
+}

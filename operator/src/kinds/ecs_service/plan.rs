@@ -1,0 +1,316 @@
+//! Second door of EcsService: what has to be done. Pure.
+
+use ecs_operator_crds::condition::Reason;
+use ecs_operator_crds::v1beta1::service::Rollback;
+use ecs_operator_crds::v1beta1::{EcsService, Policies};
+use ecs_operator_crds::{RESTARTED_AT, ROLLBACK_TO};
+use serde_json::{Map, Value, json};
+
+use super::commands::{self, Command};
+use super::failure::{self, given_up};
+use super::settings::restarting;
+use super::update::{
+    counts, foreign_controller, hidden, is_accepted, is_changed_by_others, is_undone, left_to_controller, pair, shows,
+    takes_unseen, unseen, update, with_hidden,
+};
+use super::{OWN_MEMBERS, ObservedService, Service, cluster_arn, resets};
+use crate::aws::Operation;
+use crate::aws::observer::ServiceKey;
+use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
+use crate::k8s::conditions;
+use crate::k8s::object::Object;
+use crate::reconcile::allowance::arns;
+use crate::reconcile::ignore::{as_others_left_it, ignores};
+use crate::reconcile::plan::{
+    Obstacle, Plan, Write, absent, claim, hash, left, request, retain, tag_writes, tagged_hash, tagged_hashes,
+};
+use crate::reconcile::references::Resolved;
+use crate::reconcile::reset::with_resets;
+
+pub(super) fn plan(object: &EcsService, observed: &ObservedService, owner: &Owner) -> Plan {
+    if object.is_deleting() {
+        return delete(object, observed, owner);
+    }
+    let ObservedService { key, service, .. } = observed;
+    let Some(service) = service else {
+        return match target(observed) {
+            Ok(_) if observed.misfit.is_some() => misfit(observed),
+            Ok(task_definition) => Plan::Write(vec![create(object, key, task_definition, owner)]),
+            Err(obstacle) => Plan::Wait(obstacle),
+        };
+    };
+    if let Some(message) = elsewhere(object, service) {
+        return Plan::stall(Reason::InvalidSpec, message);
+    }
+    if service.status != "ACTIVE" {
+        return Plan::pause(Reason::Busy, format!("{key} is {}; its name is free when its tasks have stopped", service.status));
+    }
+    if let Some(plan) =
+        claim((&key.to_string(), "serviceName"), &service.service_arn, &service.tags(), owner, &object.spec.policies)
+    {
+        return plan;
+    }
+    let spec = request(&object.spec, OWN_MEMBERS);
+    let compared = as_others_left_it(spec.clone(), &service.json, &object.spec.policies);
+    if let Some(message) = immutable(key, &compared, service).or_else(|| without_traffic(key, &compared, service)) {
+        return Plan::stall(Reason::InvalidSpec, message);
+    }
+    bring(object, observed, service, spec, owner)
+}
+
+/// What brings a service that is ours to the spec, and what commands ask for.
+fn bring(object: &EcsService, observed: &ObservedService, service: &Service, spec: Map<String, Value>, owner: &Owner) -> Plan {
+    let key = &observed.key;
+    let commands = commands::pending(object, observed);
+    // A restart goes with what else is to be sent, all others at once and on their own.
+    let urgent = commands.iter().filter(|command| command.annotation != RESTARTED_AT);
+    if let Some(write) = urgent.clone().find_map(Command::write) {
+        return Plan::Write(vec![write.clone()]);
+    }
+    let restart = commands.iter().find(|command| command.annotation == RESTARTED_AT).and_then(Command::write);
+    let task_definition = match wanted(object, observed) {
+        Ok(task_definition) => task_definition,
+        Err(obstacle) => return Plan::Wait(obstacle),
+    };
+    let mut writes = writes(object, key, &spec, task_definition.as_deref(), service, owner);
+    let update = writes.iter().position(|write| write.operation == Operation::UpdateService);
+    let is_concerned = |index: usize| FITTED.iter().any(|member| writes[index].request.get(member).is_some());
+    if observed.misfit.is_some() && !leaves_task_definition(&object.spec.policies) && update.is_some_and(is_concerned) {
+        return misfit(observed);
+    }
+    match (update, restart) {
+        // Whoever restarts wants what failed to be tried again.
+        (Some(index), Some(restart)) => {
+            writes[index].request["forceNewDeployment"] = true.into();
+            writes[index].note = format!("{}; {}", writes[index].note, restart.note);
+        }
+        (Some(index), None) => {
+            // Where the task definition is left to others, it is the one that runs that the rest was tried with.
+            let tried = task_definition.as_deref().or(service.task_definition.as_deref());
+            if let Some(failed) = tried.and_then(|wanted| given_up(object, observed, service, wanted)) {
+                // Another number of tasks needs no deployment.
+                let Some(write) = scaling_alone(key, &writes[index]) else {
+                    return Plan::stall(failure::reason(failed.result), failed.message);
+                };
+                writes[index] = write;
+                writes.iter_mut().for_each(without_hash);
+                writes.retain(|write| write.request["tags"] != json!([]));
+            }
+        }
+        // On its own, so that a pass that does more cannot do it twice.
+        (None, Some(restart)) if writes.is_empty() => writes.push(restart.clone()),
+        (None, _) => {}
+    }
+    let compared = as_others_left_it(spec, &service.json, &object.spec.policies);
+    let left = left_to_controller(&compared, task_definition.as_deref(), service);
+    match (commands::rollback(object, observed), foreign_controller(service)) {
+        (Some(rollback), _) if writes.is_empty() => rolled_back(service, &rollback),
+        (None, Some(controller)) if writes.is_empty() && !left.is_empty() => Plan::wait(
+            Reason::LeftToDeploymentController,
+            format!(
+                "{} of {key} differs from the spec, and its deployment controller {controller} has to bring it",
+                left.join(", ")
+            ),
+        ),
+        _ => Plan::writes(writes),
+    }
+}
+
+/// Members that ECS checks against the task definition.
+const FITTED: &[&str] = &["loadBalancers", "networkConfiguration", "serviceConnectConfiguration", "taskDefinition"];
+
+/// The service does not fit its task definition.
+fn misfit(observed: &ObservedService) -> Plan {
+    Plan::stall(Reason::InvalidSpec, observed.misfit.clone().unwrap_or_default())
+}
+
+/// The hash says what was sent, and this is not.
+fn without_hash(write: &mut Write) {
+    if write.operation == Operation::TagResource
+        && let Some(tags) = write.request["tags"].as_array_mut()
+    {
+        tags.retain(|tag| tag["key"] != SPEC_HASH);
+    }
+}
+
+/// The part of an UpdateService that changes the number of tasks, if it does.
+fn scaling_alone(key: &ServiceKey, update: &Write) -> Option<Write> {
+    let count = update.request.get("desiredCount")?;
+    let request = json!({"cluster": key.cluster, "service": key.name, "desiredCount": count});
+    Some(Write { operation: Operation::UpdateService, request, note: format!("Updated {key}: desiredCount") })
+}
+
+/// The task definition that an existing service shall run: by command that of an earlier rollout, else that of the spec; `None`
+/// where it is left to others.
+pub(super) fn wanted(object: &EcsService, observed: &ObservedService) -> Result<Option<String>, Obstacle> {
+    if leaves_task_definition(&object.spec.policies) {
+        return Ok(None);
+    }
+    let of_spec = target(observed)?.map(str::to_owned);
+    Ok(commands::rollback(object, observed).map(|rollback| rollback.revision).or(of_spec))
+}
+
+/// Whether somebody else says what an existing service runs.
+fn leaves_task_definition(policies: &Policies) -> bool {
+    ["taskDefinition", "taskDefinitionRef"].iter().any(|member| ignores(policies, member))
+}
+
+/// An earlier revision was put in the place of the one in the spec: once it runs, nothing goes on until somebody changes that.
+fn rolled_back(service: &Service, Rollback { revision, instead_of, .. }: &Rollback) -> Plan {
+    let on_its_way = service.running_count < service.desired_count
+        || service.primary().is_some_and(|primary| primary.rollout_state.as_deref() == Some("IN_PROGRESS"));
+    let message = format!(
+        "{revision} in the place of {instead_of}, as asked for by {ROLLBACK_TO}; change the task definition or the service, or remove the \
+         annotation, to leave it"
+    );
+    if on_its_way {
+        return Plan::pause(Reason::Progressing, format!("Deploying {message}"));
+    }
+    Plan::stall(Reason::RolledBackOnCommand, format!("ECS runs {message}"))
+}
+
+/// The task definition to run, if any, once cluster and task definition are ready; else what to wait for.
+fn target(observed: &ObservedService) -> Result<Option<&str>, Obstacle> {
+    match (&observed.cluster_obstacle, &observed.task_definition) {
+        (Some(obstacle), _) | (None, Resolved::NotYet(obstacle)) => Err(obstacle.clone()),
+        (None, Resolved::To(task_definition)) => Ok(Some(task_definition)),
+        (None, Resolved::Nothing) => Ok(None),
+    }
+}
+
+fn create(object: &EcsService, key: &ServiceKey, task_definition: Option<&str>, owner: &Owner) -> Write {
+    let mut request = request(&object.spec, OWN_MEMBERS);
+    let tags = tags(object, &request, owner);
+    let daemon = request.get("schedulingStrategy").is_some_and(|strategy| strategy == "DAEMON");
+    if !daemon {
+        // ECS wants a number from a new service; from then on an absent one is left alone.
+        request.entry("desiredCount").or_insert_with(|| 1.into());
+    }
+    // ECS refuses an ARN of another account, where there may be a cluster of the same name in this one.
+    request.insert("cluster".to_owned(), cluster_arn(object).unwrap_or(&key.cluster).into());
+    request.insert("serviceName".to_owned(), key.name.clone().into());
+    if let Some(task_definition) = task_definition {
+        request.insert("taskDefinition".to_owned(), task_definition.into());
+    }
+    request.insert("clientToken".to_owned(), client_token(object, key, owner).into());
+    request.insert("tags".to_owned(), tags.write());
+    Write { operation: Operation::CreateService, request: request.into(), note: format!("Created {key}") }
+}
+
+/// The token by which ECS recognises a repeated CreateService. It is the same until the service was seen Ready, and
+/// another one when a service that was Ready has to be created again.
+fn client_token(object: &EcsService, key: &ServiceKey, owner: &Owner) -> String {
+    let status = object.status.as_ref().filter(|status| status.service_arn.is_some());
+    let since = status.and_then(|status| conditions::ready(&status.conditions)).map(|ready| &ready.last_transition_time);
+    hash(&json!([owner.uid, key.cluster, key.name, since]))
+}
+
+/// The tags the service shall carry: those of the spec, the owner, and the hash of what DescribeServices does not show.
+fn tags(object: &EcsService, spec: &Map<String, Value>, owner: &Owner) -> Tags {
+    let mut tags = owner.desired(object.spec.tags.as_deref());
+    let compared = as_others_left_it(spec.clone(), &Value::Null, &object.spec.policies);
+    tags.0.insert(SPEC_HASH.to_owned(), tagged_hash(owner, &unseen(&compared).into()));
+    tags
+}
+
+/// The spec names a cluster or task definition of another account: one of that name in this account would be something else.
+fn elsewhere(object: &EcsService, service: &Service) -> Option<String> {
+    let account = |arn: &str| arn.split(':').nth(4).unwrap_or_default().to_owned();
+    let here = account(service.cluster_arn.as_deref()?);
+    let (member, wanted) =
+        arns(object).into_iter().map(|(member, arn)| (member, account(&arn))).find(|(_, wanted)| *wanted != here)?;
+    Some(format!(
+        "spec.{member} is an ARN of account {wanted}, and this operator works in account {here}: give the name or ARN of one here"
+    ))
+}
+
+/// What the spec wants to change and ECS cannot, in words.
+fn immutable(key: &ServiceKey, spec: &Map<String, Value>, service: &Service) -> Option<String> {
+    let strategy = &service.json["capacityProviderStrategy"];
+    if let (Some(wanted), true) = (spec.get("launchType"), strategy.as_array().is_some_and(|strategy| !strategy.is_empty()))
+        && service.json["launchType"].is_null()
+    {
+        return Some(format!(
+            "launchType of {key} cannot become {wanted}, for it has a capacity provider strategy: write the capacityProviderStrategy \
+             that you want, such as [{{capacityProvider: FARGATE}}], or create a new EcsService"
+        ));
+    }
+    let fixed = ["launchType", "schedulingStrategy"];
+    let changed = fixed.into_iter().find(|member| {
+        let (wanted, shown) = (spec.get(*member), &service.json[*member]);
+        wanted.is_some_and(|wanted| !shown.is_null() && wanted != shown)
+    })?;
+    Some(format!(
+        "{changed} of {key} is {} and cannot change to {}: create a new EcsService, or set it back",
+        service.json[changed], spec[changed]
+    ))
+}
+
+/// The spec gives a load balancer one target group of a pair, and ECS has shifted the traffic to the other one: an update would move the
+/// tasks away from it.
+fn without_traffic(key: &ServiceKey, spec: &Map<String, Value>, service: &Service) -> Option<String> {
+    let live = service.json["loadBalancers"].as_array()?;
+    let single = spec.get("loadBalancers")?.as_array()?.iter().filter(|balancer| pair(balancer).is_none());
+    single.filter_map(|balancer| balancer["targetGroupArn"].as_str()).find_map(|wanted| {
+        let (with_traffic, _) = live.iter().filter_map(pair).find(|(_, alternate)| *alternate == wanted)?;
+        Some(format!(
+            "loadBalancers[].targetGroupArn of {key} is {wanted}, and ECS has shifted the traffic to {with_traffic}: write that one when you \
+             drop advancedConfiguration, or deploy once more before"
+        ))
+    })
+}
+
+fn writes(
+    object: &EcsService,
+    key: &ServiceKey,
+    spec: &Map<String, Value>,
+    task_definition: Option<&str>,
+    service: &Service,
+    owner: &Owner,
+) -> Vec<Write> {
+    let mut desired = tags(object, spec, owner);
+    if !takes_unseen(service) {
+        // It would say that they were sent.
+        desired.0.remove(SPEC_HASH);
+    }
+    let managed = object.status.as_ref().and_then(|status| status.managed_tags.as_deref());
+    let present = service.tags();
+    let hidden = hidden(object);
+    let unsent = match present.0.get(SPEC_HASH) {
+        Some(sent) => !tagged_hashes(owner, &hidden.clone().into()).contains(sent),
+        None => !shows(&hidden, service),
+    };
+    let unsent = unsent && !is_accepted(object, &hidden);
+    let resend = unsent || is_changed_by_others(object, service) || is_undone(object, &hidden, service);
+    let applied = object.status.as_ref().and_then(|status| status.applied_members.as_deref());
+    let policies = &object.spec.policies;
+    let (wanted, shown) = (with_resets(spec, applied, &resets(&object.spec)), with_hidden(service));
+    let mut spec = as_others_left_it(wanted.clone(), &shown, policies);
+    // What is to be seen nowhere goes as the spec has it, when it goes at all.
+    spec.extend(unseen(&wanted).into_iter().filter(|(member, _)| shown[member].is_null() && !ignores(policies, member)));
+    if !counts(object) {
+        spec.remove("desiredCount");
+    }
+    let update = update(object, key, &spec, task_definition, service, resend).map(|update| restarting(object, service, update));
+    update.into_iter().chain(tag_writes(&key.to_string(), &service.service_arn, &desired, &present, managed, policies)).collect()
+}
+
+fn delete(object: &EcsService, observed: &ObservedService, owner: &Owner) -> Plan {
+    let ObservedService { key, service, .. } = observed;
+    if object.spec.policies.retains() {
+        let what = key.to_string();
+        return service.as_ref().map_or(Plan::Gone, |service| retain(&what, &service.service_arn, &service.tags(), owner));
+    }
+    let Some(service) = service else { return absent(&key.to_string(), observed.may_be_there) };
+    let ownership = owner.of(&service.tags());
+    if ownership != Ownership::Ours {
+        let known = object.status.as_ref().and_then(|status| status.service_arn.as_deref());
+        return left(&key.to_string(), &ownership, known, &object.spec.policies);
+    }
+    if service.status == "DRAINING" {
+        let left = service.running_count + service.pending_count;
+        return Plan::pause(Reason::Deleting, format!("{key} is DRAINING, {left} tasks have to stop"));
+    }
+    let request = json!({"cluster": key.cluster, "service": key.name, "force": true});
+    Plan::Write(vec![Write { operation: Operation::DeleteService, request, note: format!("Deleted {key}") }])
+}

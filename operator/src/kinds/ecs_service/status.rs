@@ -1,0 +1,214 @@
+//! Fourth door of EcsService: the status after a pass. Pure.
+
+use ecs_operator_crds::condition::{ConditionType, Reason};
+use ecs_operator_crds::v1beta1::service::{DeploymentStatus, FailedDeployment, TaskFailures};
+use ecs_operator_crds::v1beta1::{EcsService, EcsServiceStatus};
+use k8s_openapi::jiff::Timestamp;
+
+use super::commands;
+use super::failure::given_up;
+use super::follow::failures;
+use super::plan::wanted;
+use super::rollout::{Standing, track, with_failure};
+use super::settings::restart_required;
+use super::stable;
+use super::tasks;
+use super::update::{STRATEGY, hidden, shown_in_deployment};
+use super::verdict::{Facts, unavailable_since, verdict};
+use super::{Deployment, ObservedService, Service, ecs_events, short};
+use crate::k8s::conditions::{State, Verdict, besides, conditions, of_type};
+use crate::reconcile::outcome::Outcome;
+use crate::reconcile::reset::remembered;
+
+pub(super) fn status(
+    object: &EcsService,
+    observed: Option<&ObservedService>,
+    outcome: &Outcome,
+    now: Timestamp,
+) -> EcsServiceStatus {
+    let mut status = object.status.clone().unwrap_or_default();
+    // How a service is that belongs to somebody else is for them to tell.
+    let anothers = observed.filter(|_| outcome.is_anothers()).map(without_service);
+    let observed = anothers.as_ref().or(observed);
+    let service = observed.and_then(|observed| observed.service.as_ref());
+    if let Some(observed) = observed {
+        follow(&mut status, object, observed, outcome, now);
+        show(&mut status, service);
+        status.events = service.map_or_else(|| status.events.take(), |service| ecs_events::merged(object, service));
+        status.rollback = commands::rollback(object, observed);
+    }
+    if (*outcome == Outcome::InSync || has_all_else(outcome))
+        && let Some(remembered) = remembered(object)
+    {
+        (status.applied_members, status.managed_tags) = (remembered.members, remembered.tags);
+    }
+    if *outcome == Outcome::InSync {
+        // The tag of the service has the hash now.
+        status.hidden_hash = None;
+        status.follows_cluster_strategy = hidden(object).contains_key(STRATEGY).then_some(true);
+    }
+    if *outcome == Outcome::InSync || is_given_up(outcome) || has_all_else(outcome) {
+        // Another number would have been sent.
+        status.applied_desired_count = object.spec.desired_count;
+    }
+    // Also when ECS did not heed a repair: once is enough.
+    if let (Outcome::InSync | Outcome::Unheeded(_), Some(service)) = (outcome, service) {
+        status.shown_in_deployment = shown_in_deployment(object, service);
+    } else if status.observed_generation != object.metadata.generation {
+        // What a new spec changes there is no change of others.
+        status.shown_in_deployment = None;
+    }
+    status.handled_commands = commands::handled(object, observed);
+    status.selector = object.metadata.uid.as_ref().map(|uid| format!("ecs-operator.dev/service-uid={uid}"));
+    if let Some(observed) = observed {
+        tell_of_failure(&mut status, object, observed, outcome);
+    }
+    let verdict = outcome.verdict().unwrap_or_else(|| {
+        let Some(service) = service else { return missing() };
+        verdict(&Facts {
+            object,
+            service,
+            rollout: status.rollout.as_ref(),
+            stopped_tasks: status.stopped_tasks.as_deref().unwrap_or_default(),
+            failures: status.task_failures.as_ref(),
+            unavailable_since: status.unavailable_since.as_ref(),
+            now,
+        })
+    });
+    let (before, generation) = (std::mem::take(&mut status.conditions), object.metadata.generation);
+    status.conditions = conditions(&before, &verdict, generation, now);
+    // There is none while all is well.
+    let refused = status.handled_commands.iter().flatten().find_map(|command| command.refused.clone());
+    let told = |words| besides(ConditionType::CommandAccepted, "False", Reason::CommandRefused, words, &before, generation, now);
+    status.conditions.extend(refused.map(told));
+    let restart = match observed {
+        Some(_) => service.and_then(|service| restart_required(service, status.rollout.as_ref())),
+        // Nobody has looked.
+        None => of_type(ConditionType::RestartRequired, &before).map(|required| required.message.clone()),
+    };
+    let told = |words| besides(ConditionType::RestartRequired, "True", Reason::SettingsChanged, words, &before, generation, now);
+    status.conditions.extend(restart.map(told));
+    status.observed_generation = object.metadata.generation;
+    status
+}
+
+fn without_service(observed: &ObservedService) -> ObservedService {
+    ObservedService { service: None, deployment: None, stopped: None, ..observed.clone() }
+}
+
+/// Where the rollout stands, and what stopped tasks tell of it.
+fn follow(status: &mut EcsServiceStatus, object: &EcsService, observed: &ObservedService, outcome: &Outcome, now: Timestamp) {
+    let standing = match outcome {
+        Outcome::InSync => Standing::InSync,
+        _ if is_given_up(outcome) => Standing::GoneBack,
+        _ => Standing::Other,
+    };
+    let before = status.rollout.as_ref().and_then(|rollout| rollout.started_at.clone());
+    (status.rollout, status.rollout_history) = track(object, observed, standing, now);
+    if status.rollout.as_ref().and_then(|rollout| rollout.started_at.clone()) != before {
+        (status.stopped_tasks, status.explained_failures, status.task_failures) = (None, None, None);
+    }
+    let service = observed.service.as_ref();
+    let stopped = observed.stopped.as_deref().unwrap_or_default();
+    let began = |failures: &Option<TaskFailures>| failures.as_ref().map(|failures| failures.first_at.clone());
+    let earlier = began(&status.task_failures);
+    status.task_failures = stable::failures(object, status.rollout.as_ref(), status.task_failures.take(), stopped);
+    if earlier.zip(began(&status.task_failures)).is_some_and(|(earlier, now)| earlier != now) {
+        // What fails anew is told anew.
+        status.stopped_tasks = None;
+    }
+    if let (Some(stopped), Some(service)) = (&observed.stopped, service) {
+        // An empty list says that somebody looked.
+        status.stopped_tasks = Some(tasks::merged(status.stopped_tasks.as_deref().unwrap_or_default(), stopped));
+        status.explained_failures = Some(failures(service));
+    }
+    // Deployments that are listed no more take their failures with them.
+    let listed = service.map(failures);
+    status.explained_failures = status.explained_failures.map(|explained| explained.min(listed.unwrap_or_default()));
+    let rollout = status.rollout.as_ref();
+    let failures = status.task_failures.as_ref();
+    status.unavailable_since = service.and_then(|service| unavailable_since(object, service, rollout, failures, now));
+}
+
+fn is_given_up(outcome: &Outcome) -> bool {
+    let given_up = [Reason::DeploymentRolledBack, Reason::DeploymentFailed, Reason::DeploymentStopped];
+    matches!(outcome, Outcome::Stalled(obstacle) if given_up.contains(&obstacle.reason))
+}
+
+/// Whether nothing is left to send although the revision of the spec does not run: the plan says so for these reasons only then.
+fn has_all_else(outcome: &Outcome) -> bool {
+    let reasons = [Reason::RolledBackOnCommand, Reason::LeftToDeploymentController, Reason::Progressing];
+    matches!(outcome, Outcome::Stalled(obstacle) | Outcome::Waiting(obstacle) if reasons.contains(&obstacle.reason))
+}
+
+/// Keeps the deployment that ECS gave up until there is another one or the spec runs, and its IDs beyond that: a deployment of which
+/// the status knows nothing is taken for one that a call began whose reply was lost.
+fn tell_of_failure(status: &mut EcsServiceStatus, object: &EcsService, observed: &ObservedService, outcome: &Outcome) {
+    let failed = failed(object, observed, outcome);
+    if failed.is_none() && *outcome != Outcome::InSync {
+        return;
+    }
+    let told = status.failed_deployment.take();
+    if let Some(told) = told.filter(|told| failed.as_ref().is_none_or(|failed| failed.hash != told.hash)) {
+        status.rollout_history = with_failure(status.rollout_history.take(), status.rollout.as_ref(), &told);
+    }
+    status.failed_deployment = failed;
+}
+
+/// The deployment that ECS gave up, where the plan says so.
+fn failed(object: &EcsService, observed: &ObservedService, outcome: &Outcome) -> Option<FailedDeployment> {
+    let service = observed.service.as_ref()?;
+    let wanted = wanted(object, observed).ok()?.or_else(|| service.task_definition.clone())?;
+    is_given_up(outcome).then(|| given_up(object, observed, service, &wanted)).flatten()
+}
+
+fn show(status: &mut EcsServiceStatus, service: Option<&Service>) {
+    if let Some(service) = service {
+        // Kept when the service is gone: that there was one decides the token of the next.
+        status.service_arn = Some(service.service_arn.clone());
+        status.cluster_arn.clone_from(&service.cluster_arn);
+    }
+    status.status = service.map(|service| service.status.clone());
+    status.task_definition = service.and_then(|service| service.task_definition.clone());
+    status.revision = service.and_then(|service| short(service.task_definition.as_deref()));
+    status.desired_count = service.map(|service| service.desired_count);
+    status.running_count = service.map(|service| service.running_count);
+    status.pending_count = service.map(|service| service.pending_count);
+    status.deployments = service.map(deployments);
+}
+
+fn deployments(service: &Service) -> Vec<DeploymentStatus> {
+    let mut deployments: Vec<_> = service.deployments.iter().map(deployment).collect();
+    deployments.sort_by_key(|deployment| deployment.status.as_deref() != Some("PRIMARY"));
+    deployments
+}
+
+fn deployment(deployment: &Deployment) -> DeploymentStatus {
+    let Deployment {
+        id,
+        status,
+        task_definition,
+        desired_count,
+        running_count,
+        pending_count,
+        failed_tasks,
+        rollout_state,
+        rollout_state_reason,
+        created_at: _,
+    } = deployment.clone();
+    DeploymentStatus {
+        id,
+        status,
+        revision: short(task_definition.as_deref()),
+        rollout_state,
+        rollout_state_reason,
+        desired_count,
+        running_count,
+        pending_count,
+        failed_tasks,
+    }
+}
+
+fn missing() -> Verdict {
+    Verdict::new(State::Progressing, Reason::Progressing, "The service does not exist yet")
+}

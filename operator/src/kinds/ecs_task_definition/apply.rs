@@ -1,0 +1,153 @@
+//! Third door of EcsTaskDefinition: sends one write, and enters its reply into the observer.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde_json::Value;
+
+use super::registrations::Registrations;
+use super::surplus::deletes;
+use super::{ObservedTaskDefinition, Revision};
+use crate::aws::observer::{Answer, FamilyKey, TaskDefinitionKey, listed, tagged, task_definition};
+use crate::aws::tags::{SPEC_HASH, Tags};
+use crate::aws::{Fault, FaultClass, Freshness, Operation, Permit, name_in};
+use crate::reconcile::Pass;
+use crate::reconcile::plan::Write;
+use ecs_operator_crds::v1beta1::EcsTaskDefinition;
+use kube::ResourceExt;
+
+pub(super) async fn apply(
+    object: &EcsTaskDefinition,
+    pass: &Pass<'_, EcsTaskDefinition>,
+    observed: &ObservedTaskDefinition,
+    write: &Write,
+    permit: Permit,
+) -> Result<ObservedTaskDefinition, Fault> {
+    if write.operation == Operation::RegisterTaskDefinition {
+        return register(object, pass, observed, write, permit).await;
+    }
+    let result = pass.aws.writer.send(permit, &write.request).await;
+    match write.operation {
+        Operation::DeregisterTaskDefinition => deregistered(object, pass, observed, write, result),
+        Operation::DeleteTaskDefinitions => deleted(observed, &result?),
+        _ => {
+            result?;
+            retagged(pass, observed, write).await
+        }
+    }
+}
+
+async fn register(
+    object: &EcsTaskDefinition,
+    pass: &Pass<'_, EcsTaskDefinition>,
+    observed: &ObservedTaskDefinition,
+    write: &Write,
+    permit: Permit,
+) -> Result<ObservedTaskDefinition, Fault> {
+    let uid = object.uid().unwrap_or_default();
+    let hash = Tags::read(&write.request["tags"]).0.remove(SPEC_HASH).unwrap_or_default();
+    let what = FamilyKey(object.family()).to_string();
+    pass.context.claims.claim(write.operation, &what, &uid)?;
+    let after = observed.current.as_ref().map_or(0, |current| current.revision);
+    pass.memory(|memory| memory.state::<Registrations>().begin(hash, after));
+    let result = pass.aws.writer.send(permit, &write.request).await;
+    if let Err(fault) = &result
+        && fault.made_nothing()
+    {
+        pass.memory(|memory| memory.state::<Registrations>().refused());
+        pass.context.claims.release(&what, &uid);
+    }
+    let registered = registered(object, pass, write, result?)?;
+    if let Some(current) = &registered.current {
+        pass.memory(|memory| memory.state::<Registrations>().made(current.revision));
+    }
+    Ok(registered)
+}
+
+fn registered(
+    object: &EcsTaskDefinition,
+    pass: &Pass<'_, EcsTaskDefinition>,
+    write: &Write,
+    mut reply: Value,
+) -> Result<ObservedTaskDefinition, Fault> {
+    let observer = &pass.aws.observer;
+    if reply["tags"].as_array().is_none_or(Vec::is_empty) {
+        reply["tags"] = write.request["tags"].clone();
+    }
+    let Answer::Found(json) = task_definition(reply) else {
+        return Err(Fault::incomplete(write.operation, "ACTIVE taskDefinition"));
+    };
+    let current = Revision::read(&json);
+    let seen = observer.table::<TaskDefinitionKey>().enter(TaskDefinitionKey(current.arn.clone()), Answer::Found(json));
+    let family = FamilyKey(object.family());
+    let before = observer.table::<FamilyKey>().cached(&family).map(|seen| listed(&seen.answer));
+    let newest = std::iter::once(current.arn.clone()).chain(before.into_iter().flatten());
+    observer.table::<FamilyKey>().enter(family, Answer::Found(Arc::new(newest.collect())));
+    Ok(ObservedTaskDefinition { at: Some(seen.at), looked: true, current: Some(current), ..ObservedTaskDefinition::default() })
+}
+
+fn deregistered(
+    object: &EcsTaskDefinition,
+    pass: &Pass<'_, EcsTaskDefinition>,
+    observed: &ObservedTaskDefinition,
+    write: &Write,
+    result: Result<Value, Fault>,
+) -> Result<ObservedTaskDefinition, Fault> {
+    let arn = write.request["taskDefinition"].as_str().unwrap_or_default().to_owned();
+    match result {
+        Err(fault) if fault.class != FaultClass::Missing => return Err(fault),
+        // Somebody was faster.
+        _ => {}
+    }
+    let mut observed = observed.clone();
+    observed.surplus.active.retain(|ours| *ours != arn);
+    pass.aws.observer.table::<TaskDefinitionKey>().enter(TaskDefinitionKey(arn.clone()), Answer::Inactive);
+    if deletes(object) {
+        observed.surplus.inactive.push(arn);
+    } else {
+        observed.surplus.forget(&arn);
+    }
+    Ok(observed)
+}
+
+/// What could not be deleted for reasons of its own is tried again by a later pass.
+fn deleted(observed: &ObservedTaskDefinition, reply: &Value) -> Result<ObservedTaskDefinition, Fault> {
+    let failures = reply["failures"].as_array().into_iter().flatten();
+    let failed = failures.map(|failure| {
+        let text = |member: &str| failure[member].as_str().unwrap_or_default().to_owned();
+        (text("arn"), text("reason"))
+    });
+    // Deleted by an earlier call whose answer got lost.
+    let is_gone = |reason: &str| reason.contains("in the process of being deleted") || reason.contains("does not exist");
+    if let Some((arn, reason)) = failed.into_iter().find(|(_, reason)| !is_gone(reason)) {
+        let message = format!("{} was not deleted: {reason}", name_in(&arn));
+        return Err(Fault::new(Operation::DeleteTaskDefinitions, FaultClass::Busy, message));
+    }
+    let mut observed = observed.clone();
+    for arn in std::mem::take(&mut observed.surplus.inactive) {
+        observed.surplus.forget(&arn);
+    }
+    Ok(observed)
+}
+
+/// What is known of the revision, with the tags that the write leaves on it.
+async fn retagged(
+    pass: &Pass<'_, EcsTaskDefinition>,
+    observed: &ObservedTaskDefinition,
+    write: &Write,
+) -> Result<ObservedTaskDefinition, Fault> {
+    let revisions = pass.aws.observer.table::<TaskDefinitionKey>();
+    let key = TaskDefinitionKey(write.request["resourceArn"].as_str().unwrap_or_default().to_owned());
+    let seen = match revisions.cached(&key).map(|seen| seen.answer) {
+        Some(Answer::Found(json)) => revisions.enter(key, tagged(&json, &write.request)),
+        _ => revisions.get(key, Freshness::Since(Instant::now()), pass.namespace()).await?,
+    };
+    let current = match seen.answer {
+        Answer::Found(json) => Some(Revision::read(&json)),
+        Answer::Inactive | Answer::Missing => None,
+    };
+    // What was adopted is not foreign any more.
+    let foreign =
+        observed.foreign.clone().filter(|(foreign, _)| current.as_ref().is_none_or(|current| current.arn != foreign.arn));
+    Ok(ObservedTaskDefinition { at: Some(seen.at), current, foreign, ..observed.clone() })
+}

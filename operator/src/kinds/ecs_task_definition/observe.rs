@@ -1,0 +1,208 @@
+//! First door of EcsTaskDefinition: the newest revision that is ours.
+//!
+//! A revision never changes, so one that the status knows is not read again. Only before a write the family is looked
+//! through: a revision that an earlier pass registered without learning of it is found by its tags.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ecs_operator_crds::v1beta1::EcsTaskDefinition;
+use ecs_operator_crds::v1beta1::shared::Status;
+use serde_json::Value;
+
+use super::plan::is_same;
+use super::registrations::Registrations;
+use super::surplus::{self, Surplus};
+use super::{has_surplus, known_arn, lacks_revisions};
+use crate::aws::observer::{Answer, FamilyKey, TaskDefinitionKey, listed};
+use crate::aws::tags::{Ownership, SPEC_HASH, Tags};
+use crate::aws::{Fault, Freshness};
+use crate::k8s::conditions;
+use crate::k8s::object::Object;
+use crate::reconcile::Pass;
+use crate::reconcile::references::Dependants;
+
+/// What is known of a family.
+#[derive(Clone, Debug, Default)]
+pub struct ObservedTaskDefinition {
+    /// When the family was looked through; `None` where the revision was taken as known.
+    pub at: Option<Instant>,
+    /// Whether the newest revisions of the family were looked at, if only in the cache.
+    pub looked: bool,
+    /// Our newest ACTIVE revision; for an object that only observes, the newest of all.
+    pub current: Option<Revision>,
+    /// The newest ACTIVE revision and whose it is, where it is not ours.
+    pub foreign: Option<(Revision, Ownership)>,
+    /// Our revisions that have had their time. At the end, that is all of them.
+    pub surplus: Surplus,
+    /// EcsServices that refer to it; none unless it is being deleted.
+    pub dependants: Dependants,
+    /// How long ago a revision was registered of which nobody knows whether it is there: the call got no reply, and no list shows it.
+    pub unanswered: Option<Duration>,
+}
+
+/// One revision.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Revision {
+    /// ARN.
+    pub arn: String,
+    /// Number.
+    pub revision: i32,
+    /// Hash of the request that made it.
+    pub hash: Option<String>,
+    /// Tags; `None` when they were not read.
+    pub tags: Option<Tags>,
+    /// The definition as ECS describes it, of a revision without that hash.
+    pub definition: Option<Arc<Value>>,
+}
+
+impl Revision {
+    /// Reads an answer of the observer.
+    pub(super) fn read(json: &Value) -> Self {
+        let tags = Tags::read(&json["tags"]);
+        Self {
+            arn: json["taskDefinitionArn"].as_str().unwrap_or_default().to_owned(),
+            revision: json["revision"].as_i64().and_then(|number| i32::try_from(number).ok()).unwrap_or_default(),
+            hash: tags.0.get(SPEC_HASH).cloned(),
+            tags: Some(tags),
+            definition: json.get("definition").cloned().map(Arc::new),
+        }
+    }
+}
+
+pub(super) async fn observe(
+    object: &EcsTaskDefinition,
+    pass: &Pass<'_, EcsTaskDefinition>,
+    freshness: Freshness,
+) -> Result<ObservedTaskDefinition, Fault> {
+    if object.is_deleting() {
+        return observe_end(object, pass, freshness).await;
+    }
+    let (revisions, families) = (pass.aws.observer.table::<TaskDefinitionKey>(), pass.aws.observer.table::<FamilyKey>());
+    let family = FamilyKey(object.family());
+    if let (Freshness::Any, Some(arn)) = (freshness, known_arn(object)) {
+        let key = TaskDefinitionKey(arn.to_owned());
+        let is_unseen = revisions.cached(&key).is_none() && families.cached(&family).is_none();
+        let is_known = object.status.as_ref().is_some_and(|status| !lacks_revisions(object, status));
+        if is_unseen && is_settled(object) && is_known && !has_surplus(object) {
+            return Ok(remembered(object, arn));
+        }
+    }
+    // As long as a registration has no answer, every look is one for what it made.
+    let freshness = if unanswered(pass, None).is_some() { Freshness::Since(Instant::now()) } else { freshness };
+    let newest = listed(&families.get(family, freshness, pass.namespace()).await?.answer);
+    let mut observed = search(object, pass, freshness, &newest).await?;
+    observed.unanswered = unanswered(pass, observed.current.as_ref());
+    let current = observed.current.as_ref().filter(|current| is_same(object, current, &pass.owner));
+    // Old revisions can wait: the current one cannot.
+    observed.surplus = surplus::observe(object, pass, current).await.unwrap_or_else(|fault| {
+        tracing::warn!(family = object.family(), %fault, "cannot look who uses old revisions");
+        Surplus { left: 1, pause: fault.class.backoff().0, ..Surplus::default() }
+    });
+    Ok(observed)
+}
+
+/// How long ago a registration was sent of which nobody knows what came of it, unless these revisions of ours tell.
+fn unanswered<'a>(pass: &Pass<'_, EcsTaskDefinition>, ours: impl IntoIterator<Item = &'a Revision>) -> Option<Duration> {
+    pass.memory(|memory| {
+        memory.state::<Registrations>().find(ours);
+        memory.state::<Registrations>().unanswered()
+    })
+}
+
+/// Whether the status speaks of the present spec and all was well.
+fn is_settled(object: &EcsTaskDefinition) -> bool {
+    let Some(status) = &object.status else { return false };
+    status.observed_generation() == object.metadata.generation && conditions::is_ready(status.conditions())
+}
+
+fn remembered(object: &EcsTaskDefinition, arn: &str) -> ObservedTaskDefinition {
+    let status = object.status.clone().unwrap_or_default();
+    let revision = status.revision.unwrap_or_default();
+    let current = Revision { arn: arn.to_owned(), revision, hash: status.spec_hash, ..Revision::default() };
+    ObservedTaskDefinition { current: Some(current), ..ObservedTaskDefinition::default() }
+}
+
+/// Looks through the newest revisions of the family for one of ours. What was read from a cache has no time: a revision that
+/// an earlier pass registered without learning of it shows only in a fresh look, so whatever is to be written waits for one.
+async fn search(
+    object: &EcsTaskDefinition,
+    pass: &Pass<'_, EcsTaskDefinition>,
+    freshness: Freshness,
+    newest: &[String],
+) -> Result<ObservedTaskDefinition, Fault> {
+    let at = match freshness {
+        Freshness::Any => None,
+        Freshness::Since(_) | Freshness::Confirmed(_) => Some(Instant::now()),
+    };
+    let mut observed = ObservedTaskDefinition { at, looked: true, ..ObservedTaskDefinition::default() };
+    // A list may lag behind, and others may have registered more revisions since than it shows.
+    let mut candidates: Vec<_> = newest.iter().map(String::as_str).chain(known_arn(object)).collect();
+    candidates.sort_by_key(|arn| std::cmp::Reverse(number(arn)));
+    candidates.dedup();
+    for arn in candidates {
+        let Some((revision, ownership)) = describe(pass, arn, freshness).await? else { continue };
+        if ownership == Ownership::Ours || object.spec.policies.observes() {
+            observed.current = Some(revision);
+            break;
+        }
+        let is_retained = ownership == Ownership::Retained;
+        observed.foreign.get_or_insert((revision, ownership));
+        if is_retained {
+            // Those before it are of the same object, and go with it.
+            break;
+        }
+    }
+    Ok(observed)
+}
+
+/// The number in the ARN of a revision.
+pub(super) fn number(arn: &str) -> i32 {
+    arn.rsplit(':').next().and_then(|number| number.parse().ok()).unwrap_or_default()
+}
+
+/// At the end: all our revisions, whatever the status remembers. As long as the cache does, no request is sent: for an object that waits
+/// for services, or for its turn to write, that is enough.
+async fn observe_end(
+    object: &EcsTaskDefinition,
+    pass: &Pass<'_, EcsTaskDefinition>,
+    freshness: Freshness,
+) -> Result<ObservedTaskDefinition, Fault> {
+    let dependants = Dependants::of(object, &pass.context.stores);
+    let mut observed = ObservedTaskDefinition { at: Some(Instant::now()), dependants, ..ObservedTaskDefinition::default() };
+    if object.spec.policies.retains() {
+        if let Some(arn) = known_arn(object) {
+            let described = describe(pass, arn, freshness).await?;
+            observed.current = described.filter(|(_, ownership)| *ownership == Ownership::Ours).map(|(revision, _)| revision);
+        }
+        if let Freshness::Any = freshness {
+            // What is to be marked is looked at before.
+            observed.at = None;
+        }
+        return Ok(observed);
+    }
+    if observed.dependants.names.is_empty() {
+        if let (Freshness::Any, Some(surplus)) = (freshness, surplus::expected(object, pass)) {
+            return Ok(ObservedTaskDefinition { at: None, surplus, ..observed });
+        }
+        let (surplus, ours) = surplus::observe_all(object, pass).await?;
+        observed.surplus = surplus;
+        observed.unanswered = unanswered(pass, &ours);
+    }
+    Ok(observed)
+}
+
+/// A revision that ECS lists as ACTIVE, and whose it is now; `None` when it has gone meanwhile.
+pub(super) async fn describe(
+    pass: &Pass<'_, EcsTaskDefinition>,
+    arn: &str,
+    freshness: Freshness,
+) -> Result<Option<(Revision, Ownership)>, Fault> {
+    let revisions = pass.aws.observer.table::<TaskDefinitionKey>();
+    let Answer::Found(json) = revisions.get(TaskDefinitionKey(arn.to_owned()), freshness, pass.namespace()).await?.answer else {
+        return Ok(None);
+    };
+    let revision = Revision::read(&json);
+    let ownership = revision.tags.as_ref().map_or(Ownership::Nobody, |tags| pass.owner.of(tags));
+    Ok(Some((revision, ownership)))
+}

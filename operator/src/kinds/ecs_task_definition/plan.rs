@@ -1,0 +1,196 @@
+//! Second door of EcsTaskDefinition: what has to be done. Pure.
+
+use std::time::Duration;
+
+use ecs_operator_crds::condition::Reason;
+use ecs_operator_crds::v1beta1::EcsTaskDefinition;
+use serde_json::{Map, Value, json};
+
+use super::problem::problem;
+use super::surplus::{Surplus, deletes};
+use super::{OWN_MEMBERS, ObservedTaskDefinition, Revision, known_arn};
+use crate::aws::meaning::normalised;
+use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
+use crate::aws::{Operation, name_in};
+use crate::k8s::object::Object;
+use crate::reconcile::ignore::as_others_left_it;
+use crate::reconcile::plan::{
+    Plan, Write, absent, anew, left, owned_by, request, retain, retained_by, tag_resource, tag_writes, tagged_hash, tagged_hashes,
+};
+
+pub(super) fn plan(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition, owner: &Owner) -> Plan {
+    if object.is_deleting() {
+        return delete(object, observed, owner);
+    }
+    let family = object.family();
+    let policies = &object.spec.policies;
+    let mut tags = owner.desired(object.spec.tags.as_deref());
+    tags.0.insert(SPEC_HASH.to_owned(), tagged_hash(owner, &compared(object)));
+    match (&observed.current, &observed.foreign) {
+        // Each has taken the family for its own. What runs by name alone would run either's.
+        (Some(current), Some((foreign, ownership @ Ownership::Other(_)))) if foreign.revision > current.revision => {
+            refuse(&family, foreign, ownership, owner)
+        }
+        (Some(current), _) if is_same(object, current, owner) => {
+            let managed = object.status.as_ref().and_then(|status| status.managed_tags.as_deref());
+            let what = format!("task definition {family}:{}", current.revision);
+            let present = current.tags.as_ref();
+            let writes =
+                present.map_or_else(Vec::new, |present| tag_writes(&what, &current.arn, &tags, present, managed, policies));
+            Plan::writes(writes.into_iter().chain(let_go(object, &observed.surplus)).collect())
+        }
+        (None, Some((foreign, Ownership::Nobody | Ownership::Retained)))
+            if policies.adopts() && is_same(object, foreign, owner) =>
+        {
+            // The operator's own tags are enough for a beginning; those of the spec follow.
+            tags.0.retain(|key, _| key.starts_with(ecs_operator_crds::GROUP));
+            let note = format!("Adopted the existing revision {family}:{}, which is what the spec asks for", foreign.revision);
+            Plan::Write(vec![tag_resource(&foreign.arn, &tags, note)])
+        }
+        (None, Some((foreign, ownership))) if !policies.adopts() || matches!(ownership, Ownership::Other(_)) => {
+            refuse(&family, foreign, ownership, owner)
+        }
+        // ECS accepted the revision of the arms above, so the check precedes a registration only.
+        _ if !policies.observes()
+            && let Some(problem) = problem(&object.spec) =>
+        {
+            Plan::stall(Reason::InvalidSpec, problem)
+        }
+        _ if observed.unanswered.is_some_and(|ago| ago < LISTED) => {
+            let message =
+                format!("a registration in family {family} got no reply: whether there is a revision shows within seconds");
+            Plan::pause(Reason::Progressing, message)
+        }
+        _ => Plan::Write(vec![register(object, &tags)]),
+    }
+}
+
+/// How long it is awaited that a list shows a revision whose registration got no reply. Registering has no client token, so sent again it
+/// would make a second one.
+const LISTED: Duration = Duration::from_secs(10);
+
+/// The request without its tags: what makes a revision different from another one.
+fn definition(object: &EcsTaskDefinition) -> Map<String, Value> {
+    let mut definition = request(&object.spec, OWN_MEMBERS);
+    definition.remove("tags");
+    definition.insert("family".to_owned(), object.family().into());
+    definition
+}
+
+/// The definition without what is left to others: its hash is in a tag of the revision.
+fn compared(object: &EcsTaskDefinition) -> Value {
+    as_others_left_it(definition(object), &Value::Null, &object.spec.policies).into()
+}
+
+/// Whether the revision is what the spec asks for: by the hash of the request that made it, or, where somebody else made it, by
+/// comparison. Here both sides count: what the spec leaves out, a revision of ours would not have.
+pub(super) fn is_same(object: &EcsTaskDefinition, revision: &Revision, owner: &Owner) -> bool {
+    if let Some(made_by) = &revision.hash {
+        // Nothing was left to others when it was made, and just this: to leave a part to them from now on changes nothing.
+        let is_of = |request: &Value| tagged_hashes(owner, request).contains(made_by);
+        return is_of(&compared(object)) || is_of(&definition(object).into());
+    }
+    let Some(described) = revision.definition.as_deref().and_then(Value::as_object) else { return false };
+    let wanted = as_others_left_it(definition(object), &Value::Object(described.clone()), &object.spec.policies);
+    let mut described = described.clone();
+    described.retain(|member, _| !ADDED.contains(&member.as_str()));
+    normalised(&wanted.into()) == normalised(&described.into())
+}
+
+/// Members that ECS adds to a definition. Source: TaskDefinition, ECS API reference.
+const ADDED: &[&str] = &[
+    "compatibilities",
+    "deleteRequestedAt",
+    "deregisteredAt",
+    "registeredAt",
+    "registeredBy",
+    "requiresAttributes",
+    "revision",
+    "status",
+    "tags",
+    "taskDefinitionArn",
+];
+
+fn register(object: &EcsTaskDefinition, tags: &Tags) -> Write {
+    let mut definition = definition(object);
+    definition.insert("tags".to_owned(), tags.write());
+    Write {
+        operation: Operation::RegisterTaskDefinition,
+        request: definition.into(),
+        note: format!("Registered a new revision of task definition {}", object.family()),
+    }
+}
+
+fn refuse(family: &str, foreign: &Revision, ownership: &Ownership, owner: &Owner) -> Plan {
+    let anew = anew("family");
+    match ownership {
+        Ownership::Other(other) => Plan::stall(
+            Reason::Conflict,
+            format!("task definition family {family} {}, or {anew}", owned_by(owner, other, &foreign.arn)),
+        ),
+        Ownership::Retained => {
+            let message = format!("task definition family {family} (revision {}) {}, or {anew}", foreign.revision, retained_by());
+            Plan::stall(Reason::NotOwned, message)
+        }
+        _ => Plan::stall(
+            Reason::NotOwned,
+            format!(
+                "task definition family {family} exists already (revision {}) and was not made by this operator; \
+                 set spec.adoptionPolicy to IfUnowned to go on with it, or {anew}",
+                foreign.revision
+            ),
+        ),
+    }
+}
+
+fn delete(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition, owner: &Owner) -> Plan {
+    if object.spec.policies.retains() {
+        let current = observed.current.as_ref().and_then(|current| Some((current, current.tags.as_ref()?)));
+        let what = format!("task definition {}", object.family());
+        return current.map_or(Plan::Gone, |(current, tags)| retain(&what, &current.arn, tags, owner));
+    }
+    if !observed.dependants.names.is_empty() {
+        let message =
+            format!("task definition {} waits until no EcsService refers to it: {}", object.family(), observed.dependants.names);
+        return observed.dependants.block(message);
+    }
+    let Surplus { used, left: more, .. } = &observed.surplus;
+    match let_go(object, &observed.surplus) {
+        writes if !writes.is_empty() => Plan::Write(writes),
+        // A later pass goes on with them.
+        _ if *more > 0 => Plan::Write(Vec::new()),
+        _ if !used.is_empty() => Plan::wait(
+            Reason::DeletionBlocked,
+            format!("task definition {} is in use and waits until it is not: {}", object.family(), used.join("; ")),
+        ),
+        _ if let Some((revision, ownership)) = &observed.surplus.lost => {
+            left(&format!("task definition {revision}"), ownership, known_arn(object), &object.spec.policies)
+        }
+        _ => absent(&format!("a revision of task definition {}", object.family()), observed.unanswered.is_some()),
+    }
+}
+
+/// The writes that let surplus revisions go.
+fn let_go(object: &EcsTaskDefinition, surplus: &Surplus) -> Vec<Write> {
+    let mut writes: Vec<_> = surplus.active.iter().map(|arn| deregister(arn)).collect();
+    if deletes(object) {
+        let all: Vec<_> = surplus.active.iter().chain(&surplus.inactive).collect();
+        writes.extend((!all.is_empty()).then(|| {
+            let names: Vec<_> = all.iter().map(|arn| name_in(arn)).collect();
+            Write {
+                operation: Operation::DeleteTaskDefinitions,
+                request: json!({"taskDefinitions": all}),
+                note: format!("Deleted task definition {}", names.join(", ")),
+            }
+        }));
+    }
+    writes
+}
+
+fn deregister(arn: &str) -> Write {
+    Write {
+        operation: Operation::DeregisterTaskDefinition,
+        request: json!({"taskDefinition": arn}),
+        note: format!("Deregistered task definition {}", name_in(arn)),
+    }
+}

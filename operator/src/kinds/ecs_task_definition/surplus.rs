@@ -1,0 +1,284 @@
+//! Revisions of ours that have had their time: those beyond `revisionHistoryLimit`, and at the end all of them.
+//!
+//! A revision that a service uses, or can be rolled back to, is left where it is.
+
+use std::time::{Duration, Instant};
+
+use ecs_operator_crds::v1beta1::{EcsService, EcsTaskDefinition};
+
+use super::known_arn;
+use super::observe::{Revision, describe, number};
+use crate::aws::observer::{AllRevisionsKey, Answer, FamilyKey, ServiceKey, TaskDefinitionKey, is_user, key_of, listed};
+use crate::aws::tags::{Ownership, Tags};
+use crate::aws::{Fault, FaultClass, Freshness, Operation, name_in};
+use crate::k8s::object::Object;
+use crate::kinds::ecs_service::users::{is_set_here, user_of};
+use crate::reconcile::Pass;
+
+/// How many revisions one pass lets go: few, because their budget is that of new revisions.
+const AT_ONCE: usize = 5;
+
+/// How long one pass looks through the revisions of a family for those that are ours.
+const LOOK_THROUGH: Duration = Duration::from_secs(30);
+
+/// How old the read of all services may be that says that nobody uses a revision. In a large account it takes minutes.
+const USAGE: Duration = Duration::from_secs(60);
+
+/// How long a pass waits for that knowledge: a revision beyond the limit has been left for long, and nobody waits for it to go.
+const BEYOND: Duration = Duration::from_secs(3);
+
+/// The same for a revision at the end.
+const AT_THE_END: Duration = Duration::from_secs(30);
+
+/// Revisions that may go, and those that must stay.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Surplus {
+    /// Numbers of all our revisions that may still be registered, the newest first; `None` where nobody looked.
+    pub revisions: Option<Vec<i32>>,
+    /// ARNs of revisions to deregister.
+    pub active: Vec<String>,
+    /// ARNs of revisions that are deregistered already, and are to be deleted.
+    pub inactive: Vec<String>,
+    /// What keeps others: the revision, and who uses it.
+    pub used: Vec<String>,
+    /// The revision that the status names, where it is registered and not ours any more, and whose it is.
+    pub lost: Option<(String, Ownership)>,
+    /// How many more wait for a later pass.
+    pub left: usize,
+    /// How long that one waits at least, after trouble.
+    pub pause: Duration,
+}
+
+impl Surplus {
+    /// What is to be deleted is deregistered only when the status knows of it: an INACTIVE revision is listed nowhere, and would stay if
+    /// the status were never written.
+    fn wait_for_status(&mut self, object: &EcsTaskDefinition) {
+        let known = object.status.as_ref().and_then(|status| status.revisions.as_deref()).unwrap_or_default();
+        let is_known = self.revisions.iter().flatten().all(|revision| known.contains(revision));
+        if deletes(object) && !is_known {
+            self.left += self.active.len();
+            self.active.clear();
+        }
+    }
+
+    /// A revision is nobody's business any more.
+    pub(super) fn forget(&mut self, arn: &str) {
+        if let Some(revisions) = &mut self.revisions {
+            revisions.retain(|revision| *revision != number(arn));
+        }
+    }
+}
+
+/// The revisions beyond the limit that nobody needs, at most a few.
+pub(super) async fn observe(
+    object: &EcsTaskDefinition,
+    pass: &Pass<'_, EcsTaskDefinition>,
+    current: Option<&Revision>,
+) -> Result<Surplus, Fault> {
+    let limit = object.spec.revision_history_limit.and_then(|limit| usize::try_from(limit).ok());
+    let (Some(limit), Some(current)) = (limit, current.filter(|_| !object.spec.policies.observes())) else {
+        return Ok(Surplus::default());
+    };
+    let mut revisions = match object.status.as_ref().and_then(|status| status.revisions.clone()) {
+        Some(known) => known,
+        None => ours(object, pass).await?.iter().map(|revision| revision.revision).collect(),
+    };
+    if !revisions.contains(&current.revision) {
+        revisions.push(current.revision);
+    }
+    revisions.sort_unstable_by_key(|number| std::cmp::Reverse(*number));
+    let beyond: Vec<_> = revisions.iter().copied().filter(|number| *number < current.revision).skip(limit).collect();
+    // An EcsService that cannot be read may run one of them, or be about to go back to it.
+    if beyond.is_empty() || pass.context.stores.off.why::<EcsService>().is_some() {
+        return Ok(Surplus { revisions: Some(revisions), ..Surplus::default() });
+    }
+    let family = current.arn.rsplit_once(':').map(|(family, _)| family).unwrap_or_default();
+    let beyond = beyond.iter().rev().map(|number| format!("{family}:{number}")).collect();
+    let SortedOut { mut found, gone } = sort_out(object, pass, beyond, BEYOND, Instant::now()).await?;
+    found.revisions = Some(revisions);
+    found.wait_for_status(object);
+    for arn in &gone {
+        found.forget(arn);
+    }
+    Ok(found)
+}
+
+/// What will become of the revisions at the end by what the cache, the status and the watches know; `None` where a look has to tell.
+pub(super) fn expected(object: &EcsTaskDefinition, pass: &Pass<'_, EcsTaskDefinition>) -> Option<Surplus> {
+    // Of those that are deregistered already no cache knows.
+    let mut revisions = if deletes(object) { Vec::new() } else { registered(object, pass) };
+    revisions.sort();
+    revisions.dedup();
+    let (mut expected, any) = (Surplus::default(), !revisions.is_empty());
+    for arn in revisions {
+        let user = user_of(name_in(&arn), true, &pass.context.stores).or_else(|| seen_user(name_in(&arn), pass));
+        match user {
+            Some(user) => expected.used.push(user),
+            None if expected.active.len() < AT_ONCE => expected.active.push(arn),
+            None => expected.left += 1,
+        }
+    }
+    any.then_some(expected)
+}
+
+/// A service of somebody else that uses a revision, in words, as far as the cache knows.
+fn seen_user(revision: &str, pass: &Pass<'_, EcsTaskDefinition>) -> Option<String> {
+    let services = pass.aws.observer.table::<ServiceKey>();
+    let is_seen = |user: &String| match key_of(user).and_then(|key| services.cached(&key)).map(|seen| seen.answer) {
+        Some(Answer::Found(service)) => is_user(&service, revision),
+        _ => false,
+    };
+    let user = pass.aws.observer.last_users(revision).into_iter().find(is_seen)?;
+    Some(format!("{revision} runs in service {user}"))
+}
+
+/// All our revisions, at the end, and which of them are ACTIVE.
+pub(super) async fn observe_all(
+    object: &EcsTaskDefinition,
+    pass: &Pass<'_, EcsTaskDefinition>,
+) -> Result<(Surplus, Vec<Revision>), Fault> {
+    let began = Instant::now();
+    let ours = ours(object, pass).await?;
+    let mut all: Vec<_> = ours.iter().map(|revision| revision.arn.clone()).collect();
+    if deletes(object) {
+        // Those that an earlier pass deregistered.
+        let family = known_arn(object).and_then(|arn| arn.rsplit_once(':')).map(|(family, _)| family.to_owned());
+        // Where no ARN is known, ECS takes the name as well.
+        let family = family.unwrap_or_else(|| object.family());
+        let known = object.status.as_ref().and_then(|status| status.revisions.as_deref()).unwrap_or_default();
+        let listed: Vec<_> = all.iter().map(|arn| number(arn)).collect();
+        all.extend(known.iter().filter(|known| !listed.contains(known)).map(|number| format!("{family}:{number}")));
+    }
+    let revisions = deletes(object).then(|| all.iter().map(|arn| number(arn)).collect());
+    let mut found = sort_out(object, pass, all, AT_THE_END, began).await?.found;
+    found.revisions = revisions;
+    if let Some(known) = known_arn(object).filter(|known| ours.iter().all(|ours| ours.arn != **known)) {
+        let described = describe(pass, known, Freshness::Any).await?;
+        found.lost = described.map(|(revision, ownership)| (name_in(&revision.arn).to_owned(), ownership));
+    }
+    found.wait_for_status(object);
+    Ok((found, ours))
+}
+
+/// Whether revisions are deleted, and not only deregistered.
+pub(super) fn deletes(object: &EcsTaskDefinition) -> bool {
+    object.spec.delete_revisions == Some(true)
+}
+
+/// Whether a revision is the object's: it carries its tag, or an object of the same name retained it and this one takes that over.
+fn goes_with(object: &EcsTaskDefinition, ownership: &Ownership) -> bool {
+    match ownership {
+        Ownership::Ours => true,
+        Ownership::Retained => object.spec.policies.adopts(),
+        Ownership::Nobody | Ownership::Other(_) => false,
+    }
+}
+
+/// The ACTIVE revisions of the family that are the object's. Where they are many, a later pass looks at the rest: what was seen is
+/// remembered as long as somebody goes on asking.
+async fn ours(object: &EcsTaskDefinition, pass: &Pass<'_, EcsTaskDefinition>) -> Result<Vec<Revision>, Fault> {
+    let mut ours = Vec::new();
+    let key = AllRevisionsKey(object.family());
+    let lists = pass.aws.observer.table::<AllRevisionsKey>();
+    let mut all = listed(&lists.get(key, Freshness::Since(Instant::now()), pass.namespace()).await?.answer);
+    // A list may lag behind.
+    all.extend(registered(object, pass));
+    all.sort_by_key(|arn| std::cmp::Reverse(number(arn)));
+    all.dedup();
+    let deadline = Instant::now() + LOOK_THROUGH;
+    for arn in &all {
+        if Instant::now() > deadline {
+            let message = format!("the {} revisions of family {} are still being looked through", all.len(), object.family());
+            return Err(Fault::new(Operation::DescribeTaskDefinition, FaultClass::Busy, message));
+        }
+        match describe(pass, arn, Freshness::Any).await? {
+            Some((revision, ownership)) if goes_with(object, &ownership) => ours.push(revision),
+            // Those before it were retained with it.
+            Some((_, Ownership::Retained)) => break,
+            _ => {}
+        }
+    }
+    Ok(ours)
+}
+
+/// ARNs of revisions that were there a short time ago, by the status and by the replies to our writes.
+fn registered(object: &EcsTaskDefinition, pass: &Pass<'_, EcsTaskDefinition>) -> Vec<String> {
+    let family = pass.aws.observer.table::<FamilyKey>().cached(&FamilyKey(object.family()));
+    let listed = family.map(|seen| listed(&seen.answer));
+    listed.into_iter().flatten().chain(known_arn(object).map(str::to_owned)).collect()
+}
+
+/// What became of revisions that may go.
+struct SortedOut {
+    found: Surplus,
+    /// ARNs of those that are nobody's business any more.
+    gone: Vec<String>,
+}
+
+/// Looks who needs these revisions, and at those that nobody does: whose they are counts only where it was read after `since`.
+async fn sort_out(
+    object: &EcsTaskDefinition,
+    pass: &Pass<'_, EcsTaskDefinition>,
+    revisions: Vec<String>,
+    patience: Duration,
+    since: Instant,
+) -> Result<SortedOut, Fault> {
+    let (mut found, mut gone) = (Surplus::default(), Vec::new());
+    let owner = &pass.owner;
+    let stores = &pass.context.stores;
+    let mut candidates = Vec::new();
+    for arn in revisions {
+        match user_of(name_in(&arn), object.is_deleting(), stores) {
+            Some(user) => found.used.push(user),
+            None => candidates.push(arn),
+        }
+    }
+    if candidates.is_empty() {
+        return Ok(SortedOut { found, gone });
+    }
+    // Of services whose revision is ours to set, the watch knows more than a reply of a while ago.
+    let others = |users: Vec<String>| users.into_iter().filter(|user| !is_set_here(user, stores)).collect::<Vec<_>>();
+    let mut unused = Vec::new();
+    for arn in candidates {
+        match user(name_in(&arn), others(pass.aws.observer.last_users(name_in(&arn))), pass).await? {
+            Some(user) => found.used.push(format!("{} runs in service {user}", name_in(&arn))),
+            None => unused.push(arn),
+        }
+    }
+    if unused.is_empty() {
+        return Ok(SortedOut { found, gone });
+    }
+    // Only now that it matters: this reads all services.
+    let usage = pass.aws.observer.usage(USAGE, patience).await?;
+    for arn in unused {
+        let name = name_in(&arn);
+        let listed = others(usage.get(name).cloned().unwrap_or_default());
+        if let Some(user) = user(name, listed, pass).await? {
+            found.used.push(format!("{name} runs in service {user}"));
+        } else if found.active.len() + found.inactive.len() == AT_ONCE {
+            found.left += 1;
+        } else {
+            let key = TaskDefinitionKey(arn.clone());
+            match pass.aws.observer.table::<TaskDefinitionKey>().get(key, Freshness::Since(since), pass.namespace()).await?.answer
+            {
+                Answer::Found(json) if goes_with(object, &owner.of(&Tags::read(&json["tags"]))) => found.active.push(arn),
+                Answer::Inactive if deletes(object) => found.inactive.push(arn),
+                // Deregistered, deleted, or with somebody else's tag.
+                _ => gone.push(arn),
+            }
+        }
+    }
+    Ok(SortedOut { found, gone })
+}
+
+/// The first of these services that uses the revision now. What was read with all services is asked for again, one service at a time.
+async fn user(revision: &str, users: Vec<String>, pass: &Pass<'_, EcsTaskDefinition>) -> Result<Option<String>, Fault> {
+    for user in users {
+        let Some(key) = key_of(&user) else { continue };
+        let seen = pass.aws.observer.table::<ServiceKey>().get(key, Freshness::Since(Instant::now()), pass.namespace()).await?;
+        if matches!(&seen.answer, Answer::Found(service) if is_user(service, revision)) {
+            return Ok(Some(user));
+        }
+    }
+    Ok(None)
+}

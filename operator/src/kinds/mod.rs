@@ -1,0 +1,16 @@
+//! The kinds of custom resources, one folder each.
+
+pub mod ecs_cluster;
+pub mod ecs_service;
+pub mod ecs_task_definition;
+
+use ecs_operator_crds::v1beta1::{EcsCluster, EcsService, EcsTaskDefinition};
+
+use crate::reconcile::Registry;
+
+/// Registers all kinds, in the order in which they start.
+pub fn all(registry: &mut Registry) {
+    registry.add::<EcsCluster>();
+    registry.add::<EcsTaskDefinition>();
+    registry.add::<EcsService>();
+}

@@ -1,0 +1,207 @@
+//! The steps of a pass: observe, plan, wait for a turn, observe afresh, plan, apply, observe.
+
+use std::time::Instant;
+
+use super::allowance::{forbidden, is_anothers, is_withheld};
+use super::context::Pass;
+use super::kind::{Kind, Observed};
+use super::outcome::Outcome;
+use super::permits::{await_turn, obtain};
+use super::plan::{Plan, Write};
+use crate::aws::tags::{OWNER, Tags};
+use crate::aws::writer::Permit;
+use crate::aws::{Fault, FaultClass, Freshness, Operation};
+use crate::k8s::annotations::{is_asked, requested};
+
+/// What a pass saw, did and came to.
+pub(super) struct Acted<O> {
+    pub(super) observed: Option<Observed<O>>,
+    pub(super) outcome: Outcome,
+    /// The writes that were needed.
+    pub(super) planned: Vec<Write>,
+    /// How many of them, from the first on, AWS has accepted.
+    pub(super) sent: usize,
+    /// When they may be sent again, where an earlier pass tried in vain.
+    pub(super) held_until: Option<Instant>,
+}
+
+impl<O> Acted<O> {
+    pub(super) fn new(observed: Option<Observed<O>>, outcome: Outcome) -> Self {
+        Self { observed, outcome, planned: Vec::new(), sent: 0, held_until: None }
+    }
+
+    /// The writes that AWS has accepted.
+    pub(super) fn accepted(&self) -> &[Write] {
+        &self.planned[..self.sent]
+    }
+
+    /// The write that AWS may have accepted: it got no reply.
+    pub(super) fn unanswered(&self) -> Option<&Write> {
+        let is_unanswered = matches!(&self.outcome, Outcome::Failed(fault) if !fault.made_nothing());
+        self.planned.get(self.sent).filter(|_| is_unanswered)
+    }
+}
+
+/// A plan that has to be carried out, or what the pass came to without one.
+type Decided<O> = Result<(Observed<O>, Vec<Write>), Acted<O>>;
+
+/// Runs the steps of a pass.
+pub(super) async fn act<K: Kind>(object: &K, pass: &Pass<'_, K>) -> Acted<K::Observed> {
+    let (observed, writes) = match decide(object, pass).await {
+        Ok(decided) => decided,
+        Err(acted) => return acted,
+    };
+    // Permits for exactly this plan.
+    let permits = match obtain(object, pass, &observed, &writes) {
+        Ok(permits) => permits,
+        Err(turn) => return Acted::new(Some(observed), Outcome::Queued(turn)),
+    };
+    apply(object, pass, observed, writes, permits).await
+}
+
+/// Observes and plans, at first with what the cache holds, and before a write with a fresh read.
+async fn decide<K: Kind>(object: &K, pass: &Pass<'_, K>) -> Decided<K::Observed> {
+    // Policies.
+    if let Some(outcome) = forbidden(object, pass.context) {
+        return Err(Acted::new(None, outcome));
+    }
+    let asked = is_asked(object);
+    if asked {
+        // A reconcile request also retries writes that were refused, once per request.
+        pass.memory(|memory| memory.forgive_for(requested(object)));
+    }
+
+    // Observe.
+    let freshness = match asked {
+        true => Freshness::Confirmed(pass.began),
+        false if is_anothers(object) => Freshness::Since(pass.began),
+        false => Freshness::Any,
+    };
+    let mut observed = object.observe(pass, freshness).await.map_err(|fault| failed(object, None, fault))?;
+
+    // Plan.
+    let mut plan = object.plan(&observed.value, &pass.owner);
+    if let Plan::Write(writes) = &plan
+        && observed.read_at.is_none_or(|at| at < pass.began)
+    {
+        // Wait for a turn, before the read that would be out of date by then.
+        let is_held = is_withheld(object) || pass.memory(|memory| memory.refused(writes).is_some());
+        if !is_held && let Err(turn) = await_turn(object, pass, &observed, writes) {
+            return Err(Acted::new(Some(observed), Outcome::Queued(turn)));
+        }
+
+        // Observe afresh: the cache is good enough to do nothing, not to change something.
+        observed = match object.observe(pass, Freshness::Since(pass.began)).await {
+            Ok(observed) => observed,
+            Err(fault) => return Err(failed(object, Some(observed), fault)),
+        };
+
+        // Plan.
+        plan = object.plan(&observed.value, &pass.owner);
+    }
+    let writes = match plan {
+        Plan::Write(writes) if is_withheld(object) => return Err(Acted::new(Some(observed), Outcome::Withheld(writes))),
+        // The rest waits for the status to be written.
+        Plan::Write(writes) if writes.is_empty() => return Err(Acted::new(Some(observed), Outcome::Unfinished)),
+        Plan::Write(writes) => writes,
+        decided => return Err(Acted::new(Some(observed), decided.into())),
+    };
+    match pass.memory(|memory| memory.refused(&writes)) {
+        Some(refusal) => Err(Acted { held_until: Some(refusal.until), ..Acted::new(Some(observed), refusal.outcome) }),
+        None => Ok((observed, writes)),
+    }
+}
+
+/// Sends the writes for which there are permits, one after the other, and observes whether that was enough.
+async fn apply<K: Kind>(
+    object: &K,
+    pass: &Pass<'_, K>,
+    mut observed: Observed<K::Observed>,
+    mut writes: Vec<Write>,
+    permits: Vec<Permit>,
+) -> Acted<K::Observed> {
+    // A later pass asks for the permits of the others.
+    writes.truncate(permits.len());
+    let mut sent = 0;
+    for (write, permit) in writes.iter().zip(permits) {
+        match claimed(object, pass, &observed.value, write, permit).await {
+            Ok(next) => observed = next,
+            Err(fault) => {
+                pass.aws.observer.invalidate(observed.polled.iter().map(|(key, _)| key));
+                return Acted { planned: writes, sent, ..Acted::new(Some(observed), Outcome::Failed(fault)) };
+            }
+        }
+        sent += 1;
+    }
+    let mut rest = object.plan(&observed.value, &pass.owner);
+    if matches!(rest, Plan::Write(_)) {
+        // A reply may show less than a read does.
+        match object.observe(&pass.after(&observed.value), Freshness::Since(Instant::now())).await {
+            Ok(seen) => {
+                rest = object.plan(&seen.value, &pass.owner);
+                observed = seen;
+            }
+            Err(fault) => {
+                // AWS accepted the writes. The next pass observes again.
+                let outcome = if fault.class.passes() { Outcome::Unfinished } else { Outcome::Failed(fault) };
+                return Acted { planned: writes, sent, ..Acted::new(Some(observed), outcome) };
+            }
+        }
+    }
+    let outcome = match rest {
+        Plan::Write(rest) if rest == writes => Outcome::Unheeded(rest),
+        decided => decided.into(),
+    };
+    Acted { planned: writes, sent, ..Acted::new(Some(observed), outcome) }
+}
+
+/// Sends one write. Two objects that adopt one AWS object at once would both take it for theirs, so an adoption claims it.
+async fn claimed<K: Kind>(
+    object: &K,
+    pass: &Pass<'_, K>,
+    observed: &K::Observed,
+    write: &Write,
+    permit: Permit,
+) -> Result<Observed<K::Observed>, Fault> {
+    let Some(arn) = claim_of(write) else { return object.apply(pass, observed, write, permit).await };
+    let claims = &pass.context.claims;
+    claims.claim(write.operation, arn, pass.uid())?;
+    let applied = object.apply(pass, observed, write, permit).await;
+    if applied.as_ref().is_err_and(Fault::made_nothing) {
+        claims.release(arn, pass.uid());
+    }
+    applied
+}
+
+/// The ARN of the AWS object that a write makes the object's own.
+fn claim_of(write: &Write) -> Option<&str> {
+    let is_adoption = write.operation == Operation::TagResource && Tags::read(&write.request["tags"]).0.contains_key(OWNER);
+    write.request["resourceArn"].as_str().filter(|_| is_adoption)
+}
+
+/// The end of a pass that could not read AWS. A deletion that waits for AWS says what can be done about it.
+fn failed<K: Kind>(object: &K, observed: Option<Observed<K::Observed>>, mut fault: Fault) -> Acted<K::Observed> {
+    let unreachable = matches!(fault.class, FaultClass::Server | FaultClass::Credentials | FaultClass::AccessDenied);
+    if object.is_deleting() && unreachable {
+        fault.message +=
+            ". The finalizer stays until AWS answers; spec.deletionPolicy: Retain lets this object go and leaves AWS as it is";
+    }
+    Acted::new(observed, Outcome::Failed(fault))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::reconcile::plan::tag_resource;
+
+    #[test]
+    fn a_write_of_the_owner_tag_claims_the_object() {
+        let tags = |key: &str| Tags([(key.to_owned(), "x".to_owned())].into());
+        assert_eq!(claim_of(&tag_resource("arn", &tags(OWNER), String::new())), Some("arn"));
+        assert_eq!(claim_of(&tag_resource("arn", &tags("team"), String::new())), None);
+        let create = Write { operation: Operation::CreateService, request: json!({}), note: String::new() };
+        assert_eq!(claim_of(&create), None);
+    }
+}

@@ -1,0 +1,104 @@
+//! What every pass needs: the parts that all passes share, and those of one pass.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use kube::ResourceExt;
+
+use super::allowance::ClusterRule;
+use super::claims::Claims;
+use super::kind::Kind;
+use super::memory::{Memories, Memory};
+use super::stores::Stores;
+use crate::aws::account::{Accounts, Aws};
+use crate::aws::tags::Owner;
+use crate::http::Readiness;
+use crate::k8s::events::Events;
+use crate::metrics::Metrics;
+
+/// What all passes share.
+pub struct Context {
+    /// Client of the API server.
+    pub client: kube::Client,
+    /// Identity of the Kubernetes cluster, part of every ownership tag.
+    pub cluster_id: String,
+    /// Identities of Kubernetes clusters that no longer exist and whose objects live on in this one.
+    pub former_clusters: Vec<String>,
+    /// Which namespaces may use which ECS clusters.
+    pub allowed_clusters: Vec<ClusterRule>,
+    /// What the watches see.
+    pub stores: Stores,
+    /// The accounts and Regions that objects live in.
+    pub accounts: Accounts,
+    /// What the probes report.
+    pub readiness: Arc<Readiness>,
+    /// Publishes events.
+    pub events: Events,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// The state of each object between two passes.
+    pub memories: Memories,
+    /// Which objects are creating which AWS objects.
+    pub claims: Claims,
+}
+
+impl Context {
+    /// The owner that AWS objects of `object` carry in their tag.
+    #[must_use]
+    pub fn owner<K: Kind>(&self, object: &K) -> Owner {
+        Owner {
+            cluster_id: self.cluster_id.clone(),
+            namespace: object.namespace().unwrap_or_default(),
+            name: object.name_any(),
+            uid: object.uid().unwrap_or_default(),
+            former_clusters: self.former_clusters.clone(),
+        }
+    }
+}
+
+/// One pass over one object.
+pub struct Pass<'a, K: Kind> {
+    /// What all passes share.
+    pub context: &'a Context,
+    /// The account and Region of the object.
+    pub aws: Arc<Aws>,
+    /// The owner that AWS objects of the object carry in their tag; also its namespace, name and UID.
+    pub owner: Owner,
+    /// When the pass began.
+    pub began: Instant,
+    /// What the last write of the pass left, for the read after it.
+    pub applied: Option<&'a K::Observed>,
+}
+
+impl<'a, K: Kind> Pass<'a, K> {
+    /// Begins a pass over `object`.
+    #[must_use]
+    pub fn new(object: &K, context: &'a Context) -> Self {
+        let aws = Arc::clone(context.accounts.default_scope());
+        Self { context, aws, owner: context.owner(object), began: Instant::now(), applied: None }
+    }
+
+    /// The same pass, after a write that left `applied`.
+    #[must_use]
+    pub fn after<'b>(&'b self, applied: &'b K::Observed) -> Pass<'b, K> {
+        let (aws, owner) = (Arc::clone(&self.aws), self.owner.clone());
+        Pass { context: self.context, aws, owner, began: self.began, applied: Some(applied) }
+    }
+
+    /// Namespace of the object, which takes turns with others to read and write; empty for a cluster-scoped object.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        &self.owner.namespace
+    }
+
+    /// UID of the object.
+    #[must_use]
+    pub fn uid(&self) -> &str {
+        &self.owner.uid
+    }
+
+    /// Works with the state of the object between two passes.
+    pub(crate) fn memory<T>(&self, work: impl FnOnce(&mut Memory) -> T) -> T {
+        self.context.memories.with(&self.owner.uid, work)
+    }
+}

@@ -1,0 +1,248 @@
+//! What came of a pass, and what the driver does about it: one table for the write queue, the pace of polls and the next pass.
+
+use std::time::{Duration, Instant};
+
+use ecs_operator_crds::condition::Reason;
+
+use super::plan::{Obstacle, Plan, Write};
+use crate::aws::observer::Pace;
+use crate::aws::{Fault, FaultClass};
+use crate::k8s::conditions::{State, Verdict};
+
+/// First and longest wait.
+pub(super) type Limits = (Duration, Duration);
+
+/// For something that a watch or the observer reports: a safety net.
+const WAIT: Limits = (Duration::from_secs(10), Duration::from_secs(60));
+
+/// The same while a user waits: the object is being deleted, or its spec is new.
+const WAIT_WATCHED: Limits = (Duration::from_secs(10), Duration::from_secs(10));
+
+/// For what AWS lacks and another tool may be creating, while a user waits.
+const DEPENDENCY_WATCHED: Limits = (Duration::from_secs(5), Duration::from_secs(10));
+
+/// For a user to change something.
+const STALL: Limits = (Duration::from_secs(10), Duration::from_secs(300));
+
+/// Before the next of several steps.
+const STEP: Limits = (Duration::from_millis(50), Duration::from_secs(30));
+
+/// After a write that had no effect, or an error of the operator itself.
+const UNHEEDED: Limits = (Duration::from_secs(30), Duration::from_secs(900));
+
+/// What came of a pass.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// AWS holds what the spec asks for; whether it also runs is for the kind to say.
+    InSync,
+    /// Writes were sent and more are needed.
+    Unfinished,
+    /// The budget is used up; this is the moment of the object's turn.
+    Queued(Instant),
+    /// As [`Plan::Wait`].
+    Waiting(Obstacle),
+    /// As [`Plan::Stall`].
+    Stalled(Obstacle),
+    /// A call failed.
+    Failed(Fault),
+    /// AWS accepted these writes and still needs them.
+    Unheeded(Vec<Write>),
+    /// These writes are needed, and the spec does not let the operator send any.
+    Withheld(Vec<Write>),
+    /// The operator itself failed.
+    Broken(String),
+    /// Nothing is left in AWS.
+    Gone,
+    /// As [`Plan::Left`].
+    Left(String),
+}
+
+impl Outcome {
+    /// The outcome as a metric label.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::InSync => "in_sync",
+            Self::Unfinished => "unfinished",
+            Self::Queued(_) => "queued",
+            Self::Waiting(_) => "waiting",
+            Self::Stalled(_) => "stalled",
+            Self::Failed(_) => "failed",
+            Self::Unheeded(_) => "unheeded",
+            Self::Withheld(_) => "withheld",
+            Self::Broken(_) => "broken",
+            Self::Gone => "gone",
+            Self::Left(_) => "left",
+        }
+    }
+
+    /// Whether the AWS object turned out to be somebody else's.
+    #[must_use]
+    pub fn is_anothers(&self) -> bool {
+        matches!(self, Self::Stalled(obstacle) if Reason::ANOTHERS.contains(&obstacle.reason))
+    }
+
+    /// What the conditions say of it; `None` where AWS is in sync and the kind must look at what runs.
+    #[must_use]
+    pub fn verdict(&self) -> Option<Verdict> {
+        let (state, reason, message) = match self {
+            Self::InSync => return None,
+            Self::Unfinished => (State::Progressing, Reason::Progressing, "AWS is being brought to the spec".to_owned()),
+            Self::Queued(_) => {
+                let message =
+                    "AWS is being brought to the spec; this object waits for its turn in the operator's share of the quota";
+                (State::Progressing, Reason::Progressing, message.to_owned())
+            }
+            Self::Waiting(Obstacle { reason, message, passing }) => {
+                let state = if *passing { State::Progressing } else { State::Waiting };
+                (state, *reason, message.clone())
+            }
+            Self::Stalled(Obstacle { reason, message, passing: _ }) => (State::Stalled, *reason, message.clone()),
+            Self::Failed(fault) => {
+                let state = if fault.class.stalls() { State::Stalled } else { State::Waiting };
+                (state, fault.class.reason(), fault.to_string())
+            }
+            Self::Unheeded(writes) => {
+                let notes: Vec<_> = writes.iter().map(|write| write.note.as_str()).collect();
+                let message = format!("AWS accepted this change and still shows the old value: {}", notes.join("; "));
+                (State::Waiting, Reason::DriftPersists, message)
+            }
+            Self::Withheld(writes) => {
+                let changes: Vec<_> = writes.iter().map(Write::pending).collect();
+                let message = format!("managementPolicy is Observe; Full would send {}", changes.join("; "));
+                (State::Stalled, Reason::Observing, message)
+            }
+            Self::Broken(message) => (State::Waiting, Reason::InternalError, message.clone()),
+            Self::Gone => (State::Progressing, Reason::Deleting, "Nothing is left in AWS".to_owned()),
+            Self::Left(message) => (State::Progressing, Reason::Deleting, message.clone()),
+        };
+        Some(Verdict::new(state, reason, message))
+    }
+}
+
+impl From<Plan> for Outcome {
+    fn from(plan: Plan) -> Self {
+        match plan {
+            Plan::InSync => Self::InSync,
+            Plan::Write(_) => Self::Unfinished,
+            Plan::Wait(obstacle) => Self::Waiting(obstacle),
+            Plan::Stall(obstacle) => Self::Stalled(obstacle),
+            Plan::Gone => Self::Gone,
+            Plan::Left(message) => Self::Left(message),
+        }
+    }
+}
+
+/// What the driver does after a pass.
+#[derive(Debug, PartialEq)]
+pub(super) struct Policy {
+    /// The object's place in the write queue.
+    pub(super) place: Place,
+    /// How often AWS is polled while the object is not Ready.
+    pub(super) pace: Pace,
+    /// When the next pass comes, if nothing triggers the object before.
+    pub(super) requeue: Requeue,
+    /// Whether the planned writes are held off until then, whatever triggers the object.
+    pub(super) holds_off: bool,
+}
+
+/// What becomes of an object's place in the write queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// It waits in the queue.
+    Queued,
+    /// It keeps the place that it has, if it has one.
+    Kept,
+    /// It has nothing to write.
+    Released,
+}
+
+/// When the next pass comes. Each counts its tries on its own, so that waiting does not lengthen the wait after a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Requeue {
+    /// As [`Kind::requeue_after`](super::Kind::requeue_after) says. All that was counted starts anew.
+    Settled,
+    /// As [`Kind::requeue_after`](super::Kind::requeue_after) says.
+    Unsettled,
+    /// At this moment.
+    At(Instant),
+    /// When the next step is due.
+    Step(Limits),
+    /// When it may have what it waits for.
+    Wait(Limits),
+    /// When it is worth another try.
+    Failure(Limits),
+}
+
+impl Outcome {
+    /// What the driver does after a pass with this outcome. `is_watched` says whether a user waits: the object is being deleted, or its spec
+    /// is new.
+    pub(super) fn policy(&self, is_watched: bool) -> Policy {
+        let policy = |place, pace, requeue| Policy { place, pace, requeue, holds_off: false };
+        match self {
+            Self::InSync | Self::Gone | Self::Left(_) => policy(Place::Released, Pace::Active, Requeue::Settled),
+            Self::Unfinished => policy(Place::Kept, Pace::Active, Requeue::Step(STEP)),
+            Self::Queued(turn) => policy(Place::Queued, Pace::Steady, Requeue::At(*turn)),
+            Self::Waiting(Obstacle { reason, message: _, passing: _ }) => {
+                // What another object here lacks does not show in AWS.
+                let pace = if *reason == Reason::DependencyNotReady { Pace::Steady } else { Pace::Active };
+                policy(Place::Released, pace, Requeue::Wait(if is_watched { WAIT_WATCHED } else { WAIT }))
+            }
+            Self::Stalled(Obstacle { reason: _, message: _, passing: _ }) => {
+                policy(Place::Released, Pace::Steady, Requeue::Wait(STALL))
+            }
+            Self::Failed(Fault { operation: _, class, code: _, message: _ }) => {
+                let limits = match class {
+                    FaultClass::DependencyNotReady if is_watched => DEPENDENCY_WATCHED,
+                    class => class.backoff(),
+                };
+                let pace = if class.stalls() { Pace::Steady } else { Pace::Active };
+                Policy { holds_off: true, ..policy(Place::Kept, pace, Requeue::Failure(limits)) }
+            }
+            Self::Unheeded(_) => Policy { holds_off: true, ..policy(Place::Kept, Pace::Active, Requeue::Failure(UNHEEDED)) },
+            Self::Withheld(_) => policy(Place::Released, Pace::Steady, Requeue::Unsettled),
+            Self::Broken(_) => policy(Place::Kept, Pace::Active, Requeue::Failure(UNHEEDED)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Place::{Kept, Queued, Released};
+    use super::*;
+    use crate::aws::Operation;
+    use crate::aws::observer::Pace::{Active, Steady};
+
+    /// What each outcome means for the write queue, the pace of polls and the next pass.
+    #[test]
+    fn decides_what_the_driver_does_next() {
+        let obstacle = |reason| Obstacle { reason, message: String::new(), passing: false };
+        let failed = |class| Outcome::Failed(Fault::new(Operation::DescribeClusters, class, "no reply"));
+        let turn = Instant::now();
+        let (quick, slow) =
+            ((Duration::from_secs(1), Duration::from_secs(60)), (Duration::from_secs(600), Duration::from_secs(3600)));
+        let rows = [
+            (Outcome::InSync, Released, Active, Requeue::Settled, false),
+            (Outcome::Unfinished, Kept, Active, Requeue::Step(STEP), false),
+            (Outcome::Queued(turn), Queued, Steady, Requeue::At(turn), false),
+            (Outcome::Waiting(obstacle(Reason::Busy)), Released, Active, Requeue::Wait(WAIT), false),
+            (Outcome::Waiting(obstacle(Reason::DependencyNotReady)), Released, Steady, Requeue::Wait(WAIT), false),
+            (Outcome::Stalled(obstacle(Reason::InvalidSpec)), Released, Steady, Requeue::Wait(STALL), false),
+            (failed(FaultClass::Throttle), Kept, Active, Requeue::Failure(quick), true),
+            (failed(FaultClass::Terminal), Kept, Steady, Requeue::Failure(slow), true),
+            (Outcome::Unheeded(Vec::new()), Kept, Active, Requeue::Failure(UNHEEDED), true),
+            (Outcome::Withheld(Vec::new()), Released, Steady, Requeue::Unsettled, false),
+            (Outcome::Broken(String::new()), Kept, Active, Requeue::Failure(UNHEEDED), false),
+            (Outcome::Gone, Released, Active, Requeue::Settled, false),
+            (Outcome::Left(String::new()), Released, Active, Requeue::Settled, false),
+        ];
+        for (outcome, place, pace, requeue, holds_off) in rows {
+            assert_eq!(outcome.policy(false), Policy { place, pace, requeue, holds_off }, "{outcome:?}");
+        }
+        // While a user waits, the next look is at most ten seconds away.
+        let watched = |outcome: Outcome| outcome.policy(true).requeue;
+        assert_eq!(watched(Outcome::Waiting(obstacle(Reason::Busy))), Requeue::Wait(WAIT_WATCHED));
+        assert_eq!(watched(failed(FaultClass::DependencyNotReady)), Requeue::Failure(DEPENDENCY_WATCHED));
+        assert!(WAIT_WATCHED.1.max(DEPENDENCY_WATCHED.1) <= Duration::from_secs(10));
+    }
+}
