@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::filter::Targets;
 
-use crate::reconcile::allowance::ClusterRule;
+use crate::reconcile::ClusterRule;
 
 /// A Kubernetes operator for Amazon ECS.
 #[derive(Debug, Parser)]

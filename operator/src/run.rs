@@ -9,10 +9,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::aws::hints::Hints;
 use crate::aws::{Accounts, Aws, Calls, Observer, Scope, Writer, client};
-use crate::http::{self, Endpoints, Readiness};
+use crate::http::{self, Endpoints};
 use crate::k8s::events::Events;
-use crate::k8s::leader::{Campaign, Leadership};
-use crate::metrics::Metrics;
+use crate::k8s::leader::Campaign;
+use crate::leadership::Leadership;
+use crate::metrics::{AwsMetrics, Metrics};
+use crate::readiness::Readiness;
 use crate::reconcile::{Claims, Context, Memories, Registry, Wiring};
 use crate::settings::Settings;
 use crate::{Error, kinds};
@@ -114,16 +116,19 @@ async fn work(
         None => crate::k8s::cluster_id(&kube).await?,
     };
     let (stores, triggers, controllers) = registry.build();
-    let calls = Arc::new(Calls::new(&config, settings.quota_share, leadership.clone(), Arc::clone(&metrics)));
+    let scope = Scope { account: "default".into(), region: region.into() };
+    let aws_metrics = AwsMetrics::new(Arc::clone(&metrics), &scope.account, &scope.region);
+    let calls = Arc::new(Calls::new(&config, settings.quota_share, leadership.clone(), aws_metrics.clone()));
     let aws = Aws {
-        scope: Scope { account: "default".into(), region: region.into() },
+        scope,
         observer: Observer::start(&calls, settings.sweep, triggers.clone()),
         writer: Writer::new(calls, settings.quota_share),
     };
-    metrics.state().observe(stores.clone(), leadership.clone(), aws.observer.ages());
+    stores.register(&metrics);
+    leadership.register(&metrics);
     tracing::info!(aws = %aws.scope, cluster_id, "ready to look");
     let accounts = Accounts::new(aws);
-    let new_hints = |url| Hints::new(&config, url, Arc::clone(&metrics), Arc::clone(&readiness));
+    let new_hints = |url| Hints::new(&config, url, aws_metrics, Arc::clone(&readiness));
     let hints = settings.event_queue_url.map(new_hints).transpose()?;
     let hints = hints.map(|hints| tokio::spawn(hints.follow(leadership.clone(), Arc::clone(accounts.default_scope()))));
     let context = Arc::new(Context {

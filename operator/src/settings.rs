@@ -8,7 +8,7 @@ use crate::aws::observer::Sweep;
 use crate::cli::{LogFormat, RunArgs};
 use crate::k8s::leader::Election;
 use crate::k8s::watch::Selection;
-use crate::reconcile::allowance::ClusterRule;
+use crate::reconcile::ClusterRule;
 
 /// Everything that can be set.
 #[derive(Clone, Debug)]

@@ -54,8 +54,8 @@ fn event(account: &str, service: &str) -> String {
 async fn until_metric(scenario: &Scenario<'_>, metric: &str, value: i32) -> Result<()> {
     wait::until(metric, PATIENCE, async || {
         let metrics = scenario.operator.as_ref().context("it runs")?.get("/metrics").await?;
-        let shown = metrics.lines().find_map(|line| line.strip_prefix(metric)).unwrap_or_default();
-        ensure!(shown.trim().parse() == Ok(f64::from(value)), "{shown:?}");
+        let line = metrics.lines().find(|line| line.starts_with(metric)).unwrap_or_default();
+        ensure!(line.rsplit(' ').next().map(str::parse) == Some(Ok(f64::from(value))), "{line:?}");
         Ok(())
     })
     .await
@@ -79,9 +79,9 @@ pub(crate) async fn events_have_changes_found_without_regular_looks(world: &Worl
     for _ in 0..20 {
         put(&scenario, &url, &event(&scenario.account, "web")).await?;
     }
-    until_metric(&scenario, r#"ecs_operator_hints_total{result="ours"}"#, 21).await?;
-    until_metric(&scenario, r#"ecs_operator_hints_total{result="unreadable"}"#, 2).await?;
-    until_metric(&scenario, r#"ecs_operator_hints_total{result="not_ours"}"#, 4).await?;
+    until_metric(&scenario, r#"ecs_operator_hints_total{result="ours""#, 21).await?;
+    until_metric(&scenario, r#"ecs_operator_hints_total{result="unreadable""#, 2).await?;
+    until_metric(&scenario, r#"ecs_operator_hints_total{result="not_ours""#, 4).await?;
     let after = scenario.ledger.counts();
     ensure!(after.of("UpdateService") == before.of("UpdateService"), "{before:?} became {after:?}");
     let looks = after.of("DescribeServices") - before.of("DescribeServices");

@@ -25,9 +25,8 @@ use serde_json::Value;
 use super::operation::ActionFamily;
 use super::read_budget::{ReadBudget, Turn};
 use super::{Fault, FaultClass, Operation};
-use crate::k8s::NOT_LEADER;
-use crate::k8s::leader::Leadership;
-use crate::metrics::Metrics;
+use crate::leadership::{Leadership, NOT_LEADER};
+use crate::metrics::AwsMetrics;
 
 /// First wait before [`Reads::insist`] tries a read again.
 const AGAIN: Duration = Duration::from_millis(500);
@@ -41,14 +40,14 @@ pub struct Calls {
     read_budget: ReadBudget,
     /// Asked before every write.
     leadership: Leadership,
-    pub(super) metrics: Arc<Metrics>,
+    pub(super) metrics: AwsMetrics,
 }
 
 impl Calls {
     /// Calls with the credentials, Region and endpoint of `config`: those that read within `share` of the published rates (`None` means
     /// no limit), those that write only while `leadership` holds.
     #[must_use]
-    pub fn new(config: &SdkConfig, share: Option<f64>, leadership: Leadership, metrics: Arc<Metrics>) -> Self {
+    pub fn new(config: &SdkConfig, share: Option<f64>, leadership: Leadership, metrics: AwsMetrics) -> Self {
         let once = aws_sdk_ecs::config::Builder::from(config).retry_config(RetryConfig::disabled()).build();
         Self { client: Client::from_conf(once), read_budget: ReadBudget::new(share), leadership, metrics }
     }
@@ -76,7 +75,7 @@ impl Calls {
         let started = Instant::now();
         let result = dispatch(&self.client, operation, request).await;
         let label = result.as_ref().map_or_else(|fault| fault.class.as_str(), |_| "ok");
-        self.metrics.aws_call(operation.name(), label, started.elapsed());
+        self.metrics.called(operation.name(), label, started.elapsed());
         if let Err(fault) = &result {
             tracing::debug!(operation = operation.name(), code = fault.code, message = fault.message, "AWS call failed");
         }
@@ -223,7 +222,7 @@ mod tests {
     #[tokio::test]
     async fn who_is_not_the_leader_writes_nothing() {
         let config = SdkConfig::builder().behavior_version(BehaviorVersion::latest()).build();
-        let calls = Calls::new(&config, None, Leadership::deposed(), Arc::default());
+        let calls = Calls::new(&config, None, Leadership::deposed(), AwsMetrics::new(Arc::default(), "", ""));
         let message = async |operation| calls.send(operation, &Value::Null).await.map_err(|fault| fault.message);
         assert_eq!(message(Operation::CreateService).await, Err(NOT_LEADER.to_owned()));
         // A read is tried; without a Region it comes to nothing.

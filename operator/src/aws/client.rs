@@ -10,7 +10,7 @@ use aws_credential_types::provider::ProvideCredentials;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
 
-use crate::http::Readiness;
+use crate::readiness::Readiness;
 
 /// Longest time that one attempt of a call may take; above the slowest ECS writes seen.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -3,7 +3,7 @@
 //! An event never says how things are, only where to look next: the service that it is about is read again soon, in a batch with others,
 //! and wakes its object if something changed. So it does no harm when events come twice, late, in any order, or not at all.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use aws_config::timeout::TimeoutConfig;
@@ -17,9 +17,9 @@ use super::account::Aws;
 use super::name_in;
 use super::observer::{Observer, ServiceKey};
 use crate::Error;
-use crate::http::Readiness;
-use crate::k8s::leader::Leadership;
-use crate::metrics::Metrics;
+use crate::leadership::Leadership;
+use crate::metrics::{AwsMetrics, Gauge};
+use crate::readiness::Readiness;
 
 /// How long SQS may hold a request back until there is a message; the most that it allows.
 const LONG_POLL: i32 = 20;
@@ -44,7 +44,9 @@ const NEED: &str = "event-queue";
 pub struct Hints {
     client: Client,
     queue_url: String,
-    metrics: Arc<Metrics>,
+    metrics: AwsMetrics,
+    /// Whether the queue can be read; `None` before it was tried.
+    is_up: Arc<Mutex<Option<bool>>>,
     readiness: Arc<Readiness>,
 }
 
@@ -53,14 +55,20 @@ impl Hints {
     ///
     /// # Errors
     /// When the queue lies in another Region than the ECS objects: EventBridge delivers within a Region.
-    pub fn new(config: &SdkConfig, queue_url: String, metrics: Arc<Metrics>, readiness: Arc<Readiness>) -> Result<Self, Error> {
+    pub fn new(config: &SdkConfig, queue_url: String, metrics: AwsMetrics, readiness: Arc<Readiness>) -> Result<Self, Error> {
         let region = config.region().map(ToString::to_string).unwrap_or_default();
         if let Some(queue_region) = region_of(&queue_url).filter(|queue_region| *queue_region != region) {
             return Err(Error::QueueRegion { queue_region: queue_region.to_owned(), region });
         }
         let timeouts = TimeoutConfig::builder().operation_attempt_timeout(TIMEOUT).build();
         let sqs = aws_sdk_sqs::config::Builder::from(config).timeout_config(timeouts).build();
-        Ok(Self { client: Client::from_conf(sqs), queue_url, metrics, readiness })
+        let is_up = Arc::<Mutex<Option<bool>>>::default();
+        let read = Arc::clone(&is_up);
+        metrics.register(Gauge::EventQueueUp, move || {
+            let is_up = *read.lock().unwrap_or_else(PoisonError::into_inner);
+            is_up.map(|is_up| (Vec::new(), f64::from(u8::from(is_up)))).into_iter().collect()
+        });
+        Ok(Self { client: Client::from_conf(sqs), queue_url, metrics, is_up, readiness })
     }
 
     /// Takes events out of the queue for ever, once this replica is the leader.
@@ -87,7 +95,7 @@ impl Hints {
     }
 
     fn tell(&self, state: Result<(), String>) {
-        self.metrics.queue_is_read(state.is_ok());
+        *self.is_up.lock().unwrap_or_else(PoisonError::into_inner) = Some(state.is_ok());
         if self.readiness.note(NEED, state.clone())
             && let Err(problem) = state
         {
@@ -96,7 +104,7 @@ impl Hints {
     }
 
     fn count(&self, operation: &str, ok: bool, started: Instant) {
-        self.metrics.aws_call(operation, if ok { "ok" } else { "failed" }, started.elapsed());
+        self.metrics.called(operation, if ok { "ok" } else { "failed" }, started.elapsed());
     }
 
     /// One reply of the queue.

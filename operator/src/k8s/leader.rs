@@ -8,14 +8,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use futures::StreamExt;
-use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::api::coordination::v1::Lease;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client, Config};
 use kube_lease_manager::{LeaseManager, LeaseManagerBuilder};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::http::Readiness;
+use crate::leadership::{Candidate, Held, Leadership, PARTS};
+use crate::readiness::Readiness;
 
 /// What is in the way while the Lease cannot be seen, and while it cannot be taken or renewed.
 const SEEN: &str = "leader-election-watch";
@@ -23,10 +24,6 @@ const TAKEN: &str = "leader-election";
 
 /// How long after trouble with the Lease it is tried again.
 const RETRY: Duration = Duration::from_secs(1);
-
-/// Of how many parts of the Lease's time one passes between two renewals. Whoever could not renew it for two stops writing, so that one
-/// is left for clocks that differ.
-const PARTS: u32 = 3;
 
 /// Which Lease the replicas share.
 #[derive(Clone, Debug)]
@@ -37,92 +34,6 @@ pub struct Election {
     pub lease: String,
     /// How long it is good without being renewed.
     pub duration: Duration,
-}
-
-/// What was last seen of the Lease.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Held {
-    by: Option<String>,
-    /// Until when its holder may write, by both clocks: one stands still in a machine that is paused, the other one can be set.
-    until: Option<(Instant, SystemTime)>,
-}
-
-impl Held {
-    /// What the Lease says now; the times in it are of the clock of its holder.
-    fn read(spec: Option<LeaseSpec>, now: (Instant, SystemTime)) -> Self {
-        let Some(LeaseSpec { holder_identity: by, renew_time: Some(renewed), lease_duration_seconds: Some(seconds), .. }) = spec
-        else {
-            return Self::default();
-        };
-        let duration = Duration::from_secs(seconds.try_into().unwrap_or_default());
-        let good = duration * (PARTS - 1) / PARTS;
-        let until = SystemTime::from(renewed.0) + good;
-        // A clock that was set back makes no Lease longer.
-        let left = until.duration_since(now.1).ok().map(|left| left.min(good));
-        Self { by, until: left.map(|left| (now.0 + left, now.1 + left)) }
-    }
-
-    fn lets_write(&self, identity: &str) -> bool {
-        self.by.as_deref() == Some(identity)
-            && self.until.is_some_and(|(until, time)| Instant::now() < until && SystemTime::now() < time)
-    }
-}
-
-/// Whether this process is the one that works.
-#[derive(Clone, Debug)]
-pub struct Leadership(Option<Candidate>);
-
-#[derive(Clone, Debug)]
-struct Candidate {
-    identity: String,
-    held: watch::Receiver<Held>,
-}
-
-impl Leadership {
-    /// That of a process that has no others beside it.
-    #[must_use]
-    pub fn unopposed() -> Self {
-        Self(None)
-    }
-
-    /// That of a process that lost it.
-    #[cfg(test)]
-    pub(crate) fn deposed() -> Self {
-        let (_, held) = watch::channel(Held::default());
-        Self(Some(Candidate { identity: "me".to_owned(), held }))
-    }
-
-    /// Whether this process may write now.
-    #[must_use]
-    pub fn holds(&self) -> bool {
-        let Some(Candidate { identity, held }) = &self.0 else { return true };
-        held.borrow().lets_write(identity)
-    }
-
-    /// Awaits that this process may write.
-    pub async fn acquired(&self) {
-        let Some(Candidate { identity, held }) = &self.0 else { return };
-        if held.clone().wait_for(|held| held.lets_write(identity)).await.is_err() {
-            // Nobody follows the Lease any more, and `lost` ends the operator.
-            std::future::pending::<()>().await;
-        }
-    }
-
-    /// Awaits that this process, which could write, may not do so any more, or can never do so.
-    pub async fn lost(&self) {
-        let Some(Candidate { identity, held }) = &self.0 else { return std::future::pending().await };
-        let mut held = held.clone();
-        if held.wait_for(|held| held.lets_write(identity)).await.is_err() {
-            return;
-        }
-        while self.holds() {
-            let until = held.borrow_and_update().until.map_or_else(Instant::now, |(until, _)| until);
-            // Either there is news of the Lease, or its time is over, or nobody follows it any more.
-            if let Ok(Err(_)) = tokio::time::timeout_at(until.into(), held.changed()).await {
-                return;
-            }
-        }
-    }
 }
 
 /// A replica's part in the election, until [`Campaign::end`].
@@ -291,6 +202,8 @@ fn refused(readiness: &Readiness, need: &str, error: &dyn std::error::Error) {
 mod tests {
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
     use k8s_openapi::jiff::Timestamp;
+
+    use k8s_openapi::api::coordination::v1::LeaseSpec;
 
     use super::*;
 

@@ -19,7 +19,7 @@ use kube::{Api, Client, Config};
 use tower::BoxError;
 use tower::filter::FilterLayer;
 
-use leader::Leadership;
+use crate::leadership::{Leadership, NOT_LEADER};
 
 /// Name under which the operator applies fields and reports events.
 pub const MANAGER: &str = "ecs-operator";
@@ -92,9 +92,6 @@ pub fn client(config: Config, leadership: Leadership) -> kube::Result<Client> {
     };
     Ok(ClientBuilder::try_from(config)?.with_layer(&FilterLayer::new(guard)).build())
 }
-
-/// Why a write is not sent.
-pub(crate) const NOT_LEADER: &str = "this process is not the leader";
 
 #[cfg(test)]
 mod tests {

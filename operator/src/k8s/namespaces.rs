@@ -1,7 +1,7 @@
 //! The watches of several namespaces as one. Where the operator has rights in some namespaces only, each has a watch of its own, and
 //! the store behind them must not take the list of one for the list of all.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use futures::stream::{self, BoxStream, select_all};
 use futures::{Stream, StreamExt};
@@ -11,13 +11,21 @@ use kube::runtime::watcher::{self, Event};
 use super::availability::{Missing, Off};
 use super::object::Object;
 
-/// Makes one stream of the watches of namespaces: it begins when every namespace was listed, and where one is listed anew, so is
-/// all, with what `store` holds of the others. In `off` stands where the kind may not be listed.
+/// What the watches of several namespaces see.
+pub(super) enum Seen<K> {
+    /// An event as one watch has it. At first it is the list of all namespaces.
+    Event(Event<K>),
+    /// A namespace was listed again, and events have told what changed there. The others are as they were.
+    Listed(String),
+}
+
+/// Makes one stream of the watches of namespaces. It begins when every namespace was listed. When one is listed again, it tells what has
+/// changed there, compared with `store`. `off` holds where the kind may not be listed.
 pub(super) fn together<K: Object>(
     watches: Vec<(String, BoxStream<'static, watcher::Result<Event<K>>>)>,
     store: Store<K>,
     off: Off,
-) -> impl Stream<Item = watcher::Result<Event<K>>> {
+) -> impl Stream<Item = watcher::Result<Seen<K>>> {
     let mut lists = Lists {
         listing: watches.iter().map(|(namespace, _)| (namespace.clone(), Listing::default())).collect(),
         store,
@@ -50,22 +58,22 @@ impl<K: Object> Default for Listing<K> {
 
 impl<K: Object> Lists<K> {
     /// What an event of one namespace means for all.
-    fn take(&mut self, namespace: &str, event: watcher::Result<Event<K>>) -> Vec<watcher::Result<Event<K>>> {
+    fn take(&mut self, namespace: &str, event: watcher::Result<Event<K>>) -> Vec<watcher::Result<Seen<K>>> {
         let event = match event {
             Ok(event) => event,
             Err(error) => {
-                // What is wrong is told after what there is all the same.
+                // The error comes after what there is all the same.
                 let rest = self.failed(namespace, &error);
-                return rest.into_iter().chain([Err(error)]).collect();
+                return rest.into_iter().map(Ok).chain([Err(error)]).collect();
             }
         };
         if matches!(event, Event::Init) {
-            self.listing.entry(namespace.to_owned()).or_default();
+            self.listing.insert(namespace.to_owned(), Listing::default());
         }
         if matches!(event, Event::InitDone) {
             self.off.listed::<K>(namespace);
         }
-        let Some(listing) = self.listing.get_mut(namespace) else { return vec![Ok(event)] };
+        let Some(listing) = self.listing.get_mut(namespace) else { return vec![Ok(Seen::Event(event))] };
         match event {
             Event::InitApply(object) | Event::Apply(object) => {
                 listing.objects.insert(ObjectRef::from_obj(&object), object);
@@ -73,44 +81,54 @@ impl<K: Object> Lists<K> {
             Event::Delete(object) => {
                 listing.objects.remove(&ObjectRef::from_obj(&object));
             }
-            Event::Init => *listing = Listing::default(),
+            Event::Init => {}
+            Event::InitDone if self.has_begun => {
+                let listed = std::mem::take(&mut listing.objects);
+                self.listing.remove(namespace);
+                let events = self.changes(namespace, listed).into_iter();
+                return events.chain([Seen::Listed(namespace.to_owned())]).map(Ok).collect();
+            }
             Event::InitDone => listing.is_complete = true,
         }
-        self.all_if_complete()
+        if self.has_begun { Vec::new() } else { self.all_if_complete().into_iter().map(Ok).collect() }
     }
 
     /// A namespace that cannot be listed, because there are no rights in it, does not keep the others waiting. It is listed again.
-    fn failed(&mut self, namespace: &str, error: &watcher::Error) -> Vec<watcher::Result<Event<K>>> {
+    fn failed(&mut self, namespace: &str, error: &watcher::Error) -> Vec<Seen<K>> {
         let watcher::Error::InitialListFailed(error) = error else { return Vec::new() };
         let Some(missing) = Missing::of::<K>(error) else { return Vec::new() };
-        // Before anybody misses what is there.
+        // Before any object misses what is there.
         self.off.set::<K>(Some(namespace), missing);
-        let is_news =
-            !self.has_begun || self.store.state().iter().any(|object| object.meta().namespace.as_deref() == Some(namespace));
-        if !is_news {
-            // It failed before, and nothing has changed; another list may have waited for this one.
+        if self.has_begun {
             self.listing.remove(namespace);
-            return if self.listing.is_empty() { Vec::new() } else { self.all_if_complete() };
+            return self.changes(namespace, HashMap::new());
         }
-        if let Some(listing) = self.listing.get_mut(namespace) {
-            listing.is_complete = true;
-        }
+        self.listing.insert(namespace.to_owned(), Listing { objects: HashMap::new(), is_complete: true });
         self.all_if_complete()
     }
 
-    fn all_if_complete(&mut self) -> Vec<watcher::Result<Event<K>>> {
+    fn all_if_complete(&mut self) -> Vec<Seen<K>> {
         if self.listing.values().all(|listing| listing.is_complete) { self.all() } else { Vec::new() }
     }
 
     /// The list of everything.
-    fn all(&mut self) -> Vec<watcher::Result<Event<K>>> {
+    fn all(&mut self) -> Vec<Seen<K>> {
         self.has_begun = true;
-        let listed: HashSet<String> = self.listing.keys().cloned().collect();
-        let is_elsewhere = |object: &K| object.meta().namespace.as_ref().is_none_or(|namespace| !listed.contains(namespace));
-        let others = self.store.state().into_iter().map(|object| (*object).clone()).filter(is_elsewhere);
-        let new = self.listing.drain().flat_map(|(_, listing)| listing.objects.into_values());
-        let objects: Vec<_> = others.chain(new).map(Event::InitApply).collect();
-        [Event::Init].into_iter().chain(objects).chain([Event::InitDone]).map(Ok).collect()
+        let objects = self.listing.drain().flat_map(|(_, listing)| listing.objects.into_values());
+        let objects: Vec<_> = objects.map(Event::InitApply).collect();
+        [Event::Init].into_iter().chain(objects).chain([Event::InitDone]).map(Seen::Event).collect()
+    }
+
+    /// What has changed in a namespace where these objects are listed now.
+    fn changes(&mut self, namespace: &str, listed: HashMap<ObjectRef<K>, K>) -> Vec<Seen<K>> {
+        let is_gone = |object: &K| {
+            let now = listed.get(&ObjectRef::from_obj(object));
+            object.meta().namespace.as_deref() == Some(namespace) && now.is_none_or(|now| now.meta().uid != object.meta().uid)
+        };
+        let gone: Vec<_> = self.store.state().into_iter().filter(|object| is_gone(object)).collect();
+        // Deletions come first: an object of the same name may have followed.
+        let gone = gone.into_iter().map(|object| Event::Delete((*object).clone()));
+        gone.chain(listed.into_values().map(Event::Apply)).map(Seen::Event).collect()
     }
 }
 
@@ -119,7 +137,6 @@ mod tests {
     use ecs_operator_crds::v1beta1::EcsCluster;
     use futures::channel::mpsc::{UnboundedSender, unbounded};
     use kube::ResourceExt;
-    use kube::runtime::WatchStreamExt;
     use kube::runtime::reflector;
 
     use super::*;
@@ -147,16 +164,23 @@ mod tests {
 
     #[tokio::test]
     async fn a_store_holds_what_all_namespaces_hold() {
-        let (store, writer) = reflector::store::<EcsCluster>();
+        let (store, mut writer) = reflector::store::<EcsCluster>();
         let ((a, in_a), (b, in_b)) = (unbounded(), unbounded());
         let watches = vec![("a".to_owned(), in_a.boxed()), ("b".to_owned(), in_b.boxed())];
         let off = Off::default();
         let is_off = |namespace| off.why_in::<EcsCluster>(namespace).is_some();
-        let mut events = Box::pin(together(watches, store.clone(), off.clone()).reflect(writer));
+        let mut events = Box::pin(together(watches, store.clone(), off.clone()));
         let mut names = async || {
-            while let Ok(Some(event)) = tokio::time::timeout(std::time::Duration::ZERO, events.next()).await {
-                if matches!(event, Ok(Event::InitDone)) {
-                    off.loaded::<EcsCluster>();
+            while let Ok(Some(seen)) = tokio::time::timeout(std::time::Duration::ZERO, events.next()).await {
+                match seen {
+                    Ok(Seen::Event(event)) => {
+                        writer.apply_watcher_event(&event);
+                        if matches!(event, Event::InitDone) {
+                            off.loaded::<EcsCluster>();
+                        }
+                    }
+                    Ok(Seen::Listed(_)) => off.loaded::<EcsCluster>(),
+                    Err(_) => {}
                 }
             }
             let mut names: Vec<_> =
@@ -183,22 +207,53 @@ mod tests {
         refuse(&b);
         a.unbounded_send(Ok(Event::Apply(cluster("a", "four")))).unwrap();
         assert_eq!(names().await, ["a/four", "a/one", "a/three"], "again and again, and nobody waits");
-        // And while it is refused once more, the other is listed anew.
+        // And while it is refused once more, the other is listed again.
         b.unbounded_send(Ok(Event::Init)).unwrap();
         list(&a, &[cluster("a", "one"), cluster("a", "three")]);
-        assert_eq!(names().await, ["a/four", "a/one", "a/three"]);
+        assert_eq!(names().await, ["a/one", "a/three"], "one list does not wait for the other");
         refuse(&b);
-        assert_eq!(names().await, ["a/one", "a/three"], "what was listed waits for nobody");
+        assert_eq!(names().await, ["a/one", "a/three"]);
         assert!(is_off("b"), "the list of another says nothing of it");
         a.unbounded_send(Ok(Event::Init)).unwrap();
         list(&b, &[cluster("b", "one"), cluster("b", "two")]);
-        assert_eq!(names().await, ["a/one", "a/three"], "the other one is being listed, too");
-        assert!(is_off("b"), "nobody sees yet what is there");
+        assert_eq!(names().await, ["a/one", "a/three", "b/one", "b/two"], "though the other one is being listed, too");
+        assert!(!is_off("b"));
         list(&a, &[cluster("a", "one"), cluster("a", "three")]);
         assert_eq!(names().await, ["a/one", "a/three", "b/one", "b/two"]);
-        assert!(!is_off("b"));
         // One of them lost its place: what is gone there is gone, and the other is as it was.
         list(&a, &[cluster("a", "three")]);
         assert_eq!(names().await, ["a/three", "b/one", "b/two"]);
+    }
+
+    #[tokio::test]
+    async fn the_list_of_one_namespace_says_nothing_of_another() {
+        let (store, mut writer) = reflector::store::<EcsCluster>();
+        let ((a, in_a), (b, in_b)) = (unbounded(), unbounded());
+        let watches = vec![("a".to_owned(), in_a.boxed()), ("b".to_owned(), in_b.boxed())];
+        let mut events = Box::pin(together(watches, store.clone(), Off::default()));
+        let mut seen = async || {
+            let mut seen = Vec::new();
+            while let Ok(Some(Ok(next))) = tokio::time::timeout(std::time::Duration::ZERO, events.next()).await {
+                let name = |object: &EcsCluster| format!("{}/{}", object.namespace().unwrap(), object.name_any());
+                seen.push(match &next {
+                    Seen::Event(Event::Apply(object)) => format!("applied {}", name(object)),
+                    Seen::Event(Event::Delete(object)) => format!("deleted {}", name(object)),
+                    Seen::Event(_) => "list".to_owned(),
+                    Seen::Listed(namespace) => format!("listed {namespace}"),
+                });
+                if let Seen::Event(event) = next {
+                    writer.apply_watcher_event(&event);
+                }
+            }
+            seen
+        };
+        list(&a, &[cluster("a", "one"), cluster("a", "two")]);
+        list(&b, &[cluster("b", "one")]);
+        assert_eq!(seen().await, ["list"; 5]);
+        list(&a, &[cluster("a", "two")]);
+        assert_eq!(seen().await, ["deleted a/one", "applied a/two", "listed a"]);
+        refuse(&a);
+        assert_eq!(seen().await, ["deleted a/two"]);
+        assert_eq!(store.state().len(), 1);
     }
 }

@@ -5,9 +5,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
 use futures::future::join_all;
 use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
 use kube::api::ListParams;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::{Store, store::Writer};
@@ -16,10 +16,10 @@ use kube::{Api, ResourceExt};
 
 use super::annotations::requested;
 use super::availability::{Missing, Off};
-use super::namespaces::together;
+use super::namespaces::{Seen, together};
 use super::object::{Object, Scope};
 use super::{conditions, finalizer};
-use crate::http::Readiness;
+use crate::readiness::Readiness;
 use ecs_operator_crds::GROUP;
 use ecs_operator_crds::v1beta1::shared::Status;
 
@@ -55,12 +55,12 @@ fn events<K: Object>(
     labels: Option<String>,
     store: Store<K>,
     off: &Off,
-) -> BoxStream<'static, watcher::Result<Event<K>>> {
+) -> BoxStream<'static, watcher::Result<Seen<K>>> {
     // Lists and watches, for streaming lists are off by default in Kubernetes 1.30, 1.31 and 1.33. Short pages, for each is in memory whole.
     let config = watcher::Config { label_selector: labels, page_size: Some(PAGE), ..watcher::Config::default() };
     let one = |api| relisted(api, config.clone(), RETRY);
     match <[Api<K>; 1]>::try_from(apis) {
-        Ok([api]) => one(api),
+        Ok([api]) => one(api).map_ok(Seen::Event).boxed(),
         Err(apis) => {
             let named = apis.into_iter().map(|api| (api.namespace().unwrap_or_default().to_owned(), one(api)));
             together(named.collect(), store, off.clone()).boxed()
@@ -134,15 +134,15 @@ pub enum Change<'a, K> {
     },
     /// The object is gone.
     Deleted(&'a K),
-    /// All objects were listed: whatever refers to one of this kind may find something else now.
-    Listed,
+    /// All objects of a namespace were listed, or with `None` all of the kind: whatever refers to one of them may find something else now.
+    Listed(Option<&'a str>),
 }
 
 /// Watches a kind for ever, keeps `writer`'s store current and tells `wake` of each change.
 pub async fn watch<K: Object>(
     apis: Vec<Api<K>>,
     labels: Option<String>,
-    writer: Writer<K>,
+    mut writer: Writer<K>,
     (readiness, off): (&Readiness, &Off),
     wake: impl Fn(Change<'_, K>),
 ) {
@@ -152,9 +152,24 @@ pub async fn watch<K: Object>(
     let mut known = Known::default();
     // What there was before a list.
     let mut former = Vec::new();
-    let events = events(apis, labels, store.clone(), off).modify(prune).reflect(writer);
-    let mut events = std::pin::pin!(events);
-    while let Some(event) = events.next().await {
+    let mut events = events(apis, labels, store.clone(), off);
+    while let Some(seen) = events.next().await {
+        let event = match seen {
+            Ok(Seen::Event(event)) => Ok(event.modify(prune)),
+            Ok(Seen::Listed(namespace)) => {
+                readiness.set(&K::plural(&()), Ok(()));
+                off.loaded::<K>();
+                wake(Change::Listed(Some(&namespace)));
+                continue;
+            }
+            Err(error) => Err(error),
+        };
+        if matches!(event, Ok(Event::Init)) {
+            former = store.state();
+        }
+        if let Ok(event) = &event {
+            writer.apply_watcher_event(event);
+        }
         match event {
             Ok(Event::Apply(object)) => {
                 let (own, others) = known.applied(&object);
@@ -169,8 +184,7 @@ pub async fn watch<K: Object>(
                 off.loaded::<K>();
                 begin(&store.state(), &std::mem::take(&mut former), &mut known, &wake);
             }
-            Ok(Event::Init) => former = store.state(),
-            Ok(Event::InitApply(_)) => {}
+            Ok(Event::Init | Event::InitApply(_)) => {}
             Err(error) => interrupted::<K>(&error, is_whole, readiness, off),
         }
     }
@@ -254,7 +268,7 @@ fn begin<K: Object>(objects: &[Arc<K>], former: &[Arc<K>], known: &mut Known, wa
         known.applied(&**object);
         wake(Change::Applied { object, own: true, others: false });
     }
-    wake(Change::Listed);
+    wake(Change::Listed(None));
 }
 
 /// Drops what no decision needs before an object enters the store.
@@ -312,7 +326,7 @@ mod tests {
                 Change::Applied { object, own: true, others: false } => format!("look at {}", object.name_any()),
                 Change::Applied { .. } => "more than that".to_owned(),
                 Change::Deleted(object) => format!("forget {}", object.name_any()),
-                Change::Listed => "all listed".to_owned(),
+                Change::Listed(_) => "all listed".to_owned(),
             });
         };
         begin(&[object("a"), object("b")], &[object("b"), object("c")], &mut Known::default(), &wake);

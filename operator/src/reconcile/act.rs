@@ -46,7 +46,7 @@ impl<O> Acted<O> {
 type Decided<O> = Result<(Observed<O>, Vec<Write>), Acted<O>>;
 
 /// Runs the steps of a pass.
-pub(super) async fn act<K: Kind>(object: &K, pass: &Pass<'_, K>) -> Acted<K::Observed> {
+pub(super) async fn act<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>) -> Acted<K::Observed> {
     let (observed, writes) = match decide(object, pass).await {
         Ok(decided) => decided,
         Err(acted) => return acted,
@@ -60,7 +60,7 @@ pub(super) async fn act<K: Kind>(object: &K, pass: &Pass<'_, K>) -> Acted<K::Obs
 }
 
 /// Observes and plans, at first with what the cache holds, and before a write with a fresh read.
-async fn decide<K: Kind>(object: &K, pass: &Pass<'_, K>) -> Decided<K::Observed> {
+async fn decide<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>) -> Decided<K::Observed> {
     // Policies.
     if let Some(outcome) = forbidden(object, pass.context) {
         return Err(Acted::new(None, outcome));
@@ -115,7 +115,7 @@ async fn decide<K: Kind>(object: &K, pass: &Pass<'_, K>) -> Decided<K::Observed>
 /// Sends the writes for which there are permits, one after the other, and observes whether that was enough.
 async fn apply<K: Kind>(
     object: &K,
-    pass: &Pass<'_, K>,
+    pass: &Pass<'_, K::Observed>,
     mut observed: Observed<K::Observed>,
     mut writes: Vec<Write>,
     permits: Vec<Permit>,
@@ -158,7 +158,7 @@ async fn apply<K: Kind>(
 /// Sends one write. Two objects that adopt one AWS object at once would both take it for theirs, so an adoption claims it.
 async fn claimed<K: Kind>(
     object: &K,
-    pass: &Pass<'_, K>,
+    pass: &Pass<'_, K::Observed>,
     observed: &K::Observed,
     write: &Write,
     permit: Permit,

@@ -35,7 +35,7 @@ const KUBERNETES: Limits = (Duration::from_secs(1), Duration::from_secs(30));
 const UNANSWERED: Duration = Duration::from_secs(3);
 
 /// Writes what came of a pass into the status, hands events to their publisher, and says when the next pass comes.
-pub(super) async fn conclude<K: Kind>(object: &K, pass: &Pass<'_, K>, acted: &Acted<K::Observed>) -> Option<Duration> {
+pub(super) async fn conclude<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>, acted: &Acted<K::Observed>) -> Option<Duration> {
     let mut notices = account(object, pass, acted);
     let (back, news) = tell(object, pass, acted).await;
     notices.extend(news);
@@ -47,7 +47,7 @@ pub(super) async fn conclude<K: Kind>(object: &K, pass: &Pass<'_, K>, acted: &Ac
 }
 
 /// Counts and logs what a pass did, and returns an event for each write.
-fn account<K: Kind>(object: &K, pass: &Pass<'_, K>, acted: &Acted<K::Observed>) -> Vec<Notice> {
+fn account<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>, acted: &Acted<K::Observed>) -> Vec<Notice> {
     let Acted { observed, outcome, .. } = acted;
     let (observed, context) = (observed.as_ref(), pass.context);
     let about = object.object_ref(&());
@@ -58,7 +58,7 @@ fn account<K: Kind>(object: &K, pass: &Pass<'_, K>, acted: &Acted<K::Observed>) 
     }
     for write in acted.accepted() {
         if !write.operation.lets_go() && urgency(object, observed, std::slice::from_ref(write)) == Urgency::Repair {
-            context.metrics.repaired(&kind, write.operation);
+            context.metrics.repaired(&kind, write.operation.name());
         }
         tracing::info!(%kind, namespace = about.namespace, name = about.name, operation = %write.operation, "{}", write.note);
         if object.is_deleting() && write.operation.lets_go() {
@@ -75,7 +75,7 @@ fn account<K: Kind>(object: &K, pass: &Pass<'_, K>, acted: &Acted<K::Observed>) 
 }
 
 /// Writes the status when it changes. Returns when the next pass comes, and an event for each change worth one.
-async fn tell<K: Kind>(object: &K, pass: &Pass<'_, K>, acted: &Acted<K::Observed>) -> (Option<Duration>, Vec<Notice>) {
+async fn tell<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>, acted: &Acted<K::Observed>) -> (Option<Duration>, Vec<Notice>) {
     let Acted { observed, outcome, .. } = acted;
     let (observed, context) = (observed.as_ref(), pass.context);
     if matches!(outcome, Outcome::Gone | Outcome::Left(_)) {
@@ -117,7 +117,7 @@ async fn tell<K: Kind>(object: &K, pass: &Pass<'_, K>, acted: &Acted<K::Observed
 }
 
 /// Polls AWS at the pace that the object needs. After a pass that could not read AWS, what was polled before still is.
-fn poll<K: Kind>(object: &K, pass: &Pass<'_, K>, acted: &Acted<K::Observed>, after: &K::Status) {
+fn poll<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>, acted: &Acted<K::Observed>, after: &K::Status) {
     let (observer, id) = (&pass.aws.observer, ObjectId::of(object));
     if is_foreign(object, pass.context, &acted.outcome) {
         observer.poll(&id, &[]);
@@ -160,7 +160,7 @@ fn settled<K: Kind>(object: &K, acted: &Acted<K::Observed>, before: &K::Status) 
 }
 
 /// Removes the finalizer: nothing of the object is left in AWS, or it shall stay there.
-async fn release<K: Kind>(object: &K, pass: &Pass<'_, K>) -> Option<Duration> {
+async fn release<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>) -> Option<Duration> {
     if let Err(error) = finalizer::remove(&pass.context.client, object).await {
         return Some(trouble(object, pass, &error));
     }
@@ -171,7 +171,7 @@ async fn release<K: Kind>(object: &K, pass: &Pass<'_, K>) -> Option<Duration> {
 }
 
 /// When the next pass comes, if nothing triggers the object before; `None` where a watch or the observer does.
-fn next<K: Kind>(object: &K, pass: &Pass<'_, K>, acted: &Acted<K::Observed>, after: &K::Status) -> Option<Duration> {
+fn next<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>, acted: &Acted<K::Observed>, after: &K::Status) -> Option<Duration> {
     let until = |moment: Instant| Some(moment.saturating_duration_since(Instant::now()));
     if let Some(moment) = acted.held_until {
         return until(moment);
@@ -207,7 +207,7 @@ fn next<K: Kind>(object: &K, pass: &Pass<'_, K>, acted: &Acted<K::Observed>, aft
 
 /// The wait after a write that the API server did not take. If the object is gone or has moved on, the watch tells us. What it refuses by
 /// the schema or by a rule, no status can tell, so an event does.
-pub(super) fn trouble<K: Kind>(object: &K, pass: &Pass<'_, K>, error: &RequestError) -> Duration {
+pub(super) fn trouble<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>, error: &RequestError) -> Duration {
     if error.is_outdated() {
         tracing::debug!(kind = %K::kind(&()), name = object.name_any(), %error, "the object has moved on");
     } else {

@@ -5,16 +5,16 @@ use std::time::Instant;
 
 use kube::ResourceExt;
 
-use super::allowance::ClusterRule;
 use super::claims::Claims;
-use super::kind::Kind;
+use super::cluster_rule::ClusterRule;
 use super::memory::{Memories, Memory};
 use super::stores::Stores;
 use crate::aws::account::{Accounts, Aws};
 use crate::aws::tags::Owner;
-use crate::http::Readiness;
 use crate::k8s::events::Events;
+use crate::k8s::object::Object;
 use crate::metrics::Metrics;
+use crate::readiness::Readiness;
 
 /// What all passes share.
 pub struct Context {
@@ -45,7 +45,7 @@ pub struct Context {
 impl Context {
     /// The owner that AWS objects of `object` carry in their tag.
     #[must_use]
-    pub fn owner<K: Kind>(&self, object: &K) -> Owner {
+    pub fn owner<K: Object>(&self, object: &K) -> Owner {
         Owner {
             cluster_id: self.cluster_id.clone(),
             namespace: object.namespace().unwrap_or_default(),
@@ -56,8 +56,8 @@ impl Context {
     }
 }
 
-/// One pass over one object.
-pub struct Pass<'a, K: Kind> {
+/// One pass over one object of a kind that observes `O`.
+pub struct Pass<'a, O> {
     /// What all passes share.
     pub context: &'a Context,
     /// The account and Region of the object.
@@ -67,20 +67,20 @@ pub struct Pass<'a, K: Kind> {
     /// When the pass began.
     pub began: Instant,
     /// What the last write of the pass left, for the read after it.
-    pub applied: Option<&'a K::Observed>,
+    pub applied: Option<&'a O>,
 }
 
-impl<'a, K: Kind> Pass<'a, K> {
+impl<'a, O> Pass<'a, O> {
     /// Begins a pass over `object`.
     #[must_use]
-    pub fn new(object: &K, context: &'a Context) -> Self {
+    pub fn new<K: Object>(object: &K, context: &'a Context) -> Self {
         let aws = Arc::clone(context.accounts.default_scope());
         Self { context, aws, owner: context.owner(object), began: Instant::now(), applied: None }
     }
 
     /// The same pass, after a write that left `applied`.
     #[must_use]
-    pub fn after<'b>(&'b self, applied: &'b K::Observed) -> Pass<'b, K> {
+    pub fn after<'b>(&'b self, applied: &'b O) -> Pass<'b, O> {
         let (aws, owner) = (Arc::clone(&self.aws), self.owner.clone());
         Pass { context: self.context, aws, owner, began: self.began, applied: Some(applied) }
     }

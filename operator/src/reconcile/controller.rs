@@ -10,9 +10,9 @@ use super::context::Context;
 use super::driver::forget;
 use super::kind::Kind;
 use super::queue;
-use crate::http::Readiness;
-use crate::k8s::leader::Leadership;
 use crate::k8s::watch::{self, Change, Selection};
+use crate::leadership::Leadership;
+use crate::readiness::Readiness;
 use crate::trigger::{ObjectId, Triggered, Triggers};
 
 /// What the controllers of all kinds share.
@@ -97,11 +97,12 @@ fn changed<K: Kind>(change: &Change<'_, K>, context: &Context, triggers: &Trigge
             triggers.send_all(references.remove(&id));
             triggers.send_all(references.referrers(&id));
         }
-        Change::Listed => {
+        Change::Listed(namespace) => {
+            let is_concerned = |object: &ObjectId| namespace.is_none() || object.namespace.as_deref() == namespace;
             references.complete(&K::kind(&()));
-            triggers.send_all(references.referrers_of_kind(&K::kind(&())));
+            triggers.send_all(references.referrers_of_kind(&K::kind(&())).into_iter().filter(is_concerned));
             // A deletion may have waited because objects of this kind could not be read.
-            triggers.send_all(context.stores.deleting());
+            triggers.send_all(context.stores.deleting().into_iter().filter(is_concerned));
         }
     }
 }

@@ -50,7 +50,7 @@ pub async fn reconcile<K: Kind>(object: Arc<K>, context: Arc<Context>) -> Option
     requeue
 }
 
-async fn run<K: Kind>(object: &K, pass: &Pass<'_, K>) -> (Outcome, Option<Duration>) {
+async fn run<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>) -> (Outcome, Option<Duration>) {
     if object.is_deleting() && !finalizer::is_set(object) {
         // Only the finalizers of others hold it.
         forget(object, pass.context);
@@ -91,7 +91,7 @@ async fn guarded<K: Kind>(object: &K, context: &Context) -> Result<K, RequestErr
 }
 
 /// Releases the object's place in the write queue when it has nothing to write. Passes that failed or did not finish keep it.
-fn keep_place<K: Kind>(pass: &Pass<'_, K>, outcome: &Outcome) {
+fn keep_place<O>(pass: &Pass<'_, O>, outcome: &Outcome) {
     let place = outcome.policy(false).place;
     if place == Place::Released {
         pass.aws.writer.withdraw(pass.namespace(), pass.uid());

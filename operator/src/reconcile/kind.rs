@@ -65,7 +65,7 @@ pub trait Kind: Object {
     /// with a greater `freshness`. Must not write.
     fn observe(
         &self,
-        pass: &Pass<'_, Self>,
+        pass: &Pass<'_, Self::Observed>,
         freshness: Freshness,
     ) -> impl Future<Output = Result<Observed<Self::Observed>, Fault>> + Send;
 
@@ -75,7 +75,7 @@ pub trait Kind: Object {
     /// Sends one write of the plan and returns what is known after it.
     fn apply(
         &self,
-        pass: &Pass<'_, Self>,
+        pass: &Pass<'_, Self::Observed>,
         observed: &Self::Observed,
         write: &Write,
         permit: Permit,

@@ -6,6 +6,7 @@
 mod act;
 pub mod allowance;
 mod claims;
+mod cluster_rule;
 mod conclude;
 pub mod context;
 mod controller;
@@ -25,6 +26,7 @@ pub mod reset;
 pub mod stores;
 
 pub use claims::Claims;
+pub use cluster_rule::ClusterRule;
 pub use context::{Context, Pass};
 pub use controller::Wiring;
 pub use driver::reconcile;

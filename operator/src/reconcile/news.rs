@@ -32,7 +32,7 @@ const LEAVING: Duration = Duration::from_secs(15);
 /// How much longer an outcome is not worth telling, because it may pass by itself; `None` where it is worth telling now.
 pub(super) fn later<K: Kind>(
     object: &K,
-    pass: &Pass<'_, K>,
+    pass: &Pass<'_, K::Observed>,
     observed: Option<&Observed<K::Observed>>,
     outcome: &Outcome,
 ) -> Option<Duration> {

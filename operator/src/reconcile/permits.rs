@@ -18,7 +18,7 @@ use crate::k8s::conditions;
 /// When its turn comes.
 pub(super) fn await_turn<K: Kind>(
     object: &K,
-    pass: &Pass<'_, K>,
+    pass: &Pass<'_, K::Observed>,
     observed: &Observed<K::Observed>,
     writes: &[Write],
 ) -> Result<(), Instant> {
@@ -33,7 +33,7 @@ pub(super) fn await_turn<K: Kind>(
 /// When the object's turn comes.
 pub(super) fn obtain<K: Kind>(
     object: &K,
-    pass: &Pass<'_, K>,
+    pass: &Pass<'_, K::Observed>,
     observed: &Observed<K::Observed>,
     writes: &[Write],
 ) -> Result<Vec<Permit>, Instant> {
@@ -56,7 +56,12 @@ fn operations(writes: &[Write]) -> Vec<Operation> {
     writes.iter().map(|write| write.operation).collect()
 }
 
-fn asker<'a, K: Kind>(object: &K, pass: &'a Pass<'_, K>, observed: &Observed<K::Observed>, writes: &[Write]) -> Asker<'a> {
+fn asker<'a, K: Kind>(
+    object: &K,
+    pass: &'a Pass<'_, K::Observed>,
+    observed: &Observed<K::Observed>,
+    writes: &[Write],
+) -> Asker<'a> {
     Asker { namespace: pass.namespace(), uid: pass.uid(), urgency: urgency(object, Some(observed), writes) }
 }
 

@@ -34,7 +34,7 @@ impl Registry {
     /// Registers a kind.
     pub fn add<K: Kind>(&mut self) {
         let (store, writer) = reflector::store::<K>();
-        self.stores.add(store.clone());
+        self.stores.add(store.clone(), K::SHAPE.refers_to);
         let start = |wiring: Arc<Wiring>, triggered| controller::run(wiring, store, writer, triggered).boxed();
         self.kinds.push(Registered { kind: K::kind(&()), plural: K::plural(&()), start: Box::new(start) });
     }

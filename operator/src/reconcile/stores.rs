@@ -11,9 +11,10 @@ use futures::future::{BoxFuture, join_all};
 use kube::runtime::reflector::Store;
 
 use super::index::Index;
-use super::kind::Kind;
 use crate::k8s::availability::{Missing, Off};
 use crate::k8s::conditions;
+use crate::k8s::object::Object;
+use crate::metrics::{Gauge, Metrics};
 use crate::trigger::ObjectId;
 
 /// The objects that the watches see, pruned; cheap to clone.
@@ -41,13 +42,19 @@ trait AnyStore: Any + Send + Sync {
     fn ready(&self) -> BTreeMap<Ready, u32>;
 }
 
-impl<K: Kind> AnyStore for Store<K> {
+/// The store of one kind, and the kinds that its objects may refer to.
+struct OfKind<K: Object> {
+    store: Store<K>,
+    refers_to: &'static [&'static str],
+}
+
+impl<K: Object> AnyStore for OfKind<K> {
     fn kind(&self) -> String {
         K::kind(&()).into_owned()
     }
 
     fn refers_to(&self, kind: &str) -> bool {
-        K::SHAPE.refers_to.contains(&kind)
+        self.refers_to.contains(&kind)
     }
 
     fn is_on(&self, off: &Off) -> bool {
@@ -70,16 +77,16 @@ impl<K: Kind> AnyStore for Store<K> {
     }
 
     fn is_deleting(&self, object: &ObjectId) -> bool {
-        self.get(&object.object_ref()).is_some_and(|object| K::is_deleting(&object))
+        self.store.get(&object.object_ref()).is_some_and(|object| K::is_deleting(&object))
     }
 
     fn deleting(&self) -> Vec<ObjectId> {
-        self.state().iter().filter(|object| K::is_deleting(object)).map(|object| ObjectId::of(&**object)).collect()
+        self.store.state().iter().filter(|object| K::is_deleting(object)).map(|object| ObjectId::of(&**object)).collect()
     }
 
     fn ready(&self) -> BTreeMap<Ready, u32> {
         let mut counts = BTreeMap::new();
-        for object in self.state() {
+        for object in self.store.state() {
             let ready = object.status().and_then(|status| conditions::ready(status.conditions()));
             let (status, reason) = ready.map_or(("Unknown", ""), |ready| (ready.status.as_str(), ready.reason.as_str()));
             *counts.entry((status.to_owned(), reason.to_owned())).or_default() += 1;
@@ -93,9 +100,9 @@ impl<K: Kind> AnyStore for Store<K> {
 pub struct Builder(HashMap<TypeId, Box<dyn AnyStore>>);
 
 impl Builder {
-    /// Adds the store of a kind.
-    pub fn add<K: Kind>(&mut self, store: Store<K>) {
-        self.0.insert(TypeId::of::<K>(), Box::new(store));
+    /// Adds the store of a kind whose objects may refer to objects of these kinds.
+    pub fn add<K: Object>(&mut self, store: Store<K>, refers_to: &'static [&'static str]) {
+        self.0.insert(TypeId::of::<K>(), Box::new(OfKind { store, refers_to }));
     }
 
     /// The stores that were added.
@@ -106,14 +113,28 @@ impl Builder {
 }
 
 impl Stores {
+    /// Has metrics show the kinds and their objects.
+    pub fn register(&self, metrics: &Metrics) {
+        let stores = self.clone();
+        metrics.register(Gauge::KindUp, move || {
+            stores.kinds().into_iter().map(|(kind, is_on)| (vec![("kind", kind)], f64::from(u8::from(is_on)))).collect()
+        });
+        let stores = self.clone();
+        let labels = |(kind, (ready, reason))| vec![("kind", kind), ("ready", ready), ("reason", reason)];
+        metrics.register(Gauge::Objects, move || {
+            stores.ready().into_iter().map(|(key, count)| (labels(key), f64::from(count))).collect()
+        });
+    }
+
     /// The objects of a kind.
     ///
     /// # Panics
     /// When the kind is not registered.
     #[must_use]
-    pub fn of<K: Kind>(&self) -> &Store<K> {
+    pub fn of<K: Object>(&self) -> &Store<K> {
         let store = self.by_type.get(&TypeId::of::<K>()).map(|store| &**store as &dyn Any);
-        store.and_then(<dyn Any>::downcast_ref).unwrap_or_else(|| panic!("{} is not registered", K::kind(&())))
+        let store = store.and_then(<dyn Any>::downcast_ref::<OfKind<K>>).map(|of_kind| &of_kind.store);
+        store.unwrap_or_else(|| panic!("{} is not registered", K::kind(&())))
     }
 
     /// Waits until the watches have seen all objects, except those of kinds that cannot be read.

@@ -321,7 +321,7 @@ async fn what_is_let_go_by_hand_during_a_pass_is_watched_no_more() {
         world.set_object(cluster(&json!({})));
         world.pass::<EcsCluster>().await;
         assert_eq!(world.conditions().0, ["Ready True Succeeded"]);
-        let ages = world.context.accounts.default_scope().observer.ages().oldest();
+        let ages = world.context.accounts.default_scope().observer.ages();
         assert_eq!(ages.iter().any(|(what, _)| *what == "clusters"), watched, "{ages:?}");
     }
 }

@@ -12,8 +12,8 @@ use axum::http::{HeaderMap, StatusCode};
 use ecs_operator::aws::observer::{Observer, Sweep};
 use ecs_operator::aws::{Accounts, Aws, Calls, Scope, Writer};
 use ecs_operator::k8s::events::Events;
-use ecs_operator::k8s::leader::Leadership;
-use ecs_operator::metrics::Metrics;
+use ecs_operator::leadership::Leadership;
+use ecs_operator::metrics::{AwsMetrics, Metrics};
 use ecs_operator::reconcile::stores::{Builder, Stores};
 use ecs_operator::reconcile::{Claims, Context, Kind, Memories, reconcile};
 use ecs_operator::trigger::{Triggered, Triggers};
@@ -79,7 +79,8 @@ impl World {
             .credentials_provider(Credentials::new("111122223333", "test", None, None, "test"))
             .load()
             .await;
-        let calls = Arc::new(Calls::new(&config, share, Leadership::unopposed(), Arc::clone(&metrics)));
+        let scoped = AwsMetrics::new(Arc::clone(&metrics), "default", "eu-central-1");
+        let calls = Arc::new(Calls::new(&config, share, Leadership::unopposed(), scoped));
         let (triggers, triggered) = Triggers::new(["EcsCluster".into()]);
         let events = Arc::default();
         let client = api_server(Arc::clone(&object), Arc::clone(&writes), Arc::clone(&events));
@@ -149,9 +150,9 @@ fn stores(object: &Value) -> Stores {
         store
     }
     let mut stores = Builder::default();
-    stores.add(store::<EcsCluster>(object));
-    stores.add(store::<EcsTaskDefinition>(object));
-    stores.add(store::<EcsService>(object));
+    stores.add(store::<EcsCluster>(object), EcsCluster::SHAPE.refers_to);
+    stores.add(store::<EcsTaskDefinition>(object), EcsTaskDefinition::SHAPE.refers_to);
+    stores.add(store::<EcsService>(object), EcsService::SHAPE.refers_to);
     stores.build()
 }
 

@@ -10,7 +10,7 @@ use futures::{FutureExt, StreamExt, stream};
 use serde_json::{Value, json};
 
 use super::read::{arns, pages, some_pages};
-use super::{Answer, Key, Sweep};
+use super::types::{Answer, Key, Sweep};
 use crate::aws::call::Reads;
 use crate::aws::operation::ActionFamily;
 use crate::aws::{Fault, FaultClass, Operation, name_in};

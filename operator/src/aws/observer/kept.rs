@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Answer, Seen};
+use super::types::{Answer, Seen};
 
 /// How long AWS's reads may lag behind its writes, and how many states before writes of ours are recognised.
 pub(crate) const LAG: Duration = Duration::from_secs(60);

@@ -4,7 +4,8 @@ use std::any::TypeId;
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Key, Observer, Pace};
+use super::tables::Tables;
+use super::types::{Key, Pace};
 use crate::trigger::ObjectId;
 
 /// A key of any type.
@@ -17,12 +18,12 @@ impl PolledKey {
         Self(Arc::new(key))
     }
 
-    pub(super) fn poll(&self, observer: &Observer, watcher: &ObjectId, pace: Pace) {
-        self.0.poll(observer, watcher, pace);
+    pub(super) fn poll(&self, tables: &Tables, watcher: &ObjectId, pace: Pace) {
+        self.0.poll(tables, watcher, pace);
     }
 
-    pub(super) fn invalidate(&self, observer: &Observer) {
-        self.0.invalidate(observer);
+    pub(super) fn invalidate(&self, tables: &Tables) {
+        self.0.invalidate(tables);
     }
 
     /// The type of the key, by which its table is found.
@@ -38,18 +39,18 @@ impl fmt::Debug for PolledKey {
 }
 
 trait AnyKey: fmt::Debug + Send + Sync {
-    fn poll(&self, observer: &Observer, watcher: &ObjectId, pace: Pace);
-    fn invalidate(&self, observer: &Observer);
+    fn poll(&self, tables: &Tables, watcher: &ObjectId, pace: Pace);
+    fn invalidate(&self, tables: &Tables);
     fn table_type(&self) -> TypeId;
 }
 
 impl<K: Key> AnyKey for K {
-    fn poll(&self, observer: &Observer, watcher: &ObjectId, pace: Pace) {
-        observer.table::<K>().watch(self.clone(), watcher.clone(), pace);
+    fn poll(&self, tables: &Tables, watcher: &ObjectId, pace: Pace) {
+        tables.of::<K>().watch(self.clone(), watcher.clone(), pace);
     }
 
-    fn invalidate(&self, observer: &Observer) {
-        observer.table::<K>().invalidate(self);
+    fn invalidate(&self, tables: &Tables) {
+        tables.of::<K>().invalidate(self);
     }
 
     fn table_type(&self) -> TypeId {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Answer, Key, Sweep};
+use super::types::{Answer, Key, Sweep};
 use crate::aws::call::Reads;
 use crate::aws::operation::ActionFamily;
 use crate::aws::tags::{SPEC_HASH, Tags};

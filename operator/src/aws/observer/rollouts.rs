@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::read::{arns, sort_out};
-use super::{Answer, Key, ServiceKey};
+use super::read::{ServiceKey, arns, sort_out};
+use super::types::{Answer, Key};
 use crate::aws::call::Reads;
 use crate::aws::operation::ActionFamily;
 use crate::aws::{Fault, Operation};

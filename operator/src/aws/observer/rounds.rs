@@ -9,11 +9,11 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep_until, timeout_at};
 
 use super::kept::LAG;
-use super::table::{Asker, Demand, Reading, Shared, State, Watched, interval};
-use super::{Answer, Key};
+use super::state::{Asker, Demand, Reading, Shared, State, Watched, interval};
+use super::types::{Answer, Key};
 use crate::aws::call::Reads;
+use crate::aws::fault::{Fault, FaultClass};
 use crate::aws::read_budget::Turn;
-use crate::aws::{Fault, FaultClass};
 
 /// A batch closes when no demand has come for this long …
 const IDLE: Duration = Duration::from_millis(50);

@@ -1,92 +1,25 @@
 //! One table of the observer: a cache, and who watches what is in it. [`rounds`](super::rounds) reads what is asked for and what is due.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::kept::{Kept, LAG};
 use super::rounds::run;
-use super::{Answer, Freshness, Key, Pace, Seen, Sweep};
-use crate::aws::{Calls, Fault, FaultClass, Operation};
+use super::state::{Asker, Demand, Reading, Shared, State, Watched, interval};
+use super::types::{Answer, Freshness, Key, Pace, Seen, Sweep};
+use crate::aws::call::Calls;
+use crate::aws::fault::{Fault, FaultClass};
+use crate::aws::operation::Operation;
 use crate::trigger::{ObjectId, Triggers};
-
-/// Reads in a row that AWS must refuse before an object that was fine is woken to tell of it.
-const REFUSALS: u32 = 3;
-
-/// However many hints come, something is read again only after this time.
-const HINTED: Duration = Duration::from_secs(2);
 
 /// Answers about objects of one kind.
 #[derive(Debug)]
 pub struct Table<K: Key> {
     shared: Arc<Shared<K>>,
     demands: mpsc::UnboundedSender<Demand<K>>,
-}
-
-/// A pass that waits for an answer.
-#[derive(Debug)]
-pub(super) struct Asker {
-    /// Namespace of its object.
-    pub(super) namespace: String,
-    /// Receives the answer.
-    pub(super) reply: oneshot::Sender<Result<Seen, Fault>>,
-}
-
-#[derive(Debug)]
-pub(super) struct Demand<K> {
-    pub(super) key: K,
-    pub(super) asker: Asker,
-}
-
-#[derive(Debug)]
-pub(super) struct Shared<K: Key> {
-    pub(super) calls: Arc<Calls>,
-    pub(super) sweep: Sweep,
-    triggers: Triggers,
-    state: Mutex<State<K>>,
-}
-
-#[derive(Debug)]
-pub(super) struct State<K: Key> {
-    pub(super) cache: HashMap<K, Kept>,
-    pub(super) watched: HashMap<K, Watched>,
-    /// What we have sent the creation of, and when, without a reply that tells what came of it.
-    pub(super) creating: HashMap<K, Instant>,
-    /// Keys of looks that users asked for, until they are read.
-    confirming: HashSet<K>,
-    /// What AWS did not let us read even alone, and when.
-    pub(super) refused: HashMap<K, Instant>,
-    /// What each watcher watches.
-    keys: HashMap<ObjectId, K>,
-}
-
-#[derive(Debug)]
-pub(super) struct Watched {
-    /// Who is woken; more than one only while two custom resources claim the same AWS object.
-    watchers: Vec<ObjectId>,
-    pub(super) pace: Pace,
-    /// Since when.
-    since: Instant,
-    pub(super) due: Instant,
-    /// When a hint came that no read has followed.
-    pub(super) hinted: Option<Instant>,
-    /// Whether it is being read; the next look waits for the end of that.
-    pub(super) read: Reading,
-    /// Reads in a row for which there were no credentials or no rights.
-    refused: u32,
-}
-
-/// How far a read is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reading {
-    /// There is none.
-    No,
-    /// It waits to be sent, and will show all that happens until then.
-    Waits,
-    /// It was sent at this time.
-    Sent(Instant),
 }
 
 impl<K: Key> Table<K> {
@@ -240,96 +173,6 @@ impl<K: Key> Table<K> {
     }
 }
 
-impl<K: Key> State<K> {
-    fn hint(&mut self, key: &K) -> Vec<ObjectId> {
-        let Some(watched) = self.watched.get_mut(key) else { return Vec::new() };
-        let soon = self.cache.get(key).map_or_else(Instant::now, |kept| kept.at + HINTED);
-        watched.due = watched.due.min(soon);
-        watched.hinted = Some(Instant::now());
-        watched.watchers.clone()
-    }
-
-    fn unwatch(&mut self, watcher: &ObjectId) {
-        let Some(key) = self.keys.remove(watcher) else { return };
-        if let Some(watched) = self.watched.get_mut(&key) {
-            watched.watchers.retain(|other| other != watcher);
-            if watched.watchers.is_empty() {
-                self.watched.remove(&key);
-                self.cache.remove(&key);
-            }
-        }
-    }
-
-    /// Whether the read of `key` was refused so often that its watchers have to know: no credentials, or no right to read.
-    /// What the cache says is then worth nothing any more.
-    fn is_lost(&mut self, key: &K, result: &Result<Answer, Fault>) -> bool {
-        let refused = matches!(result, Err(fault) if matches!(fault.class, FaultClass::Credentials | FaultClass::AccessDenied));
-        let Some(watched) = self.watched.get_mut(key) else { return false };
-        watched.refused = if refused { watched.refused + 1 } else { 0 };
-        let lost = watched.refused == REFUSALS;
-        if lost {
-            self.cache.remove(key);
-        }
-        lost
-    }
-}
-
-pub(super) fn interval(sweep: Sweep, pace: Pace) -> Duration {
-    match pace {
-        Pace::Active => sweep.active,
-        Pace::Steady => sweep.steady,
-    }
-}
-
-impl<K: Key> Shared<K> {
-    pub(super) fn state(&self) -> MutexGuard<'_, State<K>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Enters what a read found, unless a write of ours has been entered since the read began, and wakes whom it concerns.
-    pub(super) fn observed(&self, key: &K, at: Instant, result: Result<Answer, Fault>) -> Result<Seen, Fault> {
-        let mut state = self.state();
-        if let Some(watched) = state.watched.get_mut(key) {
-            watched.read = Reading::No;
-            if matches!(&result, Err(fault) if fault.class.passes()) {
-                // The read shows nothing of the object, so a hint stays.
-                watched.due = Instant::now() + interval(self.sweep, watched.pace).min(self.sweep.active);
-            } else if watched.hinted.is_none_or(|hinted| hinted < at) {
-                (watched.due, watched.hinted) = (at + interval(self.sweep, watched.pace), None);
-            } else {
-                watched.due = at + HINTED;
-            }
-        }
-        if state.is_lost(key, &result) {
-            self.wake(&state, key);
-        }
-        let is_asked = state.confirming.remove(key);
-        let seen = Seen { at, answer: result? };
-        let read = Kept::new(at, &seen.answer);
-        match state.cache.get_mut(key) {
-            Some(newer) if newer.at > at => return Ok(newer.seen()),
-            Some(newer) if newer.is_lagging(&read) && !(is_asked && newer.is_confirmed(&read)) => {
-                newer.suspect(read);
-                return Ok(newer.seen());
-            }
-            Some(older) if older.is_same(&read) => {}
-            _ => self.wake(&state, key),
-        }
-        let kept = match state.cache.remove(key) {
-            Some(before) => before.followed_by(read),
-            None => read,
-        };
-        state.cache.insert(key.clone(), kept);
-        Ok(seen)
-    }
-
-    fn wake(&self, state: &State<K>, key: &K) {
-        for watcher in state.watched.get(key).into_iter().flat_map(|watched| &watched.watchers) {
-            self.triggers.send(watcher.clone());
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -342,11 +185,12 @@ mod tests {
     use super::super::{ClusterKey, FamilyKey, ServiceDeploymentKey, ServiceKey};
     use super::*;
     use crate::aws::read_budget::Turn;
-    use crate::k8s::leader::Leadership;
+    use crate::leadership::Leadership;
+    use crate::metrics::AwsMetrics;
 
     fn table<K: Key>() -> Table<K> {
         let config = SdkConfig::builder().behavior_version(BehaviorVersion::latest()).build();
-        let calls = Arc::new(Calls::new(&config, None, Leadership::unopposed(), Arc::default()));
+        let calls = Arc::new(Calls::new(&config, None, Leadership::unopposed(), AwsMetrics::new(Arc::default(), "", "")));
         let hour = Duration::from_secs(3600);
         Table::start(calls, Sweep { active: hour, steady: hour, task_definitions: hour }, Triggers::default())
     }

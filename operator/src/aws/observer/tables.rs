@@ -6,13 +6,18 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::Key;
 use super::table::Table;
-use crate::trigger::ObjectId;
+use super::types::{Key, Sweep};
+use crate::aws::call::Calls;
+use crate::trigger::{ObjectId, Triggers};
 
 /// Tables by the type of their key.
-#[derive(Default)]
-pub(super) struct Tables(Mutex<HashMap<TypeId, Arc<dyn AnyTable>>>);
+pub(super) struct Tables {
+    calls: Arc<Calls>,
+    sweep: Sweep,
+    triggers: Triggers,
+    by_key: Mutex<HashMap<TypeId, Arc<dyn AnyTable>>>,
+}
 
 /// What all tables can do, whatever the type of their key.
 trait AnyTable: Any + Send + Sync {
@@ -32,8 +37,16 @@ impl<K: Key> AnyTable for Table<K> {
 }
 
 impl Tables {
-    /// The table for keys of type `K`, which `start` starts when it is not there.
-    pub(super) fn get_or_start<K: Key>(&self, start: impl FnOnce() -> Table<K>) -> Arc<Table<K>> {
+    pub(super) fn new(calls: Arc<Calls>, sweep: Sweep, triggers: Triggers) -> Self {
+        Self { calls, sweep, triggers, by_key: Mutex::default() }
+    }
+
+    /// The table for keys of type `K`, which starts when it is not there.
+    pub(super) fn of<K: Key>(&self) -> Arc<Table<K>> {
+        let start = || {
+            let sweep = Sweep { steady: K::steady(&self.sweep), ..self.sweep };
+            Table::<K>::start(Arc::clone(&self.calls), sweep, self.triggers.clone())
+        };
         let table = Arc::clone(self.lock().entry(TypeId::of::<K>()).or_insert_with(|| Arc::new(start())));
         let table: Arc<dyn Any + Send + Sync> = table;
         table.downcast().unwrap_or_else(|_| unreachable!("a table is stored under the type of its key"))
@@ -54,7 +67,7 @@ impl Tables {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<TypeId, Arc<dyn AnyTable>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.by_key.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

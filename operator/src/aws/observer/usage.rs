@@ -9,8 +9,7 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
 use serde_json::{Value, json};
 
-use super::ServiceKey;
-use super::read::{arns, pages};
+use super::read::{ServiceKey, arns, pages};
 use crate::aws::call::Reads;
 use crate::aws::read_budget::Turn;
 use crate::aws::{Calls, Fault, FaultClass, Operation, name_in};

@@ -6,8 +6,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::asker::{Asker, Urgency};
 use super::queue::Queue;
-use super::{Asker, Urgency};
 use crate::aws::tokens::Tokens;
 
 /// The longest time that anybody is told to wait: by then the pace may be another one, and others may have gone.

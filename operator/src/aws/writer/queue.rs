@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::Asker;
+use super::asker::Asker;
 
 /// How long after its turn a place is kept for one that does not come back: longer than it may wait for a token of another bucket.
 pub(super) const KEPT: Duration = Duration::from_secs(60);

@@ -3,7 +3,8 @@
 use ecs_operator_crds::v1beta1::EcsCluster;
 use kube::ResourceExt;
 
-use super::{ObservedCluster, observe};
+use super::observed::ObservedCluster;
+use super::observed::read;
 use crate::aws::observer::{Answer, ClusterKey, tagged, written};
 use crate::aws::{Fault, Operation, Permit};
 use crate::reconcile::Pass;
@@ -11,7 +12,7 @@ use crate::reconcile::plan::Write;
 
 pub(super) async fn apply(
     object: &EcsCluster,
-    pass: &Pass<'_, EcsCluster>,
+    pass: &Pass<'_, ObservedCluster>,
     observed: &ObservedCluster,
     write: &Write,
     permit: Permit,
@@ -31,7 +32,7 @@ pub(super) async fn apply(
         }
         // Somebody was faster.
         (Operation::DeleteCluster, Err(fault)) if fault.says_missing() => {
-            return observe::read(clusters.enter(key, Answer::Missing));
+            return read(clusters.enter(key, Answer::Missing));
         }
         (Operation::CreateCluster, Err(fault)) if fault.made_nothing() => {
             clusters.not_created(&key, before);
@@ -42,11 +43,11 @@ pub(super) async fn apply(
     };
     let tags = match (write.operation, &observed.cluster) {
         (Operation::TagResource | Operation::UntagResource, Some(cluster)) => {
-            return observe::read(clusters.enter(key, tagged(&cluster.json, &write.request)));
+            return read(clusters.enter(key, tagged(&cluster.json, &write.request)));
         }
         (Operation::CreateCluster, _) | (_, None) => write.request["tags"].clone(),
         (_, Some(cluster)) => cluster.json["tags"].clone(),
     };
     let answer = written(reply, "cluster", tags).ok_or_else(|| Fault::incomplete(write.operation, "cluster"))?;
-    observe::read(clusters.enter(key, answer))
+    read(clusters.enter(key, answer))
 }

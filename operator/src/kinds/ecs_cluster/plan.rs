@@ -4,7 +4,9 @@ use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::EcsCluster;
 use serde_json::{Map, Value, json};
 
-use super::{Cluster, OWN_MEMBERS, ObservedCluster, RESETS};
+use super::observed::{Cluster, ObservedCluster};
+use super::shape::CAPACITY;
+use super::shape::{OWN_MEMBERS, RESETS};
 use crate::aws::drift::drift;
 use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
 use crate::aws::{Operation, name_in};
@@ -23,9 +25,6 @@ const EXEC: &str = "configuration.executeCommandConfiguration";
 
 /// The member with the default namespace of Service Connect.
 const NAMESPACE: &str = "serviceConnectDefaults";
-
-/// Members that PutClusterCapacityProviders replaces, always both.
-pub(super) const CAPACITY: [&str; 2] = ["capacityProviders", "defaultCapacityProviderStrategy"];
 
 pub(super) fn plan(object: &EcsCluster, observed: &ObservedCluster, owner: &Owner) -> Plan {
     if object.is_deleting() {

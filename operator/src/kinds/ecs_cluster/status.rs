@@ -4,7 +4,7 @@ use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::{EcsCluster, EcsClusterStatus};
 use k8s_openapi::jiff::Timestamp;
 
-use super::{Cluster, ObservedCluster};
+use super::observed::{Cluster, ObservedCluster};
 use crate::k8s::conditions::{State, Verdict, conditions};
 use crate::k8s::object::Object;
 use crate::reconcile::outcome::Outcome;

@@ -8,8 +8,8 @@ use ecs_operator_crds::v1beta1::EcsCluster;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::observe::read;
-use super::{ObservedCluster, plan, status};
+use super::observed::{ObservedCluster, read};
+use super::{plan, status};
 use crate::aws::Operation;
 use crate::aws::observer::{Answer, Seen};
 use crate::aws::tags::{OWNER, Owner};

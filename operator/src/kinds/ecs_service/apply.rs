@@ -6,7 +6,9 @@ use ecs_operator_crds::v1beta1::EcsService;
 use kube::ResourceExt;
 
 use super::commands::carried_out_by;
-use super::{ObservedService, follow, observe};
+use super::described::read;
+use super::follow;
+use super::observed::ObservedService;
 use crate::aws::observer::ServiceKey;
 use crate::aws::observer::{Answer, tagged, written};
 use crate::aws::{Fault, Freshness, Operation, Permit};
@@ -15,7 +17,7 @@ use crate::reconcile::plan::Write;
 
 pub(super) async fn apply(
     object: &EcsService,
-    pass: &Pass<'_, EcsService>,
+    pass: &Pass<'_, ObservedService>,
     observed: &ObservedService,
     write: &Write,
     permit: Permit,
@@ -61,7 +63,7 @@ pub(super) async fn apply(
             services.enter(key, answer)
         }
     };
-    let mut after = ObservedService { at: seen.at, service: observe::read(&seen)?, ..observed.clone() };
+    let mut after = ObservedService { at: seen.at, service: read(&seen)?, ..observed.clone() };
     after.carried_out.extend(carried_out_by(object, observed, write));
     let known = after.clone();
     Ok(follow::follow(object, pass, after).await.unwrap_or(known))

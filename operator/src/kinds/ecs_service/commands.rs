@@ -4,8 +4,6 @@
 //! value until the annotation goes or changes. Should that get lost after the call, ECS itself shows for each of them that it
 //! was done.
 
-use std::collections::BTreeMap;
-
 use ecs_operator_crds::v1beta1::EcsService;
 use ecs_operator_crds::v1beta1::service::{HandledCommand, Rollback, RolloutPhase};
 use ecs_operator_crds::{ABORT_AT, COMMANDS, CONTINUE_AT, GROUP, RECONCILE_AT, RESTARTED_AT, ROLLBACK_TO, STOP_AT};
@@ -13,17 +11,14 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use serde_json::json;
 
+use super::attempt::{asked_for, is_same_task_definition};
 use super::deployment::ServiceDeployment;
-use super::rollout::asked_for;
-use super::update::{foreign_controller, is_same_task_definition};
-use super::{ObservedService, Service};
+use super::described::{Service, foreign_controller};
+use super::observed::ObservedService;
 use crate::aws::{Operation, name_in, time};
 use crate::k8s::conditions::echo;
 use crate::reconcile::plan::Write;
 use crate::reconcile::references::Resolved;
-
-/// Commands that this pass carried out: annotation and value.
-pub type CarriedOut = BTreeMap<&'static str, String>;
 
 /// A command that the status has not answered yet.
 #[derive(Clone, Debug, PartialEq)]

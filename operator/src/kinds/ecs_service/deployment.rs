@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
 
-use super::Service;
+use super::described::Service;
 use crate::aws::{name_in, time};
 use crate::k8s::conditions::whole_seconds;
 

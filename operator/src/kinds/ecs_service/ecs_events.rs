@@ -5,7 +5,7 @@ use ecs_operator_crds::v1beta1::service::ServiceEvent;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::Value;
 
-use super::Service;
+use super::described::Service;
 use crate::aws::time;
 use crate::k8s::conditions::{cut, whole_seconds};
 

@@ -5,12 +5,12 @@ use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::EcsService;
 use ecs_operator_crds::v1beta1::service::{FailedDeployment, RolloutPhase, StoppedTask};
 
-use super::observe::Deployment;
-use super::rollout::asked_for;
+use super::attempt::was_sent;
+use super::attempt::{asked_for, is_same_task_definition};
+use super::described::{Deployment, Service};
+use super::observed::ObservedService;
 use super::tasks;
-use super::update::is_same_task_definition;
-use super::verdict::hint;
-use super::{ObservedService, Service};
+use super::tasks::hint;
 use crate::aws::{name_in, time};
 
 /// The deployment of `wanted` that ECS gave up, where what would have to be sent is just that once more.
@@ -117,13 +117,4 @@ fn is_accounted_for(object: &EcsService, failed: &Deployment) -> bool {
             failed.id.as_ref().is_some_and(|id| ids.contains(id))
                 || ids.is_empty() && is_same_task_definition(&told.task_definition, failed.task_definition.as_deref())
         })
-}
-
-/// Whether all of it had been sent, for this very spec and revision. Else it is new, whatever ECS is going back from. What is
-/// wanted may be a family alone, of which ECS took a revision.
-pub(super) fn was_sent(object: &EcsService, wanted: &str) -> bool {
-    let rollout = object.status.as_ref().and_then(|status| status.rollout.as_ref());
-    rollout.is_some_and(|rollout| {
-        is_same_task_definition(wanted, Some(&rollout.revision)) && rollout.hash == asked_for(object, &rollout.revision)
-    })
 }

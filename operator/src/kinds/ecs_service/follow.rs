@@ -11,8 +11,10 @@ use serde_json::Value;
 
 use super::commands::{is_in_history, unanswered};
 use super::deployment::ServiceDeployment;
+use super::described::{Service, short};
 use super::ecs_events::tell_of_starts;
-use super::{ObservedService, Service, short, tasks};
+use super::observed::ObservedService;
+use super::tasks;
 use crate::aws::observer::{Answer, Seen, ServiceDeploymentKey, ServiceRevisionKey, StoppedTasksKey, TaskDefinitionKey};
 use crate::aws::{Fault, Freshness, name_in, time};
 use crate::reconcile::Pass;
@@ -23,7 +25,7 @@ const SLOW: Duration = Duration::from_secs(60);
 /// Adds what there is to know of the rollout to what is known of the service.
 pub(super) async fn follow(
     object: &EcsService,
-    pass: &Pass<'_, EcsService>,
+    pass: &Pass<'_, ObservedService>,
     observed: ObservedService,
 ) -> Result<ObservedService, Fault> {
     let Some(service) = &observed.service else { return Ok(observed) };
@@ -34,7 +36,7 @@ pub(super) async fn follow(
 }
 
 /// Whether the revision that the rollback command asks for is ACTIVE.
-pub(super) async fn rollback_target(object: &EcsService, pass: &Pass<'_, EcsService>) -> Result<Option<bool>, Fault> {
+pub(super) async fn rollback_target(object: &EcsService, pass: &Pass<'_, ObservedService>) -> Result<Option<bool>, Fault> {
     // Nonsense is refused without asking anybody.
     let asked = unanswered(object, ROLLBACK_TO).filter(|revision| is_in_history(object, revision));
     let Some(revision) = asked else { return Ok(None) };
@@ -47,7 +49,7 @@ pub(super) async fn rollback_target(object: &EcsService, pass: &Pass<'_, EcsServ
 /// The service deployment that ECS names, or the last one that we know to be unfinished.
 async fn deployment(
     object: &EcsService,
-    pass: &Pass<'_, EcsService>,
+    pass: &Pass<'_, ObservedService>,
     service: &Service,
     at: Instant,
 ) -> Result<Option<ServiceDeployment>, Fault> {
@@ -81,7 +83,7 @@ async fn deployment(
 
 /// The tasks that stopped, where it looks as if that mattered. They explain; without the right to list them, there is no
 /// explanation, and all else goes on.
-async fn stopped(object: &EcsService, pass: &Pass<'_, EcsService>, observed: &ObservedService) -> Option<Vec<StoppedTask>> {
+async fn stopped(object: &EcsService, pass: &Pass<'_, ObservedService>, observed: &ObservedService) -> Option<Vec<StoppedTask>> {
     let since = wanted(object, observed, observed.service.as_ref()?)?;
     let key = StoppedTasksKey(observed.key.clone());
     match pass.aws.observer.table::<StoppedTasksKey>().get(key, Freshness::Since(since), pass.namespace()).await {

@@ -1,152 +1,21 @@
 //! First door of EcsService: the service as ECS describes it, and what its references resolve to.
 
-use std::sync::Arc;
 use std::time::Instant;
 
-use ecs_operator_crds::v1beta1::service::StoppedTask;
 use ecs_operator_crds::v1beta1::{EcsCluster, EcsService};
-use serde::Deserialize;
-use serde_json::Value;
 
-use super::commands::CarriedOut;
-use super::deployment::ServiceDeployment;
+use super::described::read;
 use super::fit::misfit;
+use super::observed::ObservedService;
 use super::{follow, references};
-use crate::aws::observer::{Answer, Seen, ServiceKey};
-use crate::aws::tags::Tags;
+use crate::aws::observer::{Answer, ServiceKey};
 use crate::aws::{Fault, FaultClass, Freshness, Operation};
 use crate::k8s::object::Object;
 use crate::reconcile::Pass;
-use crate::reconcile::plan::Obstacle;
-use crate::reconcile::references::Resolved;
-
-/// What is known of a service.
-#[derive(Clone, Debug)]
-pub struct ObservedService {
-    /// When ECS was asked.
-    pub at: Instant,
-    /// Cluster and name in ECS.
-    pub key: ServiceKey,
-    /// Whether the cluster is a guess: the EcsCluster that the service refers to was never seen.
-    pub is_guess: bool,
-    /// Why the service must wait for its cluster; `None` when the cluster is ready.
-    pub cluster_obstacle: Option<Obstacle>,
-    /// The task definition that the service shall run.
-    pub task_definition: Resolved,
-    /// What the service says that its task definition does not bear out, in words; `None` when the two fit.
-    pub misfit: Option<String>,
-    /// The service; `None` when there is none of that name.
-    pub service: Option<Service>,
-    /// Whether it may be there all the same: its creation got no reply.
-    pub may_be_there: bool,
-    /// The service deployment that is under way, or the last one, where ECS tells.
-    pub deployment: Option<ServiceDeployment>,
-    /// Tasks that stopped for a reason that needs somebody; `None` where nobody looked.
-    pub stopped: Option<Vec<StoppedTask>>,
-    /// Whether the revision that a command asks for is ACTIVE; `None` where none does.
-    pub rollback_target: Option<bool>,
-    /// The commands that this pass has carried out.
-    pub carried_out: CarriedOut,
-}
-
-/// A service in ECS: what decisions need.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Service {
-    /// ARN.
-    pub service_arn: String,
-    /// ARN of the cluster.
-    pub cluster_arn: Option<String>,
-    /// ACTIVE or DRAINING.
-    pub status: String,
-    /// ARN of the task definition revision.
-    pub task_definition: Option<String>,
-    /// Tasks wanted.
-    #[serde(default)]
-    pub desired_count: i32,
-    /// Tasks running.
-    #[serde(default)]
-    pub running_count: i32,
-    /// Tasks on their way to running.
-    #[serde(default)]
-    pub pending_count: i32,
-    /// Deployments, in any order.
-    #[serde(default)]
-    pub deployments: Vec<Deployment>,
-    /// ARN of the service deployment that is under way, or the last one.
-    pub current_service_deployment: Option<String>,
-    /// All of it, for the comparison.
-    #[serde(skip)]
-    pub json: Arc<Value>,
-}
-
-/// A deployment of a service.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Deployment {
-    /// ID.
-    pub id: Option<String>,
-    /// PRIMARY, ACTIVE or INACTIVE.
-    pub status: Option<String>,
-    /// ARN of the task definition revision.
-    pub task_definition: Option<String>,
-    /// Tasks wanted.
-    pub desired_count: Option<i32>,
-    /// Tasks running.
-    pub running_count: Option<i32>,
-    /// Tasks on their way to running.
-    pub pending_count: Option<i32>,
-    /// Tasks that failed.
-    pub failed_tasks: Option<i32>,
-    /// When it began, as ECS writes it: seconds since 1970.
-    pub created_at: Option<Value>,
-    /// IN_PROGRESS, COMPLETED or FAILED.
-    pub rollout_state: Option<String>,
-    /// Why.
-    pub rollout_state_reason: Option<String>,
-}
-
-impl Service {
-    /// Tags of the service.
-    pub(super) fn tags(&self) -> Tags {
-        Tags::read(&self.json["tags"])
-    }
-
-    /// The deployment that ECS is carrying out or carried out last.
-    pub(super) fn primary(&self) -> Option<&Deployment> {
-        self.deployments.iter().find(|deployment| deployment.status.as_deref() == Some("PRIMARY"))
-    }
-}
-
-impl ObservedService {
-    /// The service deployment, unless ECS has begun another one since.
-    pub(super) fn deployment(&self) -> Option<&ServiceDeployment> {
-        let service = self.service.as_ref()?;
-        self.deployment.as_ref().filter(|deployment| !deployment.lags(service))
-    }
-
-    /// Before anybody has asked for the service.
-    pub(super) fn new(key: ServiceKey) -> Self {
-        Self {
-            at: Instant::now(),
-            key,
-            is_guess: false,
-            cluster_obstacle: None,
-            task_definition: Resolved::Nothing,
-            misfit: None,
-            may_be_there: false,
-            service: None,
-            deployment: None,
-            stopped: None,
-            rollback_target: None,
-            carried_out: CarriedOut::new(),
-        }
-    }
-}
 
 pub(super) async fn observe(
     object: &EcsService,
-    pass: &Pass<'_, EcsService>,
+    pass: &Pass<'_, ObservedService>,
     freshness: Freshness,
 ) -> Result<ObservedService, Fault> {
     let namespace = pass.namespace();
@@ -186,13 +55,4 @@ pub(super) async fn observe(
     }
     let rollback_target = follow::rollback_target(object, pass).await?;
     follow::follow(object, pass, ObservedService { rollback_target, ..observed }).await
-}
-
-/// What an answer says of the service.
-pub(super) fn read(seen: &Seen) -> Result<Option<Service>, Fault> {
-    let Answer::Found(json) = &seen.answer else { return Ok(None) };
-    let service = Service::deserialize(&**json).map_err(|error| {
-        Fault::new(Operation::DescribeServices, FaultClass::Server, format!("the answer cannot be read: {error}"))
-    })?;
-    Ok(Some(Service { json: Arc::clone(json), ..service }))
 }

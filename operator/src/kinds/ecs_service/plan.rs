@@ -7,13 +7,15 @@ use ecs_operator_crds::{RESTARTED_AT, ROLLBACK_TO};
 use serde_json::{Map, Value, json};
 
 use super::commands::{self, Command};
+use super::described::{Service, foreign_controller};
 use super::failure::{self, given_up};
+use super::observed::ObservedService;
 use super::settings::restarting;
+use super::shape::{OWN_MEMBERS, cluster_arn, resets};
 use super::update::{
-    counts, foreign_controller, hidden, is_accepted, is_changed_by_others, is_undone, left_to_controller, pair, shows,
-    takes_unseen, unseen, update, with_hidden,
+    counts, hidden, is_accepted, is_changed_by_others, is_undone, left_to_controller, pair, shows, takes_unseen, unseen, update,
+    with_hidden,
 };
-use super::{OWN_MEMBERS, ObservedService, Service, cluster_arn, resets};
 use crate::aws::Operation;
 use crate::aws::observer::ServiceKey;
 use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};

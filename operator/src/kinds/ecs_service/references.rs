@@ -146,7 +146,7 @@ mod tests {
             let definition = serde_json::from_value(object("EcsTaskDefinition", &spec, &status)).expect("a valid object");
             writer.apply_watcher_event(&Event::Apply(definition));
             let mut stores = Builder::default();
-            stores.add(task_definitions);
+            stores.add(task_definitions, &[]);
             task_definition_of(&service, &stores.build())
         };
         assert_eq!(resolved("Observe", 2), Resolved::To("web:8".into()));

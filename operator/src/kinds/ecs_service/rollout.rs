@@ -6,28 +6,20 @@ use ecs_operator_crds::v1beta1::EcsService;
 use ecs_operator_crds::v1beta1::service::{FailedDeployment, RolloutPhase, RolloutRecord, RolloutStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::attempt::asked_for;
+use super::attempt::is_same_task_definition;
 use super::deployment::ServiceDeployment;
+use super::described::{Deployment, Service};
 use super::ecs_events::completed_at;
-use super::update::is_same_task_definition;
-use super::{Deployment, OWN_MEMBERS, ObservedService, Service, settings};
+use super::observed::ObservedService;
+use super::settings;
 use crate::aws::{name_in, time};
 use crate::k8s::conditions::whole_seconds;
-use crate::reconcile::plan::{hash, request};
 
 /// How many rollouts of the past the status keeps.
 const HISTORY: usize = 5;
-
-/// Hash of what is asked for: the task definition and the spec, less what changes without a rollout. A number of tasks that
-/// an autoscaler changes makes no new attempt.
-pub(super) fn asked_for(object: &EcsService, task_definition: &str) -> String {
-    let mut spec = request(&object.spec, OWN_MEMBERS);
-    for member in ["desiredCount", "tags", "taskDefinition"] {
-        spec.remove(member);
-    }
-    hash(&json!([name_in(task_definition), spec]))
-}
 
 /// How what AWS holds stands to what the spec asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

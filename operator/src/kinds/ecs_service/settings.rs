@@ -7,8 +7,7 @@ use ecs_operator_crds::RESTARTED_AT;
 use ecs_operator_crds::v1beta1::EcsService;
 use ecs_operator_crds::v1beta1::service::{RolloutStatus, TaskSettings};
 
-use super::Service;
-use super::update::foreign_controller;
+use super::described::{Service, foreign_controller};
 use crate::reconcile::plan::Write;
 
 const ENABLE_EXECUTE_COMMAND: &str = "enableExecuteCommand";

@@ -94,6 +94,12 @@ pub(super) fn told(task: &StoppedTask) -> String {
     format!("Task {task_id} stopped: {}{ending}", message.trim_end_matches('.'))
 }
 
+/// What stopped tasks tell of a rollout that does not get on.
+pub(super) fn hint(stopped_tasks: &[StoppedTask], revision: &str) -> String {
+    let newest = stopped_tasks.iter().find(|task| task.revision.as_deref() == Some(revision));
+    newest.map(|task| format!(". {}", told(task))).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

@@ -4,11 +4,13 @@ use ecs_operator_crds::v1beta1::service::DesiredCountOwner;
 use ecs_operator_crds::v1beta1::{EcsService, EcsServiceStatus};
 use serde_json::{Map, Value, json};
 
-use super::failure::was_sent;
-use super::{OWN_MEMBERS, RESETS, Service};
+use super::attempt::is_same_task_definition;
+use super::attempt::was_sent;
+use super::described::Service;
+use super::shape::{OWN_MEMBERS, RESETS};
+use crate::aws::Operation;
 use crate::aws::drift::drift;
-use crate::aws::observer::{ServiceKey, family_of};
-use crate::aws::{Operation, name_in};
+use crate::aws::observer::ServiceKey;
 use crate::reconcile::ignore::as_others_left_it;
 use crate::reconcile::plan::{Write, hash, pick, request, top};
 use crate::reconcile::reset::completed;
@@ -208,11 +210,6 @@ pub(super) fn left_to_controller(spec: &Map<String, Value>, task_definition: Opt
     paths
 }
 
-/// Whether somebody else than ECS itself carries out the deployments of the service, and who.
-pub(super) fn foreign_controller(service: &Service) -> Option<&str> {
-    service.json["deploymentController"]["type"].as_str().filter(|controller| *controller != "ECS")
-}
-
 /// The UpdateService that brings the service to the spec, with the members that differ and no others.
 pub(super) fn update(
     object: &EcsService,
@@ -319,10 +316,4 @@ fn in_one_order(document: &Value) -> Value {
         }
     }
     document
-}
-
-/// `wanted` is an ARN, `family:revision`, or `family`, which means any revision of it: ECS took the newest when it was set.
-pub(super) fn is_same_task_definition(wanted: &str, shown: Option<&str>) -> bool {
-    let Some(shown) = shown else { return false };
-    name_in(wanted) == name_in(shown) || (!wanted.contains(':') && family_of(shown) == wanted)
 }

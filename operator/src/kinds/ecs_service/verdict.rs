@@ -7,11 +7,11 @@ use ecs_operator_crds::{CONTINUE_AT, STOP_AT};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 
-use super::rollout::{asked_for, is_over};
+use super::attempt::{asked_for, is_same_task_definition};
+use super::described::{Service, short};
+use super::rollout::is_over;
 use super::stable::{after, failing, held_until, unavailable_after};
-use super::tasks::told;
-use super::update::is_same_task_definition;
-use super::{Service, short};
+use super::tasks::hint;
 use crate::k8s::conditions::{self, State, Verdict};
 
 /// Default of `rollout.progressDeadlineSeconds`: that of a Deployment.
@@ -102,12 +102,6 @@ fn tasks_of(rollout: &RolloutStatus, service: &Service) -> String {
     let others = service.running_count - running;
     let others = if others > 0 { format!("; {others} of other revisions run") } else { String::new() };
     format!("{running} of {wanted} tasks run, {starting} are starting{others}")
-}
-
-/// What stopped tasks tell of a rollout that does not get on.
-pub(super) fn hint(stopped_tasks: &[StoppedTask], revision: &str) -> String {
-    let newest = stopped_tasks.iter().find(|task| task.revision.as_deref() == Some(revision));
-    newest.map(|task| format!(". {}", told(task))).unwrap_or_default()
 }
 
 fn failed(facts: &Facts<'_>, rollout: &RolloutStatus) -> Verdict {

@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use serde_json::Value;
 
+use super::observed::ObservedTaskDefinition;
 use super::registrations::Registrations;
-use super::surplus::deletes;
-use super::{ObservedTaskDefinition, Revision};
+use super::revision::Revision;
+use super::shape::deletes;
 use crate::aws::observer::{Answer, FamilyKey, TaskDefinitionKey, listed, tagged, task_definition};
 use crate::aws::tags::{SPEC_HASH, Tags};
 use crate::aws::{Fault, FaultClass, Freshness, Operation, Permit, name_in};
@@ -18,7 +19,7 @@ use kube::ResourceExt;
 
 pub(super) async fn apply(
     object: &EcsTaskDefinition,
-    pass: &Pass<'_, EcsTaskDefinition>,
+    pass: &Pass<'_, ObservedTaskDefinition>,
     observed: &ObservedTaskDefinition,
     write: &Write,
     permit: Permit,
@@ -39,7 +40,7 @@ pub(super) async fn apply(
 
 async fn register(
     object: &EcsTaskDefinition,
-    pass: &Pass<'_, EcsTaskDefinition>,
+    pass: &Pass<'_, ObservedTaskDefinition>,
     observed: &ObservedTaskDefinition,
     write: &Write,
     permit: Permit,
@@ -66,7 +67,7 @@ async fn register(
 
 fn registered(
     object: &EcsTaskDefinition,
-    pass: &Pass<'_, EcsTaskDefinition>,
+    pass: &Pass<'_, ObservedTaskDefinition>,
     write: &Write,
     mut reply: Value,
 ) -> Result<ObservedTaskDefinition, Fault> {
@@ -88,7 +89,7 @@ fn registered(
 
 fn deregistered(
     object: &EcsTaskDefinition,
-    pass: &Pass<'_, EcsTaskDefinition>,
+    pass: &Pass<'_, ObservedTaskDefinition>,
     observed: &ObservedTaskDefinition,
     write: &Write,
     result: Result<Value, Fault>,
@@ -132,7 +133,7 @@ fn deleted(observed: &ObservedTaskDefinition, reply: &Value) -> Result<ObservedT
 
 /// What is known of the revision, with the tags that the write leaves on it.
 async fn retagged(
-    pass: &Pass<'_, EcsTaskDefinition>,
+    pass: &Pass<'_, ObservedTaskDefinition>,
     observed: &ObservedTaskDefinition,
     write: &Write,
 ) -> Result<ObservedTaskDefinition, Fault> {

@@ -3,76 +3,31 @@
 //! A revision never changes, so one that the status knows is not read again. Only before a write the family is looked
 //! through: a revision that an earlier pass registered without learning of it is found by its tags.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ecs_operator_crds::v1beta1::EcsTaskDefinition;
 use ecs_operator_crds::v1beta1::shared::Status;
-use serde_json::Value;
 
-use super::plan::is_same;
+use super::definition::is_same;
+use super::observed::ObservedTaskDefinition;
+use super::observed::Surplus;
 use super::registrations::Registrations;
-use super::surplus::{self, Surplus};
-use super::{has_surplus, known_arn, lacks_revisions};
-use crate::aws::observer::{Answer, FamilyKey, TaskDefinitionKey, listed};
-use crate::aws::tags::{Ownership, SPEC_HASH, Tags};
+use super::revision::Revision;
+use super::revision::describe;
+use super::revision::number;
+use super::shape::{has_surplus, known_arn, lacks_revisions};
+use super::surplus::{self};
+use crate::aws::observer::{FamilyKey, TaskDefinitionKey, listed};
+use crate::aws::tags::Ownership;
 use crate::aws::{Fault, Freshness};
 use crate::k8s::conditions;
 use crate::k8s::object::Object;
 use crate::reconcile::Pass;
 use crate::reconcile::references::Dependants;
 
-/// What is known of a family.
-#[derive(Clone, Debug, Default)]
-pub struct ObservedTaskDefinition {
-    /// When the family was looked through; `None` where the revision was taken as known.
-    pub at: Option<Instant>,
-    /// Whether the newest revisions of the family were looked at, if only in the cache.
-    pub looked: bool,
-    /// Our newest ACTIVE revision; for an object that only observes, the newest of all.
-    pub current: Option<Revision>,
-    /// The newest ACTIVE revision and whose it is, where it is not ours.
-    pub foreign: Option<(Revision, Ownership)>,
-    /// Our revisions that have had their time. At the end, that is all of them.
-    pub surplus: Surplus,
-    /// EcsServices that refer to it; none unless it is being deleted.
-    pub dependants: Dependants,
-    /// How long ago a revision was registered of which nobody knows whether it is there: the call got no reply, and no list shows it.
-    pub unanswered: Option<Duration>,
-}
-
-/// One revision.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Revision {
-    /// ARN.
-    pub arn: String,
-    /// Number.
-    pub revision: i32,
-    /// Hash of the request that made it.
-    pub hash: Option<String>,
-    /// Tags; `None` when they were not read.
-    pub tags: Option<Tags>,
-    /// The definition as ECS describes it, of a revision without that hash.
-    pub definition: Option<Arc<Value>>,
-}
-
-impl Revision {
-    /// Reads an answer of the observer.
-    pub(super) fn read(json: &Value) -> Self {
-        let tags = Tags::read(&json["tags"]);
-        Self {
-            arn: json["taskDefinitionArn"].as_str().unwrap_or_default().to_owned(),
-            revision: json["revision"].as_i64().and_then(|number| i32::try_from(number).ok()).unwrap_or_default(),
-            hash: tags.0.get(SPEC_HASH).cloned(),
-            tags: Some(tags),
-            definition: json.get("definition").cloned().map(Arc::new),
-        }
-    }
-}
-
 pub(super) async fn observe(
     object: &EcsTaskDefinition,
-    pass: &Pass<'_, EcsTaskDefinition>,
+    pass: &Pass<'_, ObservedTaskDefinition>,
     freshness: Freshness,
 ) -> Result<ObservedTaskDefinition, Fault> {
     if object.is_deleting() {
@@ -103,7 +58,7 @@ pub(super) async fn observe(
 }
 
 /// How long ago a registration was sent of which nobody knows what came of it, unless these revisions of ours tell.
-fn unanswered<'a>(pass: &Pass<'_, EcsTaskDefinition>, ours: impl IntoIterator<Item = &'a Revision>) -> Option<Duration> {
+fn unanswered<'a>(pass: &Pass<'_, ObservedTaskDefinition>, ours: impl IntoIterator<Item = &'a Revision>) -> Option<Duration> {
     pass.memory(|memory| {
         memory.state::<Registrations>().find(ours);
         memory.state::<Registrations>().unanswered()
@@ -127,7 +82,7 @@ fn remembered(object: &EcsTaskDefinition, arn: &str) -> ObservedTaskDefinition {
 /// an earlier pass registered without learning of it shows only in a fresh look, so whatever is to be written waits for one.
 async fn search(
     object: &EcsTaskDefinition,
-    pass: &Pass<'_, EcsTaskDefinition>,
+    pass: &Pass<'_, ObservedTaskDefinition>,
     freshness: Freshness,
     newest: &[String],
 ) -> Result<ObservedTaskDefinition, Fault> {
@@ -156,16 +111,11 @@ async fn search(
     Ok(observed)
 }
 
-/// The number in the ARN of a revision.
-pub(super) fn number(arn: &str) -> i32 {
-    arn.rsplit(':').next().and_then(|number| number.parse().ok()).unwrap_or_default()
-}
-
 /// At the end: all our revisions, whatever the status remembers. As long as the cache does, no request is sent: for an object that waits
 /// for services, or for its turn to write, that is enough.
 async fn observe_end(
     object: &EcsTaskDefinition,
-    pass: &Pass<'_, EcsTaskDefinition>,
+    pass: &Pass<'_, ObservedTaskDefinition>,
     freshness: Freshness,
 ) -> Result<ObservedTaskDefinition, Fault> {
     let dependants = Dependants::of(object, &pass.context.stores);
@@ -190,19 +140,4 @@ async fn observe_end(
         observed.unanswered = unanswered(pass, &ours);
     }
     Ok(observed)
-}
-
-/// A revision that ECS lists as ACTIVE, and whose it is now; `None` when it has gone meanwhile.
-pub(super) async fn describe(
-    pass: &Pass<'_, EcsTaskDefinition>,
-    arn: &str,
-    freshness: Freshness,
-) -> Result<Option<(Revision, Ownership)>, Fault> {
-    let revisions = pass.aws.observer.table::<TaskDefinitionKey>();
-    let Answer::Found(json) = revisions.get(TaskDefinitionKey(arn.to_owned()), freshness, pass.namespace()).await?.answer else {
-        return Ok(None);
-    };
-    let revision = Revision::read(&json);
-    let ownership = revision.tags.as_ref().map_or(Ownership::Nobody, |tags| pass.owner.of(tags));
-    Ok(Some((revision, ownership)))
 }

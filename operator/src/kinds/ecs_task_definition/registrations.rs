@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::Revision;
+use super::revision::Revision;
 use crate::aws::observer::LAG;
 
 /// The registrations of the last minute, the newest last.

@@ -4,8 +4,8 @@ use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::{EcsTaskDefinition, EcsTaskDefinitionStatus};
 use k8s_openapi::jiff::Timestamp;
 
-use super::ObservedTaskDefinition;
-use super::surplus::deletes;
+use super::observed::ObservedTaskDefinition;
+use super::shape::deletes;
 use crate::k8s::conditions::{State, Verdict, conditions};
 use crate::k8s::object::Object;
 use crate::reconcile::outcome::Outcome;

@@ -6,8 +6,11 @@ use std::time::{Duration, Instant};
 
 use ecs_operator_crds::v1beta1::{EcsService, EcsTaskDefinition};
 
-use super::known_arn;
-use super::observe::{Revision, describe, number};
+use super::observed::ObservedTaskDefinition;
+use super::observed::Surplus;
+use super::revision::{Revision, describe, number};
+use super::shape::deletes;
+use super::shape::known_arn;
 use crate::aws::observer::{AllRevisionsKey, Answer, FamilyKey, ServiceKey, TaskDefinitionKey, is_user, key_of, listed};
 use crate::aws::tags::{Ownership, Tags};
 use crate::aws::{Fault, FaultClass, Freshness, Operation, name_in};
@@ -30,49 +33,10 @@ const BEYOND: Duration = Duration::from_secs(3);
 /// The same for a revision at the end.
 const AT_THE_END: Duration = Duration::from_secs(30);
 
-/// Revisions that may go, and those that must stay.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Surplus {
-    /// Numbers of all our revisions that may still be registered, the newest first; `None` where nobody looked.
-    pub revisions: Option<Vec<i32>>,
-    /// ARNs of revisions to deregister.
-    pub active: Vec<String>,
-    /// ARNs of revisions that are deregistered already, and are to be deleted.
-    pub inactive: Vec<String>,
-    /// What keeps others: the revision, and who uses it.
-    pub used: Vec<String>,
-    /// The revision that the status names, where it is registered and not ours any more, and whose it is.
-    pub lost: Option<(String, Ownership)>,
-    /// How many more wait for a later pass.
-    pub left: usize,
-    /// How long that one waits at least, after trouble.
-    pub pause: Duration,
-}
-
-impl Surplus {
-    /// What is to be deleted is deregistered only when the status knows of it: an INACTIVE revision is listed nowhere, and would stay if
-    /// the status were never written.
-    fn wait_for_status(&mut self, object: &EcsTaskDefinition) {
-        let known = object.status.as_ref().and_then(|status| status.revisions.as_deref()).unwrap_or_default();
-        let is_known = self.revisions.iter().flatten().all(|revision| known.contains(revision));
-        if deletes(object) && !is_known {
-            self.left += self.active.len();
-            self.active.clear();
-        }
-    }
-
-    /// A revision is nobody's business any more.
-    pub(super) fn forget(&mut self, arn: &str) {
-        if let Some(revisions) = &mut self.revisions {
-            revisions.retain(|revision| *revision != number(arn));
-        }
-    }
-}
-
 /// The revisions beyond the limit that nobody needs, at most a few.
 pub(super) async fn observe(
     object: &EcsTaskDefinition,
-    pass: &Pass<'_, EcsTaskDefinition>,
+    pass: &Pass<'_, ObservedTaskDefinition>,
     current: Option<&Revision>,
 ) -> Result<Surplus, Fault> {
     let limit = object.spec.revision_history_limit.and_then(|limit| usize::try_from(limit).ok());
@@ -104,7 +68,7 @@ pub(super) async fn observe(
 }
 
 /// What will become of the revisions at the end by what the cache, the status and the watches know; `None` where a look has to tell.
-pub(super) fn expected(object: &EcsTaskDefinition, pass: &Pass<'_, EcsTaskDefinition>) -> Option<Surplus> {
+pub(super) fn expected(object: &EcsTaskDefinition, pass: &Pass<'_, ObservedTaskDefinition>) -> Option<Surplus> {
     // Of those that are deregistered already no cache knows.
     let mut revisions = if deletes(object) { Vec::new() } else { registered(object, pass) };
     revisions.sort();
@@ -122,7 +86,7 @@ pub(super) fn expected(object: &EcsTaskDefinition, pass: &Pass<'_, EcsTaskDefini
 }
 
 /// A service of somebody else that uses a revision, in words, as far as the cache knows.
-fn seen_user(revision: &str, pass: &Pass<'_, EcsTaskDefinition>) -> Option<String> {
+fn seen_user(revision: &str, pass: &Pass<'_, ObservedTaskDefinition>) -> Option<String> {
     let services = pass.aws.observer.table::<ServiceKey>();
     let is_seen = |user: &String| match key_of(user).and_then(|key| services.cached(&key)).map(|seen| seen.answer) {
         Some(Answer::Found(service)) => is_user(&service, revision),
@@ -135,7 +99,7 @@ fn seen_user(revision: &str, pass: &Pass<'_, EcsTaskDefinition>) -> Option<Strin
 /// All our revisions, at the end, and which of them are ACTIVE.
 pub(super) async fn observe_all(
     object: &EcsTaskDefinition,
-    pass: &Pass<'_, EcsTaskDefinition>,
+    pass: &Pass<'_, ObservedTaskDefinition>,
 ) -> Result<(Surplus, Vec<Revision>), Fault> {
     let began = Instant::now();
     let ours = ours(object, pass).await?;
@@ -160,11 +124,6 @@ pub(super) async fn observe_all(
     Ok((found, ours))
 }
 
-/// Whether revisions are deleted, and not only deregistered.
-pub(super) fn deletes(object: &EcsTaskDefinition) -> bool {
-    object.spec.delete_revisions == Some(true)
-}
-
 /// Whether a revision is the object's: it carries its tag, or an object of the same name retained it and this one takes that over.
 fn goes_with(object: &EcsTaskDefinition, ownership: &Ownership) -> bool {
     match ownership {
@@ -176,7 +135,7 @@ fn goes_with(object: &EcsTaskDefinition, ownership: &Ownership) -> bool {
 
 /// The ACTIVE revisions of the family that are the object's. Where they are many, a later pass looks at the rest: what was seen is
 /// remembered as long as somebody goes on asking.
-async fn ours(object: &EcsTaskDefinition, pass: &Pass<'_, EcsTaskDefinition>) -> Result<Vec<Revision>, Fault> {
+async fn ours(object: &EcsTaskDefinition, pass: &Pass<'_, ObservedTaskDefinition>) -> Result<Vec<Revision>, Fault> {
     let mut ours = Vec::new();
     let key = AllRevisionsKey(object.family());
     let lists = pass.aws.observer.table::<AllRevisionsKey>();
@@ -202,7 +161,7 @@ async fn ours(object: &EcsTaskDefinition, pass: &Pass<'_, EcsTaskDefinition>) ->
 }
 
 /// ARNs of revisions that were there a short time ago, by the status and by the replies to our writes.
-fn registered(object: &EcsTaskDefinition, pass: &Pass<'_, EcsTaskDefinition>) -> Vec<String> {
+fn registered(object: &EcsTaskDefinition, pass: &Pass<'_, ObservedTaskDefinition>) -> Vec<String> {
     let family = pass.aws.observer.table::<FamilyKey>().cached(&FamilyKey(object.family()));
     let listed = family.map(|seen| listed(&seen.answer));
     listed.into_iter().flatten().chain(known_arn(object).map(str::to_owned)).collect()
@@ -218,7 +177,7 @@ struct SortedOut {
 /// Looks who needs these revisions, and at those that nobody does: whose they are counts only where it was read after `since`.
 async fn sort_out(
     object: &EcsTaskDefinition,
-    pass: &Pass<'_, EcsTaskDefinition>,
+    pass: &Pass<'_, ObservedTaskDefinition>,
     revisions: Vec<String>,
     patience: Duration,
     since: Instant,
@@ -272,7 +231,7 @@ async fn sort_out(
 }
 
 /// The first of these services that uses the revision now. What was read with all services is asked for again, one service at a time.
-async fn user(revision: &str, users: Vec<String>, pass: &Pass<'_, EcsTaskDefinition>) -> Result<Option<String>, Fault> {
+async fn user(revision: &str, users: Vec<String>, pass: &Pass<'_, ObservedTaskDefinition>) -> Result<Option<String>, Fault> {
     for user in users {
         let Some(key) = key_of(&user) else { continue };
         let seen = pass.aws.observer.table::<ServiceKey>().get(key, Freshness::Since(Instant::now()), pass.namespace()).await?;

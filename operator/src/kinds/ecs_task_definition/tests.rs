@@ -5,10 +5,12 @@ use ecs_operator_crds::v1beta1::{EcsTaskDefinition, EcsTaskDefinitionStatus};
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::surplus::Surplus;
-use super::{Kind, ObservedTaskDefinition, Revision, plan, status};
+use super::observed::{ObservedTaskDefinition, Surplus};
+use super::revision::Revision;
+use super::{plan, status};
 use crate::aws::Operation;
 use crate::aws::tags::{OWNER, Owner, Ownership, SPEC_HASH, Tags};
+use crate::reconcile::Kind;
 use crate::reconcile::outcome::Outcome;
 use crate::reconcile::plan::{Plan, Write};
 use crate::testkit::samples;

@@ -16,8 +16,10 @@ use ecs_operator_crds::v1beta1::{EcsService, EcsServiceStatus};
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::observe::read;
-use super::{ObservedService, follow, is_rolling, plan, status, wants_another_revision};
+use super::described::read;
+use super::kind::{is_rolling, wants_another_revision};
+use super::observed::ObservedService;
+use super::{follow, plan, status};
 use crate::aws::Operation;
 use crate::aws::observer::{Answer, Seen, ServiceKey};
 use crate::aws::tags::{OWNER, Owner, RETAINED, SPEC_HASH};

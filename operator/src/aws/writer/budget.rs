@@ -1,59 +1,24 @@
-//! The one place through which every write to AWS goes.
-//!
-//! AWS grants each action family a token bucket per account and Region. The writer keeps to a share of it, and slows down where AWS
-//! throttles all the same. It never makes a caller wait: it hands out a [`Permit`] or names the moment when the caller's turn comes,
-//! and the caller plans afresh then.
-
-mod bucket;
-mod queue;
+//! What is left of the quotas of one account and Region, and who waits for them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
-use super::operation::ActionFamily;
-use super::{Calls, Fault, FaultClass, Operation};
-use bucket::Bucket;
+use super::asker::Asker;
+use super::bucket::Bucket;
+use crate::aws::operation::{ActionFamily, Operation};
+use crate::metrics::{AwsMetrics, Gauge};
 
 /// Calls may reach AWS by this many seconds closer together than they were sent: for so many there is always a token left over there.
 const JITTER: f64 = 0.3;
 
-/// Sends writes within the budget of one account and Region.
-#[derive(Debug)]
-pub struct Writer {
-    calls: Arc<Calls>,
-    budget: Budget,
-}
-
 /// What is left of the quotas, and who waits for them.
 #[derive(Clone, Debug)]
-pub struct Budget {
+pub(super) struct Budget {
     /// Share of the published quota that is ours, above 0 and at most 1; `None` sends without limit.
     share: Option<f64>,
     buckets: Arc<Mutex<HashMap<ActionFamily, Bucket>>>,
-}
-
-/// Who asks for a permit.
-#[derive(Clone, Copy, Debug)]
-pub struct Asker<'a> {
-    /// Namespace of the object; turns go around the namespaces.
-    pub namespace: &'a str,
-    /// UID of the object.
-    pub uid: &'a str,
-    /// What it is for.
-    pub urgency: Urgency,
-}
-
-/// What a write is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Urgency {
-    /// Somebody changed something and waits for it.
-    Asked,
-    /// Drift, or something that has had its time: it waits for the others.
-    Repair,
 }
 
 /// The right to send one write, now. Dropped, it goes back into the budget.
@@ -65,6 +30,16 @@ pub struct Permit {
 }
 
 impl Permit {
+    pub(super) fn new(operation: Operation, budget: &Budget) -> Self {
+        Self { operation, budget: Some(budget.clone()) }
+    }
+
+    /// Uses the permit up.
+    pub(super) fn spend(mut self) -> Operation {
+        self.budget = None;
+        self.operation
+    }
+
     /// What may be sent.
     #[must_use]
     pub fn operation(&self) -> Operation {
@@ -86,65 +61,12 @@ impl fmt::Debug for Permit {
     }
 }
 
-impl Writer {
-    /// A writer that uses `share` of the published quota; `None` means no limit.
-    #[must_use]
-    pub fn new(calls: Arc<Calls>, share: Option<f64>) -> Self {
-        let budget = Budget { share, buckets: Arc::default() };
-        let _ = calls.metrics.state().budget.set(budget.clone());
-        Self { calls, budget }
-    }
-
-    /// The rights to send all of `operations` now.
-    ///
-    /// # Errors
-    /// When the budget of one of them is used up: the moment of this object's turn. Its places in the queues are kept.
-    pub fn permits(&self, operations: &[Operation], asker: Asker<'_>) -> Result<Vec<Permit>, Instant> {
-        for waited in self.budget.draw(operations, asker, Instant::now())? {
-            self.calls.metrics.write_waited(waited.0, waited.1);
-        }
-        let permit = |operation: &Operation| Permit { operation: *operation, budget: Some(self.budget.clone()) };
-        Ok(operations.iter().map(permit).collect())
-    }
-
-    /// Checks that it is this object's turn to send all of `operations`, without taking a token. Its places in the queues are kept until it
-    /// obtains its permits or [withdraws](Self::withdraw), so that no other object takes its turn.
-    ///
-    /// # Errors
-    /// As [`permits`](Self::permits).
-    pub fn await_turn(&self, operations: &[Operation], asker: Asker<'_>) -> Result<(), Instant> {
-        let mut buckets = self.budget.buckets();
-        self.budget.turn(&mut buckets, operations, asker, Instant::now()).map(drop)
-    }
-
-    /// Gives up the places of an object that has nothing to write any more.
-    pub fn withdraw(&self, namespace: &str, uid: &str) {
-        let asker = Asker { namespace, uid, urgency: Urgency::Asked };
-        for bucket in self.budget.buckets().values_mut() {
-            bucket.withdraw(asker);
-        }
-    }
-
-    /// Sends the write that `permit` allows.
-    ///
-    /// # Errors
-    /// As [`Calls::send`].
-    pub async fn send(&self, mut permit: Permit, request: &Value) -> Result<Value, Fault> {
-        permit.budget = None;
-        let result = self.calls.send(permit.operation, request).await;
-        if matches!(&result, Err(fault) if fault.class == FaultClass::Throttle) {
-            self.budget.with(permit.operation, |bucket| bucket.slow_down(Instant::now()));
-        }
-        result
-    }
-}
-
 /// Number of tokens by family, and one of the operations that need them.
 type Needed = BTreeMap<ActionFamily, (u32, Operation)>;
 
 /// How a family of operations stands.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Standing {
+pub(super) struct Standing {
     /// Which.
     pub family: ActionFamily,
     /// Calls per second that are allowed at present.
@@ -156,9 +78,30 @@ pub struct Standing {
 }
 
 impl Budget {
+    /// The full budget of an account and Region.
+    pub(super) fn new(share: Option<f64>) -> Self {
+        Self { share, buckets: Arc::default() }
+    }
+
+    pub(super) fn register(&self, metrics: &AwsMetrics) {
+        let family = |family: ActionFamily| ("family", format!("{family:?}"));
+        let budget = self.clone();
+        metrics.register(Gauge::AwsWriteRate, move || {
+            budget.standing().iter().map(|standing| (vec![family(standing.family)], standing.rate)).collect()
+        });
+        let budget = self.clone();
+        let waiting = move |Standing { family: of, rate: _, asked, repairs }| {
+            [("asked", asked), ("repair", repairs)].map(|(urgency, waiting)| {
+                let waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
+                (vec![family(of), ("urgency", urgency.to_owned())], f64::from(waiting))
+            })
+        };
+        metrics.register(Gauge::AwsWriteQueue, move || budget.standing().into_iter().flat_map(waiting).collect());
+    }
+
     /// How each family stands that was drawn on.
     #[must_use]
-    pub fn standing(&self) -> Vec<Standing> {
+    pub(super) fn standing(&self) -> Vec<Standing> {
         let (mut buckets, now) = (self.buckets(), Instant::now());
         let standing = buckets.iter_mut().map(|(family, bucket)| {
             bucket.refill(now);
@@ -168,8 +111,25 @@ impl Budget {
         standing.collect()
     }
 
+    /// Whether there is a token for each operation, and it is the turn of `asker`.
+    pub(super) fn turn(&self, operations: &[Operation], asker: Asker<'_>, now: Instant) -> Result<(), Instant> {
+        self.turn_in(&mut self.buckets(), operations, asker, now).map(drop)
+    }
+
+    /// Gives up the places of `asker`.
+    pub(super) fn withdraw(&self, asker: Asker<'_>) {
+        for bucket in self.buckets().values_mut() {
+            bucket.withdraw(asker);
+        }
+    }
+
+    /// Slows down because AWS throttled this operation.
+    pub(super) fn slow_down(&self, operation: Operation, now: Instant) {
+        self.with(operation, |bucket| bucket.slow_down(now));
+    }
+
     /// Tokens that the operations need, by family, once there is one for each.
-    fn turn(
+    fn turn_in(
         &self,
         buckets: &mut HashMap<ActionFamily, Bucket>,
         operations: &[Operation],
@@ -197,9 +157,14 @@ impl Budget {
     }
 
     /// A token for each operation, or none for any; and how long each was waited for.
-    fn draw(&self, operations: &[Operation], asker: Asker<'_>, now: Instant) -> Result<Vec<(Operation, Duration)>, Instant> {
+    pub(super) fn draw(
+        &self,
+        operations: &[Operation],
+        asker: Asker<'_>,
+        now: Instant,
+    ) -> Result<Vec<(Operation, Duration)>, Instant> {
         let mut buckets = self.buckets();
-        let needed = self.turn(&mut buckets, operations, asker, now)?;
+        let needed = self.turn_in(&mut buckets, operations, asker, now)?;
         let draw = |(family, (count, operation))| Some((operation, buckets.get_mut(&family)?.draw(asker, count, now)));
         Ok(needed.into_iter().filter_map(draw).collect())
     }
@@ -226,6 +191,7 @@ fn full(family: ActionFamily, share: f64, now: Instant) -> Bucket {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aws::writer::asker::Urgency;
 
     const ASKER: Asker<'_> = Asker { namespace: "shop", uid: "web", urgency: Urgency::Asked };
 

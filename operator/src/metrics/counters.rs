@@ -1,9 +1,6 @@
-//! Prometheus metrics. `docs/metrics.md` is made from what is registered here.
-
-mod state;
+//! The registry of all metrics, and those that are counted.
 
 use std::fmt;
-use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::encoding::text;
@@ -12,9 +9,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Metric, Registry};
 
-use crate::aws::Operation;
-use state::Shared;
-pub use state::State;
+use super::gauges::{Gauge, Gauges, Sample};
+use super::labels::Labels;
 
 /// Bucket borders in seconds; a call to ECS takes some 20 ms to several seconds.
 const SECONDS: [f64; 10] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
@@ -25,22 +21,20 @@ const WAIT_SECONDS: [f64; 8] = [0.1, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0]
 /// Bucket borders of the number of objects in one read.
 const BATCH: [f64; 7] = [1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0];
 
-type Labels = Vec<(&'static str, String)>;
-
 /// All metrics of the operator.
 pub struct Metrics {
     registry: Registry,
-    state: Arc<State>,
+    gauges: Gauges,
     reconciles: Family<Labels, Counter>,
     reconcile_seconds: Family<Labels, Histogram>,
     faults: Family<Labels, Counter>,
     repairs: Family<Labels, Counter>,
     narrowed: Family<Labels, Counter>,
-    aws_calls: Family<Labels, Counter>,
-    aws_seconds: Family<Labels, Histogram>,
-    write_wait_seconds: Family<Labels, Histogram>,
-    read_batch: Family<Labels, Histogram>,
-    hints: Family<Labels, Counter>,
+    pub(super) aws_calls: Family<Labels, Counter>,
+    pub(super) aws_seconds: Family<Labels, Histogram>,
+    pub(super) write_wait_seconds: Family<Labels, Histogram>,
+    pub(super) read_batch: Family<Labels, Histogram>,
+    pub(super) hints: Family<Labels, Counter>,
 }
 
 impl fmt::Debug for Metrics {
@@ -57,8 +51,9 @@ fn histograms(new: fn() -> Histogram) -> Family<Labels, Histogram> {
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("ecs_operator");
-        let state = Arc::new(State::default());
-        registry.register_collector(Box::new(Shared(Arc::clone(&state))));
+        let gauges = Gauges::default();
+        registry.register_collector(Box::new(gauges.clone()));
+        gauges.register(Gauge::Build, || vec![(vec![("version", env!("CARGO_PKG_VERSION").to_owned())], 1.0)]);
         let mut add = Register(&mut registry);
         Self {
             reconciles: add.metric("reconciles", "Passes over an object, by kind and outcome", Family::default()),
@@ -92,7 +87,7 @@ impl Default for Metrics {
             ),
             hints: add.metric("hints", "Events of ECS from the queue, by result: ours, not_ours, unreadable", Family::default()),
             registry,
-            state,
+            gauges,
         }
     }
 }
@@ -120,8 +115,8 @@ impl Metrics {
     }
 
     /// Counts a write that set something back.
-    pub fn repaired(&self, kind: &str, operation: Operation) {
-        self.repairs.get_or_create(&vec![("kind", kind.to_owned()), ("operation", operation.to_string())]).inc();
+    pub fn repaired(&self, kind: &str, operation: &str) {
+        self.repairs.get_or_create(&vec![("kind", kind.to_owned()), ("operation", operation.to_owned())]).inc();
     }
 
     /// Counts a status that was written without the members that the served definition lacks.
@@ -129,51 +124,9 @@ impl Metrics {
         self.narrowed.get_or_create(&vec![("kind", kind.to_owned())]).inc();
     }
 
-    /// Counts a call to AWS. `result` is `ok` or the class of the fault.
-    pub fn aws_call(&self, operation: &str, result: &str, took: Duration) {
-        self.aws_calls.get_or_create(&vec![("operation", operation.to_owned()), ("result", result.to_owned())]).inc();
-        self.aws_seconds.get_or_create(&vec![("operation", operation.to_owned())]).observe(took.as_secs_f64());
-    }
-
-    /// Notes how long a write waited for its turn.
-    pub fn write_waited(&self, operation: Operation, waited: Duration) {
-        self.write_wait_seconds.get_or_create(&vec![("operation", operation.to_string())]).observe(waited.as_secs_f64());
-    }
-
-    /// Notes how many objects were read together.
-    pub fn read_together(&self, what: &str, count: usize) {
-        let count = u32::try_from(count).unwrap_or(u32::MAX);
-        self.read_batch.get_or_create(&vec![("what", what.to_owned())]).observe(count.into());
-    }
-
-    /// Counts an event from the queue.
-    pub fn hinted(&self, result: &str) {
-        self.hints.get_or_create(&vec![("result", result.to_owned())]).inc();
-    }
-
-    /// Notes whether the event queue can be read.
-    pub fn queue_is_read(&self, up: bool) {
-        *self.state.queue_up.lock().unwrap_or_else(PoisonError::into_inner) = Some(up);
-    }
-
-    /// Each metric counted once: those that were never counted are not encoded.
-    fn each_once() -> Self {
-        let (metrics, operation, time) = (Self::default(), Operation::CreateService, Duration::ZERO);
-        metrics.reconciled("", "", time);
-        metrics.failed("", "");
-        metrics.repaired("", operation);
-        metrics.narrowed("");
-        metrics.aws_call("", "", time);
-        metrics.write_waited(operation, time);
-        metrics.read_together("", 1);
-        metrics.hinted("");
-        metrics
-    }
-
-    /// What is looked at whenever metrics are asked for.
-    #[must_use]
-    pub fn state(&self) -> &State {
-        &self.state
+    /// Has `source` read the values of a gauge.
+    pub fn register(&self, gauge: Gauge, source: impl Fn() -> Vec<Sample> + Send + Sync + 'static) {
+        self.gauges.register(gauge, source);
     }
 
     /// All metrics in the OpenMetrics text format.
@@ -183,46 +136,5 @@ impl Metrics {
         // Writing to a string cannot fail.
         let _ = text::encode(&mut out, &self.registry);
         out
-    }
-}
-
-/// The page `docs/metrics.md`: every metric that is registered.
-#[must_use]
-pub fn page() -> String {
-    let mut page = String::from(
-        "# Metrics\n\nServed as OpenMetrics at `/metrics` on `--http-address`. Counters end in `_total`; histograms have `_bucket`, `_sum` \
-         and `_count`. Made by `make generate` from `operator/src/metrics.rs`.\n\n| metric | type | meaning |\n|---|---|---|\n",
-    );
-    let text = Metrics::each_once().encode();
-    for line in text.lines() {
-        let Some((name, help)) = line.strip_prefix("# HELP ").and_then(|line| line.trim_end_matches('.').split_once(' ')) else {
-            continue;
-        };
-        let type_ = text.lines().find_map(|line| line.strip_prefix(&format!("# TYPE {name} "))).unwrap_or_default();
-        page.extend(["| `", name, "` | ", type_, " | ", help, " |\n"]);
-    }
-    page
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn calls_and_passes_are_counted_by_label() {
-        let metrics = Metrics::default();
-        metrics.aws_call("CreateService", "ok", Duration::from_millis(20));
-        metrics.aws_call("CreateService", "throttle", Duration::from_millis(20));
-        metrics.reconciled("EcsService", "in_sync", Duration::from_millis(1));
-        metrics.read_together("services", 7);
-        let text = metrics.encode();
-        for line in [
-            "ecs_operator_aws_calls_total{operation=\"CreateService\",result=\"throttle\"} 1",
-            "ecs_operator_aws_call_seconds_count{operation=\"CreateService\"} 2",
-            "ecs_operator_reconciles_total{kind=\"EcsService\",outcome=\"in_sync\"} 1",
-            "ecs_operator_aws_read_batch_bucket{le=\"10.0\",what=\"services\"} 1",
-        ] {
-            assert!(text.contains(line), "{line} is not in\n{text}");
-        }
     }
 }

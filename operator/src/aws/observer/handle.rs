@@ -1,0 +1,106 @@
+//! The observer of one account and Region.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::polled::PolledKey;
+use super::read::{self, Blockers, ServiceKey};
+use super::rollouts::ServiceDeploymentKey;
+use super::table::Table;
+use super::tables::Tables;
+use super::types::{Key, Pace, Sweep};
+use super::usage::{self, Usage};
+use crate::aws::call::Calls;
+use crate::aws::fault::Fault;
+use crate::aws::read_budget::Turn;
+use crate::metrics::Gauge;
+use crate::trigger::{ObjectId, Triggers};
+
+/// The side of one account and Region that reads.
+#[derive(Debug)]
+pub struct Observer {
+    calls: Arc<Calls>,
+    tables: Arc<Tables>,
+    usage: usage::Cache,
+}
+
+impl Observer {
+    /// Starts an observer that triggers the objects whose answers change; it ends when it is dropped.
+    #[must_use]
+    pub fn start(calls: &Arc<Calls>, sweep: Sweep, triggers: Triggers) -> Self {
+        let tables = Arc::new(Tables::new(Arc::clone(calls), sweep, triggers));
+        let read = Arc::clone(&tables);
+        calls.metrics.register(Gauge::ObservationAge, move || {
+            read.ages().into_iter().map(|(what, age)| (vec![("what", what.to_owned())], age.as_secs_f64())).collect()
+        });
+        Self { calls: Arc::clone(calls), tables, usage: usage::Cache::default() }
+    }
+
+    /// The answers for one type of key.
+    #[must_use]
+    pub fn table<K: Key>(&self) -> Arc<Table<K>> {
+        self.tables.of()
+    }
+
+    /// Polls `keys` for `watcher`, and nothing else that it had polled before.
+    pub fn poll(&self, watcher: &ObjectId, keys: &[(PolledKey, Pace)]) {
+        for (key, pace) in keys {
+            key.poll(&self.tables, watcher, *pace);
+        }
+        let polled: Vec<_> = keys.iter().map(|(key, _)| key.table_type()).collect();
+        self.tables.unwatch(watcher, &polled);
+    }
+
+    /// Forgets what the cache holds for `keys`, after a write whose outcome is unknown.
+    pub fn invalidate<'a>(&self, keys: impl IntoIterator<Item = &'a PolledKey>) {
+        for key in keys {
+            key.invalidate(&self.tables);
+        }
+    }
+
+    /// What lives in a cluster and keeps it from being deleted, for an object in `namespace`. Read at every call.
+    ///
+    /// # Errors
+    /// When a read fails.
+    pub async fn blockers(&self, cluster: &str, namespace: &str) -> Result<Blockers, Fault> {
+        let reads = self.calls.later_reads(Turn::Of(vec![namespace.to_owned()]));
+        read::blockers(&reads, cluster).await
+    }
+
+    /// The age of the oldest answer that is kept fresh, by what it is about.
+    #[must_use]
+    pub fn ages(&self) -> Vec<(&'static str, Duration)> {
+        self.tables.ages()
+    }
+
+    /// Which services of the account and Region use which revisions, of others too; at most `age` old, and read once for all
+    /// who ask together.
+    ///
+    /// # Errors
+    /// When a read fails, and when it takes longer than `patience`: it goes on then, for who asks later.
+    pub async fn usage(&self, age: Duration, patience: Duration) -> Result<Arc<Usage>, Fault> {
+        self.usage.get(&self.calls, age, patience).await
+    }
+
+    /// The services that use a revision, `family:revision`, by the last answer of [`usage`](Self::usage), however old.
+    #[must_use]
+    pub fn last_users(&self, revision: &str) -> Vec<String> {
+        self.usage.last_users(revision)
+    }
+
+    /// Something happened to a service: it is read again soon, with its service deployment. Answers whether anybody cares for it.
+    #[must_use]
+    pub fn hint(&self, service: &ServiceKey) -> bool {
+        let watchers = self.table::<ServiceKey>().hint(service);
+        let deployments = self.table::<ServiceDeploymentKey>();
+        for watcher in &watchers {
+            deployments.hint_of(watcher, |deployment| deployment.is_of(service));
+        }
+        !watchers.is_empty()
+    }
+
+    /// A service was seen to be missing or INACTIVE: it uses nothing any more, whatever was read before `at`.
+    pub fn is_gone(&self, service: &ServiceKey, at: Instant) {
+        self.usage.is_gone(service, at);
+    }
+}

@@ -1,0 +1,21 @@
+//! Who asks for a permit.
+
+/// Who asks for a permit.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker<'a> {
+    /// Namespace of the object; turns go around the namespaces.
+    pub namespace: &'a str,
+    /// UID of the object.
+    pub uid: &'a str,
+    /// What it is for.
+    pub urgency: Urgency,
+}
+
+/// What a write is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Urgency {
+    /// Somebody changed something and waits for it.
+    Asked,
+    /// Drift, or something that has had its time: it waits for the others.
+    Repair,
+}

@@ -1,0 +1,68 @@
+//! The writer of one account and Region.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde_json::Value;
+
+use super::asker::{Asker, Urgency};
+use super::budget::{Budget, Permit};
+use crate::aws::call::Calls;
+use crate::aws::fault::{Fault, FaultClass};
+use crate::aws::operation::Operation;
+
+/// Sends writes within the budget of one account and Region.
+#[derive(Debug)]
+pub struct Writer {
+    calls: Arc<Calls>,
+    budget: Budget,
+}
+
+impl Writer {
+    /// A writer that uses `share` of the published quota; `None` means no limit.
+    #[must_use]
+    pub fn new(calls: Arc<Calls>, share: Option<f64>) -> Self {
+        let budget = Budget::new(share);
+        budget.register(&calls.metrics);
+        Self { calls, budget }
+    }
+
+    /// The rights to send all of `operations` now.
+    ///
+    /// # Errors
+    /// When the budget of one of them is used up: the moment of this object's turn. Its places in the queues are kept.
+    pub fn permits(&self, operations: &[Operation], asker: Asker<'_>) -> Result<Vec<Permit>, Instant> {
+        for waited in self.budget.draw(operations, asker, Instant::now())? {
+            self.calls.metrics.write_waited(waited.0.name(), waited.1);
+        }
+        Ok(operations.iter().map(|operation| Permit::new(*operation, &self.budget)).collect())
+    }
+
+    /// Checks that it is this object's turn to send all of `operations`, without taking a token. Its places in the queues are kept until it
+    /// obtains its permits or [withdraws](Self::withdraw), so that no other object takes its turn.
+    ///
+    /// # Errors
+    /// As [`permits`](Self::permits).
+    pub fn await_turn(&self, operations: &[Operation], asker: Asker<'_>) -> Result<(), Instant> {
+        self.budget.turn(operations, asker, Instant::now())
+    }
+
+    /// Gives up the places of an object that has nothing to write any more.
+    pub fn withdraw(&self, namespace: &str, uid: &str) {
+        let asker = Asker { namespace, uid, urgency: Urgency::Asked };
+        self.budget.withdraw(asker);
+    }
+
+    /// Sends the write that `permit` allows.
+    ///
+    /// # Errors
+    /// As [`Calls::send`].
+    pub async fn send(&self, permit: Permit, request: &Value) -> Result<Value, Fault> {
+        let operation = permit.spend();
+        let result = self.calls.send(operation, request).await;
+        if matches!(&result, Err(fault) if fault.class == FaultClass::Throttle) {
+            self.budget.slow_down(operation, Instant::now());
+        }
+        result
+    }
+}

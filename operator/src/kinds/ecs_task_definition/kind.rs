@@ -1,0 +1,84 @@
+//! EcsTaskDefinition as the driver sees it.
+
+use std::time::Duration;
+
+use ecs_operator_crds::v1beta1::{EcsTaskDefinition, EcsTaskDefinitionStatus};
+use k8s_openapi::jiff::Timestamp;
+
+use super::observed::ObservedTaskDefinition;
+use super::shape::{OWN_MEMBERS, known_arn, lacks_revisions, shows_surplus};
+use super::{apply, observe, plan, status};
+use crate::aws::observer::{FamilyKey, Pace, PolledKey, TaskDefinitionKey};
+use crate::aws::tags::Owner;
+use crate::aws::{Fault, Freshness, Permit};
+use crate::reconcile::kind::After;
+use crate::reconcile::plan::{Plan, Write};
+use crate::reconcile::{Kind, Observed, Pass, Shape};
+
+/// When the next old revisions go, as long as there are more: at the pace of the quota that they share with new ones.
+const SURPLUS_AGAIN: Duration = Duration::from_secs(10);
+
+/// When it is looked again who uses old revisions: a service that left one may have been nobody's here.
+const SURPLUS_USED: Duration = Duration::from_secs(600);
+
+impl Kind for EcsTaskDefinition {
+    type Observed = ObservedTaskDefinition;
+
+    const SHAPE: Shape = Shape { identity: &["family"], own_members: OWN_MEMBERS, resets: &[], refers_to: &[] };
+
+    fn aws_name(&self) -> Option<String> {
+        Some(self.family())
+    }
+
+    async fn observe(
+        &self,
+        pass: &Pass<'_, ObservedTaskDefinition>,
+        freshness: Freshness,
+    ) -> Result<Observed<ObservedTaskDefinition>, Fault> {
+        Ok(observed(self, observe::observe(self, pass, freshness).await?))
+    }
+
+    fn plan(&self, observed: &ObservedTaskDefinition, owner: &Owner) -> Plan {
+        plan::plan(self, observed, owner)
+    }
+
+    async fn apply(
+        &self,
+        pass: &Pass<'_, ObservedTaskDefinition>,
+        before: &ObservedTaskDefinition,
+        write: &Write,
+        permit: Permit,
+    ) -> Result<Observed<ObservedTaskDefinition>, Fault> {
+        Ok(observed(self, apply::apply(self, pass, before, write, permit).await?))
+    }
+
+    fn status_after(&self, after: &After<'_, ObservedTaskDefinition>) -> EcsTaskDefinitionStatus {
+        status::status(self, after.observed, after.outcome, after.now)
+    }
+
+    fn requeue_after(
+        &self,
+        observed: Option<&ObservedTaskDefinition>,
+        status: &EcsTaskDefinitionStatus,
+        _: Timestamp,
+    ) -> Option<Duration> {
+        let surplus = observed.map(|observed| &observed.surplus)?;
+        // Of one that has just been registered nobody has looked what there is beside it.
+        let is_unseen = surplus.revisions.is_none() && (lacks_revisions(self, status) || shows_surplus(self, status));
+        match surplus.left {
+            // Old revisions go a few at a time.
+            1.. => Some(SURPLUS_AGAIN.max(surplus.pause)),
+            0 if is_unseen => Some(SURPLUS_AGAIN),
+            0 => (!surplus.used.is_empty()).then_some(SURPLUS_USED),
+        }
+    }
+}
+
+/// The family is polled, and the current revision, which is there or not: nothing is on its way.
+fn observed(object: &EcsTaskDefinition, value: ObservedTaskDefinition) -> Observed<ObservedTaskDefinition> {
+    let current = value.current.as_ref().map(|current| current.arn.as_str()).or_else(|| known_arn(object));
+    let current = current.map(|arn| PolledKey::new(TaskDefinitionKey(arn.to_owned())));
+    let family = PolledKey::new(FamilyKey(object.family()));
+    let polled = current.into_iter().chain([family]).map(|key| (key, Some(Pace::Steady))).collect();
+    Observed { read_at: value.at, unconfirmed: value.unanswered.is_some(), urgent: false, polled, value }
+}

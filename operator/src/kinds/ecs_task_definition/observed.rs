@@ -1,0 +1,68 @@
+//! What is known of a family.
+
+use std::time::{Duration, Instant};
+
+use ecs_operator_crds::v1beta1::EcsTaskDefinition;
+
+use super::revision::{Revision, number};
+use super::shape::deletes;
+use crate::aws::tags::Ownership;
+use crate::reconcile::references::Dependants;
+
+/// What is known of a family.
+#[derive(Clone, Debug, Default)]
+pub struct ObservedTaskDefinition {
+    /// When the family was looked through; `None` where the revision was taken as known.
+    pub at: Option<Instant>,
+    /// Whether the newest revisions of the family were looked at, if only in the cache.
+    pub looked: bool,
+    /// Our newest ACTIVE revision; for an object that only observes, the newest of all.
+    pub current: Option<Revision>,
+    /// The newest ACTIVE revision and whose it is, where it is not ours.
+    pub foreign: Option<(Revision, Ownership)>,
+    /// Our revisions that have had their time. At the end, that is all of them.
+    pub surplus: Surplus,
+    /// EcsServices that refer to it; none unless it is being deleted.
+    pub dependants: Dependants,
+    /// How long ago a revision was registered of which nobody knows whether it is there: the call got no reply, and no list shows it.
+    pub unanswered: Option<Duration>,
+}
+
+/// Revisions that may go, and those that must stay.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Surplus {
+    /// Numbers of all our revisions that may still be registered, the newest first; `None` where nobody looked.
+    pub revisions: Option<Vec<i32>>,
+    /// ARNs of revisions to deregister.
+    pub active: Vec<String>,
+    /// ARNs of revisions that are deregistered already, and are to be deleted.
+    pub inactive: Vec<String>,
+    /// What keeps others: the revision, and who uses it.
+    pub used: Vec<String>,
+    /// The revision that the status names, where it is registered and not ours any more, and whose it is.
+    pub lost: Option<(String, Ownership)>,
+    /// How many more wait for a later pass.
+    pub left: usize,
+    /// How long that one waits at least, after trouble.
+    pub pause: Duration,
+}
+
+impl Surplus {
+    /// What is to be deleted is deregistered only when the status knows of it: an INACTIVE revision is listed nowhere, and would stay if
+    /// the status were never written.
+    pub(super) fn wait_for_status(&mut self, object: &EcsTaskDefinition) {
+        let known = object.status.as_ref().and_then(|status| status.revisions.as_deref()).unwrap_or_default();
+        let is_known = self.revisions.iter().flatten().all(|revision| known.contains(revision));
+        if deletes(object) && !is_known {
+            self.left += self.active.len();
+            self.active.clear();
+        }
+    }
+
+    /// A revision is nobody's business any more.
+    pub(super) fn forget(&mut self, arn: &str) {
+        if let Some(revisions) = &mut self.revisions {
+            revisions.retain(|revision| *revision != number(arn));
+        }
+    }
+}
