@@ -2,10 +2,8 @@
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use strum::VariantArray;
 
-use crate::aws::Operation;
-use crate::aws::operation::ActionFamily;
+use crate::aws::ecs;
 use crate::cli::IamPolicyArgs;
 
 /// Roles that may be passed where nothing else is said: those with a path that is for ECS alone.
@@ -13,9 +11,6 @@ pub const ROLES: &str = "arn:aws:iam::*:role/ecs/*";
 
 /// Services that roles are passed to: for tasks, and for what ECS manages on behalf of a service, such as volumes.
 const PASSED_TO: [&str; 2] = ["ecs-tasks.amazonaws.com", "ecs.amazonaws.com"];
-
-/// A statement, and which operations are in it.
-type Group = (&'static str, fn(Operation) -> bool);
 
 /// A policy document, as IAM takes it.
 #[derive(Clone, Debug, Serialize)]
@@ -48,17 +43,15 @@ pub fn json(arguments: &IamPolicyArgs) -> String {
 /// The policy.
 #[must_use]
 pub fn policy(IamPolicyArgs { pass_role, event_queue_arn }: &IamPolicyArgs) -> Policy {
-    let groups: [Group; 5] = [
-        ("Read", |operation| !operation.is_write()),
-        ("Clusters", |operation| operation.family() == ActionFamily::ClusterModify),
-        ("TaskDefinitions", |operation| {
-            matches!(operation.family(), ActionFamily::TaskDefinitionModify | ActionFamily::TaskDefinitionDelete)
-        }),
-        ("Services", |operation| operation.family() == ActionFamily::ServiceModify),
-        ("Tags", |operation| operation.family() == ActionFamily::TagModify),
-    ];
     let everywhere = || vec!["*".to_owned()];
-    let mut statements: Vec<_> = groups.map(|(sid, is_in)| allow(sid, actions(is_in), everywhere())).into();
+    let mut statements: Vec<Statement> = Vec::new();
+    for operation in ecs::OPERATIONS {
+        let sid = operation.family().statement();
+        match statements.iter_mut().find(|statement| statement.sid == sid) {
+            Some(statement) => statement.action.push(operation.iam_action()),
+            None => statements.push(allow(sid, vec![operation.iam_action()], everywhere())),
+        }
+    }
     let roles = allow("PassRoles", vec!["iam:PassRole".to_owned()], pass_role.clone());
     statements.push(Statement { condition: Some(json!({"StringEquals": {"iam:PassedToService": PASSED_TO}})), ..roles });
     // ECS makes it, with the rights of whoever makes the first cluster of the account.
@@ -79,11 +72,6 @@ fn allow(sid: &'static str, action: Vec<String>, resource: Vec<String>) -> State
     Statement { sid, effect: "Allow", action, resource, condition: None }
 }
 
-fn actions(is_in: fn(Operation) -> bool) -> Vec<String> {
-    let chosen = Operation::VARIANTS.iter().filter(|operation| is_in(**operation));
-    chosen.map(|operation| format!("ecs:{operation}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -95,7 +83,7 @@ mod tests {
         let policy = policy(&IamPolicyArgs::default());
         let granted: Vec<_> = policy.statement.iter().flat_map(|statement| &statement.action).collect();
         let ecs: Vec<_> = granted.iter().filter_map(|action| action.strip_prefix("ecs:")).collect();
-        let operations: BTreeSet<_> = Operation::VARIANTS.iter().map(|operation| operation.name()).collect();
+        let operations: BTreeSet<_> = ecs::OPERATIONS.iter().map(|operation| operation.name()).collect();
         assert_eq!(ecs.len(), operations.len(), "{ecs:?}");
         assert_eq!(ecs.into_iter().collect::<BTreeSet<_>>(), operations);
         assert!(granted.iter().all(|action| !action.starts_with("sqs:")), "there is no queue");

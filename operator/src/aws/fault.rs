@@ -136,7 +136,8 @@ impl Fault {
             let message = match class {
                 FaultClass::AccessDenied => {
                     format!(
-                        "ecs:{operation} is denied, the IAM policy of the operator lacks it or a permission that it needs: {text}"
+                        "{} is denied, the IAM policy of the operator lacks it or a permission that it needs: {text}",
+                        operation.iam_action()
                     )
                 }
                 _ => text.to_owned(),

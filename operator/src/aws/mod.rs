@@ -1,14 +1,15 @@
 //! Everything we do to AWS: calls, their faults, the observer that reads and the writer that writes.
 //!
-//! Nothing outside this module calls AWS. Reads go through [`Observer`], writes through [`Writer`]; both send JSON through
-//! the SDK with [`call`].
+//! Nothing outside this module calls AWS. Reads go through [`Observer`], writes through [`Writer`]; both send through [`call`].
 
 pub mod account;
 pub mod call;
 pub mod client;
 pub mod drift;
+pub mod ecs;
 pub mod fault;
 pub mod hints;
+mod json;
 pub mod meaning;
 pub mod observer;
 pub mod operation;

@@ -57,11 +57,11 @@ fn account<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>, acted: &Acted<K::O
         context.metrics.failed(&kind, fault.class.as_str());
     }
     for write in acted.accepted() {
-        if !write.operation.lets_go() && urgency(object, observed, std::slice::from_ref(write)) == Urgency::Repair {
+        if !write.operation.is_cleanup() && urgency(object, observed, std::slice::from_ref(write)) == Urgency::Repair {
             context.metrics.repaired(&kind, write.operation.name());
         }
         tracing::info!(%kind, namespace = about.namespace, name = about.name, operation = %write.operation, "{}", write.note);
-        if object.is_deleting() && write.operation.lets_go() {
+        if object.is_deleting() && write.operation.is_cleanup() {
             // The end of the object tells as much.
             continue;
         }

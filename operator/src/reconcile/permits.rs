@@ -69,7 +69,7 @@ fn asker<'a, K: Kind>(
 fn may_be_parted(writes: &[Write]) -> bool {
     let family = |write: &Write| write.operation.family();
     writes.iter().all(|write| Some(family(write)) == writes.first().map(family))
-        || writes.iter().all(|write| write.operation.lets_go())
+        || writes.iter().all(|write| write.operation.is_cleanup())
 }
 
 /// Whether a user waits for the writes: not where the spec was carried out before, and the change in AWS is not the user's.
@@ -80,5 +80,5 @@ pub(super) fn urgency<K: Kind>(object: &K, observed: Option<&Observed<K::Observe
     if object.is_deleting() || observed.is_some_and(|observed| observed.urgent) {
         return Urgency::Asked;
     }
-    if is_carried_out || writes.iter().all(|write| write.operation.lets_go()) { Urgency::Repair } else { Urgency::Asked }
+    if is_carried_out || writes.iter().all(|write| write.operation.is_cleanup()) { Urgency::Repair } else { Urgency::Asked }
 }

@@ -84,7 +84,7 @@ impl Budget {
     }
 
     pub(super) fn register(&self, metrics: &AwsMetrics) {
-        let family = |family: ActionFamily| ("family", format!("{family:?}"));
+        let family = |family: ActionFamily| ("family", family.name().to_owned());
         let budget = self.clone();
         metrics.register(Gauge::AwsWriteRate, move || {
             budget.standing().iter().map(|standing| (vec![family(standing.family)], standing.rate)).collect()
