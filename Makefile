@@ -32,8 +32,8 @@ lint: ## Formatting and clippy
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 
-unit: ## Unit tests, schema tests and the driver against mock servers
-	$(CARGO) test --workspace --locked --lib --bins --test schema --test cel --test generated --test driver --test rollouts
+unit: ## Unit tests, schema tests, the layers of modules and the driver against mock servers
+	$(CARGO) test --workspace --locked --lib --bins --test schema --test cel --test generated --test driver --test rollouts --test modules
 
 scenarios: build ## End-to-end scenarios on a real API server, and the schemas against AWS's API model
 	$(CARGO) test --workspace --locked --test api_model --test scenarios
