@@ -10,9 +10,9 @@ use std::fmt;
 pub enum ConditionType {
     /// AWS holds and runs what the spec asks for.
     Ready,
-    /// The operator is on the way to it and goes on by itself.
+    /// The operator is working towards the spec.
     Reconciling,
-    /// The operator cannot get there until somebody changes something.
+    /// The operator cannot continue until the user changes something.
     Stalled,
     /// `spec.suspend` keeps the operator from changing anything in AWS. Present only while true.
     Suspended,
@@ -47,7 +47,7 @@ impl fmt::Display for ConditionType {
 /// Declares the reasons: the name, what it means, and the way out.
 macro_rules! reasons {
     ($($name:ident: $meaning:literal, $way_out:literal;)*) => {
-        /// Why a condition is as it is, or what an event tells of. The list is finite, so reasons can be alerted on.
+        /// Why a condition has its status, or what an event reports. The list is finite, so reasons can be alerted on.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Reason {
             $(#[doc = $meaning] #[doc = concat!("Way out: ", $way_out)] $name,)*
@@ -73,7 +73,7 @@ macro_rules! reasons {
                 }
             }
 
-            /// What somebody can do about it.
+            /// What the user can do about it.
             #[must_use]
             pub const fn way_out(self) -> &'static str {
                 match self {
@@ -85,51 +85,51 @@ macro_rules! reasons {
 }
 
 reasons! {
-    Succeeded: "AWS holds and runs what the spec asks for.", "Nothing to do.";
-    Progressing: "A write was sent or a deployment is running; nothing is wrong.", "Wait.";
-    DependencyNotReady: "A referenced object is missing, not ready yet, or being deleted.", "Goes on by itself when the object that the message names is ready.";
+    Succeeded: "AWS matches the spec and runs it.", "No action needed.";
+    Progressing: "A change is in progress.", "No action needed.";
+    DependencyNotReady: "A referenced object is missing, not ready yet, or being deleted.", "Resolves when the object that the message names is ready.";
     InvalidSpec: "AWS or the operator refuses the spec as it is.", "Change the field that the message names.";
-    NotOwned: "The AWS object exists and carries no ownership tag, or a former object of the same name retained it.", "Set `spec.adoptionPolicy: IfUnowned` to take it over, or delete the object and make it again with another name.";
-    LeftInAws: "The object was deleted, and what it had in AWS is left there: somebody took its owner tag away or gave it to another object, or with `deletionPolicy: Retain` AWS did not take the tag that marks it as retained.", "Delete it in AWS, or take it over with a new object and `spec.adoptionPolicy: IfUnowned`.";
-    ClusterNotAllowed: "The configuration of the operator does not let the namespace use the ECS cluster.", "Use a cluster that the message lists, or ask whoever runs the operator for a rule in `--allowed-clusters`.";
-    Conflict: "The AWS object is owned by another custom resource.", "Delete the object and make it again with another name, or [hand it over](ownership.md#handing-over): to delete the other object alone deletes it in AWS.";
+    NotOwned: "The AWS object exists and carries no ownership tag, or a former object of the same name retained it.", "Set `spec.adoptionPolicy: IfUnowned` to take it over, or delete the object and create it again with another name.";
+    LeftInAws: "The object was deleted, and what it had in AWS is left there: its owner tag was removed or names another object, or with `deletionPolicy: Retain` AWS did not take the tag that marks it as retained.", "Delete it in AWS, or take it over with a new object and `spec.adoptionPolicy: IfUnowned`.";
+    ClusterNotAllowed: "The configuration of the operator does not let the namespace use the ECS cluster.", "Use a cluster that the message lists, or ask the administrator of the operator for a rule in `--allowed-clusters`.";
+    Conflict: "The AWS object is owned by another custom resource.", "Delete the object and create it again with another name, or [hand it over](ownership.md#handing-over): to delete the other object alone deletes it in AWS.";
     AccessDenied: "AWS denies an action.", "Give the operator the IAM action that the message names.";
-    CredentialsUnavailable: "No AWS credentials, or AWS does not accept them any more.", "Look at the identity of the operator's pod; it goes on by itself when there are credentials.";
-    Throttled: "AWS throttles the account.", "Goes on by itself, slower.";
+    CredentialsUnavailable: "No AWS credentials, or AWS no longer accepts them.", "Look at the identity of the operator's pod; the operator continues when there are credentials.";
+    Throttled: "AWS throttles the account.", "The operator slows down and tries again.";
     QuotaExceeded: "An AWS quota is used up.", "Raise the quota or delete something; it is tried again every 10 to 30 minutes.";
-    AwsUnavailable: "AWS answers with an error of its own, or does not answer.", "Goes on by itself when AWS answers.";
-    Busy: "The AWS object is busy with an earlier change.", "Goes on by itself.";
+    AwsUnavailable: "AWS answers with an error of its own, or does not answer.", "Resolves when AWS answers.";
+    Busy: "The AWS object is busy with an earlier change.", "Resolves when the earlier change is complete.";
     Baking: "All tasks of the deployment run, and ECS watches them for the bake time; nothing is wrong.", "Wait, or stop it with the annotation `ecs-operator.dev/stopAt`.";
-    AwaitingApproval: "A pause hook holds the deployment.", "Annotate `ecs-operator.dev/continueAt` with the present time to let it go on, `ecs-operator.dev/stopAt` to go back.";
-    DeploymentRolledBack: "ECS gave a deployment up and went back to the revision before. The same is not tried again.", "Change the spec, or restart by annotation to try the same again; the message and the events say why the tasks failed.";
-    DeploymentStopped: "A deployment was stopped, by somebody or by a failure that has no rollback. The same is not tried again.", "Change the spec, or restart by annotation to try the same again.";
-    RolledBackOnCommand: "The annotation `ecs-operator.dev/rollbackTo` put an earlier revision in the place of the one in the spec.", "Change the spec, or remove the annotation, to leave it.";
-    LeftToDeploymentController: "The spec asks for something that only the deployment controller of the service (CODE_DEPLOY, EXTERNAL) can bring.", "Deploy with that controller; or leave the field to it with `spec.ignoreFields`.";
-    ProgressDeadlineExceeded: "A rollout made no progress for `spec.rollout.progressDeadlineSeconds`. It goes on in ECS.", "Look at the stopped tasks in the status and the events; change the spec.";
+    AwaitingApproval: "A pause hook holds the deployment.", "Annotate `ecs-operator.dev/continueAt` with the present time to continue it, `ecs-operator.dev/stopAt` to roll it back.";
+    DeploymentRolledBack: "ECS gave up a deployment and rolled back to the previous revision. The operator does not retry it.", "Change the spec, or restart by annotation to try the same again; the message and the events say why the tasks failed.";
+    DeploymentStopped: "A deployment was stopped, by a user or by a failure without rollback. The operator does not retry it.", "Change the spec, or restart by annotation to try the same again.";
+    RolledBackOnCommand: "The annotation `ecs-operator.dev/rollbackTo` replaced the revision of the spec by an earlier one.", "Change the spec or remove the annotation to resume.";
+    LeftToDeploymentController: "The spec asks for a change that only the deployment controller of the service (CODE_DEPLOY, EXTERNAL) can deploy.", "Deploy with that controller; or leave the field to it with `spec.ignoreFields`.";
+    ProgressDeadlineExceeded: "A rollout made no progress for `spec.rollout.progressDeadlineSeconds`. It continues in ECS.", "Look at the stopped tasks in the status and the events; change the spec.";
     Unavailable: "Tasks of a steady service are missing for longer than `spec.rollout.unavailableAfterSeconds`.", "ECS starts new ones; the events say why tasks stop and why none can be placed.";
-    DeploymentFailed: "ECS gave a deployment up, and there was nothing to go back to.", "Change the spec, or restart by annotation to try the same again; the message and the events say why the tasks failed.";
-    DriftPersists: "AWS accepted a change and still shows the old value.", "Tried again ever more slowly; change the field that the message names if AWS cannot hold it.";
-    Deleting: "The object is being deleted and AWS is still at it.", "Wait.";
-    DeletionBlocked: "The object cannot be deleted yet.", "Remove what the message lists, and set `spec.deletionProtection: false` where it says so; `spec.deletionPolicy: Retain` leaves AWS as it is, but does not let an EcsCluster go before the EcsServices that refer to it.";
+    DeploymentFailed: "ECS gave up a deployment, and there was no revision to roll back to.", "Change the spec, or restart by annotation to try the same again; the message and the events say why the tasks failed.";
+    DriftPersists: "AWS accepted a change and still shows the old value.", "The operator retries with growing delays; change the field that the message names if AWS cannot hold it.";
+    Deleting: "Deletion in AWS is in progress.", "No action needed.";
+    DeletionBlocked: "The object cannot be deleted yet.", "Remove what the message lists, and set `spec.deletionProtection: false` where it says so; `spec.deletionPolicy: Retain` leaves AWS as it is, but does not release an EcsCluster before the EcsServices that refer to it.";
     Observing: "`managementPolicy: Observe` keeps the operator from changes that AWS needs to match the spec.", "Change the spec to what AWS has, or set `managementPolicy: Full`; `status.pendingChanges` lists the changes.";
     Suspended: "`spec.suspend` keeps the operator from changing anything in AWS.", "Set `spec.suspend: false`.";
     CommandRefused: "An annotation asks for something that cannot be done. Nothing was changed.", "Correct or remove the annotation that the message names.";
     SettingsChanged: "Settings of the service have changed that ECS gives to new tasks only; tasks that were started before have the old ones.", "Annotate `ecs-operator.dev/restartedAt` with the present time; with `spec.rollout.restartOnSettings: true` later changes replace the tasks.";
-    ServiceEvent: "An event of the service in ECS, in AWS's words.", "Where it tells of trouble, do what it says.";
+    ServiceEvent: "An event of the service in ECS, in AWS's words.", "If it reports a problem, follow its text.";
     TaskImagePullFailed: "A task could not start because an image could not be pulled.", "Check the image name, the registry, and the rights of `executionRoleArn`.";
     TaskOutOfMemory: "A container used more memory than it may.", "Raise `memory` in the task definition.";
     TaskExited: "An essential container ended.", "Look at its logs and at the exit code in the message.";
     TaskUnhealthy: "A task failed its container or load balancer health checks.", "Check the health check, and `healthCheckGracePeriodSeconds` for a slow start.";
     TaskSpotInterrupted: "AWS took Spot capacity back.", "ECS replaces the task; use on-demand capacity for a base.";
     TaskNetworkFailed: "A task got no network interface.", "Check free addresses of the subnets, and limits of the account or instance.";
-    TaskInitializationFailed: "ECS could not prepare a task: secrets, logs, volumes or routes.", "Do what the message says; often a right of `executionRoleArn` or a way to AWS endpoints lacks.";
+    TaskInitializationFailed: "ECS could not prepare a task: secrets, logs, volumes or routes.", "Do what the message says; often `executionRoleArn` lacks a permission or the task has no route to AWS endpoints.";
     TaskStartFailed: "A task failed to start.", "Do what the message says.";
     TaskHostFailed: "The host of a task failed.", "ECS replaces the task.";
-    InternalError: "A fault of the operator itself.", "Please report it.";
+    InternalError: "An error of the operator itself.", "Please report it.";
 }
 
 impl Reason {
-    /// Those that say that the AWS object is somebody else's.
+    /// The reasons that report another owner of the AWS object.
     pub const ANOTHERS: [Self; 2] = [Self::NotOwned, Self::Conflict];
 }
 
@@ -144,9 +144,9 @@ impl fmt::Display for Reason {
 pub fn page() -> String {
     let rows = Reason::ALL.iter().map(|reason| format!("| {reason} | {} | {} |\n", reason.meaning(), reason.way_out()));
     let head = String::from(
-        "# Reasons\n\nWhat stands as `reason` in the conditions of an object and in its events, what it means, and what you can do. Made by \
+        "# Reasons\n\nThe `reason` of conditions and events: what it means and what you can do. Made by \
          `make generate` from `crds/src/condition.rs`.\n\nConditions follow kstatus: `Ready` is always there; `Reconciling=True` while the \
-         operator goes on by itself; `Stalled=True` while somebody has to change something; `Suspended=True` while `spec.suspend` is set; \
+         operator works towards the spec; `Stalled=True` while a user has to change something; `Suspended=True` while `spec.suspend` is set; \
          `CommandAccepted=False` while an annotation asks for something that cannot be done; \
          `RestartRequired=True` while tasks run with settings that the service no longer has. Events carry the reasons below, and for each \
          write to AWS the name of the call, such as `UpdateService`.\n\n| reason | meaning | way out |\n|---|---|---|\n",

@@ -40,27 +40,27 @@ pub struct RunArgs {
     #[arg(long, env = "ECS_OPERATOR_AWS_QUOTA_SHARE", default_value = "50", value_parser = quota_share, help_heading = "AWS")]
     pub aws_quota_share: QuotaShare,
 
-    /// URL of an SQS queue with events of ECS, which have changes found in seconds; default: none
+    /// URL of an SQS queue that receives ECS events from EventBridge, so that changes are found in seconds; default: none
     #[arg(long, env = "ECS_OPERATOR_AWS_EVENT_QUEUE_URL", value_parser = queue_url, help_heading = "AWS")]
     pub aws_event_queue_url: Option<String>,
 
-    /// How often a service is looked at while a deployment or deletion runs
+    /// Polling interval of a service while a deployment or deletion is in progress
     #[arg(long, env = "ECS_OPERATOR_SWEEP_ACTIVE", default_value = "10s", value_parser = interval, help_heading = "AWS")]
     pub sweep_active: Duration,
 
-    /// How often clusters and services at rest are looked at
+    /// Polling interval of clusters and services at rest
     #[arg(long, env = "ECS_OPERATOR_SWEEP_STEADY", default_value = "60s", value_parser = interval, help_heading = "AWS")]
     pub sweep_steady: Duration,
 
-    /// How often task definition revisions, which cannot change, are looked at
+    /// Polling interval of task definition revisions, which cannot change
     #[arg(long, env = "ECS_OPERATOR_SWEEP_TASK_DEFINITIONS", default_value = "1h", value_parser = interval, help_heading = "AWS")]
     pub sweep_task_definitions: Duration,
 
-    /// Look at these namespaces only, by rights in each of them; default: all
+    /// Watch only these namespaces, with rights in each of them; default: all
     #[arg(long, env = "ECS_OPERATOR_WATCH_NAMESPACES", value_parser = namespace, value_delimiter = ',', help_heading = "Kubernetes")]
     pub watch_namespaces: Vec<String>,
 
-    /// Look at objects with these labels only, as in `kubectl get -l`
+    /// Watch only objects with these labels, as in `kubectl get -l`
     #[arg(long, env = "ECS_OPERATOR_WATCH_LABEL_SELECTOR", help_heading = "Kubernetes")]
     pub watch_label_selector: Option<String>,
 
@@ -68,19 +68,19 @@ pub struct RunArgs {
     #[arg(long, env = "ECS_OPERATOR_CLUSTER_ID", value_parser = cluster_id, help_heading = "Kubernetes")]
     pub cluster_id: Option<String>,
 
-    /// Identities of Kubernetes clusters that are no more: AWS objects of an object of the same namespace and name there belong to the one here
+    /// Former cluster IDs; AWS objects tagged with them are owned by the object of the same namespace and name in this cluster
     #[arg(long, env = "ECS_OPERATOR_FORMER_CLUSTER_IDS", value_parser = cluster_id, value_delimiter = ',', help_heading = "Kubernetes")]
     pub former_cluster_ids: Vec<String>,
 
-    /// Which namespaces may use which ECS clusters, as NAMESPACE=[REGION/]CLUSTER with `*` for any text; default: all may use all
+    /// Which namespaces may use which ECS clusters, as NAMESPACE=[REGION/]CLUSTER with `*` for any text; default: no restriction
     #[arg(long, env = "ECS_OPERATOR_ALLOWED_CLUSTERS", value_delimiter = ',', help_heading = "Kubernetes")]
     pub allowed_clusters: Vec<ClusterRule>,
 
-    /// Objects of one kind that are worked on side by side
+    /// Number of objects of a kind that are reconciled at the same time
     #[arg(long, env = "ECS_OPERATOR_CONCURRENCY", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..), help_heading = "Kubernetes")]
     pub concurrency: u16,
 
-    /// Work only while holding a Lease that all replicas share; without it, run one replica
+    /// Reconcile only while holding a Lease that all replicas share; without it, run one replica
     #[arg(long, env = "ECS_OPERATOR_LEADER_ELECTION", help_heading = "Leader election")]
     pub leader_election: bool,
 
@@ -92,7 +92,7 @@ pub struct RunArgs {
     #[arg(long, env = "ECS_OPERATOR_LEADER_ELECTION_LEASE", default_value = "ecs-operator", help_heading = "Leader election")]
     pub leader_election_lease: String,
 
-    /// How long the Lease is good without being renewed; whole seconds
+    /// Duration of the Lease without a renewal; whole seconds
     #[arg(long, env = "ECS_OPERATOR_LEADER_ELECTION_DURATION", default_value = "15s", value_parser = lease_duration, help_heading = "Leader election")]
     pub leader_election_duration: Duration,
 
@@ -100,7 +100,7 @@ pub struct RunArgs {
     #[arg(long, env = "ECS_OPERATOR_HTTP_ADDRESS", default_value = "0.0.0.0:8080", help_heading = "Observability")]
     pub http_address: SocketAddr,
 
-    /// Form of the log lines
+    /// Format of the log lines
     #[arg(long, env = "ECS_OPERATOR_LOG_FORMAT", default_value = "json", help_heading = "Observability")]
     pub log_format: LogFormat,
 
@@ -121,7 +121,7 @@ pub struct IamPolicyArgs {
     pub event_queue_arn: Option<String>,
 }
 
-/// Form of the log lines.
+/// Format of the log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// One JSON object a line
@@ -229,7 +229,7 @@ mod tests {
             ("--cluster-id=a b", "letters, digits"),
             ("--former-cluster-ids=a,b/c", "letters, digits"),
             ("--concurrency=0", "--concurrency"),
-            ("--log-filter=info,ecs_operator=loud", "`loud` is no level"),
+            ("--log-filter=info,ecs_operator=loud", "`loud` is not a level"),
             ("--leader-election-duration=1s", "from 3s to 1h"),
             ("--leader-election-duration=3500ms", "whole seconds"),
         ];

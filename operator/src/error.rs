@@ -16,7 +16,7 @@ pub enum Error {
         "cannot read namespace kube-system, whose UID tells this cluster from others: {0}; grant `get` on it or set --cluster-id"
     )]
     ClusterId(String),
-    #[error("this process is not the leader any more: another replica goes on, and this one has to be started again")]
+    #[error("lost the leader election: another replica takes over, and this process exits so that it is restarted as a standby")]
     LeadershipLost,
     #[error(
         "the event queue is in {queue_region} and the ECS objects are in {region}: EventBridge delivers events within a Region"

@@ -54,7 +54,7 @@ pub fn policy(IamPolicyArgs { pass_role, event_queue_arn }: &IamPolicyArgs) -> P
     }
     let roles = allow("PassRoles", vec!["iam:PassRole".to_owned()], pass_role.clone());
     statements.push(Statement { condition: Some(json!({"StringEquals": {"iam:PassedToService": PASSED_TO}})), ..roles });
-    // ECS makes it, with the rights of whoever makes the first cluster of the account.
+    // ECS creates it with the rights of the caller that creates the first cluster of the account.
     // China and GovCloud are partitions of their own.
     let partition = pass_role.first().and_then(|role| role.split(':').nth(1)).unwrap_or("aws");
     let linked = format!("arn:{partition}:iam::*:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS");

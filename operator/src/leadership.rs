@@ -57,13 +57,13 @@ pub(crate) struct Candidate {
 impl Leadership {
     /// That of a process that has no others beside it.
     #[must_use]
-    pub fn unopposed() -> Self {
+    pub fn always_leader() -> Self {
         Self(None)
     }
 
     /// That of a process that lost it.
     #[cfg(test)]
-    pub(crate) fn deposed() -> Self {
+    pub(crate) fn lost_for_good() -> Self {
         let (_, held) = watch::channel(Held::default());
         Self(Some(Candidate { identity: "me".to_owned(), held }))
     }
@@ -85,12 +85,12 @@ impl Leadership {
     pub async fn acquired(&self) {
         let Some(Candidate { identity, held }) = &self.0 else { return };
         if held.clone().wait_for(|held| held.lets_write(identity)).await.is_err() {
-            // Nobody follows the Lease any more, and `lost` ends the operator.
+            // The watch of the Lease has ended, and `lost` ends the operator.
             std::future::pending::<()>().await;
         }
     }
 
-    /// Awaits that this process, which could write, may not do so any more, or can never do so.
+    /// Waits until this process loses the right to write, or can never get it.
     pub async fn lost(&self) {
         let Some(Candidate { identity, held }) = &self.0 else { return std::future::pending().await };
         let mut held = held.clone();
@@ -99,7 +99,7 @@ impl Leadership {
         }
         while self.holds() {
             let until = held.borrow_and_update().until.map_or_else(Instant::now, |(until, _)| until);
-            // Either there is news of the Lease, or its time is over, or nobody follows it any more.
+            // The Lease changed, or its time is over, or its watch has ended.
             if let Ok(Err(_)) = tokio::time::timeout_at(until.into(), held.changed()).await {
                 return;
             }

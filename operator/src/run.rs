@@ -7,15 +7,15 @@ use kube::{Client, Config};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::aws::hints::Hints;
+use crate::aws::event_queue::EventQueue;
 use crate::aws::{Accounts, Aws, Calls, Observer, Scope, Writer, client};
 use crate::http::{self, Endpoints};
 use crate::k8s::events::Events;
-use crate::k8s::leader::Campaign;
+use crate::k8s::leader::LeaderElection;
 use crate::leadership::Leadership;
 use crate::metrics::{AwsMetrics, Metrics};
 use crate::readiness::Readiness;
-use crate::reconcile::{Claims, Context, Memories, Registry, Wiring};
+use crate::reconcile::{Claims, Context, ObjectStates, Registry, Wiring};
 use crate::settings::Settings;
 use crate::{Error, kinds};
 
@@ -66,16 +66,16 @@ async fn run(settings: Settings) -> Result<(), Error> {
 }
 
 /// The client of the API server, and this replica's part in the election of a leader, where there is one.
-async fn connect(settings: &Settings, readiness: &Arc<Readiness>) -> Result<(Client, Leadership, Option<Campaign>), Error> {
+async fn connect(settings: &Settings, readiness: &Arc<Readiness>) -> Result<(Client, Leadership, Option<LeaderElection>), Error> {
     let no_cluster = |error: &dyn std::error::Error| Error::NoCluster(error.to_string());
     let config = Config::infer().await.map_err(|error| no_cluster(&error))?;
     let (campaign, leadership) = match settings.election.clone() {
         Some(election) => {
-            let started = Campaign::start(config.clone(), election, Arc::clone(readiness));
+            let started = LeaderElection::start(config.clone(), election, Arc::clone(readiness));
             let (campaign, leadership) = started.map_err(|error| no_cluster(&error))?;
             (Some(campaign), leadership)
         }
-        None => (None, Leadership::unopposed()),
+        None => (None, Leadership::always_leader()),
     };
     let client = crate::k8s::client(config, leadership.clone()).map_err(|error| no_cluster(&error))?;
     Ok((client, leadership, campaign))
@@ -128,7 +128,7 @@ async fn work(
     leadership.register(&metrics);
     tracing::info!(aws = %aws.scope, cluster_id, "ready to look");
     let accounts = Accounts::new(aws);
-    let new_hints = |url| Hints::new(&config, url, aws_metrics, Arc::clone(&readiness));
+    let new_hints = |url| EventQueue::new(&config, url, aws_metrics, Arc::clone(&readiness));
     let hints = settings.event_queue_url.map(new_hints).transpose()?;
     let hints = hints.map(|hints| tokio::spawn(hints.follow(leadership.clone(), Arc::clone(accounts.default_scope()))));
     let context = Arc::new(Context {
@@ -141,7 +141,7 @@ async fn work(
         readiness: Arc::clone(&readiness),
         events,
         metrics,
-        memories: Memories::default(),
+        states: ObjectStates::default(),
         claims: Claims::default(),
     });
     let (selection, concurrency) = (settings.selection, settings.concurrency);

@@ -19,23 +19,23 @@ pub struct Settings {
     pub quota_share: Option<f64>,
     /// URL of the SQS queue with events of ECS, where there is one.
     pub event_queue_url: Option<String>,
-    /// How often the observer reads by itself.
+    /// Polling intervals.
     pub sweep: Sweep,
     /// Which objects are looked at.
     pub selection: Selection,
     /// Identity of the Kubernetes cluster; `None` means the UID of namespace kube-system.
     pub cluster_id: Option<String>,
-    /// Identities of Kubernetes clusters that are no more and whose objects live on in this one.
+    /// Identities of former Kubernetes clusters whose objects were moved to this one.
     pub former_cluster_ids: Vec<String>,
     /// Which namespaces may use which ECS clusters; without any rule all may.
     pub allowed_clusters: Vec<ClusterRule>,
-    /// Objects of one kind that are worked on side by side.
+    /// Number of objects of a kind that are reconciled at the same time.
     pub concurrency: u16,
     /// Which Lease the replicas share; `None` for a single one.
     pub election: Option<Election>,
     /// Address of metrics and probes.
     pub http_address: SocketAddr,
-    /// Form of the log lines.
+    /// Format of the log lines.
     pub log_format: LogFormat,
     /// What is logged.
     pub log_filter: Targets,

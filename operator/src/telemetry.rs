@@ -39,7 +39,7 @@ fn level(text: &str) -> Result<LevelFilter, String> {
     match text.parse() {
         Ok(level) if !text.is_empty() => Ok(level),
         _ => Err(format!(
-            "`{text}` is no level; give off, error, warn, info or debug, or levels of targets such as info,ecs_operator=debug"
+            "`{text}` is not a level; use off, error, warn, info or debug, or levels of targets such as info,ecs_operator=debug"
         )),
     }
 }

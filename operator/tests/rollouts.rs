@@ -203,7 +203,7 @@ async fn a_blue_green_deployment_waits_for_somebody_and_goes_on_when_told() {
         look(&world).await;
         assert_eq!(world.conditions().0[0], format!("Ready Unknown {reason}"), "{stage}");
     }
-    assert!(world.conditions().1.contains("waits at POST_TEST_TRAFFIC_SHIFT"), "{}", world.conditions().1);
+    assert!(world.conditions().1.contains("paused at POST_TEST_TRAFFIC_SHIFT"), "{}", world.conditions().1);
     assert_eq!(aws_writes(&world), [""; 0]);
 
     edit(&world, |object| object["metadata"]["annotations"]["ecs-operator.dev/continueAt"] = json!(NOON));
@@ -328,7 +328,7 @@ async fn a_service_drains_in_its_own_time_and_its_name_is_free_then() {
         look(&world).await;
         let (shapes, message) = world.conditions();
         assert_eq!(shapes, ["Ready Unknown Deleting", "Reconciling True Deleting"]);
-        assert!(message.contains(&format!("is DRAINING, {left} tasks have to stop")), "{message}");
+        assert!(message.contains(&format!("is DRAINING: waiting for {left} tasks to stop")), "{message}");
     }
     assert_eq!(aws_writes(&world), ["DeleteService"]);
     // Somebody makes an object of the same name meanwhile: the name is taken until the tasks have stopped.
@@ -362,7 +362,7 @@ async fn who_waits_for_ready_after_a_command_does_not_get_what_was_before() {
         world.pass::<EcsService>().await;
         assert_eq!(world.conditions().0, ["Ready Unknown Progressing", "Reconciling True Progressing"]);
         if aws_writes(&world).is_empty() {
-            assert!(world.conditions().1.contains("waits for its turn"), "{}", world.conditions().1);
+            assert!(world.conditions().1.contains("Waiting for API quota"), "{}", world.conditions().1);
             return;
         }
     }

@@ -35,8 +35,8 @@ pub(crate) async fn nonsense_is_refused_with_words_and_changes_nothing(world: &W
     scenario.wait_ready(&OBJECTS)?;
     let writes = scenario.ledger.counts().writes();
     let rows = [
-        ("restartedAt", "soon", "is no time"),
-        ("rollbackTo", "web:7", "is no revision of status.rolloutHistory"),
+        ("restartedAt", "soon", "is not a time"),
+        ("rollbackTo", "web:7", "is not a revision of status.rolloutHistory"),
         ("continueAt", "2026-01-01T00:00:00Z", "no deployment waits at a pause hook"),
         ("stopAt", "2026-01-01T00:00:00Z", "no service deployment that could be stopped"),
     ];
@@ -63,7 +63,7 @@ pub(crate) async fn a_rollback_by_command_stays_until_the_spec_changes(world: &W
 
     annotate(&scenario, "rollbackTo", "web:1")?;
     let message = scenario.until_ready_is(SERVICE, "False", "RolledBackOnCommand").await?;
-    ensure!(message.contains("web:1 in the place of web:2"), "{message}");
+    ensure!(message.contains("web:1 instead of web:2"), "{message}");
     let events = scenario.events("web").await?;
     ensure!(events.iter().any(|(reason, note)| reason == "UpdateService" && note.contains("back to web:1")), "{events:?}");
     scenario.is_quiet().await?;

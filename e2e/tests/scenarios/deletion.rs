@@ -148,7 +148,7 @@ pub(crate) async fn what_waits_to_be_deleted_serves_on(world: &World) -> Result<
     // Nothing new begins with them.
     scenario.kubectl.apply(&samples::SERVICE.replace("name: web\nspec", "name: late\nspec"))?;
     let message = scenario.until_ready_is("ecsservice/late", "False", "DependencyNotReady").await?;
-    ensure!(message.contains("is being deleted: name another one"), "{message}");
+    ensure!(message.contains("is being deleted: reference another one"), "{message}");
     scenario.kubectl.run(&["delete", "ecsservices", "--all", "--wait=false"])?;
     scenario.until_empty().await?;
     scenario.end().await
@@ -239,7 +239,7 @@ pub(crate) async fn an_unreachable_aws_keeps_the_finalizer_and_tells_the_way_out
         std::mem::replace(&mut scenario.options.environment, aws_server::environment(&nowhere.aws_url, &scenario.account));
     scenario.start_operator()?;
     scenario.kubectl.run(&["delete", SERVICE, "--wait=false"])?;
-    let way_out = "The finalizer stays until AWS answers; spec.deletionPolicy: Retain lets this object go";
+    let way_out = "The finalizer stays until AWS answers; set spec.deletionPolicy to Retain";
     let tells = |service: &Value| {
         ready(service).is_some_and(|ready| ready["reason"] == "AwsUnavailable" && ready["message"].to_string().contains(way_out))
     };

@@ -79,9 +79,9 @@ pub(crate) async fn events_have_changes_found_without_regular_looks(world: &Worl
     for _ in 0..20 {
         put(&scenario, &url, &event(&scenario.account, "web")).await?;
     }
-    until_metric(&scenario, r#"ecs_operator_hints_total{result="ours""#, 21).await?;
-    until_metric(&scenario, r#"ecs_operator_hints_total{result="unreadable""#, 2).await?;
-    until_metric(&scenario, r#"ecs_operator_hints_total{result="not_ours""#, 4).await?;
+    until_metric(&scenario, r#"ecs_operator_queue_events_total{result="ours""#, 21).await?;
+    until_metric(&scenario, r#"ecs_operator_queue_events_total{result="unreadable""#, 2).await?;
+    until_metric(&scenario, r#"ecs_operator_queue_events_total{result="not_ours""#, 4).await?;
     let after = scenario.ledger.counts();
     ensure!(after.of("UpdateService") == before.of("UpdateService"), "{before:?} became {after:?}");
     let looks = after.of("DescribeServices") - before.of("DescribeServices");

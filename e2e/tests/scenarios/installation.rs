@@ -59,10 +59,7 @@ pub(crate) async fn missing_definitions_and_rights_are_named(world: &World) -> R
     wait::until("words", PATIENCE, async || {
         let service: Value = serde_json::from_str(&kubectl.run(&["get", SERVICE, "-o", "json"])?)?;
         let message = ready(&service).context("no condition yet")?["message"].to_string();
-        ensure!(
-            message.contains("EcsTaskDefinition web, which spec.taskDefinitionRef names, cannot be read: RBAC does not"),
-            message
-        );
+        ensure!(message.contains("EcsTaskDefinition web (spec.taskDefinitionRef) cannot be read: RBAC does not"), message);
         Ok(())
     })
     .await?;

@@ -71,7 +71,7 @@ pub(crate) async fn who_was_stopped_and_wakes_up_writes_nothing_and_ends(world: 
     signal(scenario.operator()?.process.pid(), Signal::SIGCONT);
     let code = tokio::time::timeout(PATIENCE, scenario.operator()?.process.wait()).await.context("it goes on")??;
     let log = scenario.operator()?.process.log();
-    ensure!(code == 1 && log.contains("this process is not the leader any more"), "{code}: {log}");
+    ensure!(code == 1 && log.contains("lost the leader election"), "{code}: {log}");
     ensure!(scenario.ledger.counts().writes() == written, "who was deposed wrote: {:?}", scenario.ledger.counts());
 
     // The other one has made one revision and one update, and nothing twice.

@@ -33,7 +33,7 @@ pub(crate) async fn a_failing_rollout_is_told_and_not_tried_again_until_the_spec
 
     scenario.kubectl.apply(&plain("crash:2"))?;
     let message = scenario.until_ready_is(SERVICE, "False", "DeploymentRolledBack").await?;
-    ensure!(message.contains("web:2 failed, and ECS went back to web:1"), "{message}");
+    ensure!(message.contains("web:2 failed, and ECS rolled back to web:1"), "{message}");
     let failed = scenario.get(SERVICE)?;
     ensure!(condition(&failed, "Stalled").is_some(), "{failed}");
     ensure!(

@@ -11,7 +11,7 @@ pub(crate) async fn a_missing_reference_starts_the_service_when_it_appears(world
     let (cluster, definition) = rest.split_once("---\n").expect("three documents");
     scenario.kubectl.apply(service)?;
     let message = scenario.until_ready_is(SERVICE, "False", "DependencyNotReady").await?;
-    ensure!(message.contains("EcsCluster shop, which spec.clusterRef names, does not exist"), "{message}");
+    ensure!(message.contains("EcsCluster shop (spec.clusterRef) does not exist"), "{message}");
     ensure!(condition(&scenario.get(SERVICE)?, "Reconciling").is_some(), "it goes on by itself");
     scenario.kubectl.apply(cluster)?;
     scenario.wait_ready(&OBJECTS[..1])?;
@@ -72,7 +72,7 @@ pub(crate) async fn a_service_that_does_not_fit_its_task_definition_is_told_befo
     let balancer = "  loadBalancers: [{targetGroupArn: t, containerName: wbe, containerPort: 80}]\n  launchType";
     scenario.kubectl.apply(&SAMPLES.replace("  launchType", balancer))?;
     let message = scenario.until_ready_is(SERVICE, "False", "InvalidSpec").await?;
-    ensure!(message.contains("containerName wbe is no container of the task definition: it has [web, metrics]"), "{message}");
+    ensure!(message.contains("containerName wbe is not a container of the task definition: it has [web, metrics]"), "{message}");
     ensure!(scenario.ledger.counts().of("CreateService") == 0, "{:?}", scenario.ledger.counts());
     scenario.kubectl.apply(SAMPLES)?;
     scenario.wait_ready(&OBJECTS)?;

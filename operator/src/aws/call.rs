@@ -124,7 +124,7 @@ mod tests {
     #[tokio::test]
     async fn who_is_not_the_leader_writes_nothing() {
         let config = SdkConfig::builder().behavior_version(BehaviorVersion::latest()).build();
-        let calls = Calls::new(&config, None, Leadership::deposed(), AwsMetrics::new(Arc::default(), "", ""));
+        let calls = Calls::new(&config, None, Leadership::lost_for_good(), AwsMetrics::new(Arc::default(), "", ""));
         let message = async |operation| calls.send(operation, &Value::Null).await.map_err(|fault| fault.message);
         assert_eq!(message(Operation::CreateService).await, Err(NOT_LEADER.to_owned()));
         // A read is tried; without a Region it comes to nothing.

@@ -75,7 +75,7 @@ impl FaultClass {
         matches!(self, Self::Throttle | Self::Server)
     }
 
-    /// Whether somebody has to change something before it can go on.
+    /// Whether the user has to change something.
     #[must_use]
     pub const fn stalls(self) -> bool {
         matches!(self, Self::AccessDenied | Self::Terminal | Self::Quota)
@@ -136,7 +136,7 @@ impl Fault {
             let message = match class {
                 FaultClass::AccessDenied => {
                     format!(
-                        "{} is denied, the IAM policy of the operator lacks it or a permission that it needs: {text}",
+                        "{} is denied: the IAM policy of the operator lacks it or a dependent permission: {text}",
                         operation.iam_action()
                     )
                 }

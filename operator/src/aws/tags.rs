@@ -29,7 +29,7 @@ pub struct Owner {
     pub name: String,
     /// UID of the custom resource.
     pub uid: String,
-    /// Kubernetes clusters that are no more and whose objects live on in this one, by their identity.
+    /// Identities of former Kubernetes clusters whose objects were moved to this one.
     pub former_clusters: Vec<String>,
 }
 
@@ -40,7 +40,7 @@ pub enum Ownership {
     Ours,
     /// It carries no ownership tag.
     Nobody,
-    /// It carries the tag of an object of the same cluster, namespace and name, which is no more and left it in AWS on purpose.
+    /// It carries the tag of a former object of the same cluster, namespace and name, which retained it.
     Retained,
     /// It carries the tag of another custom resource; the value of that tag.
     Other(String),
@@ -112,7 +112,7 @@ impl Tags {
         Self(missing.map(|(key, value)| (key.clone(), value.clone())).collect())
     }
 
-    /// Keys that we set because the spec listed them, that the spec lists no more, and that are still there.
+    /// Keys that the operator set from the spec, that the spec no longer lists, and that are still present.
     #[must_use]
     pub fn dropped(&self, managed: Option<&[String]>, present: &Self) -> Vec<String> {
         let gone = managed.unwrap_or_default().iter();

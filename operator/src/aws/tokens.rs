@@ -1,4 +1,4 @@
-//! A token bucket that slows down when AWS throttles and recovers by itself.
+//! A token bucket that slows down when AWS throttles, and recovers.
 
 use std::time::{Duration, Instant};
 

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::object::Object;
 
-/// What is missing for a kind to be looked after.
+/// What is missing for a kind to be served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
     /// The same in words.
@@ -16,7 +16,7 @@ pub struct Missing {
     pub is_installed: bool,
 }
 
-/// Kinds that the operator does not look after, everywhere or in a namespace, because their definition or its rights are missing, and why.
+/// Kinds that the operator does not serve, everywhere or in a namespace, because their definition or its rights are missing, and why.
 /// The others work all the same; what refers to an object of such a kind waits.
 #[derive(Clone, Debug, Default)]
 pub struct Off(Arc<watch::Sender<BTreeMap<Place, Why>>>);

@@ -30,9 +30,9 @@ pub enum State {
     Ready,
     /// `Ready=Unknown`, `Reconciling=True`: a change is under way and nothing is wrong.
     Progressing,
-    /// `Ready=False`, `Reconciling=True`: something is in the way; the operator goes on by itself.
+    /// `Ready=False`, `Reconciling=True`: a problem that may resolve; the operator retries.
     Waiting,
-    /// `Ready=False`, `Stalled=True`: somebody has to change something.
+    /// `Ready=False`, `Stalled=True`: the user has to change something.
     Stalled,
 }
 

@@ -45,7 +45,7 @@ pub struct Notice {
 }
 
 impl Notice {
-    /// Something that happened by itself, or that the operator noticed.
+    /// Something that happened in AWS, or that the operator found.
     #[must_use]
     pub fn new(warning: bool, reason: &str, note: impl Into<String>) -> Self {
         Self { warning, reason: reason.to_owned(), action: "Reconcile".to_owned(), note: note.into() }

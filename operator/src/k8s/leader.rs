@@ -2,7 +2,7 @@
 //!
 //! kube-lease-manager takes the Lease and renews it. It says only that it has it, and learns late that it lost it, in a process that
 //! was stopped or cut off. So a watch follows the Lease beside it, and before every write it is asked whether the Lease, as it was last
-//! seen, is ours and has time left by our own clock. A process that held it and does so no more ends: what it knows may be old.
+//! seen, is ours and has time left by our own clock. A process that lost it exits: its caches may be out of date.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -36,14 +36,14 @@ pub struct Election {
     pub duration: Duration,
 }
 
-/// A replica's part in the election, until [`Campaign::end`].
+/// A replica's part in the election, until [`LeaderElection::end`].
 #[derive(Debug)]
-pub struct Campaign {
+pub struct LeaderElection {
     stop: CancellationToken,
     task: tokio::task::JoinHandle<()>,
 }
 
-impl Campaign {
+impl LeaderElection {
     /// Takes part, with a client of its own, so that nothing holds up the renewal.
     ///
     /// # Errors
@@ -241,8 +241,8 @@ mod tests {
         assert!(!held("me", Some((now, time + minute))));
         assert!(!held("me", Some((now + minute, time))), "time has passed that this machine slept through");
         assert!(!held("me", None));
-        assert!(!Leadership::deposed().holds());
-        assert!(Leadership::unopposed().holds());
+        assert!(!Leadership::lost_for_good().holds());
+        assert!(Leadership::always_leader().holds());
     }
 
     #[test]
@@ -269,6 +269,6 @@ mod tests {
 
     #[tokio::test]
     async fn without_anybody_who_follows_the_lease_it_is_lost() {
-        Leadership::deposed().lost().await;
+        Leadership::lost_for_good().lost().await;
     }
 }

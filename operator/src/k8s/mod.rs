@@ -106,7 +106,7 @@ mod tests {
         // Of the installed ones there is none in tests; a second one is no error here.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let nowhere = Config::new("http://127.0.0.1:9".parse().expect("an address"));
-        let namespaces = Api::<Namespace>::all(client(nowhere, Leadership::deposed())?);
+        let namespaces = Api::<Namespace>::all(client(nowhere, Leadership::lost_for_good())?);
         let is_refused = |error: Option<kube::Error>| error.is_some_and(|error| format!("{error:?}").contains(NOT_LEADER));
         assert!(is_refused(namespaces.create(&PostParams::default(), &Namespace::default()).await.err()));
         assert!(is_refused(namespaces.delete("web", &DeleteParams::default()).await.err()));

@@ -1,4 +1,4 @@
-//! The watches: one per kind, shared by everybody. What they see goes into a store and wakes whom it concerns.
+//! The watches, one for each kind. They fill the store of the kind and report each change.
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -68,7 +68,7 @@ fn events<K: Object>(
     }
 }
 
-/// A watch that begins anew with a list where the API server refuses to go on with it: so it shows when kind and rights are back. The
+/// A watch that starts again with a list when the API server refuses to continue it, so that it finds out when kind and rights are back. The
 /// first time after `pause`, and ever later while nothing comes of it, up to sixteen times that.
 fn relisted<K: Object>(api: Api<K>, config: watcher::Config, pause: Duration) -> BoxStream<'static, watcher::Result<Event<K>>> {
     let begin = move || watcher(api.clone(), config.clone()).default_backoff().boxed();
@@ -138,7 +138,7 @@ pub enum Change<'a, K> {
     Listed(Option<&'a str>),
 }
 
-/// Watches a kind for ever, keeps `writer`'s store current and tells `wake` of each change.
+/// Watches a kind forever, keeps the store of `writer` current and reports each change to `wake`.
 pub async fn watch<K: Object>(
     apis: Vec<Api<K>>,
     labels: Option<String>,
@@ -235,7 +235,7 @@ impl Known {
 fn own_trigger<K: Object>(object: &K) -> u64 {
     let meta = object.meta();
     let annotations = object.annotations();
-    // Also those that are no command: somebody has mistyped one.
+    // Also unknown ones, which may be mistyped commands.
     let commands: Vec<_> = annotations.iter().filter(|(name, _)| name.starts_with(GROUP)).collect();
     hash(&(meta.generation, meta.deletion_timestamp.is_some(), finalizer::is_set(object), requested(object), commands))
 }

@@ -42,8 +42,8 @@ impl AwsMetrics {
     }
 
     /// Counts an event from the queue.
-    pub fn hinted(&self, result: &str) {
-        self.metrics.hints.get_or_create(&self.labels([("result", result.to_owned())])).inc();
+    pub fn queue_event(&self, result: &str) {
+        self.metrics.queue_events.get_or_create(&self.labels([("result", result.to_owned())])).inc();
     }
 
     /// Has `source` read the values of a gauge.

@@ -27,14 +27,14 @@ pub struct Metrics {
     gauges: Gauges,
     reconciles: Family<Labels, Counter>,
     reconcile_seconds: Family<Labels, Histogram>,
-    faults: Family<Labels, Counter>,
+    errors: Family<Labels, Counter>,
     repairs: Family<Labels, Counter>,
     narrowed: Family<Labels, Counter>,
     pub(super) aws_calls: Family<Labels, Counter>,
     pub(super) aws_seconds: Family<Labels, Histogram>,
     pub(super) write_wait_seconds: Family<Labels, Histogram>,
     pub(super) read_batch: Family<Labels, Histogram>,
-    pub(super) hints: Family<Labels, Counter>,
+    pub(super) queue_events: Family<Labels, Counter>,
 }
 
 impl fmt::Debug for Metrics {
@@ -56,36 +56,44 @@ impl Default for Metrics {
         gauges.register(Gauge::Build, || vec![(vec![("version", env!("CARGO_PKG_VERSION").to_owned())], 1.0)]);
         let mut add = Register(&mut registry);
         Self {
-            reconciles: add.metric("reconciles", "Passes over an object, by kind and outcome", Family::default()),
-            reconcile_seconds: add.metric("reconcile_seconds", "Time of a pass, by kind", histograms(|| Histogram::new(SECONDS))),
-            faults: add.metric("faults", "Passes that a call to AWS ended, by kind and class of the fault", Family::default()),
-            repairs: add.metric(
-                "repairs",
-                "Writes that set back what somebody else had changed, by kind and operation",
+            reconciles: add.metric("reconciles", "Reconciliations of an object, by kind and outcome", Family::default()),
+            reconcile_seconds: add.metric(
+                "reconcile_seconds",
+                "Duration of a reconciliation, by kind",
+                histograms(|| Histogram::new(SECONDS)),
+            ),
+            errors: add.metric(
+                "reconcile_errors",
+                "Reconciliations that ended in a failed AWS call, by kind and class of the error",
                 Family::default(),
             ),
+            repairs: add.metric("repairs", "Writes that repaired drift, by kind and operation", Family::default()),
             narrowed: add.metric(
                 "status_narrowed",
                 "Statuses written without the members that the served custom resource definition lacks, by kind",
                 Family::default(),
             ),
-            aws_calls: add.metric("aws_calls", "Calls to AWS, by operation and result", Family::default()),
+            aws_calls: add.metric("aws_calls", "AWS calls, by operation and result", Family::default()),
             aws_seconds: add.metric(
                 "aws_call_seconds",
-                "Time of a call to AWS, by operation",
+                "Duration of an AWS call, by operation",
                 histograms(|| Histogram::new(SECONDS)),
             ),
             write_wait_seconds: add.metric(
                 "aws_write_wait_seconds",
-                "Time that a write waited for its turn in our share of the quota, by operation",
+                "Time that a write waited in the write queue, by operation",
                 histograms(|| Histogram::new(WAIT_SECONDS)),
             ),
             read_batch: add.metric(
                 "aws_read_batch",
-                "Objects that were read together, by what they are",
+                "Objects in one read call, by what is read",
                 histograms(|| Histogram::new(BATCH)),
             ),
-            hints: add.metric("hints", "Events of ECS from the queue, by result: ours, not_ours, unreadable", Family::default()),
+            queue_events: add.metric(
+                "queue_events",
+                "ECS events from the queue, by result: ours, not_ours, unreadable",
+                Family::default(),
+            ),
             registry,
             gauges,
         }
@@ -111,7 +119,7 @@ impl Metrics {
 
     /// Counts a pass that a fault of this class ended.
     pub fn failed(&self, kind: &str, class: &str) {
-        self.faults.get_or_create(&vec![("kind", kind.to_owned()), ("class", class.to_owned())]).inc();
+        self.errors.get_or_create(&vec![("kind", kind.to_owned()), ("class", class.to_owned())]).inc();
     }
 
     /// Counts a write that set something back.

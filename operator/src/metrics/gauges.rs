@@ -30,25 +30,25 @@ const GAUGES: [(Gauge, &str, &str); 8] = [
     (
         Gauge::KindUp,
         "kind_up",
-        "1 for each kind that is looked after, 0 while its definition or the rights to read it are missing, be it in one namespace",
+        "1 if the kind is served, 0 if its definition or the rights to list it are missing in any namespace",
     ),
     (Gauge::Objects, "objects", "Custom resources, by kind and by status and reason of their Ready condition"),
     (
         Gauge::AwsWriteRate,
         "aws_write_rate",
-        "Writes per second that we allow ourselves at present, by family of operations; less than our share after AWS has throttled",
+        "Current limit of writes per second, by family of operations; lower than the configured share after AWS throttled",
     ),
     (
         Gauge::AwsWriteQueue,
         "aws_write_queue",
-        "Objects that wait for their turn to write, by family of operations and by whether somebody asked for it or it is a repair",
+        "Objects in the write queue, by family of operations and by priority: user or repair",
     ),
     (
         Gauge::ObservationAge,
         "observation_age_seconds",
-        "Age of the oldest answer of AWS among those that are kept fresh, by what it is about",
+        "Age of the oldest observation among those that are polled, by what is observed",
     ),
-    (Gauge::Leader, "leader", "1 in the replica that works, 0 in the others"),
+    (Gauge::Leader, "leader", "1 in the leader, 0 in the standby replicas"),
     (Gauge::EventQueueUp, "event_queue_up", "1 while the event queue can be read, 0 while it cannot; absent where there is none"),
     (Gauge::Build, "build", "Always 1; the version is its label"),
 ];

@@ -35,7 +35,7 @@ fn each_once() -> Arc<Metrics> {
     aws.called("", "", time);
     aws.write_waited("", time);
     aws.read_together("", 1);
-    aws.hinted("");
+    aws.queue_event("");
     metrics
 }
 

@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
-use super::allowance::{forbidden, is_anothers, is_withheld};
 use super::context::Pass;
 use super::kind::{Kind, Observed};
 use super::outcome::Outcome;
 use super::permits::{await_turn, obtain};
 use super::plan::{Plan, Write};
+use super::policy::{check_policies, is_dry_run, is_owned_by_other};
 use crate::aws::tags::{OWNER, Tags};
 use crate::aws::writer::Permit;
 use crate::aws::{Fault, FaultClass, Freshness, Operation};
@@ -62,19 +62,19 @@ pub(super) async fn act<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>) -> Ac
 /// Observes and plans, at first with what the cache holds, and before a write with a fresh read.
 async fn decide<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>) -> Decided<K::Observed> {
     // Policies.
-    if let Some(outcome) = forbidden(object, pass.context) {
+    if let Some(outcome) = check_policies(object, pass.context) {
         return Err(Acted::new(None, outcome));
     }
     let asked = is_asked(object);
     if asked {
         // A reconcile request also retries writes that were refused, once per request.
-        pass.memory(|memory| memory.forgive_for(requested(object)));
+        pass.state(|state| state.forgive_for(requested(object)));
     }
 
     // Observe.
     let freshness = match asked {
         true => Freshness::Confirmed(pass.began),
-        false if is_anothers(object) => Freshness::Since(pass.began),
+        false if is_owned_by_other(object) => Freshness::Since(pass.began),
         false => Freshness::Any,
     };
     let mut observed = object.observe(pass, freshness).await.map_err(|fault| failed(object, None, fault))?;
@@ -85,7 +85,7 @@ async fn decide<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>) -> Decided<K:
         && observed.read_at.is_none_or(|at| at < pass.began)
     {
         // Wait for a turn, before the read that would be out of date by then.
-        let is_held = is_withheld(object) || pass.memory(|memory| memory.refused(writes).is_some());
+        let is_held = is_dry_run(object) || pass.state(|state| state.refused(writes).is_some());
         if !is_held && let Err(turn) = await_turn(object, pass, &observed, writes) {
             return Err(Acted::new(Some(observed), Outcome::Queued(turn)));
         }
@@ -100,13 +100,13 @@ async fn decide<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>) -> Decided<K:
         plan = object.plan(&observed.value, &pass.owner);
     }
     let writes = match plan {
-        Plan::Write(writes) if is_withheld(object) => return Err(Acted::new(Some(observed), Outcome::Withheld(writes))),
+        Plan::Write(writes) if is_dry_run(object) => return Err(Acted::new(Some(observed), Outcome::DryRun(writes))),
         // The rest waits for the status to be written.
         Plan::Write(writes) if writes.is_empty() => return Err(Acted::new(Some(observed), Outcome::Unfinished)),
         Plan::Write(writes) => writes,
         decided => return Err(Acted::new(Some(observed), decided.into())),
     };
-    match pass.memory(|memory| memory.refused(&writes)) {
+    match pass.state(|state| state.refused(&writes)) {
         Some(refusal) => Err(Acted { held_until: Some(refusal.until), ..Acted::new(Some(observed), refusal.outcome) }),
         None => Ok((observed, writes)),
     }
@@ -149,7 +149,7 @@ async fn apply<K: Kind>(
         }
     }
     let outcome = match rest {
-        Plan::Write(rest) if rest == writes => Outcome::Unheeded(rest),
+        Plan::Write(rest) if rest == writes => Outcome::NoEffect(rest),
         decided => decided.into(),
     };
     Acted { planned: writes, sent, ..Acted::new(Some(observed), outcome) }
@@ -183,8 +183,7 @@ fn claim_of(write: &Write) -> Option<&str> {
 fn failed<K: Kind>(object: &K, observed: Option<Observed<K::Observed>>, mut fault: Fault) -> Acted<K::Observed> {
     let unreachable = matches!(fault.class, FaultClass::Server | FaultClass::Credentials | FaultClass::AccessDenied);
     if object.is_deleting() && unreachable {
-        fault.message +=
-            ". The finalizer stays until AWS answers; spec.deletionPolicy: Retain lets this object go and leaves AWS as it is";
+        fault.message += ". The finalizer stays until AWS answers; set spec.deletionPolicy to Retain to release this object and leave AWS as it is";
     }
     Acted::new(observed, Outcome::Failed(fault))
 }

@@ -22,7 +22,7 @@ impl Claims {
         claims.retain(|_, (_, at)| at.elapsed() < LAG);
         match claims.get(what) {
             Some((other, _)) if other != uid => {
-                let message = format!("another object is making {what}; whose it is shows within a minute");
+                let message = format!("another object is creating {what}; which of them owns it is known within a minute");
                 Err(Fault::new(operation, FaultClass::Busy, message))
             }
             _ => {
@@ -59,7 +59,7 @@ mod tests {
         let fault = claim(&claims, "b").expect_err("it is being made");
         assert_eq!(
             (fault.class, &*fault.message),
-            (FaultClass::Busy, "another object is making cluster shop; whose it is shows within a minute")
+            (FaultClass::Busy, "another object is creating cluster shop; which of them owns it is known within a minute")
         );
         claims.release("cluster shop", "b");
         assert!(claim(&claims, "b").is_err(), "it is not b's to release");

@@ -8,17 +8,17 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::act::Acted;
-use super::allowance::is_foreign;
 use super::context::{Context, Pass};
 use super::kind::{After, Kind};
-use super::memory::Memory;
-use super::news::{later, news, written};
+use super::object_state::ObjectState;
 use super::outcome::{Limits, Outcome, Requeue};
-use super::permits::urgency;
+use super::permits::priority;
 use super::plan::Write;
+use super::policy::is_foreign;
+use super::reporting::{grace_period, problem_event, write_event};
 use super::reset::remember_sent;
 use crate::aws::observer::{CONFIRMED, Pace};
-use crate::aws::writer::Urgency;
+use crate::aws::writer::Priority;
 use crate::k8s::annotations::{is_asked, requested};
 use crate::k8s::events::Notice;
 use crate::k8s::status::{self, Written};
@@ -57,7 +57,7 @@ fn account<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>, acted: &Acted<K::O
         context.metrics.failed(&kind, fault.class.as_str());
     }
     for write in acted.accepted() {
-        if !write.operation.is_cleanup() && urgency(object, observed, std::slice::from_ref(write)) == Urgency::Repair {
+        if !write.operation.is_cleanup() && priority(object, observed, std::slice::from_ref(write)) == Priority::Repair {
             context.metrics.repaired(&kind, write.operation.name());
         }
         tracing::info!(%kind, namespace = about.namespace, name = about.name, operation = %write.operation, "{}", write.note);
@@ -65,7 +65,7 @@ fn account<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>, acted: &Acted<K::O
             // The end of the object tells as much.
             continue;
         }
-        notices.push(written(write));
+        notices.push(write_event(write));
     }
     if let Outcome::Left(message) = outcome {
         tracing::warn!(%kind, namespace = about.namespace, name = about.name, "{message}");
@@ -82,9 +82,9 @@ async fn tell<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>, acted: &Acted<K
         return (release(object, pass).await, Vec::new());
     }
     let before = object.status().cloned().unwrap_or_default();
-    // The look that somebody asked for showed what may be out of date.
+    // The requested reconcile used a read that may be out of date.
     let is_unconfirmed = is_asked(object) && observed.and_then(|observed| observed.read_at).is_some_and(|at| at < pass.began);
-    let later = later(object, pass, observed, outcome).filter(|_| acted.sent == 0 || object.is_deleting());
+    let later = grace_period(object, pass, observed, outcome).filter(|_| acted.sent == 0 || object.is_deleting());
     let after = if later.is_some() {
         before.clone()
     } else {
@@ -106,13 +106,13 @@ async fn tell<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>, acted: &Acted<K
             Err(error) => return (Some(trouble(object, pass, &error)), Vec::new()),
         }
         notices = object.events(&before, &after);
-        notices.extend(news(&before, &after));
+        notices.extend(problem_event(&before, &after));
         for Notice { reason, note, .. } in notices.iter().filter(|notice| notice.warning) {
             tracing::warn!(kind = %K::kind(&()), namespace = object.namespace(), name = object.name_any(), %reason, "{note}");
         }
     }
     let next = next(object, pass, acted, &after);
-    // Should it last, that is told in time.
+    // A problem that lasts is reported by a later pass.
     (next.into_iter().chain(later).chain(is_unconfirmed.then_some(CONFIRMED)).min(), notices)
 }
 
@@ -143,7 +143,7 @@ fn settled<K: Kind>(object: &K, acted: &Acted<K::Observed>, before: &K::Status) 
     }
     *after.last_handled_reconcile_at() = requested(object);
     let withheld = match outcome {
-        Outcome::Withheld(writes) => Some(writes.iter().map(Write::pending).collect::<Vec<_>>()),
+        Outcome::DryRun(writes) => Some(writes.iter().map(Write::pending).collect::<Vec<_>>()),
         _ => None,
     };
     if object.policies().suspends() && !object.is_deleting() {
@@ -166,7 +166,7 @@ async fn release<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>) -> Option<Du
     }
     pass.aws.observer.poll(&ObjectId::of(object), &[]);
     pass.context.claims.forget(pass.uid());
-    pass.memory(Memory::release);
+    pass.state(ObjectState::release);
     None
 }
 
@@ -181,25 +181,25 @@ fn next<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>, acted: &Acted<K::Obse
         return Some(UNANSWERED);
     }
     let by_kind = || object.requeue_after(observed.map(|observed| &observed.value), after, Timestamp::now());
-    pass.memory(|memory| {
+    pass.state(|state| {
         if acted.sent > 0 {
-            memory.advanced();
+            state.advanced();
         }
-        let is_watched = object.is_deleting() || memory.age_of(object.meta().generation) < NEW;
+        let is_watched = object.is_deleting() || state.age_of(object.meta().generation) < NEW;
         let policy = acted.outcome.policy(is_watched);
         let wait = match policy.requeue {
             Requeue::Settled => {
-                memory.forgive();
+                state.forgive();
                 return by_kind();
             }
             Requeue::Unsettled => return by_kind(),
             Requeue::At(moment) => return until(moment),
-            Requeue::Step(limits) => memory.after_step(limits),
-            Requeue::Wait(limits) => memory.after_wait(limits),
-            Requeue::Failure(limits) => memory.after_failure(limits),
+            Requeue::Step(limits) => state.after_step(limits),
+            Requeue::Wait(limits) => state.after_wait(limits),
+            Requeue::Failure(limits) => state.after_failure(limits),
         };
         if policy.holds_off && !acted.planned.is_empty() {
-            memory.refuse(acted.planned.clone(), acted.outcome.clone(), wait);
+            state.refuse(acted.planned.clone(), acted.outcome.clone(), wait);
         }
         Some(wait)
     })
@@ -209,11 +209,11 @@ fn next<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>, acted: &Acted<K::Obse
 /// the schema or by a rule, no status can tell, so an event does.
 pub(super) fn trouble<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>, error: &RequestError) -> Duration {
     if error.is_outdated() {
-        tracing::debug!(kind = %K::kind(&()), name = object.name_any(), %error, "the object has moved on");
+        tracing::debug!(kind = %K::kind(&()), name = object.name_any(), %error, "conflict: the object changed since it was read");
     } else {
-        tracing::warn!(kind = %K::kind(&()), namespace = object.namespace(), name = object.name_any(), %error, "the API server did not take a write");
+        tracing::warn!(kind = %K::kind(&()), namespace = object.namespace(), name = object.name_any(), %error, "writing to the API server failed");
     }
-    let (is_news, wait) = pass.memory(|memory| (memory.failing().is_zero(), memory.after_failure(KUBERNETES)));
+    let (is_news, wait) = pass.state(|state| (state.failing().is_zero(), state.after_failure(KUBERNETES)));
     if is_news && error.is_refusal() {
         let note = format!("The API server refuses what the operator writes to this object: {error}");
         pass.context.events.publish(&object.object_ref(&()), Notice::new(true, Reason::InternalError.as_str(), note));
@@ -224,7 +224,7 @@ pub(super) fn trouble<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>, error: 
 /// The served definition lacks members of this status: without this memory it would be written at every pass.
 fn narrowed<K: Kind>(object: &K, context: &Context, after: &K::Status, why: &str) {
     let (uid, kind) = (object.uid().unwrap_or_default(), K::kind(&()));
-    context.memories.with(&uid, |memory| memory.narrow(serde_json::to_string(after).unwrap_or_default()));
+    context.states.with(&uid, |state| state.narrow(serde_json::to_string(after).unwrap_or_default()));
     context.metrics.narrowed(&kind);
     let words = format!(
         "the custom resource definition is older than the operator, and a part of each status is lost: apply the output of `ecs-operator crd` ({why})"
@@ -237,11 +237,11 @@ fn narrowed<K: Kind>(object: &K, context: &Context, after: &K::Status, why: &str
 /// Whether just this status was written lately, as far as the served definition has its members.
 fn is_narrowed<K: Kind>(object: &K, context: &Context, after: &K::Status) -> bool {
     let uid = object.uid().unwrap_or_default();
-    context.memories.with(&uid, |memory| memory.is_narrowed(|| serde_json::to_string(after).unwrap_or_default()))
+    context.states.with(&uid, |state| state.is_narrowed(|| serde_json::to_string(after).unwrap_or_default()))
 }
 
 /// Remembers the version of an object that a write of ours has made.
 pub(super) fn remember<K: Kind>(written: &K, context: &Context) {
     let uid = written.uid().unwrap_or_default();
-    context.memories.with(&uid, |memory| memory.wrote(written.resource_version().as_deref()));
+    context.states.with(&uid, |state| state.wrote(written.resource_version().as_deref()));
 }

@@ -7,7 +7,7 @@ use kube::ResourceExt;
 
 use super::claims::Claims;
 use super::cluster_rule::ClusterRule;
-use super::memory::{Memories, Memory};
+use super::object_state::{ObjectState, ObjectStates};
 use super::stores::Stores;
 use crate::aws::account::{Accounts, Aws};
 use crate::aws::tags::Owner;
@@ -37,7 +37,7 @@ pub struct Context {
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// The state of each object between two passes.
-    pub memories: Memories,
+    pub states: ObjectStates,
     /// Which objects are creating which AWS objects.
     pub claims: Claims,
 }
@@ -98,7 +98,7 @@ impl<'a, O> Pass<'a, O> {
     }
 
     /// Works with the state of the object between two passes.
-    pub(crate) fn memory<T>(&self, work: impl FnOnce(&mut Memory) -> T) -> T {
-        self.context.memories.with(&self.owner.uid, work)
+    pub(crate) fn state<T>(&self, work: impl FnOnce(&mut ObjectState) -> T) -> T {
+        self.context.states.with(&self.owner.uid, work)
     }
 }

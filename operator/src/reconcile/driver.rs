@@ -37,7 +37,8 @@ pub async fn reconcile<K: Kind>(object: Arc<K>, context: Arc<Context>) -> Option
         broken => {
             let what = if broken.is_err() { "took too long" } else { "panicked" };
             tracing::error!(kind = %K::kind(&()), namespace = object.namespace(), name = object.name_any(), "a pass {what}");
-            let acted = Acted::new(None, Outcome::Broken(format!("A pass over this object {what}; please report it")));
+            let acted =
+                Acted::new(None, Outcome::InternalError(format!("The reconciliation of this object {what}; please report it")));
             let requeue = conclude(&*object, &pass, &acted).await;
             (acted.outcome, requeue)
         }
@@ -56,11 +57,11 @@ async fn run<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>) -> (Outcome, Opt
         forget(object, pass.context);
         return (Outcome::Gone, None);
     }
-    if pass.memory(|memory| memory.is_released()) {
+    if pass.state(|state| state.is_released()) {
         // The watch shows it as it was before the finalizer was removed.
         return (Outcome::Gone, None);
     }
-    if pass.memory(|memory| memory.is_outdated(object.resource_version().as_deref())) {
+    if pass.state(|state| state.is_outdated(object.resource_version().as_deref())) {
         return (Outcome::Unfinished, Some(CATCH_UP));
     }
     let object = match guarded(object, pass.context).await {
@@ -71,10 +72,10 @@ async fn run<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>) -> (Outcome, Opt
     if let Outcome::Failed(fault) = &acted.outcome
         && object.is_deleting()
         && object.policies().retains()
-        && (!fault.class.passes() || pass.memory(|memory| memory.failing()) >= MARK)
+        && (!fault.class.passes() || pass.state(|state| state.failing()) >= MARK)
     {
         // The way out needs no AWS.
-        acted.outcome = Outcome::Left(format!("What this object has in AWS stays there without the tag {RETAINED}: {fault}"));
+        acted.outcome = Outcome::Left(format!("The AWS objects are retained without the tag {RETAINED}: {fault}"));
     }
     let requeue = conclude(&object, pass, &acted).await;
     (acted.outcome, requeue)
@@ -98,7 +99,7 @@ fn keep_place<O>(pass: &Pass<'_, O>, outcome: &Outcome) {
     }
     // What is gone was forgotten, unless its finalizer could not be removed.
     if !matches!(outcome, Outcome::Gone | Outcome::Left(_)) && place != Place::Kept {
-        pass.memory(|memory| memory.queues(place == Place::Queued));
+        pass.state(|state| state.queues(place == Place::Queued));
     }
 }
 
@@ -116,5 +117,5 @@ pub(super) fn forget<K: Kind>(object: &K, context: &Context) {
         aws.writer.withdraw(id.namespace.as_deref().unwrap_or_default(), &uid);
     }
     context.claims.forget(&uid);
-    context.memories.forget(&uid);
+    context.states.forget(&uid);
 }

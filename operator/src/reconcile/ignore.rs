@@ -20,7 +20,7 @@ pub fn problem(policies: &Policies, kind: &str, identity: &[&str]) -> Option<Str
     policies.ignore_fields.iter().flatten().find_map(|pointer| {
         let Some(path) = pointer.strip_prefix('/').filter(|path| !path.is_empty() && !path.ends_with('/')) else {
             let name = pointer.trim_matches('/');
-            return Some(format!("ignoreFields: {pointer:?} is no JSON pointer to a part of the spec: write \"/{name}\""));
+            return Some(format!("ignoreFields: {pointer:?} is not a JSON pointer to a part of the spec: write \"/{name}\""));
         };
         let (first, last) = (path.split('/').next().unwrap_or(path), path.rsplit('/').next().unwrap_or(path));
         if identity.contains(&first) {
@@ -46,7 +46,7 @@ pub fn problem(policies: &Policies, kind: &str, identity: &[&str]) -> Option<Str
             let way_out = "whose place can change: point to the list, or to a member";
             return Some(format!("ignoreFields: {pointer} points to an element of a list, {way_out}"));
         }
-        let unknown = unknown(kind, path).map(|way_out| format!("ignoreFields: {pointer} is no part of the spec: {way_out}"));
+        let unknown = unknown(kind, path).map(|way_out| format!("ignoreFields: {pointer} is not a part of the spec: {way_out}"));
         unknown.or_else(|| lost(path).map(|why| format!("ignoreFields: {pointer} {why}")))
     })
 }
@@ -100,7 +100,7 @@ fn unknown(kind: &str, path: &str) -> Option<String> {
     })
 }
 
-/// How a path names the element of a list, and a map of anybody's keys.
+/// How a path names the element of a list, and a map with free keys.
 const ELEMENT: &str = "*";
 const ANYTHING: &str = "**";
 
@@ -144,7 +144,7 @@ pub fn ignores(policies: &Policies, member: &str) -> bool {
 
 /// `desired` with what is left to others as `live` has it, or without it where `live` has none.
 #[must_use]
-pub fn as_others_left_it(desired: Map<String, Value>, live: &Value, policies: &Policies) -> Map<String, Value> {
+pub fn with_ignored_fields(desired: Map<String, Value>, live: &Value, policies: &Policies) -> Map<String, Value> {
     let mut desired = Value::Object(desired);
     for pointer in policies.ignore_fields.iter().flatten() {
         let parts: Vec<_> = pointer.split('/').skip(1).map(unescaped).collect();
@@ -216,11 +216,11 @@ mod tests {
             ("/containerDefinitions/0/logConfiguration/options/awslogs-group", None),
             ("/containerDefinitions/web/image", Some("kubectl explain ecstaskdefinition.spec")),
             ("/spec/desiredCount", Some("pointers begin below spec, so write \"/desiredCount\"")),
-            ("/desiredcount", Some("is no part of the spec: write \"/desiredCount\"")),
+            ("/desiredcount", Some("is not a part of the spec: write \"/desiredCount\"")),
             ("/nothing", Some("kubectl explain ecsservice.spec")),
             ("desiredCount", Some("write \"/desiredCount\"")),
-            ("", Some("no JSON pointer")),
-            ("/", Some("no JSON pointer")),
+            ("", Some("not a JSON pointer")),
+            ("/", Some("not a JSON pointer")),
             ("/serviceName", Some("/serviceName says which AWS object it is")),
             ("/suspend", Some("setting of the operator")),
             ("/loadBalancers/0", Some("element of a list")),
@@ -256,7 +256,7 @@ mod tests {
         let Value::Object(desired) = desired else { unreachable!() };
         let expected = json!({"desiredCount": 9, "deploymentConfiguration": {"alarms": {"enable": false}, "maximumPercent": 200},
             "list": [{"a": 1, "b": 7}]});
-        assert_eq!(Value::from(as_others_left_it(desired, &live, &policies(&pointers))), expected);
+        assert_eq!(Value::from(with_ignored_fields(desired, &live, &policies(&pointers))), expected);
         let desired =
             json!({"capacityProviderStrategy": [{"capacityProvider": "A", "weight": 1}, {"capacityProvider": "C", "weight": 1}]});
         let live =
@@ -264,15 +264,19 @@ mod tests {
         let Value::Object(desired) = desired else { unreachable!() };
         let pointers_in_a_set = policies(&["/capacityProviderStrategy/0/weight", "/capacityProviderStrategy/1/weight"]);
         let expected = json!([{"capacityProvider": "A", "weight": 7}, {"capacityProvider": "C", "weight": 1}]);
-        assert_eq!(as_others_left_it(desired.clone(), &live, &pointers_in_a_set)["capacityProviderStrategy"], expected, "by key");
+        assert_eq!(
+            with_ignored_fields(desired.clone(), &live, &pointers_in_a_set)["capacityProviderStrategy"],
+            expected,
+            "by key"
+        );
         let Value::Object(bare) = json!({"capacityProviderStrategy": [{"capacityProvider": "A"}]}) else { unreachable!() };
         let weighed = json!([{"capacityProvider": "A", "weight": 7}]);
         assert_eq!(
-            as_others_left_it(bare, &live, &policies(&["/capacityProviderStrategy/0/weight"]))["capacityProviderStrategy"],
+            with_ignored_fields(bare, &live, &policies(&["/capacityProviderStrategy/0/weight"]))["capacityProviderStrategy"],
             weighed
         );
         let none = json!([{"capacityProvider": "A"}, {"capacityProvider": "C"}]);
-        assert_eq!(as_others_left_it(desired, &Value::Null, &pointers_in_a_set)["capacityProviderStrategy"], none);
+        assert_eq!(with_ignored_fields(desired, &Value::Null, &pointers_in_a_set)["capacityProviderStrategy"], none);
         assert!(ignores(&policies(&pointers), "desiredCount") && !ignores(&policies(&pointers), "list"));
     }
 }

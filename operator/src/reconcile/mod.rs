@@ -4,7 +4,6 @@
 //! [`controller`] turns what the watches see into triggers, and [`registry`] knows the kinds.
 
 mod act;
-pub mod allowance;
 mod claims;
 mod cluster_rule;
 mod conclude;
@@ -14,14 +13,15 @@ mod driver;
 pub mod ignore;
 pub mod index;
 pub mod kind;
-mod memory;
-mod news;
+mod object_state;
 pub mod outcome;
 mod permits;
 pub mod plan;
+pub mod policy;
 pub mod queue;
 pub mod references;
 pub mod registry;
+mod reporting;
 pub mod reset;
 pub mod stores;
 
@@ -32,6 +32,6 @@ pub use controller::Wiring;
 pub use driver::reconcile;
 pub use index::{Index, Reference};
 pub use kind::{Kind, Observed, Shape};
-pub use memory::Memories;
+pub use object_state::ObjectStates;
 pub use registry::Registry;
 pub use stores::Stores;

@@ -28,7 +28,7 @@ const STALL: Limits = (Duration::from_secs(10), Duration::from_secs(300));
 const STEP: Limits = (Duration::from_millis(50), Duration::from_secs(30));
 
 /// After a write that had no effect, or an error of the operator itself.
-const UNHEEDED: Limits = (Duration::from_secs(30), Duration::from_secs(900));
+const NO_EFFECT: Limits = (Duration::from_secs(30), Duration::from_secs(900));
 
 /// What came of a pass.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,12 +46,12 @@ pub enum Outcome {
     /// A call failed.
     Failed(Fault),
     /// AWS accepted these writes and still needs them.
-    Unheeded(Vec<Write>),
+    NoEffect(Vec<Write>),
     /// These writes are needed, and the spec does not let the operator send any.
-    Withheld(Vec<Write>),
+    DryRun(Vec<Write>),
     /// The operator itself failed.
-    Broken(String),
-    /// Nothing is left in AWS.
+    InternalError(String),
+    /// All AWS resources have been deleted.
     Gone,
     /// As [`Plan::Left`].
     Left(String),
@@ -68,17 +68,17 @@ impl Outcome {
             Self::Waiting(_) => "waiting",
             Self::Stalled(_) => "stalled",
             Self::Failed(_) => "failed",
-            Self::Unheeded(_) => "unheeded",
-            Self::Withheld(_) => "withheld",
-            Self::Broken(_) => "broken",
+            Self::NoEffect(_) => "no_effect",
+            Self::DryRun(_) => "dry_run",
+            Self::InternalError(_) => "internal_error",
             Self::Gone => "gone",
             Self::Left(_) => "left",
         }
     }
 
-    /// Whether the AWS object turned out to be somebody else's.
+    /// Whether the AWS object has another owner.
     #[must_use]
-    pub fn is_anothers(&self) -> bool {
+    pub fn is_owned_by_other(&self) -> bool {
         matches!(self, Self::Stalled(obstacle) if Reason::ANOTHERS.contains(&obstacle.reason))
     }
 
@@ -87,10 +87,9 @@ impl Outcome {
     pub fn verdict(&self) -> Option<Verdict> {
         let (state, reason, message) = match self {
             Self::InSync => return None,
-            Self::Unfinished => (State::Progressing, Reason::Progressing, "AWS is being brought to the spec".to_owned()),
+            Self::Unfinished => (State::Progressing, Reason::Progressing, "Updating AWS to match the spec".to_owned()),
             Self::Queued(_) => {
-                let message =
-                    "AWS is being brought to the spec; this object waits for its turn in the operator's share of the quota";
+                let message = "Waiting for API quota; the change is sent when the turn of this object comes";
                 (State::Progressing, Reason::Progressing, message.to_owned())
             }
             Self::Waiting(Obstacle { reason, message, passing }) => {
@@ -102,18 +101,18 @@ impl Outcome {
                 let state = if fault.class.stalls() { State::Stalled } else { State::Waiting };
                 (state, fault.class.reason(), fault.to_string())
             }
-            Self::Unheeded(writes) => {
+            Self::NoEffect(writes) => {
                 let notes: Vec<_> = writes.iter().map(|write| write.note.as_str()).collect();
                 let message = format!("AWS accepted this change and still shows the old value: {}", notes.join("; "));
                 (State::Waiting, Reason::DriftPersists, message)
             }
-            Self::Withheld(writes) => {
+            Self::DryRun(writes) => {
                 let changes: Vec<_> = writes.iter().map(Write::pending).collect();
                 let message = format!("managementPolicy is Observe; Full would send {}", changes.join("; "));
                 (State::Stalled, Reason::Observing, message)
             }
-            Self::Broken(message) => (State::Waiting, Reason::InternalError, message.clone()),
-            Self::Gone => (State::Progressing, Reason::Deleting, "Nothing is left in AWS".to_owned()),
+            Self::InternalError(message) => (State::Waiting, Reason::InternalError, message.clone()),
+            Self::Gone => (State::Progressing, Reason::Deleting, "All AWS resources have been deleted".to_owned()),
             Self::Left(message) => (State::Progressing, Reason::Deleting, message.clone()),
         };
         Some(Verdict::new(state, reason, message))
@@ -160,7 +159,7 @@ pub(super) enum Place {
 /// When the next pass comes. Each counts its tries on its own, so that waiting does not lengthen the wait after a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Requeue {
-    /// As [`Kind::requeue_after`](super::Kind::requeue_after) says. All that was counted starts anew.
+    /// As [`Kind::requeue_after`](super::Kind::requeue_after) says. Resets all counters.
     Settled,
     /// As [`Kind::requeue_after`](super::Kind::requeue_after) says.
     Unsettled,
@@ -199,9 +198,9 @@ impl Outcome {
                 let pace = if class.stalls() { Pace::Steady } else { Pace::Active };
                 Policy { holds_off: true, ..policy(Place::Kept, pace, Requeue::Failure(limits)) }
             }
-            Self::Unheeded(_) => Policy { holds_off: true, ..policy(Place::Kept, Pace::Active, Requeue::Failure(UNHEEDED)) },
-            Self::Withheld(_) => policy(Place::Released, Pace::Steady, Requeue::Unsettled),
-            Self::Broken(_) => policy(Place::Kept, Pace::Active, Requeue::Failure(UNHEEDED)),
+            Self::NoEffect(_) => Policy { holds_off: true, ..policy(Place::Kept, Pace::Active, Requeue::Failure(NO_EFFECT)) },
+            Self::DryRun(_) => policy(Place::Released, Pace::Steady, Requeue::Unsettled),
+            Self::InternalError(_) => policy(Place::Kept, Pace::Active, Requeue::Failure(NO_EFFECT)),
         }
     }
 }
@@ -230,9 +229,9 @@ mod tests {
             (Outcome::Stalled(obstacle(Reason::InvalidSpec)), Released, Steady, Requeue::Wait(STALL), false),
             (failed(FaultClass::Throttle), Kept, Active, Requeue::Failure(quick), true),
             (failed(FaultClass::Terminal), Kept, Steady, Requeue::Failure(slow), true),
-            (Outcome::Unheeded(Vec::new()), Kept, Active, Requeue::Failure(UNHEEDED), true),
-            (Outcome::Withheld(Vec::new()), Released, Steady, Requeue::Unsettled, false),
-            (Outcome::Broken(String::new()), Kept, Active, Requeue::Failure(UNHEEDED), false),
+            (Outcome::NoEffect(Vec::new()), Kept, Active, Requeue::Failure(NO_EFFECT), true),
+            (Outcome::DryRun(Vec::new()), Released, Steady, Requeue::Unsettled, false),
+            (Outcome::InternalError(String::new()), Kept, Active, Requeue::Failure(NO_EFFECT), false),
             (Outcome::Gone, Released, Active, Requeue::Settled, false),
             (Outcome::Left(String::new()), Released, Active, Requeue::Settled, false),
         ];

@@ -8,7 +8,7 @@ use super::context::Pass;
 use super::kind::{Kind, Observed};
 use super::plan::Write;
 use crate::aws::Operation;
-use crate::aws::writer::{Asker, Permit, Urgency};
+use crate::aws::writer::{Permit, Priority, Requester};
 use crate::k8s::conditions;
 
 /// Checks that it is the object's turn to send `writes`, or at least the first of them where they can be sent one by one. Its place in the
@@ -61,8 +61,8 @@ fn asker<'a, K: Kind>(
     pass: &'a Pass<'_, K::Observed>,
     observed: &Observed<K::Observed>,
     writes: &[Write],
-) -> Asker<'a> {
-    Asker { namespace: pass.namespace(), uid: pass.uid(), urgency: urgency(object, Some(observed), writes) }
+) -> Requester<'a> {
+    Requester { namespace: pass.namespace(), uid: pass.uid(), priority: priority(object, Some(observed), writes) }
 }
 
 /// Whether writes are all of one kind, or only let things go, and can be sent one by one.
@@ -73,12 +73,12 @@ fn may_be_parted(writes: &[Write]) -> bool {
 }
 
 /// Whether a user waits for the writes: not where the spec was carried out before, and the change in AWS is not the user's.
-pub(super) fn urgency<K: Kind>(object: &K, observed: Option<&Observed<K::Observed>>, writes: &[Write]) -> Urgency {
+pub(super) fn priority<K: Kind>(object: &K, observed: Option<&Observed<K::Observed>>, writes: &[Write]) -> Priority {
     let is_carried_out = object.status().is_some_and(|status| {
         status.observed_generation() == object.meta().generation && conditions::is_ready(status.conditions())
     });
     if object.is_deleting() || observed.is_some_and(|observed| observed.urgent) {
-        return Urgency::Asked;
+        return Priority::User;
     }
-    if is_carried_out || writes.iter().all(|write| write.operation.is_cleanup()) { Urgency::Repair } else { Urgency::Asked }
+    if is_carried_out || writes.iter().all(|write| write.operation.is_cleanup()) { Priority::Repair } else { Priority::User }
 }

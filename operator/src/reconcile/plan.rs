@@ -20,24 +20,24 @@ pub enum Plan {
     InSync,
     /// These writes bring AWS to it, in this order.
     Write(Vec<Write>),
-    /// Nothing can be done now; it goes on by itself when the world changes.
+    /// Nothing can be done now; a change of the cluster or AWS resolves it.
     Wait(Obstacle),
-    /// Nothing can be done until somebody changes something.
+    /// Nothing can be done until the user changes something.
     Stall(Obstacle),
     /// The object is being deleted and nothing of it is left in AWS.
     Gone,
-    /// The object is being deleted, and what it had in AWS stays there, because it is not its own any more. What and why, in words.
+    /// The object is being deleted, and its former AWS object is left, because it has another owner now. The reason, for the event.
     Left(String),
 }
 
 impl Plan {
-    /// [`Plan::Wait`] for something that passes by itself.
+    /// [`Plan::Wait`] for something that resolves without a user.
     #[must_use]
     pub fn pause(reason: Reason, message: impl Into<String>) -> Self {
         Self::Wait(Obstacle { reason, message: message.into(), passing: true })
     }
 
-    /// [`Plan::Wait`] for something that somebody may have to see to.
+    /// [`Plan::Wait`] for something that may need a user.
     #[must_use]
     pub fn wait(reason: Reason, message: impl Into<String>) -> Self {
         Self::Wait(Obstacle { reason, message: message.into(), passing: false })
@@ -90,23 +90,23 @@ pub struct Obstacle {
     pub reason: Reason,
     /// The same in words, with the way out.
     pub message: String,
-    /// Whether it passes by itself in the course of things: shown in the status, and no reason for an event.
+    /// Whether it resolves without a user: shown in the status, without an event.
     pub passing: bool,
 }
 
 /// The way to another AWS object: ECS renames nothing, so a custom resource means the same one all its life.
 #[must_use]
-pub fn anew(member: &str) -> String {
-    format!("delete this object and make it again with another spec.{member}")
+pub fn recreate_hint(member: &str) -> String {
+    format!("delete this object and create it again with another spec.{member}")
 }
 
-/// The write that puts our tags on an object that is nobody's, or the reason to leave it alone; `None` when it is ours. `member` names
+/// The write that tags an AWS object without an owner, or the reason to leave it alone; `None` if the object owns it. `member` names
 /// it in the spec.
 #[must_use]
 pub fn claim((what, member): (&str, &str), arn: &str, tags: &Tags, owner: &Owner, policies: &Policies) -> Option<Plan> {
     match owner.of(tags) {
         Ownership::Ours => None,
-        // Whoever only looks needs to own nothing.
+        // `managementPolicy: Observe` needs no ownership.
         _ if policies.observes() => None,
         Ownership::Nobody | Ownership::Retained if policies.adopts() => {
             let mine = owner.desired(None);
@@ -115,13 +115,15 @@ pub fn claim((what, member): (&str, &str), arn: &str, tags: &Tags, owner: &Owner
         Ownership::Nobody => Some(Plan::stall(
             Reason::NotOwned,
             format!(
-                "{what} exists already and was not made by this operator; set spec.adoptionPolicy to IfUnowned to take it over, or {}",
-                anew(member)
+                "{what} exists already and was not created by this operator; set spec.adoptionPolicy to IfUnowned to take it over, or {}",
+                recreate_hint(member)
             ),
         )),
-        Ownership::Retained => Some(Plan::stall(Reason::NotOwned, format!("{what} {}, or {}", retained_by(), anew(member)))),
+        Ownership::Retained => {
+            Some(Plan::stall(Reason::NotOwned, format!("{what} {}, or {}", retained_by(), recreate_hint(member))))
+        }
         Ownership::Other(other) => {
-            Some(Plan::stall(Reason::Conflict, format!("{what} {}, or {}", owned_by(owner, &other, arn), anew(member))))
+            Some(Plan::stall(Reason::Conflict, format!("{what} {}, or {}", owned_by(owner, &other, arn), recreate_hint(member))))
         }
     }
 }
@@ -129,7 +131,7 @@ pub fn claim((what, member): (&str, &str), arn: &str, tags: &Tags, owner: &Owner
 /// Whose an AWS object is that the object before left in AWS, and how it is taken over.
 #[must_use]
 pub fn retained_by() -> &'static str {
-    "was retained in AWS by an object of the same name that is no more; set spec.adoptionPolicy to IfUnowned to take it over"
+    "was retained in AWS by a former object of the same name; set spec.adoptionPolicy to IfUnowned to take it over"
 }
 
 /// The plan of an object at its end that leaves its AWS object, with the ARN `arn` and these tags, where it is: it marks it.
@@ -151,7 +153,7 @@ pub fn left(what: &str, ownership: &Ownership, arn: Option<&str>, policies: &Pol
     }
     let why = match ownership {
         Ownership::Other(other) => format!("it belongs to another custom resource now ({other})"),
-        _ => format!("it does not carry the tag {OWNER} any more"),
+        _ => format!("it no longer carries the tag {OWNER}"),
     };
     Plan::Left(format!("{what} is left in AWS, no longer owned: {why}"))
 }
@@ -160,15 +162,16 @@ pub fn left(what: &str, ownership: &Ownership, arn: Option<&str>, policies: &Pol
 #[must_use]
 pub fn owned_by(owner: &Owner, other: &str, arn: &str) -> String {
     let elsewhere = !other.starts_with(&format!("{}/", owner.cluster_id));
-    let hint = if elsewhere { " of another Kubernetes cluster; if that is no more, name it in --former-cluster-ids" } else { "" };
+    let hint =
+        if elsewhere { " of another Kubernetes cluster; if that no longer exists, name it in --former-cluster-ids" } else { "" };
     format!(
         "belongs to another custom resource ({other}){hint}; to hand it over, delete that one with deletionPolicy Retain and remove the tag \
          {OWNER} of {arn}"
     )
 }
 
-/// The writes that bring the tags of an object to `desired`, and take away those that we set and the spec lists no more.
-/// Whoever only looks does not miss the tags of the operator.
+/// The writes that change the tags of an object to `desired`, and remove those that the operator set and the spec no longer lists.
+/// `managementPolicy: Observe` does not need the operator's own tags.
 #[must_use]
 pub fn tag_writes(
     what: &str,
@@ -239,7 +242,7 @@ pub fn top(path: &str) -> &str {
 #[must_use]
 pub fn absent(what: &str, may_be_there: bool) -> Plan {
     if may_be_there {
-        let message = format!("the creation of {what} got no reply: whether it is there shows within a minute");
+        let message = format!("AWS did not reply to the creation of {what}; checking for up to a minute whether it exists");
         return Plan::pause(Reason::Deleting, message);
     }
     Plan::Gone

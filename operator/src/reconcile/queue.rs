@@ -22,7 +22,7 @@ use crate::turns::Turns;
 /// The divisor of the concurrency that gives the number of further passes for namespaces without any.
 const RESERVE: usize = 4;
 
-/// Runs passes over objects that are woken or come back, `concurrency` at a time. After `stop` it begins no more passes, and ends when those
+/// Runs passes over objects that are triggered or requeued, `concurrency` at a time. After `stop` it begins no further passes, and ends when those
 /// under way have ended.
 ///
 /// # Panics
@@ -167,7 +167,7 @@ impl<T: Namespaced + Clone + Eq + Hash> Queue<T> {
         Some(thing)
     }
 
-    /// Ends a pass. The thing comes back at `back`, or when it is woken.
+    /// Ends a pass. The thing is due again at `back`, or when it is triggered.
     fn ended(&mut self, thing: T, back: Option<Instant>) {
         if let Entry::Occupied(mut running) = self.running.entry(thing.namespace().to_owned()) {
             *running.get_mut() -= 1;

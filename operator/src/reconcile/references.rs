@@ -32,19 +32,18 @@ pub fn obstacle<K: Kind>(stores: &Stores, namespace: &str, field: &str, name: &s
     let target = stores.of::<K>().get(&ObjectId::new::<K>(Some(namespace), name).object_ref());
     let Some(target) = target else {
         if let Some(Missing { words, .. }) = stores.off.why_in::<K>(namespace) {
-            return Some(not_ready(format!("{kind} {name}, which {field} names, cannot be read: {words}"), false));
+            return Some(not_ready(format!("{kind} {name} ({field}) cannot be read: {words}"), false));
         }
-        return Some(not_ready(format!("{kind} {name}, which {field} names, does not exist in this namespace"), false));
+        return Some(not_ready(format!("{kind} {name} ({field}) does not exist in this namespace"), false));
     };
     if target.is_deleting() {
         // It waits for the objects that refer to it, and serves them until then. Nothing new begins with it.
-        let message =
-            format!("{kind} {name}, which {field} names, is being deleted: name another one, or delete this object too");
+        let message = format!("{kind} {name} ({field}) is being deleted: reference another one, or delete this object too");
         return (!is_served).then(|| not_ready(message, false));
     }
     let status = target.status();
     if status.and_then(Status::observed_generation) != target.meta().generation {
-        return Some(not_ready(format!("{kind} {name} is being worked on"), true));
+        return Some(not_ready(format!("{kind} {name} is not reconciled yet"), true));
     }
     let conditions = status.map(Status::conditions).unwrap_or_default();
     let ready = conditions::ready(conditions)?;
@@ -75,7 +74,7 @@ impl Dependants {
     pub fn of<K: Kind>(target: &K, stores: &Stores) -> Self {
         let namespace = target.namespace().unwrap_or_default();
         if let Some(Missing { words, .. }) = stores.unreadable_referrers(&K::kind(&()), &namespace) {
-            return Self { names: format!("some that cannot be read may be there ({words})"), leaving: false };
+            return Self { names: format!("these cannot be listed ({words})"), leaving: false };
         }
         let referrers = stores.references.referrers(&ObjectId::of(target));
         let names: Vec<_> = referrers.iter().map(|referrer| referrer.name.as_str()).collect();

@@ -8,7 +8,7 @@ use ecs_operator_crds::v1beta1::shared::{Spec, Status};
 use ecs_operator_crds::v1beta1::{Policies, Tag};
 use serde_json::{Map, Value, json};
 
-use super::ignore::{as_others_left_it, ignores};
+use super::ignore::{ignores, with_ignored_fields};
 use super::kind::{Kind, Reset, members};
 use super::plan::{Write, top};
 use crate::aws::Operation;
@@ -33,7 +33,7 @@ impl Remembered {
         if policies.observes() {
             return None;
         }
-        let ours = as_others_left_it(spec.clone(), &Value::Null, policies);
+        let ours = with_ignored_fields(spec.clone(), &Value::Null, policies);
         let tags = managed(tags.filter(|_| !ignores(policies, "tags")));
         Some(Self { members: applied(&ours, table), tags })
     }
@@ -81,7 +81,7 @@ fn applied(spec: &Map<String, Value>, table: &[Reset]) -> Option<Vec<String>> {
     listed(set.map(|(path, _)| (*path).to_owned()).collect())
 }
 
-/// `spec` with the members that it had when `applied` was written, and has no more, set back.
+/// `spec` with the members set back that it had when `applied` was written and has since dropped.
 #[must_use]
 pub fn with_resets(spec: &Map<String, Value>, applied: Option<&[String]>, table: &[Reset]) -> Map<String, Value> {
     let mut desired = spec.clone();

@@ -47,7 +47,7 @@ async fn a_deletion_waits_for_what_a_lost_reply_may_have_made() {
     assert_eq!(world.new_writes(), ["status"], "the finalizer stays");
     let (shapes, message) = world.conditions();
     assert_eq!(shapes[0], "Ready Unknown Deleting");
-    assert!(message.contains("got no reply"), "{message}");
+    assert!(message.contains("did not reply"), "{message}");
     is_shown.store(true, Ordering::Relaxed);
     world.pass::<EcsCluster>().await;
     assert_eq!(world.new_writes(), ["DeleteCluster", "metadata", "event DeleteCluster"]);
@@ -195,7 +195,7 @@ async fn a_registration_without_a_reply_is_looked_for_before_it_is_repeated() {
     assert_eq!(next, Some(Duration::from_secs(3)), "however often it failed before");
     let (shapes, message) = world.conditions();
     assert_eq!(shapes[0], "Ready Unknown Progressing");
-    assert!(message.contains("got no reply"), "{message}");
+    assert!(message.contains("did not reply"), "{message}");
     is_listed.store(true, Ordering::Relaxed);
     world.pass::<EcsTaskDefinition>().await;
     assert_eq!(world.conditions().0, ["Ready True Succeeded"]);
@@ -222,7 +222,7 @@ async fn a_deletion_waits_for_a_registration_without_a_reply() {
     delete(&world);
     world.pass::<EcsTaskDefinition>().await;
     assert_eq!(world.object()["metadata"]["finalizers"], json!(["ecs-operator.dev/finalizer"]), "the finalizer stays");
-    assert!(world.conditions().1.contains("got no reply"), "{:?}", world.conditions());
+    assert!(world.conditions().1.contains("did not reply"), "{:?}", world.conditions());
     is_listed.store(true, Ordering::Relaxed);
     tokio::time::timeout(Duration::from_secs(20), async {
         while world.object()["metadata"]["finalizers"] != json!([]) {

@@ -15,7 +15,7 @@ use ecs_operator::k8s::events::Events;
 use ecs_operator::leadership::Leadership;
 use ecs_operator::metrics::{AwsMetrics, Metrics};
 use ecs_operator::reconcile::stores::{Builder, Stores};
-use ecs_operator::reconcile::{Claims, Context, Kind, Memories, reconcile};
+use ecs_operator::reconcile::{Claims, Context, Kind, ObjectStates, reconcile};
 use ecs_operator::trigger::{Triggered, Triggers};
 use ecs_operator_crds::v1beta1::{EcsCluster, EcsService, EcsTaskDefinition};
 use kube::Client;
@@ -80,7 +80,7 @@ impl World {
             .load()
             .await;
         let scoped = AwsMetrics::new(Arc::clone(&metrics), "default", "eu-central-1");
-        let calls = Arc::new(Calls::new(&config, share, Leadership::unopposed(), scoped));
+        let calls = Arc::new(Calls::new(&config, share, Leadership::always_leader(), scoped));
         let (triggers, triggered) = Triggers::new(["EcsCluster".into()]);
         let events = Arc::default();
         let client = api_server(Arc::clone(&object), Arc::clone(&writes), Arc::clone(&events));
@@ -98,7 +98,7 @@ impl World {
             }),
             readiness: Arc::default(),
             metrics,
-            memories: Memories::default(),
+            states: ObjectStates::default(),
             claims: Claims::default(),
         };
         (

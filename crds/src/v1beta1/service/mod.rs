@@ -164,7 +164,7 @@ pub struct EcsServiceSpec {
     pub monitoring: Option<ServiceMonitoring>,
 
     /// Who says how many tasks there are: Spec (default where `desiredCount` is set) or External, for `kubectl scale`, autoscalers and
-    /// Application Auto Scaling. Without `desiredCount` nobody is asked: whatever ECS has stays.
+    /// Application Auto Scaling. Without `desiredCount` the operator leaves the number to ECS.
     pub desired_count_owner: Option<DesiredCountOwner>,
     /// How rollouts are judged.
     pub rollout: Option<RolloutPolicy>,
@@ -209,11 +209,11 @@ pub struct EcsServiceStatus {
     /// The last five rollouts before it, the newest first.
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub rollout_history: Option<Vec<RolloutRecord>>,
-    /// The revision whose deployment ECS gave up; it is not tried again until the spec or the revision changes, or somebody restarts.
+    /// The revision whose deployment ECS gave up; it is not tried again until the spec or the revision changes, or on a restart.
     pub failed_deployment: Option<FailedDeployment>,
-    /// The revision that `ecs-operator.dev/rollbackTo` put in the place of the one in the spec.
+    /// The revision by which `ecs-operator.dev/rollbackTo` replaced that of the spec.
     pub rollback: Option<Rollback>,
-    /// Tasks of this rollout that stopped for a reason that needs somebody, the newest first, one of each reason.
+    /// Tasks of this rollout that stopped for a reason that needs attention, the newest first, one of each reason.
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub stopped_tasks: Option<Vec<StoppedTask>>,
     /// How many failures ECS had counted when the stopped tasks were looked at last.

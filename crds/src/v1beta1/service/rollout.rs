@@ -1,4 +1,4 @@
-//! Rollouts of a service: how the operator follows them, and what it tells of them.
+//! Rollouts of a service: how the operator follows and reports them.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
 /// Who says how many tasks there are: Spec (default where `desiredCount` is set) or External, for `kubectl scale`, autoscalers and
-/// Application Auto Scaling. Without `desiredCount` nobody is asked: whatever ECS has stays.
+/// Application Auto Scaling. Without `desiredCount` the operator leaves the number to ECS.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 pub enum DesiredCountOwner {
     /// The spec: another number in ECS is set back.
     #[default]
     Spec,
-    /// Whoever was last: a new number in the spec is sent once, and a change in ECS, as by Application Auto Scaling, stays.
+    /// A new number in the spec is sent once, and a change in ECS, such as by Application Auto Scaling, is kept.
     External,
 }
 
@@ -57,7 +57,7 @@ pub enum RolloutPhase {
     RolledBack,
     /// ECS gave up, and there was nothing to go back to or the way back failed.
     Failed,
-    /// Somebody stopped it.
+    /// It was stopped.
     Stopped,
     /// A newer rollout began before it ended.
     Superseded,
@@ -98,7 +98,7 @@ pub struct RolloutStatus {
     pub phase: RolloutPhase,
     /// Stage in the life cycle of a deployment, such as PRODUCTION_TRAFFIC_SHIFT.
     pub lifecycle_stage: Option<String>,
-    /// The hook that waits for somebody.
+    /// The pause hook that awaits approval.
     pub hook: Option<HookStatus>,
     /// ID of the lifecycle hook that runs (status IN_PROGRESS in ECS). The progress deadline waits for its end.
     pub hook_in_progress: Option<String>,
@@ -147,7 +147,7 @@ pub struct TaskSettings {
     pub propagate_tags: String,
 }
 
-/// A life cycle hook that waits for somebody.
+/// A pause hook that awaits approval.
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -221,7 +221,7 @@ pub struct HandledCommand {
     pub refused: Option<String>,
 }
 
-/// A task that stopped for a reason that needs somebody. One of each reason is kept.
+/// A task that stopped for a reason that needs attention. One of each reason is kept.
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -25,7 +25,7 @@ fn identity() -> Vec<Rule> {
         ),
         rule(
             "!has(self.cluster) || self.cluster.matches('^[a-zA-Z0-9_-]{1,255}$') || self.cluster.matches('^arn:[^:]+:ecs:[^:]+:[0-9]+:cluster/[^/]+$')",
-            "cluster is no name and no ARN of a cluster: give its name, of letters, digits, hyphens and underscores, or an ARN such as arn:aws:ecs:eu-central-1:111122223333:cluster/shop",
+            "cluster is neither a name nor an ARN of a cluster: give its name, of letters, digits, hyphens and underscores, or an ARN such as arn:aws:ecs:eu-central-1:111122223333:cluster/shop",
         ),
         immutable("cluster", "cluster cannot change, ECS cannot move a service: create a new EcsService in the other cluster"),
         immutable(
@@ -162,7 +162,7 @@ fn configuration(condition: &str, message: &str) -> Rule {
     rule(&format!("!has(self.deploymentConfiguration) || ({condition})"), message)
 }
 
-/// A rule for services whose deployments somebody else carries out.
+/// A rule for services with another deployment controller than ECS.
 fn foreign_controller(condition: &str, message: &str) -> Rule {
     rule(&format!("!has(self.deploymentController) || self.deploymentController.type == 'ECS' || ({condition})"), message)
 }

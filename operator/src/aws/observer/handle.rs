@@ -88,7 +88,7 @@ impl Observer {
         self.usage.last_users(revision)
     }
 
-    /// Something happened to a service: it is read again soon, with its service deployment. Answers whether anybody cares for it.
+    /// Reads a service again soon, with its service deployment, because an event named it. Returns whether an object watches it.
     #[must_use]
     pub fn hint(&self, service: &ServiceKey) -> bool {
         let watchers = self.table::<ServiceKey>().hint(service);
@@ -99,7 +99,7 @@ impl Observer {
         !watchers.is_empty()
     }
 
-    /// A service was seen to be missing or INACTIVE: it uses nothing any more, whatever was read before `at`.
+    /// Notes that a service is missing or INACTIVE: it uses no revision, whatever was read before `at`.
     pub fn is_gone(&self, service: &ServiceKey, at: Instant) {
         self.usage.is_gone(service, at);
     }

@@ -16,7 +16,7 @@ pub(crate) const CONFIRMED: Duration = Duration::from_secs(3);
 /// An answer as the cache keeps it: as text it takes a fraction of the memory that a tree of JSON needs.
 pub(super) struct Kept {
     pub(super) at: Instant,
-    /// When somebody asked for it last.
+    /// When it was last requested.
     pub(super) asked: Instant,
     answer: KeptAnswer,
     /// What was true before writes of ours, the newest last, and when the last of them was.
@@ -24,7 +24,7 @@ pub(super) struct Kept {
     written: Option<Instant>,
     /// What reads show instead, which may lag behind, and since when.
     suspected: Option<(KeptAnswer, Instant)>,
-    /// Whether a write of unknown outcome came after it: it answers nobody then, and only says what a read may lag behind.
+    /// Whether a write of unknown outcome followed: the answer is then not returned, and only helps to recognise reads that lag behind.
     is_doubted: bool,
 }
 
@@ -45,7 +45,7 @@ impl Kept {
         Self { at, asked: at, answer, outdated: Vec::new(), written: None, suspected: None, is_doubted: false }
     }
 
-    /// What a write of ours made of `before`. What nobody had looked for was not there.
+    /// The answer after a write, given the answer `before`. Without one the object did not exist.
     pub(super) fn written(before: Option<Self>, Seen { at, answer }: &Seen) -> Self {
         let kept = Self::new(*at, answer);
         let (before, mut outdated) = before.map_or((KeptAnswer::Missing, Vec::new()), |before| (before.answer, before.outdated));
@@ -108,7 +108,7 @@ impl Kept {
         Self { is_doubted: true, ..self }
     }
 
-    /// Whether it may answer somebody who wants what is known.
+    /// Whether the answer may be returned.
     pub(super) fn is_valid(&self) -> bool {
         !self.is_doubted
     }

@@ -155,7 +155,7 @@ pub(crate) fn task_definition(mut reply: Value) -> Answer {
     let Value::Object(described) = reply["taskDefinition"].take() else { return Answer::Missing };
     match described.get("status").and_then(Value::as_str) {
         Some("INACTIVE") => return Answer::Inactive,
-        // Nobody can use it any more, and nothing is left to do.
+        // It cannot be used, and nothing is left to do.
         Some("DELETE_IN_PROGRESS") => return Answer::Missing,
         _ => {}
     }
@@ -260,14 +260,14 @@ pub(super) async fn blockers(reads: &Reads<'_>, cluster: &str) -> Result<Blocker
     let names = |reply: &Value, member: &str| -> Vec<String> { arns(reply, member).map(|arn| name_in(arn).to_owned()).collect() };
     let listed = names(&reads.send(Operation::ListServices, &request).await?, "serviceArns");
     let tasks = match reads.send(Operation::ListTasks, &request).await {
-        // It only says what is in the way. ECS keeps a cluster with tasks by itself.
+        // The tasks are only for the message. ECS refuses to delete a cluster with tasks.
         Err(fault) if fault.class == FaultClass::AccessDenied => Vec::new(),
         listed => names(&listed?, "taskArns"),
     };
     let keys: Vec<_> = listed.into_iter().map(|name| ServiceKey { cluster: cluster.to_owned(), name }).collect();
     let mut services = Vec::new();
     for batch in keys.chunks(ServiceKey::BATCH) {
-        // A list may lag behind: what is described as gone is in nobody's way.
+        // A list may lag behind: a service that is described as gone does not block.
         for (key, answer) in batch.iter().zip(ServiceKey::read(reads, batch).await) {
             if matches!(answer?, Answer::Found(_)) {
                 services.push(key.name.clone());

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep_until, timeout_at};
 
 use super::kept::LAG;
-use super::state::{Asker, Demand, Reading, Shared, State, Watched, interval};
+use super::state::{Demand, Reading, Requester, Shared, State, Watched, interval};
 use super::types::{Answer, Key};
 use crate::aws::call::Reads;
 use crate::aws::fault::{Fault, FaultClass};
@@ -31,12 +31,12 @@ const REFUSED: Duration = Duration::from_secs(300);
 
 /// Serves demands and sweeps until the table is dropped.
 pub(super) async fn run<K: Key>(shared: Arc<Shared<K>>, mut incoming: mpsc::UnboundedReceiver<Demand<K>>) {
-    /// Longest sleep between two looks at what is due, since a new watch does not wake this loop.
+    /// Longest sleep of this loop, since a new watch does not end the sleep.
     const LOOK: Duration = Duration::from_secs(1);
     loop {
         let look = Instant::now() + LOOK;
         let due = shared.next_due().map_or(look, |due| due.min(look));
-        let mut waiting = BTreeMap::<K, Vec<Asker>>::new();
+        let mut waiting = BTreeMap::<K, Vec<Requester>>::new();
         tokio::select! {
             demand = incoming.recv() => match demand {
                 None => return,
@@ -49,7 +49,7 @@ pub(super) async fn run<K: Key>(shared: Arc<Shared<K>>, mut incoming: mpsc::Unbo
         }
         shared.add_due(Instant::now(), &mut waiting);
         if !waiting.is_empty() {
-            // On the side, so that a slow reply holds up nobody else.
+            // In a task of its own, so that a slow reply does not delay other reads.
             let shared = Arc::clone(&shared);
             shared.postpone(waiting.keys());
             tokio::spawn(async move { shared.read(waiting).await });
@@ -58,7 +58,7 @@ pub(super) async fn run<K: Key>(shared: Arc<Shared<K>>, mut incoming: mpsc::Unbo
 }
 
 /// Waits for more demands until the batch closes.
-async fn collect<K: Key>(incoming: &mut mpsc::UnboundedReceiver<Demand<K>>, waiting: &mut BTreeMap<K, Vec<Asker>>) {
+async fn collect<K: Key>(incoming: &mut mpsc::UnboundedReceiver<Demand<K>>, waiting: &mut BTreeMap<K, Vec<Requester>>) {
     let closes = Instant::now() + LONGEST;
     while waiting.len() < K::BATCH {
         let idle = (Instant::now() + IDLE).min(closes);
@@ -76,7 +76,7 @@ impl<K: Key> Shared<K> {
     }
 
     /// Adds to what waits for a read what is due, and, where a call with room in it costs as much as a full one, what is due next.
-    fn add_due(&self, now: Instant, waiting: &mut BTreeMap<K, Vec<Asker>>) {
+    fn add_due(&self, now: Instant, waiting: &mut BTreeMap<K, Vec<Requester>>) {
         let state = self.state();
         for (key, _) in state.watched.iter().filter(|(_, watched)| watched.due <= now && may_be_read(watched)) {
             waiting.entry(key.clone()).or_default();
@@ -105,7 +105,7 @@ impl<K: Key> Shared<K> {
         }
     }
 
-    /// Forgets answers that nobody watches, such as of revisions that were only looked through.
+    /// Drops answers without a watcher, such as those of revisions that were read once.
     fn forget(&self) {
         let State { cache, watched, creating, refused, .. } = &mut *self.state();
         cache.retain(|key, seen| watched.contains_key(key) || seen.asked.elapsed() < K::UNWATCHED);
@@ -127,7 +127,7 @@ impl<K: Key> Shared<K> {
 
     /// Reads keys in batches, a few side by side, and answers those who wait as soon as their batch is read. Batches for which somebody
     /// waits go first, and then those about which there was a hint.
-    async fn read(&self, mut waiting: BTreeMap<K, Vec<Asker>>) {
+    async fn read(&self, mut waiting: BTreeMap<K, Vec<Requester>>) {
         let reads = self.batches(&waiting).into_iter().map(|(turn, batch)| async move {
             let reads = self.calls.reads(K::FAMILY, turn).await;
             let at = Instant::now();
@@ -141,7 +141,7 @@ impl<K: Key> Shared<K> {
             for (key, answer) in batch.iter().zip(answers) {
                 let result = self.observed(key, at, answer);
                 for asker in waiting.remove(key).into_iter().flatten() {
-                    // Whoever asked may have given up.
+                    // The pass may have ended.
                     let _ = asker.reply.send(result.clone());
                 }
             }
@@ -149,7 +149,7 @@ impl<K: Key> Shared<K> {
     }
 
     /// Groups the keys into calls, each with the namespaces that wait for it.
-    pub(super) fn batches(&self, waiting: &BTreeMap<K, Vec<Asker>>) -> Vec<(Turn, Vec<K>)> {
+    pub(super) fn batches(&self, waiting: &BTreeMap<K, Vec<Requester>>) -> Vec<(Turn, Vec<K>)> {
         let mut groups = BTreeMap::<_, Vec<&K>>::new();
         let apart = if K::ROOM_IS_FREE { Vec::new() } else { namespaces_with_many(waiting) };
         for (key, askers) in waiting {
@@ -206,7 +206,7 @@ impl<K: Key> Shared<K> {
 }
 
 /// Namespaces that ask for many keys. Their keys are read apart from those of others where each key may need a call of its own.
-fn namespaces_with_many<K>(waiting: &BTreeMap<K, Vec<Asker>>) -> Vec<&str> {
+fn namespaces_with_many<K>(waiting: &BTreeMap<K, Vec<Requester>>) -> Vec<&str> {
     let mut counts = BTreeMap::new();
     for asker in waiting.values().filter_map(|askers| askers.first()) {
         *counts.entry(asker.namespace.as_str()).or_insert(0) += 1;
@@ -218,7 +218,7 @@ fn is_denied(answer: &Result<Answer, Fault>) -> bool {
     matches!(answer, Err(fault) if fault.class == FaultClass::AccessDenied)
 }
 
-/// Whether what is due may be read: not while it is being read, unless somebody said since that something has happened.
+/// Whether a due key may be read: not while a read of it is in progress, unless a hint came after that was sent.
 pub(super) fn may_be_read(watched: &Watched) -> bool {
     match watched.read {
         Reading::No => true,

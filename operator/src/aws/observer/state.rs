@@ -12,7 +12,7 @@ use crate::aws::call::Calls;
 use crate::aws::fault::{Fault, FaultClass};
 use crate::trigger::{ObjectId, Triggers};
 
-/// Reads in a row that AWS must refuse before an object that was fine is woken to tell of it.
+/// Number of refused reads in a row after which the object is triggered to report it.
 const REFUSALS: u32 = 3;
 
 /// However many hints come, something is read again only after this time.
@@ -20,7 +20,7 @@ const HINTED: Duration = Duration::from_secs(2);
 
 /// A pass that waits for an answer.
 #[derive(Debug)]
-pub(super) struct Asker {
+pub(super) struct Requester {
     /// Namespace of its object.
     pub(super) namespace: String,
     /// Receives the answer.
@@ -30,7 +30,7 @@ pub(super) struct Asker {
 #[derive(Debug)]
 pub(super) struct Demand<K> {
     pub(super) key: K,
-    pub(super) asker: Asker,
+    pub(super) asker: Requester,
 }
 
 #[derive(Debug)]
@@ -57,7 +57,7 @@ pub(super) struct State<K: Key> {
 
 #[derive(Debug)]
 pub(super) struct Watched {
-    /// Who is woken; more than one only while two custom resources claim the same AWS object.
+    /// Objects to trigger; more than one only while two custom resources claim the same AWS object.
     pub(super) watchers: Vec<ObjectId>,
     pub(super) pace: Pace,
     /// Since when.
@@ -103,7 +103,7 @@ impl<K: Key> State<K> {
     }
 
     /// Whether the read of `key` was refused so often that its watchers have to know: no credentials, or no right to read.
-    /// What the cache says is then worth nothing any more.
+    /// The cached answer is then invalid.
     pub(super) fn is_lost(&mut self, key: &K, result: &Result<Answer, Fault>) -> bool {
         let refused = matches!(result, Err(fault) if matches!(fault.class, FaultClass::Credentials | FaultClass::AccessDenied));
         let Some(watched) = self.watched.get_mut(key) else { return false };
@@ -128,7 +128,7 @@ impl<K: Key> Shared<K> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Enters what a read found, unless a write of ours has been entered since the read began, and wakes whom it concerns.
+    /// Enters the result of a read, unless a write was entered since the read began, and triggers the watchers.
     pub(super) fn observed(&self, key: &K, at: Instant, result: Result<Answer, Fault>) -> Result<Seen, Fault> {
         let mut state = self.state();
         if let Some(watched) = state.watched.get_mut(key) {

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::kept::{Kept, LAG};
 use super::rounds::run;
-use super::state::{Asker, Demand, Reading, Shared, State, Watched, interval};
+use super::state::{Demand, Reading, Requester, Shared, State, Watched, interval};
 use super::types::{Answer, Freshness, Key, Pace, Seen, Sweep};
 use crate::aws::call::Calls;
 use crate::aws::fault::{Fault, FaultClass};
@@ -64,12 +64,12 @@ impl<K: Key> Table<K> {
         }
         let (reply, answer) = oneshot::channel();
         let stopped = || Fault::new(Operation::DescribeClusters, FaultClass::Server, "the operator is shutting down");
-        let asker = Asker { namespace: namespace.to_owned(), reply };
+        let asker = Requester { namespace: namespace.to_owned(), reply };
         self.demands.send(Demand { key, asker }).map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?
     }
 
-    /// Enters what the reply to a write of ours says, so that nobody has to read it. Who else watches the same is woken.
+    /// Enters the reply to a write, so that no read is needed. Triggers other watchers of the same key.
     pub fn enter(&self, key: K, answer: Answer) -> Seen {
         let seen = Seen { at: Instant::now(), answer };
         let mut state = self.shared.state();
@@ -82,7 +82,7 @@ impl<K: Key> Table<K> {
         seen
     }
 
-    /// A write failed, and the cache may be wrong: what it says answers nobody any more. What writes of ours have made is known
+    /// Invalidates the answer after a failed write. What earlier writes have made is known
     /// all the same, for the reads to come may lag behind those.
     pub fn invalidate(&self, key: &K) {
         let cache = &mut self.shared.state().cache;
@@ -91,7 +91,7 @@ impl<K: Key> Table<K> {
         }
     }
 
-    /// A creation is about to be sent: until [`not_created`](Self::not_created) or [`enter`](Self::enter) nobody knows what comes of it.
+    /// Notes that a creation is about to be sent. Its result is unknown until [`not_created`](Self::not_created) or [`enter`](Self::enter).
     /// Answers when an earlier one was sent of which that is not known.
     #[must_use]
     pub fn creating(&self, key: K) -> Option<Instant> {
@@ -119,8 +119,7 @@ impl<K: Key> Table<K> {
         self.shared.state().cache.get(key).is_some_and(|kept| kept.is_written_before(Instant::now()))
     }
 
-    /// Reads `key` again at this pace from now on and wakes `watcher` when the answer changes. Whatever `watcher` watched
-    /// before, it does no more.
+    /// Polls `key` at this pace and triggers `watcher` when the answer changes. Replaces what `watcher` watched before.
     pub fn watch(&self, key: K, watcher: ObjectId, pace: Pace) {
         let mut state = self.shared.state();
         if state.keys.get(&watcher).is_some_and(|former| *former != key) {
@@ -167,7 +166,7 @@ impl<K: Key> Table<K> {
         }
     }
 
-    /// Ends the watch of `watcher`, and forgets what nobody watches.
+    /// Ends the watch of `watcher`, and drops the answer when it has no other watcher.
     pub fn unwatch(&self, watcher: &ObjectId) {
         self.shared.state().unwatch(watcher);
     }
@@ -190,14 +189,14 @@ mod tests {
 
     fn table<K: Key>() -> Table<K> {
         let config = SdkConfig::builder().behavior_version(BehaviorVersion::latest()).build();
-        let calls = Arc::new(Calls::new(&config, None, Leadership::unopposed(), AwsMetrics::new(Arc::default(), "", "")));
+        let calls = Arc::new(Calls::new(&config, None, Leadership::always_leader(), AwsMetrics::new(Arc::default(), "", "")));
         let hour = Duration::from_secs(3600);
         Table::start(calls, Sweep { active: hour, steady: hour, task_definitions: hour }, Triggers::default())
     }
 
     /// Keys that a pass in a namespace waits for.
-    fn waiting<K: Key>(keys: impl IntoIterator<Item = (K, &'static str)>) -> BTreeMap<K, Vec<Asker>> {
-        let asker = |namespace: &str| Asker { namespace: namespace.to_owned(), reply: oneshot::channel().0 };
+    fn waiting<K: Key>(keys: impl IntoIterator<Item = (K, &'static str)>) -> BTreeMap<K, Vec<Requester>> {
+        let asker = |namespace: &str| Requester { namespace: namespace.to_owned(), reply: oneshot::channel().0 };
         keys.into_iter().map(|(key, namespace)| (key, vec![asker(namespace)])).collect()
     }
 

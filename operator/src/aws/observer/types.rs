@@ -62,7 +62,7 @@ pub enum Pace {
     Steady,
 }
 
-/// How often the observer reads by itself.
+/// Polling intervals.
 #[derive(Clone, Copy, Debug)]
 pub struct Sweep {
     /// While a deployment or deletion is under way.
@@ -84,10 +84,10 @@ pub trait Key: Clone + fmt::Debug + fmt::Display + Eq + std::hash::Hash + Ord + 
     /// What it is a key of, in the plural, for metrics.
     const WHAT: &'static str;
 
-    /// Whether a call with more keys, up to [`BATCH`](Self::BATCH), costs no more.
+    /// Whether a call with more keys, up to [`BATCH`](Self::BATCH), has the same cost.
     const ROOM_IS_FREE: bool = true;
 
-    /// How long an answer is kept that nobody watches or asks for.
+    /// How long an answer without watchers and requests is kept.
     const UNWATCHED: Duration = Duration::from_secs(60);
 
     /// How often a key at rest is read.

@@ -67,7 +67,7 @@ impl Cache {
     ) -> Result<Arc<Usage>, Fault> {
         let pending = {
             let mut state = self.state();
-            // A failure answers those alone who waited for it: whoever asks later may have mended what was wrong.
+            // A failure is returned only to the callers that waited for it; later callers start a new read.
             let is_good = |last: &&Read| last.usage.is_ok() && Instant::now() < last.is_good_until(age);
             if let Some(last) = state.last.as_ref().filter(is_good) {
                 return last.usage.clone();
@@ -79,12 +79,12 @@ impl Cache {
             }
         };
         tokio::time::timeout(patience, pending).await.unwrap_or_else(|_| {
-            let message = "who uses which revision is still being read";
+            let message = "the services that use each revision are still being read";
             Err(Fault::new(Operation::DescribeServices, FaultClass::Busy, message))
         })
     }
 
-    /// Has `read` go on by itself, whoever still waits for it.
+    /// Runs `read` in a task of its own, independent of the callers.
     fn begin(self, read: impl Future<Output = Result<Usage, Fault>> + Send + 'static) -> Pending {
         let task = tokio::spawn(async move {
             let began = Instant::now();
@@ -235,7 +235,10 @@ mod tests {
         let moment = Duration::from_millis(10);
         let slow = async move { Ok(is_done.await.expect("the test ends it")) };
         let fault = cache.get_by(HOUR, moment, slow).await.expect_err("it takes longer than anybody waits");
-        assert_eq!((fault.class, &*fault.message), (FaultClass::Busy, "who uses which revision is still being read"));
+        assert_eq!(
+            (fault.class, &*fault.message),
+            (FaultClass::Busy, "the services that use each revision are still being read")
+        );
         let (first, second) = tokio::join!(cache.get_by(HOUR, moment, nobody()), cache.get_by(HOUR, moment, nobody()));
         assert!(first.is_err() && second.is_err(), "it goes on");
         done.send(used_by(&["web"])).expect("somebody reads");

@@ -2,20 +2,20 @@
 
 /// Who asks for a permit.
 #[derive(Clone, Copy, Debug)]
-pub struct Asker<'a> {
+pub struct Requester<'a> {
     /// Namespace of the object; turns go around the namespaces.
     pub namespace: &'a str,
     /// UID of the object.
     pub uid: &'a str,
     /// What it is for.
-    pub urgency: Urgency,
+    pub priority: Priority,
 }
 
 /// What a write is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Urgency {
-    /// Somebody changed something and waits for it.
-    Asked,
+pub enum Priority {
+    /// A user changed something and waits for it.
+    User,
     /// Drift, or something that has had its time: it waits for the others.
     Repair,
 }

@@ -1,19 +1,18 @@
-//! A token bucket with a queue: who finds it empty is told when the turn comes.
+//! A token bucket with a queue. When it is empty, it returns the time of the turn.
 //!
-//! Turns go around the namespaces, so that one that wants a thousand things holds up nobody else by more than one, and what somebody
-//! asked for goes before repairs. Nobody waits in here: who was told a time comes back then, and is told a later one if others came in
-//! between.
+//! Namespaces take turns, so that a namespace with a thousand writes delays another by one, and changes by users precede repairs. No call
+//! waits in the bucket: an object comes back at the time that it got, and may get a later one if others came in between.
 
 use std::time::{Duration, Instant};
 
-use super::asker::{Asker, Urgency};
+use super::asker::{Priority, Requester};
 use super::queue::Queue;
 use crate::aws::tokens::Tokens;
 
-/// The longest time that anybody is told to wait: by then the pace may be another one, and others may have gone.
+/// The longest wait that is returned: by then the rate may be different, and other objects may have left the queue.
 const LONGEST_TURN: Duration = Duration::from_secs(30);
 
-/// After being full for this long a bucket keeps nobody waiting.
+/// A bucket that has been full for this long grants every turn.
 const IDLE: Duration = Duration::from_secs(2);
 
 /// After waiting this long a repair is as urgent as anything else.
@@ -23,7 +22,7 @@ const AGED: Duration = Duration::from_secs(120);
 #[derive(Debug)]
 pub(super) struct Bucket {
     tokens: Tokens,
-    /// What somebody asked for, and repairs.
+    /// Changes by users, and repairs.
     queues: [Queue; 2],
 }
 
@@ -37,7 +36,7 @@ impl Bucket {
     ///
     /// # Errors
     /// The time at which it may come back.
-    pub(super) fn turn(&mut self, asker: Asker<'_>, count: u32, now: Instant) -> Result<(), Instant> {
+    pub(super) fn turn(&mut self, asker: Requester<'_>, count: u32, now: Instant) -> Result<(), Instant> {
         self.refill(now);
         let before = self.position(asker, count, now);
         // Who wants more than there can be has them when the bucket is full.
@@ -52,20 +51,20 @@ impl Bucket {
     }
 
     /// Keeps the place of `asker`, if it has one: it has come back.
-    pub(super) fn keep(&mut self, asker: Asker<'_>, now: Instant) {
+    pub(super) fn keep(&mut self, asker: Requester<'_>, now: Instant) {
         if let Some(waiting) = self.queues.iter_mut().find_map(|queue| queue.find(asker)) {
             waiting.turn = waiting.turn.max(now);
         }
     }
 
     /// Takes `count` tokens for `asker`, whose turn it is, and answers how long it has waited for them.
-    pub(super) fn draw(&mut self, asker: Asker<'_>, count: u32, now: Instant) -> Duration {
+    pub(super) fn draw(&mut self, asker: Requester<'_>, count: u32, now: Instant) -> Duration {
         self.tokens.take(f64::from(count));
         self.withdraw(asker).map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
     }
 
     /// Gives up the place of `asker`, if it has one, and answers since when it had it.
-    pub(super) fn withdraw(&mut self, asker: Asker<'_>) -> Option<Instant> {
+    pub(super) fn withdraw(&mut self, asker: Requester<'_>) -> Option<Instant> {
         self.queues.iter_mut().find_map(|queue| queue.leave(asker))
     }
 
@@ -79,7 +78,7 @@ impl Bucket {
         self.tokens.slow_down(now);
     }
 
-    /// How many wait, by urgency.
+    /// How many wait, by priority.
     pub(super) fn waiting(&self) -> [usize; 2] {
         [self.queues[0].len(), self.queues[1].len()]
     }
@@ -98,18 +97,18 @@ impl Bucket {
     }
 
     /// How many tokens go before `asker`, who wants `count` and has a place in the queue after this.
-    fn position(&mut self, asker: Asker<'_>, count: u32, now: Instant) -> f64 {
+    fn position(&mut self, asker: Requester<'_>, count: u32, now: Instant) -> f64 {
         let burst = self.tokens.burst();
         let [urgent, repairs] = &mut self.queues;
         if urgent.find(asker).is_none() {
             match repairs.find(asker).map(|waiting| waiting.since) {
                 // It has become urgent.
-                Some(since) if asker.urgency == Urgency::Asked || now.duration_since(since) >= AGED => {
+                Some(since) if asker.priority == Priority::User || now.duration_since(since) >= AGED => {
                     repairs.leave(asker);
                     urgent.enter(asker, count, since, now);
                 }
                 Some(_) => {}
-                None if asker.urgency == Urgency::Asked => urgent.enter(asker, count, now, now),
+                None if asker.priority == Priority::User => urgent.enter(asker, count, now, now),
                 None => repairs.enter(asker, count, now, now),
             }
         }
@@ -129,12 +128,12 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn asker<'a>(namespace: &'a str, uid: &'a str) -> Asker<'a> {
-        Asker { namespace, uid, urgency: Urgency::Asked }
+    fn asker<'a>(namespace: &'a str, uid: &'a str) -> Requester<'a> {
+        Requester { namespace, uid, priority: Priority::User }
     }
 
     /// One token, if it is the asker's turn, and how long it waited for it.
-    fn take(bucket: &mut Bucket, asker: Asker<'_>, now: Instant) -> Result<Duration, Instant> {
+    fn take(bucket: &mut Bucket, asker: Requester<'_>, now: Instant) -> Result<Duration, Instant> {
         bucket.turn(asker, 1, now).map(|()| bucket.draw(asker, 1, now))
     }
 
@@ -182,7 +181,7 @@ mod tests {
     fn a_repair_waits_for_what_was_asked_for_but_not_for_ever() {
         let start = Instant::now();
         let mut bucket = empty(start);
-        let repair = Asker { urgency: Urgency::Repair, ..asker("shop", "repair") };
+        let repair = Requester { priority: Priority::Repair, ..asker("shop", "repair") };
         assert_eq!(take(&mut bucket, repair, start), Err(start + SECOND));
         assert_eq!(take(&mut bucket, asker("shop", "new"), start), Err(start + SECOND));
         assert_eq!(take(&mut bucket, repair, start), Err(start + 2 * SECOND));

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::asker::Asker;
+use super::asker::Requester;
 use super::bucket::Bucket;
 use crate::aws::operation::{ActionFamily, Operation};
 use crate::metrics::{AwsMetrics, Gauge};
@@ -71,7 +71,7 @@ pub(super) struct Standing {
     pub family: ActionFamily,
     /// Calls per second that are allowed at present.
     pub rate: f64,
-    /// Objects that wait for their turn because somebody changed something.
+    /// Objects in the queue with a change by a user.
     pub asked: usize,
     /// Objects that wait for a repair.
     pub repairs: usize,
@@ -91,9 +91,9 @@ impl Budget {
         });
         let budget = self.clone();
         let waiting = move |Standing { family: of, rate: _, asked, repairs }| {
-            [("asked", asked), ("repair", repairs)].map(|(urgency, waiting)| {
+            [("user", asked), ("repair", repairs)].map(|(priority, waiting)| {
                 let waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
-                (vec![family(of), ("urgency", urgency.to_owned())], f64::from(waiting))
+                (vec![family(of), ("priority", priority.to_owned())], f64::from(waiting))
             })
         };
         metrics.register(Gauge::AwsWriteQueue, move || budget.standing().into_iter().flat_map(waiting).collect());
@@ -112,12 +112,12 @@ impl Budget {
     }
 
     /// Whether there is a token for each operation, and it is the turn of `asker`.
-    pub(super) fn turn(&self, operations: &[Operation], asker: Asker<'_>, now: Instant) -> Result<(), Instant> {
+    pub(super) fn turn(&self, operations: &[Operation], asker: Requester<'_>, now: Instant) -> Result<(), Instant> {
         self.turn_in(&mut self.buckets(), operations, asker, now).map(drop)
     }
 
     /// Gives up the places of `asker`.
-    pub(super) fn withdraw(&self, asker: Asker<'_>) {
+    pub(super) fn withdraw(&self, asker: Requester<'_>) {
         for bucket in self.buckets().values_mut() {
             bucket.withdraw(asker);
         }
@@ -133,7 +133,7 @@ impl Budget {
         &self,
         buckets: &mut HashMap<ActionFamily, Bucket>,
         operations: &[Operation],
-        asker: Asker<'_>,
+        asker: Requester<'_>,
         now: Instant,
     ) -> Result<Needed, Instant> {
         let Some(share) = self.share else { return Ok(Needed::new()) };
@@ -160,7 +160,7 @@ impl Budget {
     pub(super) fn draw(
         &self,
         operations: &[Operation],
-        asker: Asker<'_>,
+        asker: Requester<'_>,
         now: Instant,
     ) -> Result<Vec<(Operation, Duration)>, Instant> {
         let mut buckets = self.buckets();
@@ -191,9 +191,9 @@ fn full(family: ActionFamily, share: f64, now: Instant) -> Bucket {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::writer::asker::Urgency;
+    use crate::aws::writer::asker::Priority;
 
-    const ASKER: Asker<'_> = Asker { namespace: "shop", uid: "web", urgency: Urgency::Asked };
+    const REQUESTER: Requester<'_> = Requester { namespace: "shop", uid: "web", priority: Priority::User };
 
     fn budget(share: f64) -> Budget {
         Budget { share: Some(share), buckets: Arc::default() }
@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn a_small_share_still_lets_one_call_through() {
         let (budget, start) = (budget(0.1), Instant::now());
-        let draw = |uid| budget.draw(&[Operation::CreateCluster], Asker { uid, ..ASKER }, start).map(drop);
+        let draw = |uid| budget.draw(&[Operation::CreateCluster], Requester { uid, ..REQUESTER }, start).map(drop);
         assert_eq!(draw("a"), Ok(()));
         assert_eq!(draw("b"), Err(start + Duration::from_secs(10)));
     }
@@ -211,12 +211,12 @@ mod tests {
     fn a_plan_waits_for_all_it_needs_and_keeps_its_places() {
         let (budget, start) = (budget(0.1), Instant::now());
         let plan = [Operation::UpdateCluster, Operation::PutClusterCapacityProviders, Operation::TagResource];
-        assert!(budget.draw(&[Operation::TagResource], Asker { uid: "other", ..ASKER }, start).is_ok());
+        assert!(budget.draw(&[Operation::TagResource], Requester { uid: "other", ..REQUESTER }, start).is_ok());
         let second = Duration::from_secs(1);
-        assert_eq!(budget.draw(&plan, ASKER, start), Err(start + second), "there is no token for the tag");
-        let behind = Asker { uid: "behind", ..ASKER };
+        assert_eq!(budget.draw(&plan, REQUESTER, start), Err(start + second), "there is no token for the tag");
+        let behind = Requester { uid: "behind", ..REQUESTER };
         assert!(budget.draw(&[Operation::UpdateCluster], behind, start).is_err(), "nobody overtakes it");
-        let waited = budget.draw(&plan, ASKER, start + second).expect("its turn");
+        let waited = budget.draw(&plan, REQUESTER, start + second).expect("its turn");
         assert_eq!(waited.len(), 2, "one for each family: {waited:?}");
     }
 
@@ -225,19 +225,19 @@ mod tests {
         let (budget, start) = (budget(0.1), Instant::now());
         let plan = [Operation::UpdateService, Operation::TagResource];
         let names: Vec<_> = (0..50).map(|number| number.to_string()).collect();
-        let mut crowd = names.iter().map(|uid| Asker { uid, ..ASKER });
+        let mut crowd = names.iter().map(|uid| Requester { uid, ..REQUESTER });
         while budget.draw(&[Operation::UpdateService], crowd.next().expect("the bucket is small"), start).is_ok() {}
         for asker in crowd {
             assert!(budget.draw(&plan, asker, start).is_err());
         }
-        let alone = Asker { uid: "tags alone", ..ASKER };
+        let alone = Requester { uid: "tags alone", ..REQUESTER };
         assert!(budget.draw(&[Operation::TagResource], alone, start + Duration::from_secs(2)).is_ok());
     }
 
     #[test]
     fn a_permit_that_is_not_used_goes_back() {
         let (budget, start) = (budget(0.05), Instant::now());
-        let draw = |uid| budget.draw(&[Operation::UpdateCluster], Asker { uid, ..ASKER }, start);
+        let draw = |uid| budget.draw(&[Operation::UpdateCluster], Requester { uid, ..REQUESTER }, start);
         assert!(draw("a").is_ok());
         drop(Permit { operation: Operation::UpdateCluster, budget: Some(budget.clone()) });
         assert!(draw("b").is_ok(), "it is there again");

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use super::asker::{Asker, Urgency};
+use super::asker::{Priority, Requester};
 use super::budget::{Budget, Permit};
 use crate::aws::call::Calls;
 use crate::aws::fault::{Fault, FaultClass};
@@ -31,7 +31,7 @@ impl Writer {
     ///
     /// # Errors
     /// When the budget of one of them is used up: the moment of this object's turn. Its places in the queues are kept.
-    pub fn permits(&self, operations: &[Operation], asker: Asker<'_>) -> Result<Vec<Permit>, Instant> {
+    pub fn permits(&self, operations: &[Operation], asker: Requester<'_>) -> Result<Vec<Permit>, Instant> {
         for waited in self.budget.draw(operations, asker, Instant::now())? {
             self.calls.metrics.write_waited(waited.0.name(), waited.1);
         }
@@ -43,13 +43,13 @@ impl Writer {
     ///
     /// # Errors
     /// As [`permits`](Self::permits).
-    pub fn await_turn(&self, operations: &[Operation], asker: Asker<'_>) -> Result<(), Instant> {
+    pub fn await_turn(&self, operations: &[Operation], asker: Requester<'_>) -> Result<(), Instant> {
         self.budget.turn(operations, asker, Instant::now())
     }
 
-    /// Gives up the places of an object that has nothing to write any more.
+    /// Releases the places of an object that has nothing to write.
     pub fn withdraw(&self, namespace: &str, uid: &str) {
-        let asker = Asker { namespace, uid, urgency: Urgency::Asked };
+        let asker = Requester { namespace, uid, priority: Priority::User };
         self.budget.withdraw(asker);
     }
 

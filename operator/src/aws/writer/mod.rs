@@ -10,6 +10,6 @@ mod budget;
 mod handle;
 mod queue;
 
-pub use asker::{Asker, Urgency};
+pub use asker::{Priority, Requester};
 pub use budget::Permit;
 pub use handle::Writer;

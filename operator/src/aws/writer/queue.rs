@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::asker::Asker;
+use super::asker::Requester;
 
 /// How long after its turn a place is kept for one that does not come back: longer than it may wait for a token of another bucket.
 pub(super) const KEPT: Duration = Duration::from_secs(60);
@@ -33,14 +33,14 @@ impl Queue {
         self.0.iter().map(|(_, waiting)| waiting.len()).sum()
     }
 
-    pub(super) fn find(&mut self, asker: Asker<'_>) -> Option<&mut Waiting> {
+    pub(super) fn find(&mut self, asker: Requester<'_>) -> Option<&mut Waiting> {
         let (_, waiting) = self.0.iter_mut().find(|(namespace, _)| namespace == asker.namespace)?;
         waiting.iter_mut().find(|waiting| waiting.uid == asker.uid)
     }
 
     /// How many tokens go before it, if it waits: those of as many of each namespace as of its own, and of one more where that has its
-    /// turn before. Nobody counts for more than a full bucket.
-    pub(super) fn before(&self, asker: Asker<'_>, burst: f64) -> Option<f64> {
+    /// turn before. No object counts for more than a full bucket.
+    pub(super) fn before(&self, asker: Requester<'_>, burst: f64) -> Option<f64> {
         let own = self.0.iter().position(|(namespace, _)| namespace == asker.namespace)?;
         let place = self.0[own].1.iter().position(|waiting| waiting.uid == asker.uid)?;
         let first = |(index, (_, waiting)): (usize, &(String, VecDeque<Waiting>))| {
@@ -55,7 +55,7 @@ impl Queue {
         self.0.iter().flat_map(|(_, waiting)| waiting).map(|waiting| waiting.tokens(burst)).sum()
     }
 
-    pub(super) fn enter(&mut self, asker: Asker<'_>, count: u32, since: Instant, turn: Instant) {
+    pub(super) fn enter(&mut self, asker: Requester<'_>, count: u32, since: Instant, turn: Instant) {
         let waiting = Waiting { uid: asker.uid.to_owned(), count, since, turn };
         match self.0.iter_mut().find(|(namespace, _)| namespace == asker.namespace) {
             Some((_, queue)) => queue.push_back(waiting),
@@ -64,7 +64,7 @@ impl Queue {
     }
 
     /// Takes it out, since when it waited; its namespace has had its turn.
-    pub(super) fn leave(&mut self, asker: Asker<'_>) -> Option<Instant> {
+    pub(super) fn leave(&mut self, asker: Requester<'_>) -> Option<Instant> {
         let own = self.0.iter().position(|(namespace, _)| namespace == asker.namespace)?;
         let place = self.0[own].1.iter().position(|waiting| waiting.uid == asker.uid)?;
         let (namespace, mut waiting) = self.0.remove(own)?;

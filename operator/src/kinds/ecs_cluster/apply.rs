@@ -1,4 +1,4 @@
-//! Third door of EcsCluster: sends one write, and enters its reply into the observer.
+//! Sends one write of an EcsCluster, and enters its reply into the observer.
 
 use ecs_operator_crds::v1beta1::EcsCluster;
 use kube::ResourceExt;
@@ -26,11 +26,11 @@ pub(super) async fn apply(
         before = clusters.creating(key.clone());
     }
     let reply = match (write.operation, pass.aws.writer.send(permit, &write.request).await) {
-        // It does not know yet what we have just made.
+        // ECS does not show yet what the operator has just created.
         (Operation::DeleteCluster, Err(fault)) if fault.says_missing() && clusters.is_written_lately(&key) => {
             return Err(fault.not_yet());
         }
-        // Somebody was faster.
+        // It is deleted already.
         (Operation::DeleteCluster, Err(fault)) if fault.says_missing() => {
             return read(clusters.enter(key, Answer::Missing));
         }

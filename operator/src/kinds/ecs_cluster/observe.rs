@@ -1,4 +1,4 @@
-//! First door of EcsCluster: the cluster as ECS describes it, and at the end also what lives in it.
+//! Observes an EcsCluster: the cluster as ECS describes it, and at its deletion also its services and tasks.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -24,7 +24,7 @@ pub(super) async fn observe(
 ) -> Result<ObservedCluster, Fault> {
     let name = object.cluster_name();
     let dependants = if object.is_deleting() { Dependants::of(object, &pass.context.stores) } else { Dependants::default() };
-    // At the end what lives in it is read anyway, and somebody may have been faster. While EcsServices leave, it is enough to know of them.
+    // A deletion reads the services and tasks in the cluster, so it needs a fresh read. While EcsServices are being deleted, they are enough to know.
     let is_end = object.is_deleting() && !dependants.leaving && !object.spec.policies.retains();
     let freshness = if is_end { Freshness::Since(Instant::now()) } else { freshness };
     let namespace = pass.namespace();

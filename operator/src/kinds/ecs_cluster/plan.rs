@@ -1,4 +1,4 @@
-//! Second door of EcsCluster: what has to be done. Pure.
+//! The plan of an EcsCluster. Pure.
 
 use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::EcsCluster;
@@ -11,7 +11,7 @@ use crate::aws::drift::drift;
 use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
 use crate::aws::{Operation, name_in};
 use crate::k8s::object::Object;
-use crate::reconcile::ignore::as_others_left_it;
+use crate::reconcile::ignore::with_ignored_fields;
 use crate::reconcile::plan::{
     Plan, Write, absent, claim, left, pick, request, retain, tag_writes, tagged_hash, tagged_hashes, top,
 };
@@ -44,11 +44,11 @@ pub(super) fn plan(object: &EcsCluster, observed: &ObservedCluster, owner: &Owne
     }
     let applied = object.status.as_ref().and_then(|status| status.applied_members.as_deref());
     let spec = with_resets(&request(&object.spec, OWN_MEMBERS), applied, RESETS);
-    let spec = as_others_left_it(spec, &cluster.json, policies);
+    let spec = with_ignored_fields(spec, &cluster.json, policies);
     let desired = tags(object, &cluster.tags(), owner);
     let sent = match cluster.tags().0.get(SPEC_HASH) {
         Some(sent) => tagged_hashes(owner, &namespace(object).into()).contains(sent),
-        // What is only looked at, and nobody's, is taken for what the spec says.
+        // An observed cluster without an owner is assumed to match the spec.
         None => {
             owner.of(&cluster.tags()) == Ownership::Nobody
                 || applied.is_some_and(|applied| applied.iter().any(|path| path == NAMESPACE))
@@ -82,7 +82,7 @@ fn tags(object: &EcsCluster, present: &Tags, owner: &Owner) -> Tags {
 
 /// The Service Connect namespace of the spec, unless it is left to others.
 fn namespace(object: &EcsCluster) -> Map<String, Value> {
-    pick(&as_others_left_it(request(&object.spec, OWN_MEMBERS), &Value::Null, &object.spec.policies), &[NAMESPACE])
+    pick(&with_ignored_fields(request(&object.spec, OWN_MEMBERS), &Value::Null, &object.spec.policies), &[NAMESPACE])
 }
 
 /// `sent` is whether ECS was sent the namespace that the spec has, as far as the tags tell.

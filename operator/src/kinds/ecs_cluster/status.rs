@@ -1,4 +1,4 @@
-//! Fourth door of EcsCluster: the status after a pass. Pure.
+//! The status of an EcsCluster. Pure.
 
 use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::{EcsCluster, EcsClusterStatus};
@@ -17,13 +17,13 @@ pub(super) fn status(
     now: Timestamp,
 ) -> EcsClusterStatus {
     let mut status = object.status.clone().unwrap_or_default();
-    // At the end of an object that leaves its cluster alone, nobody looks.
+    // The deletion of an object that retains its cluster does not read it.
     let left = object.is_deleting() && object.spec.policies.retains();
     let cluster = observed.filter(|_| !left).map(|observed| observed.cluster.as_ref());
-    // How a cluster is that belongs to somebody else is for them to tell.
-    let cluster = cluster.map(|cluster| cluster.filter(|_| !outcome.is_anothers()));
+    // The status does not show the cluster of another owner.
+    let cluster = cluster.map(|cluster| cluster.filter(|_| !outcome.is_owned_by_other()));
     if let Some(cluster) = cluster {
-        let owned = status.cluster_arn.take().filter(|_| outcome.is_anothers());
+        let owned = status.cluster_arn.take().filter(|_| outcome.is_owned_by_other());
         show(&mut status, cluster);
         // It tells that the object owned the cluster before.
         status.cluster_arn = status.cluster_arn.take().or(owned);
@@ -65,7 +65,7 @@ fn running(object: &EcsCluster, cluster: Option<&Cluster>) -> Verdict {
         Some("FAILED") => Verdict::new(
             State::Waiting,
             Reason::AwsUnavailable,
-            format!("Cluster {name} is FAILED: ECS could not make the resources of its capacity providers"),
+            format!("Cluster {name} is FAILED: ECS could not create the resources of its capacity providers"),
         ),
         other => {
             Verdict::new(State::Progressing, Reason::Progressing, format!("Cluster {name} is {}", other.unwrap_or("missing")))

@@ -1,4 +1,4 @@
-//! Tables for the two pure doors.
+//! Tables for `plan` and `status`.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -227,7 +227,8 @@ fn a_cluster_whose_owner_tag_was_taken_away_is_left_with_words() {
     let plan = |deleting: &EcsCluster, tags: &Value| plan::plan(deleting, &observed(&json!({"tags": tags})), &owner());
     let words = |plan: Plan| if let Plan::Left(words) = plan { words } else { panic!("{plan:?}") };
     assert!(
-        words(plan(&deleting, &json!([]))).starts_with("cluster shop is left in AWS, no longer owned: it does not carry the tag")
+        words(plan(&deleting, &json!([])))
+            .starts_with("cluster shop is left in AWS, no longer owned: it no longer carries the tag")
     );
     let others = json!([{"key": OWNER, "value": "k8s/other/shop/u-9"}]);
     assert!(words(plan(&deleting, &others)).contains("belongs to another custom resource now (k8s/other/shop/u-9)"));

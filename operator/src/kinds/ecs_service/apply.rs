@@ -1,4 +1,4 @@
-//! Third door of EcsService: sends one write, and enters its reply into the observer.
+//! Sends one write of an EcsService, and enters its reply into the observer.
 
 use std::time::Instant;
 
@@ -26,11 +26,11 @@ pub(super) async fn apply(
     let key = observed.key.clone();
     let before = if write.operation == Operation::CreateService { services.creating(key.clone()) } else { None };
     let seen = match (write.operation, pass.aws.writer.send(permit, &write.request).await) {
-        // It does not know yet what we have just made.
+        // ECS does not show yet what the operator has just created.
         (Operation::DeleteService, Err(fault)) if fault.says_missing() && services.is_written_lately(&key) => {
             return Err(fault.not_yet());
         }
-        // Somebody was faster.
+        // It is deleted already.
         (Operation::DeleteService, Err(fault)) if is_gone(&fault) => services.enter(key, Answer::Missing),
         (operation, Err(fault)) => {
             if operation == Operation::CreateService && fault.made_nothing() {

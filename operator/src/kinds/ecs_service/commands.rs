@@ -55,11 +55,11 @@ pub(super) enum Answer {
 /// The commands that wait for an answer, in the order in which they are given one.
 pub(super) fn pending(object: &EcsService, observed: &ObservedService) -> Vec<Command> {
     let mut commands = Vec::new();
-    // Without a service there is nobody to command yet.
+    // Commands need a service.
     let Some(service) = &observed.service else { return commands };
     for annotation in COMMANDS {
         let Some(value) = unanswered(object, annotation) else { continue };
-        // Which revision is to be replaced has to be known, or nobody could tell when the rollback ends.
+        // A rollback ends when the replaced revision changes, so that must be known.
         let too_early = annotation == ROLLBACK_TO && matches!(observed.task_definition, Resolved::NotYet(_));
         if !too_early {
             let done = observed.carried_out.get(annotation).is_some_and(|carried_out| *carried_out == value);
@@ -108,7 +108,7 @@ pub(super) fn handled(object: &EcsService, observed: Option<&ObservedService>) -
     for (annotation, value) in unknown.take(MAX_UNKNOWN) {
         if !handled.iter().any(|handled| handled.annotation == *annotation) {
             let refused = Some(format!(
-                "{annotation} is no command of an EcsService; there are {} and {RECONCILE_AT}",
+                "{annotation} is not a command of an EcsService; commands are {} and {RECONCILE_AT}",
                 COMMANDS.join(", ")
             ));
             handled.push(HandledCommand { annotation: annotation.clone(), value: echo(value), refused });
@@ -118,7 +118,7 @@ pub(super) fn handled(object: &EcsService, observed: Option<&ObservedService>) -
     Some(handled).filter(|handled| !handled.is_empty())
 }
 
-/// How many annotations that are no command are told of.
+/// Maximum number of unknown annotations that are reported.
 const MAX_UNKNOWN: usize = 8;
 
 /// Whether an annotation looks like a command and is none: a mistyped one.
@@ -165,14 +165,14 @@ fn answer(object: &EcsService, observed: &ObservedService, service: &Service, an
         return roll_back(object, observed, service, value);
     }
     let Ok(at) = value.parse::<Timestamp>() else {
-        return Answer::Refuse(format!("{annotation}: {value:?} is no time, write one such as 2026-01-31T12:00:00Z"));
+        return Answer::Refuse(format!("{annotation}: {value:?} is not a time; write one such as 2026-01-31T12:00:00Z"));
     };
     match annotation {
         RESTARTED_AT => restart(observed, service, at, value),
         CONTINUE_AT => go_on(object, observed, at),
         STOP_AT => stop(observed, at, STOP_AT, "ROLLBACK", "Stopped the deployment of"),
         ABORT_AT => stop(observed, at, ABORT_AT, "ABORT", "Aborted the deployment of"),
-        _ => Answer::Refuse(format!("{annotation} is no command")),
+        _ => Answer::Refuse(format!("{annotation} is not a command")),
     }
 }
 
@@ -200,7 +200,7 @@ fn roll_back(object: &EcsService, observed: &ObservedService, service: &Service,
     if !is_in_history(object, revision) {
         let history = object.status.as_ref().and_then(|status| status.rollout_history.as_deref()).unwrap_or_default();
         let known: Vec<_> = history.iter().map(|rollout| rollout.revision.as_str()).collect();
-        return refuse(format!("{revision:?} is no revision of status.rolloutHistory, which has [{}]", known.join(", ")));
+        return refuse(format!("{revision:?} is not a revision of status.rolloutHistory, which has [{}]", known.join(", ")));
     }
     match observed.rollback_target {
         Some(true) => {
@@ -218,7 +218,7 @@ fn go_on(object: &EcsService, observed: &ObservedService, at: Timestamp) -> Answ
     let known = rollout.and_then(|rollout| rollout.hook.as_ref()).map(|hook| &hook.id);
     let waiting = observed.deployment().and_then(|deployment| Some((deployment, deployment.hook.as_ref()?)));
     let Some((deployment, hook)) = waiting else {
-        // The hook that was to be seen is over: somebody was faster, or the answer to our own call got lost.
+        // The hook is over: it was continued by another tool, or the reply to the operator's call was lost.
         return known
             .map_or_else(|| Answer::Refuse(format!("{CONTINUE_AT}: no deployment waits at a pause hook")), |_| Answer::Done);
     };
@@ -241,7 +241,7 @@ fn stop(observed: &ObservedService, at: Timestamp, annotation: &str, stop_type: 
     let Some(deployment) = observed.deployment() else {
         return Answer::Refuse(format!("{annotation}: ECS shows no service deployment that could be stopped"));
     };
-    // Whoever asked has what they want.
+    // The deployment is being rolled back already.
     let ended_since = deployment.finished_at.as_ref().is_some_and(|finished| finished.0 >= at);
     if began_after(deployment, at)
         || deployment.phase == RolloutPhase::RollingBack

@@ -24,7 +24,7 @@ pub struct ServiceDeployment {
     pub phase: RolloutPhase,
     /// Stage in its life cycle.
     pub stage: Option<String>,
-    /// The hook that waits for somebody.
+    /// The pause hook that awaits approval.
     pub hook: Option<HookStatus>,
     /// ID of the hook that runs.
     pub hook_in_progress: Option<String>,
@@ -76,7 +76,7 @@ impl ServiceDeployment {
         later || (self.phase == RolloutPhase::Succeeded && primary.rollout_state.as_deref() == Some("IN_PROGRESS"))
     }
 
-    /// What the status remembers of one that has ended: nothing of that changes any more.
+    /// A deployment that has ended, from the status: it does not change.
     pub(super) fn remembered(rollout: &RolloutStatus) -> Option<Self> {
         let RolloutStatus { requested_count, running_count, pending_count, .. } = *rollout;
         let weights = [rollout.requested_production_traffic_weight, rollout.requested_test_traffic_weight];

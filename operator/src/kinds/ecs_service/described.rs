@@ -86,7 +86,7 @@ pub(super) fn read(seen: &Seen) -> Result<Option<Service>, Fault> {
     })?;
     Ok(Some(Service { json: Arc::clone(json), ..service }))
 }
-/// Whether somebody else than ECS itself carries out the deployments of the service, and who.
+/// The deployment controller of the service, if it is not ECS itself.
 pub(super) fn foreign_controller(service: &Service) -> Option<&str> {
     service.json["deploymentController"]["type"].as_str().filter(|controller| *controller != "ECS")
 }

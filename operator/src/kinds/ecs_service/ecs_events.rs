@@ -56,7 +56,7 @@ pub(super) fn completed_at(service: &Service, id: &str) -> Option<Time> {
     events.find(|event| event.message.contains(&named) && event.message.contains("completed"))?.created_at
 }
 
-/// Whether an event tells of trouble: ECS does not say so itself.
+/// Whether an event reports a problem, by its text: ECS has no severity.
 pub(super) fn is_trouble(message: &str) -> bool {
     let message = message.to_lowercase();
     ["unable", "unhealthy", "failed", "failure", "error", "insufficient", "circuit breaker", "rolled back", "rolling back"]

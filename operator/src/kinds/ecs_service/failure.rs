@@ -1,5 +1,5 @@
 //! Deployments that ECS gave up: what it went back from must not be sent again. Without this, ECS and the operator would fight
-//! for ever. It is tried again when spec or revision change, or when somebody restarts. Pure.
+//! for ever. It is tried again when spec or revision change, or on a restart. Pure.
 
 use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::EcsService;
@@ -36,7 +36,7 @@ pub(super) fn given_up(
     let what = match result {
         RolloutPhase::Stopped => format!("was stopped: {why}; ECS runs {runs}"),
         RolloutPhase::Failed => format!("failed: {why}; ECS runs {runs}"),
-        _ => format!("failed, and ECS went back to {runs}: {why}"),
+        _ => format!("failed, and ECS rolled back to {runs}: {why}"),
     };
     let hint = hint(&tasks::merged(known_tasks(object), observed.stopped.as_deref().unwrap_or_default()), revision);
     let message =
@@ -57,7 +57,7 @@ fn known_tasks(object: &EcsService) -> &[StoppedTask] {
     object.status.as_ref().and_then(|status| status.stopped_tasks.as_deref()).unwrap_or_default()
 }
 
-/// What the service deployment says, where ECS tells of it and of the revision that it was to bring.
+/// What the service deployment says, if ECS shows it and its target revision.
 fn told_by_deployment(
     object: &EcsService,
     observed: &ObservedService,

@@ -40,7 +40,7 @@ fn load_balancer(balancer: &LoadBalancer, definition: &EcsTaskDefinitionSpec) ->
     let (name, port) = (balancer.container_name.as_ref()?, balancer.container_port?);
     let Some(container) = definition.container_definitions.iter().find(|container| container.name == *name) else {
         return Some(format!(
-            "loadBalancers[].containerName {name} is no container of the task definition: {}",
+            "loadBalancers[].containerName {name} is not a container of the task definition: {}",
             names(definition)
         ));
     };
@@ -60,7 +60,7 @@ fn service_connect(service: &EcsServiceSpec, definition: &EcsTaskDefinitionSpec)
         definition.container_definitions.iter().flat_map(ports).filter_map(|mapping| mapping.name.as_deref()).collect();
     let unknown = connect.services.iter().flatten().find(|service| !named.contains(&service.port_name.as_str()))?;
     Some(format!(
-        "serviceConnectConfiguration.services[].portName {} is no name of a port mapping of the task definition, which has [{}]",
+        "serviceConnectConfiguration.services[].portName {} is not the name of a port mapping of the task definition, which has [{}]",
         unknown.port_name,
         named.join(", ")
     ))
@@ -111,7 +111,7 @@ mod tests {
                 &bridge,
                 Some("only possible with a task definition of networkMode awsvpc"),
             ),
-            (balanced("wbe", 80), &definition, Some("containerName wbe is no container of the task definition: it has [web]")),
+            (balanced("wbe", 80), &definition, Some("containerName wbe is not a container of the task definition: it has [web]")),
             (
                 balanced("web", 8080),
                 &definition,
@@ -120,7 +120,7 @@ mod tests {
             (
                 connected("grpc"),
                 &definition,
-                Some("portName grpc is no name of a port mapping of the task definition, which has [http]"),
+                Some("portName grpc is not the name of a port mapping of the task definition, which has [http]"),
             ),
         ];
         for (service, definition, words) in rows {

@@ -1,4 +1,4 @@
-//! First door of EcsService, second half: what DescribeServices does not show of a rollout. Read only while there is something
+//! Observes the parts of a rollout that DescribeServices does not show. Read only while there is something
 //! to follow.
 
 use std::time::{Duration, Instant};
@@ -37,7 +37,7 @@ pub(super) async fn follow(
 
 /// Whether the revision that the rollback command asks for is ACTIVE.
 pub(super) async fn rollback_target(object: &EcsService, pass: &Pass<'_, ObservedService>) -> Result<Option<bool>, Fault> {
-    // Nonsense is refused without asking anybody.
+    // An unknown revision is refused without a call.
     let asked = unanswered(object, ROLLBACK_TO).filter(|revision| is_in_history(object, revision));
     let Some(revision) = asked else { return Ok(None) };
     let key = TaskDefinitionKey(revision);
@@ -58,7 +58,7 @@ async fn deployment(
     let Some(arn) = service.current_service_deployment.clone().or(known) else { return Ok(None) };
     let remembered = rollout.and_then(ServiceDeployment::remembered).filter(|remembered| remembered.arn == arn);
     if remembered.is_some() {
-        // It has ended, and never changes any more.
+        // It has ended and does not change.
         return Ok(remembered);
     }
     let namespace = pass.namespace();
@@ -126,7 +126,7 @@ pub(super) fn wanted(object: &EcsService, observed: &ObservedService, service: &
         });
     let fewer = service.running_count < service.desired_count;
     let lost = rollout.phase == RolloutPhase::Succeeded && fewer && Some(service.running_count) < status.running_count;
-    // Nobody has asked for other tasks, and ECS starts some: others have stopped.
+    // ECS starts tasks although their number did not change: others have stopped.
     let rests =
         service.primary().is_some_and(|primary| primary.rollout_state.as_deref().is_none_or(|state| state == "COMPLETED"));
     let id = service.primary().and_then(|primary| primary.id.as_deref());

@@ -1,4 +1,4 @@
-//! What is worth an event in the life of a service, found by comparing two statuses, so that everything is told once. Pure.
+//! Events of a service, made by comparing two statuses, so that each is published once. Pure.
 
 use ecs_operator_crds::condition::{ConditionType, Reason};
 use ecs_operator_crds::v1beta1::EcsServiceStatus;
@@ -26,7 +26,7 @@ fn restart(before: &EcsServiceStatus, after: &EcsServiceStatus) -> Option<Notice
     Some(Notice::new(false, Reason::SettingsChanged.as_str(), told.clone()))
 }
 
-/// A rollout that begins, gets into another phase, or succeeds. One that fails turns Ready bad, which is told with its reasons.
+/// A rollout that begins, changes its phase, or succeeds. A failed rollout turns Ready False, for which the driver publishes an event.
 fn rollout(before: &EcsServiceStatus, after: &EcsServiceStatus) -> Option<Notice> {
     let now = after.rollout.as_ref()?;
     let known = before.rollout.as_ref().filter(|known| is_same(known, now));
@@ -44,14 +44,17 @@ fn rollout(before: &EcsServiceStatus, after: &EcsServiceStatus) -> Option<Notice
         RolloutPhase::AwaitingApproval => {
             let hook = now.hook.as_ref().map(|hook| hook.id.as_str()).unwrap_or_default();
             let stage = now.lifecycle_stage.as_deref().unwrap_or_default();
-            (Reason::AwaitingApproval, format!("The deployment of {revision} waits at {stage} for somebody (hook {hook})"))
+            (
+                Reason::AwaitingApproval,
+                format!("The deployment of {revision} is paused at {stage} and awaits approval (hook {hook})"),
+            )
         }
         // Of one that has ended when it is first seen, of a service that was adopted or came to be at once, Ready says enough.
         RolloutPhase::Succeeded if before.rollout.is_some() => {
             let seconds = now.started_at.as_ref().zip(now.finished_at.as_ref());
             let seconds = seconds.map(|(started, finished)| finished.0.as_second() - started.0.as_second());
             let took = seconds.map(|seconds| format!(" after {} s", seconds.max(0))).unwrap_or_default();
-            (Reason::Succeeded, format!("{revision} runs and nothing else does{took}"))
+            (Reason::Succeeded, format!("Rollout complete{took}: only {revision} is running"))
         }
         _ => return None,
     };
@@ -68,7 +71,7 @@ fn stopped_tasks(before: &EcsServiceStatus, after: &EcsServiceStatus) -> Vec<Not
     new.map(|task| Notice::new(true, &task.reason, told(task))).collect()
 }
 
-/// What ECS itself told of the service, the oldest first.
+/// The events of the service in ECS, the oldest first.
 fn ecs_events(before: &EcsServiceStatus, after: &EcsServiceStatus) -> Vec<Notice> {
     let known = before.events.as_deref().unwrap_or_default();
     let new = after.events.iter().flatten().filter(|event| !known.contains(event));

@@ -1,4 +1,4 @@
-//! First door of EcsService: the service as ECS describes it, and what its references resolve to.
+//! Observes an EcsService: the service as ECS describes it, and what its references resolve to.
 
 use std::time::Instant;
 

@@ -35,7 +35,7 @@ pub struct ObservedService {
     pub may_be_there: bool,
     /// The service deployment that is under way, or the last one, where ECS tells.
     pub deployment: Option<ServiceDeployment>,
-    /// Tasks that stopped for a reason that needs somebody; `None` where nobody looked.
+    /// Tasks that stopped for a reason that needs attention; `None` if they were not read.
     pub stopped: Option<Vec<StoppedTask>>,
     /// Whether the revision that a command asks for is ACTIVE; `None` where none does.
     pub rollback_target: Option<bool>,
@@ -50,7 +50,7 @@ impl ObservedService {
         self.deployment.as_ref().filter(|deployment| !deployment.lags(service))
     }
 
-    /// Before anybody has asked for the service.
+    /// Before the service was read.
     pub(super) fn new(key: ServiceKey) -> Self {
         Self {
             at: Instant::now(),

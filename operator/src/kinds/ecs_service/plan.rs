@@ -1,4 +1,4 @@
-//! Second door of EcsService: what has to be done. Pure.
+//! The plan of an EcsService. Pure.
 
 use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::service::Rollback;
@@ -21,11 +21,11 @@ use crate::aws::observer::ServiceKey;
 use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
 use crate::k8s::conditions;
 use crate::k8s::object::Object;
-use crate::reconcile::allowance::arns;
-use crate::reconcile::ignore::{as_others_left_it, ignores};
+use crate::reconcile::ignore::{ignores, with_ignored_fields};
 use crate::reconcile::plan::{
     Obstacle, Plan, Write, absent, claim, hash, left, request, retain, tag_writes, tagged_hash, tagged_hashes,
 };
+use crate::reconcile::policy::arns;
 use crate::reconcile::references::Resolved;
 use crate::reconcile::reset::with_resets;
 
@@ -53,7 +53,7 @@ pub(super) fn plan(object: &EcsService, observed: &ObservedService, owner: &Owne
         return plan;
     }
     let spec = request(&object.spec, OWN_MEMBERS);
-    let compared = as_others_left_it(spec.clone(), &service.json, &object.spec.policies);
+    let compared = with_ignored_fields(spec.clone(), &service.json, &object.spec.policies);
     if let Some(message) = immutable(key, &compared, service).or_else(|| without_traffic(key, &compared, service)) {
         return Plan::stall(Reason::InvalidSpec, message);
     }
@@ -81,7 +81,7 @@ fn bring(object: &EcsService, observed: &ObservedService, service: &Service, spe
         return misfit(observed);
     }
     match (update, restart) {
-        // Whoever restarts wants what failed to be tried again.
+        // A restart also retries what failed.
         (Some(index), Some(restart)) => {
             writes[index].request["forceNewDeployment"] = true.into();
             writes[index].note = format!("{}; {}", writes[index].note, restart.note);
@@ -103,14 +103,14 @@ fn bring(object: &EcsService, observed: &ObservedService, service: &Service, spe
         (None, Some(restart)) if writes.is_empty() => writes.push(restart.clone()),
         (None, _) => {}
     }
-    let compared = as_others_left_it(spec, &service.json, &object.spec.policies);
+    let compared = with_ignored_fields(spec, &service.json, &object.spec.policies);
     let left = left_to_controller(&compared, task_definition.as_deref(), service);
     match (commands::rollback(object, observed), foreign_controller(service)) {
         (Some(rollback), _) if writes.is_empty() => rolled_back(service, &rollback),
         (None, Some(controller)) if writes.is_empty() && !left.is_empty() => Plan::wait(
             Reason::LeftToDeploymentController,
             format!(
-                "{} of {key} differs from the spec, and its deployment controller {controller} has to bring it",
+                "{} of {key} differs from the spec and must be deployed by its deployment controller {controller}",
                 left.join(", ")
             ),
         ),
@@ -152,18 +152,18 @@ pub(super) fn wanted(object: &EcsService, observed: &ObservedService) -> Result<
     Ok(commands::rollback(object, observed).map(|rollback| rollback.revision).or(of_spec))
 }
 
-/// Whether somebody else says what an existing service runs.
+/// Whether `ignoreFields` leaves the revision of an existing service to others.
 fn leaves_task_definition(policies: &Policies) -> bool {
     ["taskDefinition", "taskDefinitionRef"].iter().any(|member| ignores(policies, member))
 }
 
-/// An earlier revision was put in the place of the one in the spec: once it runs, nothing goes on until somebody changes that.
+/// A rollback replaced the revision of the spec: once it runs, the object is stalled until the user changes that.
 fn rolled_back(service: &Service, Rollback { revision, instead_of, .. }: &Rollback) -> Plan {
     let on_its_way = service.running_count < service.desired_count
         || service.primary().is_some_and(|primary| primary.rollout_state.as_deref() == Some("IN_PROGRESS"));
     let message = format!(
-        "{revision} in the place of {instead_of}, as asked for by {ROLLBACK_TO}; change the task definition or the service, or remove the \
-         annotation, to leave it"
+        "{revision} instead of {instead_of}, as requested by {ROLLBACK_TO}; change the task definition or the service, or remove the \
+         annotation, to resume"
     );
     if on_its_way {
         return Plan::pause(Reason::Progressing, format!("Deploying {message}"));
@@ -210,7 +210,7 @@ fn client_token(object: &EcsService, key: &ServiceKey, owner: &Owner) -> String 
 /// The tags the service shall carry: those of the spec, the owner, and the hash of what DescribeServices does not show.
 fn tags(object: &EcsService, spec: &Map<String, Value>, owner: &Owner) -> Tags {
     let mut tags = owner.desired(object.spec.tags.as_deref());
-    let compared = as_others_left_it(spec.clone(), &Value::Null, &object.spec.policies);
+    let compared = with_ignored_fields(spec.clone(), &Value::Null, &object.spec.policies);
     tags.0.insert(SPEC_HASH.to_owned(), tagged_hash(owner, &unseen(&compared).into()));
     tags
 }
@@ -287,7 +287,7 @@ fn writes(
     let applied = object.status.as_ref().and_then(|status| status.applied_members.as_deref());
     let policies = &object.spec.policies;
     let (wanted, shown) = (with_resets(spec, applied, &resets(&object.spec)), with_hidden(service));
-    let mut spec = as_others_left_it(wanted.clone(), &shown, policies);
+    let mut spec = with_ignored_fields(wanted.clone(), &shown, policies);
     // What is to be seen nowhere goes as the spec has it, when it goes at all.
     spec.extend(unseen(&wanted).into_iter().filter(|(member, _)| shown[member].is_null() && !ignores(policies, member)));
     if !counts(object) {
@@ -311,7 +311,7 @@ fn delete(object: &EcsService, observed: &ObservedService, owner: &Owner) -> Pla
     }
     if service.status == "DRAINING" {
         let left = service.running_count + service.pending_count;
-        return Plan::pause(Reason::Deleting, format!("{key} is DRAINING, {left} tasks have to stop"));
+        return Plan::pause(Reason::Deleting, format!("{key} is DRAINING: waiting for {left} tasks to stop"));
     }
     let request = json!({"cluster": key.cluster, "service": key.name, "force": true});
     Plan::Write(vec![Write { operation: Operation::DeleteService, request, note: format!("Deleted {key}") }])

@@ -95,7 +95,7 @@ pub(super) fn task_definition_of(service: &EcsService, stores: &Stores) -> Resol
     )
 }
 
-/// The newest revision, where the object only observes: whoever registered it, and whether or not it is what the spec says.
+/// The newest revision, if the object only observes, whatever its owner and its definition.
 fn observed_revision(definition: &EcsTaskDefinition) -> Option<String> {
     let status = definition.status.as_ref()?;
     let follows = definition.spec.policies.observes() && !definition.is_deleting();

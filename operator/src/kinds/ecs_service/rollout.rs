@@ -1,6 +1,6 @@
 //! Follows the rollout of a service: which deployment it is, where it stands, and what became of those before it. Pure.
 //!
-//! Where ECS tells of service deployments, they are what is followed; else the PRIMARY deployment is.
+//! Follows the service deployment if ECS shows one, else the PRIMARY deployment.
 
 use ecs_operator_crds::v1beta1::EcsService;
 use ecs_operator_crds::v1beta1::service::{FailedDeployment, RolloutPhase, RolloutRecord, RolloutStatus};
@@ -221,7 +221,7 @@ pub(super) fn is_over(deployment: &Deployment) -> bool {
 fn is_same(before: &RolloutStatus, seen: &RolloutStatus) -> bool {
     match (&before.service_deployment_arn, &seen.service_deployment_arn) {
         (Some(before), Some(seen)) => before == seen,
-        // It may take a while until ECS tells of the service deployment.
+        // ECS may show the service deployment only after a while.
         _ => before.id.is_some() && before.id == seen.id && before.revision == seen.revision,
     }
 }
@@ -293,7 +293,7 @@ fn with_record(history: Option<Vec<RolloutRecord>>, before: RolloutStatus, now: 
     std::iter::once(record).chain(history.unwrap_or_default()).take(HISTORY).collect()
 }
 
-/// The history with the deployments of a failure of the past that nobody saw while they were under way.
+/// The history with the deployments of a past failure that no pass saw in progress.
 pub(super) fn with_failure(
     history: Option<Vec<RolloutRecord>>,
     rollout: Option<&RolloutStatus>,

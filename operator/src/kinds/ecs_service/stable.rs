@@ -1,5 +1,5 @@
 //! Whether the tasks of a rollout that has completed keep running: how long failures hold Ready back. Pure, and all times but `now`
-//! are those of AWS, so that nothing moves by itself.
+//! are those of AWS, so that the status changes only with them.
 
 use ecs_operator_crds::v1beta1::EcsService;
 use ecs_operator_crds::v1beta1::service::{RolloutPhase, RolloutStatus, StoppedTask, TaskFailures};

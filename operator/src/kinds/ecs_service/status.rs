@@ -1,4 +1,4 @@
-//! Fourth door of EcsService: the status after a pass. Pure.
+//! The status of an EcsService. Pure.
 
 use ecs_operator_crds::condition::{ConditionType, Reason};
 use ecs_operator_crds::v1beta1::service::{DeploymentStatus, FailedDeployment, TaskFailures};
@@ -29,8 +29,8 @@ pub(super) fn status(
     now: Timestamp,
 ) -> EcsServiceStatus {
     let mut status = object.status.clone().unwrap_or_default();
-    // How a service is that belongs to somebody else is for them to tell.
-    let anothers = observed.filter(|_| outcome.is_anothers()).map(without_service);
+    // The status does not show the service of another owner.
+    let anothers = observed.filter(|_| outcome.is_owned_by_other()).map(without_service);
     let observed = anothers.as_ref().or(observed);
     let service = observed.and_then(|observed| observed.service.as_ref());
     if let Some(observed) = observed {
@@ -54,7 +54,7 @@ pub(super) fn status(
         status.applied_desired_count = object.spec.desired_count;
     }
     // Also when ECS did not heed a repair: once is enough.
-    if let (Outcome::InSync | Outcome::Unheeded(_), Some(service)) = (outcome, service) {
+    if let (Outcome::InSync | Outcome::NoEffect(_), Some(service)) = (outcome, service) {
         status.shown_in_deployment = shown_in_deployment(object, service);
     } else if status.observed_generation != object.metadata.generation {
         // What a new spec changes there is no change of others.
@@ -85,7 +85,7 @@ pub(super) fn status(
     status.conditions.extend(refused.map(told));
     let restart = match observed {
         Some(_) => service.and_then(|service| restart_required(service, status.rollout.as_ref())),
-        // Nobody has looked.
+        // The service was not read.
         None => of_type(ConditionType::RestartRequired, &before).map(|required| required.message.clone()),
     };
     let told = |words| besides(ConditionType::RestartRequired, "True", Reason::SettingsChanged, words, &before, generation, now);
@@ -98,7 +98,7 @@ fn without_service(observed: &ObservedService) -> ObservedService {
     ObservedService { service: None, deployment: None, stopped: None, ..observed.clone() }
 }
 
-/// Where the rollout stands, and what stopped tasks tell of it.
+/// The state of the rollout, and why its tasks stopped.
 fn follow(status: &mut EcsServiceStatus, object: &EcsService, observed: &ObservedService, outcome: &Outcome, now: Timestamp) {
     let standing = match outcome {
         Outcome::InSync => Standing::InSync,
@@ -116,15 +116,15 @@ fn follow(status: &mut EcsServiceStatus, object: &EcsService, observed: &Observe
     let earlier = began(&status.task_failures);
     status.task_failures = stable::failures(object, status.rollout.as_ref(), status.task_failures.take(), stopped);
     if earlier.zip(began(&status.task_failures)).is_some_and(|(earlier, now)| earlier != now) {
-        // What fails anew is told anew.
+        // New failures are reported again.
         status.stopped_tasks = None;
     }
     if let (Some(stopped), Some(service)) = (&observed.stopped, service) {
-        // An empty list says that somebody looked.
+        // An empty list means that they were read.
         status.stopped_tasks = Some(tasks::merged(status.stopped_tasks.as_deref().unwrap_or_default(), stopped));
         status.explained_failures = Some(failures(service));
     }
-    // Deployments that are listed no more take their failures with them.
+    // Failures of deployments that are no longer listed do not count.
     let listed = service.map(failures);
     status.explained_failures = status.explained_failures.map(|explained| explained.min(listed.unwrap_or_default()));
     let rollout = status.rollout.as_ref();

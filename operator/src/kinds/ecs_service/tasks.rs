@@ -1,4 +1,4 @@
-//! Why tasks stopped: which of them need somebody, and in which class. Pure.
+//! Why tasks stopped: which of them need attention, and their class. Pure.
 //!
 //! Source: "Stopped task error codes" in the Amazon ECS developer guide, and TaskStopCode in the ECS API reference.
 
@@ -15,14 +15,14 @@ const KEPT: usize = 5;
 /// Longest reason that is kept, in bytes.
 const LONGEST: usize = 512;
 
-/// Those of `tasks` that stopped for a reason that needs somebody, the newest first.
+/// Those of `tasks` that stopped for a reason that needs attention, the newest first.
 pub(super) fn troubled(tasks: &Value) -> Vec<StoppedTask> {
     let mut found: Vec<_> = tasks.as_array().into_iter().flatten().filter_map(troubled_task).collect();
     found.sort_by(|a, b| b.stopped_at.as_ref().map(|at| at.0).cmp(&a.stopped_at.as_ref().map(|at| at.0)));
     found
 }
 
-/// What is known of stopped tasks after a look: what is alike is told once.
+/// Merges known and new stopped tasks, one of each reason.
 pub(super) fn merged(known: &[StoppedTask], seen: &[StoppedTask]) -> Vec<StoppedTask> {
     let mut all: Vec<StoppedTask> = Vec::new();
     for task in seen {
@@ -94,7 +94,7 @@ pub(super) fn told(task: &StoppedTask) -> String {
     format!("Task {task_id} stopped: {}{ending}", message.trim_end_matches('.'))
 }
 
-/// What stopped tasks tell of a rollout that does not get on.
+/// Why tasks of a revision stopped, for a message.
 pub(super) fn hint(stopped_tasks: &[StoppedTask], revision: &str) -> String {
     let newest = stopped_tasks.iter().find(|task| task.revision.as_deref() == Some(revision));
     newest.map(|task| format!(". {}", told(task))).unwrap_or_default()

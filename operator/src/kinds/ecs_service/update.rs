@@ -11,7 +11,7 @@ use super::shape::{OWN_MEMBERS, RESETS};
 use crate::aws::Operation;
 use crate::aws::drift::drift;
 use crate::aws::observer::ServiceKey;
-use crate::reconcile::ignore::as_others_left_it;
+use crate::reconcile::ignore::with_ignored_fields;
 use crate::reconcile::plan::{Write, hash, pick, request, top};
 use crate::reconcile::reset::completed;
 
@@ -65,7 +65,7 @@ pub(super) fn with_hidden(service: &Service) -> Value {
 pub(super) fn shows(unseen: &Map<String, Value>, service: &Service) -> bool {
     let shown = in_deployment(service);
     unseen.iter().filter(|(member, _)| *member != STRATEGY).all(|(member, wanted)| {
-        // What a deployment does not show it does not have; of the others nobody knows.
+        // A deployment without the member does not have it; the other members are not shown anywhere.
         let shown = match shown.get(member) {
             Some(shown) => shown,
             None if IN_DEPLOYMENT.contains(&member.as_str()) => &Value::Null,
@@ -97,7 +97,7 @@ pub(super) fn remember_sent(object: &EcsService, status: &mut EcsServiceStatus, 
         remember_accepted(object, status, write);
     }
     if unanswered.is_some_and(|write| write.operation == Operation::UpdateService) {
-        // Nobody knows which of the two ECS has.
+        // It is unknown which of the two ECS has.
         status.hidden_hash = None;
     }
 }
@@ -122,7 +122,7 @@ fn remember_accepted(object: &EcsService, status: &mut EcsServiceStatus, write: 
 /// The members of the spec that are the operator's to set and that DescribeServices does not show.
 pub(super) fn hidden(object: &EcsService) -> Map<String, Value> {
     let spec = request(&object.spec, OWN_MEMBERS);
-    unseen(&as_others_left_it(spec, &Value::Null, &object.spec.policies))
+    unseen(&with_ignored_fields(spec, &Value::Null, &object.spec.policies))
 }
 
 /// Whether ECS has accepted these members, which DescribeServices does not show, although the tag does not say so yet.
@@ -141,7 +141,7 @@ fn follows_cluster_strategy(object: &EcsService) -> bool {
 ///
 /// It is compared with itself over time and never with the spec: ECS shows names as ARNs here and fills defaults in.
 pub(super) fn shown_in_deployment(object: &EcsService, service: &Service) -> Option<String> {
-    let spec = as_others_left_it(request(&object.spec, OWN_MEMBERS), &Value::Null, &object.spec.policies);
+    let spec = with_ignored_fields(request(&object.spec, OWN_MEMBERS), &Value::Null, &object.spec.policies);
     let mut shown = in_deployment(service);
     shown.retain(|member, _| spec.contains_key(member));
     let mut shown = in_one_order(&shown.into());
@@ -151,7 +151,7 @@ pub(super) fn shown_in_deployment(object: &EcsService, service: &Service) -> Opt
     shown.as_object().is_some_and(|shown| !shown.is_empty()).then(|| hash(&shown))
 }
 
-/// Whether what the PRIMARY deployment shows has changed since this very spec was in sync: nobody of us did that.
+/// Whether the PRIMARY deployment has changed since this spec was in sync, which the operator did not do.
 pub(super) fn is_changed_by_others(object: &EcsService, service: &Service) -> bool {
     let Some(status) = object.status.as_ref().filter(|status| status.observed_generation == object.metadata.generation) else {
         return false;

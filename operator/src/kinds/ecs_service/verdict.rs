@@ -59,7 +59,7 @@ fn is_of_this_spec(facts: &Facts<'_>, rollout: &RolloutStatus) -> bool {
     !went_back || rollout.hash == asked_for(facts.object, &rollout.revision)
 }
 
-/// When the verdict changes by itself next, if nothing else happens: a deadline.
+/// The next deadline at which the verdict changes.
 pub(super) fn changes_at(object: &EcsService, status: &EcsServiceStatus, now: Timestamp) -> Option<Timestamp> {
     let rollout = concerned(status.rollout.as_ref(), status.task_definition.as_deref());
     let failures = status.task_failures.as_ref();
@@ -108,7 +108,7 @@ fn failed(facts: &Facts<'_>, rollout: &RolloutStatus) -> Verdict {
     let (reason, what) = match rollout.phase {
         RolloutPhase::Stopped => (Reason::DeploymentStopped, "was stopped"),
         RolloutPhase::Failed => (Reason::DeploymentFailed, "failed"),
-        _ => (Reason::DeploymentRolledBack, "failed, and ECS went back to what ran before"),
+        _ => (Reason::DeploymentRolledBack, "failed, and ECS rolled it back"),
     };
     let why = rollout.reason.as_deref().unwrap_or("ECS gives no reason").trim_end_matches('.');
     let hint = hint(facts.stopped_tasks, &rollout.revision);
@@ -119,8 +119,8 @@ fn failed(facts: &Facts<'_>, rollout: &RolloutStatus) -> Verdict {
 fn awaiting(facts: &Facts<'_>, rollout: &RolloutStatus) -> Verdict {
     let stage = rollout.lifecycle_stage.as_deref().unwrap_or("its stage");
     let message = format!(
-        "The deployment of {} waits at {stage} for somebody: annotate {CONTINUE_AT} with the present time to let it go on, {STOP_AT} to go \
-         back; {}",
+        "The deployment of {} is paused at {stage} and awaits approval: annotate {CONTINUE_AT} with the present time to continue it, {STOP_AT} to \
+         roll it back; {}",
         rollout.revision,
         counts(facts.service)
     );
@@ -169,7 +169,7 @@ fn steady(facts: &Facts<'_>, rollout: Option<&RolloutStatus>) -> Verdict {
     let why = if is_failing { hint() } else { String::new() };
     let message = match held.filter(|_| is_complete) {
         Some(until) => format!("{revision} is Ready if no task fails until {until}: {counts}{why}"),
-        None => format!("{revision} is on its way: {counts}{why}"),
+        None => format!("{revision} is rolling out: {counts}{why}"),
     };
     Verdict::new(State::Progressing, Reason::Progressing, message)
 }

@@ -1,4 +1,4 @@
-//! Third door of EcsTaskDefinition: sends one write, and enters its reply into the observer.
+//! Sends one write of an EcsTaskDefinition, and enters its reply into the observer.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -50,17 +50,17 @@ async fn register(
     let what = FamilyKey(object.family()).to_string();
     pass.context.claims.claim(write.operation, &what, &uid)?;
     let after = observed.current.as_ref().map_or(0, |current| current.revision);
-    pass.memory(|memory| memory.state::<Registrations>().begin(hash, after));
+    pass.state(|state| state.of_kind::<Registrations>().begin(hash, after));
     let result = pass.aws.writer.send(permit, &write.request).await;
     if let Err(fault) = &result
         && fault.made_nothing()
     {
-        pass.memory(|memory| memory.state::<Registrations>().refused());
+        pass.state(|state| state.of_kind::<Registrations>().refused());
         pass.context.claims.release(&what, &uid);
     }
     let registered = registered(object, pass, write, result?)?;
     if let Some(current) = &registered.current {
-        pass.memory(|memory| memory.state::<Registrations>().made(current.revision));
+        pass.state(|state| state.of_kind::<Registrations>().made(current.revision));
     }
     Ok(registered)
 }
@@ -97,7 +97,7 @@ fn deregistered(
     let arn = write.request["taskDefinition"].as_str().unwrap_or_default().to_owned();
     match result {
         Err(fault) if fault.class != FaultClass::Missing => return Err(fault),
-        // Somebody was faster.
+        // It is deregistered already.
         _ => {}
     }
     let mut observed = observed.clone();
@@ -147,7 +147,7 @@ async fn retagged(
         Answer::Found(json) => Some(Revision::read(&json)),
         Answer::Inactive | Answer::Missing => None,
     };
-    // What was adopted is not foreign any more.
+    // An adopted revision is no longer foreign.
     let foreign =
         observed.foreign.clone().filter(|(foreign, _)| current.as_ref().is_none_or(|current| current.arn != foreign.arn));
     Ok(ObservedTaskDefinition { at: Some(seen.at), current, foreign, ..observed.clone() })

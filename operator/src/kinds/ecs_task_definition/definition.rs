@@ -7,7 +7,7 @@ use super::revision::Revision;
 use super::shape::OWN_MEMBERS;
 use crate::aws::meaning::normalised;
 use crate::aws::tags::Owner;
-use crate::reconcile::ignore::as_others_left_it;
+use crate::reconcile::ignore::with_ignored_fields;
 use crate::reconcile::plan::{request, tagged_hashes};
 
 /// The request without its tags: what makes a revision different from another one.
@@ -20,10 +20,10 @@ pub(super) fn definition(object: &EcsTaskDefinition) -> Map<String, Value> {
 
 /// The definition without what is left to others: its hash is in a tag of the revision.
 pub(super) fn compared(object: &EcsTaskDefinition) -> Value {
-    as_others_left_it(definition(object), &Value::Null, &object.spec.policies).into()
+    with_ignored_fields(definition(object), &Value::Null, &object.spec.policies).into()
 }
 
-/// Whether the revision is what the spec asks for: by the hash of the request that made it, or, where somebody else made it, by
+/// Whether the revision is what the spec asks for: by the hash of the request that made it, or, if another tool registered it, by
 /// comparison. Here both sides count: what the spec leaves out, a revision of ours would not have.
 pub(super) fn is_same(object: &EcsTaskDefinition, revision: &Revision, owner: &Owner) -> bool {
     if let Some(made_by) = &revision.hash {
@@ -32,7 +32,7 @@ pub(super) fn is_same(object: &EcsTaskDefinition, revision: &Revision, owner: &O
         return is_of(&compared(object)) || is_of(&definition(object).into());
     }
     let Some(described) = revision.definition.as_deref().and_then(Value::as_object) else { return false };
-    let wanted = as_others_left_it(definition(object), &Value::Object(described.clone()), &object.spec.policies);
+    let wanted = with_ignored_fields(definition(object), &Value::Object(described.clone()), &object.spec.policies);
     let mut described = described.clone();
     described.retain(|member, _| !ADDED.contains(&member.as_str()));
     normalised(&wanted.into()) == normalised(&described.into())

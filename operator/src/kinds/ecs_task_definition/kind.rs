@@ -18,7 +18,7 @@ use crate::reconcile::{Kind, Observed, Pass, Shape};
 /// When the next old revisions go, as long as there are more: at the pace of the quota that they share with new ones.
 const SURPLUS_AGAIN: Duration = Duration::from_secs(10);
 
-/// When it is looked again who uses old revisions: a service that left one may have been nobody's here.
+/// When the users of old revisions are read again: a service outside of this Kubernetes cluster triggers nothing.
 const SURPLUS_USED: Duration = Duration::from_secs(600);
 
 impl Kind for EcsTaskDefinition {
@@ -63,7 +63,7 @@ impl Kind for EcsTaskDefinition {
         _: Timestamp,
     ) -> Option<Duration> {
         let surplus = observed.map(|observed| &observed.surplus)?;
-        // Of one that has just been registered nobody has looked what there is beside it.
+        // Right after a registration the other revisions were not read.
         let is_unseen = surplus.revisions.is_none() && (lacks_revisions(self, status) || shows_surplus(self, status));
         match surplus.left {
             // Old revisions go a few at a time.

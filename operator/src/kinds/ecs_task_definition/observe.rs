@@ -1,4 +1,4 @@
-//! First door of EcsTaskDefinition: the newest revision that is ours.
+//! Observes the newest revision of an EcsTaskDefinition.
 //!
 //! A revision never changes, so one that the status knows is not read again. Only before a write the family is looked
 //! through: a revision that an earlier pass registered without learning of it is found by its tags.
@@ -57,11 +57,11 @@ pub(super) async fn observe(
     Ok(observed)
 }
 
-/// How long ago a registration was sent of which nobody knows what came of it, unless these revisions of ours tell.
+/// How long ago a registration was sent whose result is unknown, unless one of these revisions is its result.
 fn unanswered<'a>(pass: &Pass<'_, ObservedTaskDefinition>, ours: impl IntoIterator<Item = &'a Revision>) -> Option<Duration> {
-    pass.memory(|memory| {
-        memory.state::<Registrations>().find(ours);
-        memory.state::<Registrations>().unanswered()
+    pass.state(|state| {
+        state.of_kind::<Registrations>().find(ours);
+        state.of_kind::<Registrations>().unanswered()
     })
 }
 

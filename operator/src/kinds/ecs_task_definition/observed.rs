@@ -24,14 +24,14 @@ pub struct ObservedTaskDefinition {
     pub surplus: Surplus,
     /// EcsServices that refer to it; none unless it is being deleted.
     pub dependants: Dependants,
-    /// How long ago a revision was registered of which nobody knows whether it is there: the call got no reply, and no list shows it.
+    /// How long ago a registration was sent that got no reply and that no list shows yet.
     pub unanswered: Option<Duration>,
 }
 
 /// Revisions that may go, and those that must stay.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Surplus {
-    /// Numbers of all our revisions that may still be registered, the newest first; `None` where nobody looked.
+    /// Numbers of all our revisions that may still be registered, the newest first; `None` if they were not read.
     pub revisions: Option<Vec<i32>>,
     /// ARNs of revisions to deregister.
     pub active: Vec<String>,
@@ -39,7 +39,7 @@ pub struct Surplus {
     pub inactive: Vec<String>,
     /// What keeps others: the revision, and who uses it.
     pub used: Vec<String>,
-    /// The revision that the status names, where it is registered and not ours any more, and whose it is.
+    /// The revision of the status, if it is registered and has another owner now, and its owner.
     pub lost: Option<(String, Ownership)>,
     /// How many more wait for a later pass.
     pub left: usize,
@@ -59,7 +59,7 @@ impl Surplus {
         }
     }
 
-    /// A revision is nobody's business any more.
+    /// Forgets a revision that needs no further action.
     pub(super) fn forget(&mut self, arn: &str) {
         if let Some(revisions) = &mut self.revisions {
             revisions.retain(|revision| *revision != number(arn));

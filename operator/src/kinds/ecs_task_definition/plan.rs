@@ -1,4 +1,4 @@
-//! Second door of EcsTaskDefinition: what has to be done. Pure.
+//! The plan of an EcsTaskDefinition. Pure.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
 use crate::aws::{Operation, name_in};
 use crate::k8s::object::Object;
 use crate::reconcile::plan::{
-    Plan, Write, absent, anew, left, owned_by, retain, retained_by, tag_resource, tag_writes, tagged_hash,
+    Plan, Write, absent, left, owned_by, recreate_hint, retain, retained_by, tag_resource, tag_writes, tagged_hash,
 };
 
 pub(super) fn plan(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition, owner: &Owner) -> Plan {
@@ -59,8 +59,9 @@ pub(super) fn plan(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition
             Plan::stall(Reason::InvalidSpec, problem)
         }
         _ if observed.unanswered.is_some_and(|ago| ago < LISTED) => {
-            let message =
-                format!("a registration in family {family} got no reply: whether there is a revision shows within seconds");
+            let message = format!(
+                "AWS did not reply to a registration in family {family}; checking for some seconds whether it made a revision"
+            );
             Plan::pause(Reason::Progressing, message)
         }
         _ => Plan::Write(vec![register(object, &tags)]),
@@ -82,7 +83,7 @@ fn register(object: &EcsTaskDefinition, tags: &Tags) -> Write {
 }
 
 fn refuse(family: &str, foreign: &Revision, ownership: &Ownership, owner: &Owner) -> Plan {
-    let anew = anew("family");
+    let anew = recreate_hint("family");
     match ownership {
         Ownership::Other(other) => Plan::stall(
             Reason::Conflict,
@@ -95,8 +96,8 @@ fn refuse(family: &str, foreign: &Revision, ownership: &Ownership, owner: &Owner
         _ => Plan::stall(
             Reason::NotOwned,
             format!(
-                "task definition family {family} exists already (revision {}) and was not made by this operator; \
-                 set spec.adoptionPolicy to IfUnowned to go on with it, or {anew}",
+                "task definition family {family} exists already (revision {}) and was not created by this operator; \
+                 set spec.adoptionPolicy to IfUnowned to take it over, or {anew}",
                 foreign.revision
             ),
         ),
@@ -121,7 +122,11 @@ fn delete(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition, owner: 
         _ if *more > 0 => Plan::Write(Vec::new()),
         _ if !used.is_empty() => Plan::wait(
             Reason::DeletionBlocked,
-            format!("task definition {} is in use and waits until it is not: {}", object.family(), used.join("; ")),
+            format!(
+                "task definition {} is in use and is deregistered when it no longer is: {}",
+                object.family(),
+                used.join("; ")
+            ),
         ),
         _ if let Some((revision, ownership)) = &observed.surplus.lost => {
             left(&format!("task definition {revision}"), ownership, known_arn(object), &object.spec.policies)

@@ -18,7 +18,7 @@ struct Registration {
     hash: String,
     /// The newest revision that was known before.
     after: i32,
-    /// The revision that it made; `None` while nobody knows.
+    /// The revision that it made; `None` while that is unknown.
     made: Option<i32>,
 }
 
@@ -57,7 +57,7 @@ impl Registrations {
         }
     }
 
-    /// How long ago the last one was sent of which nobody knows what came of it, as long as that may show.
+    /// How long ago the last registration without a known result was sent, as long as a read may still show the result.
     pub(super) fn unanswered(&self) -> Option<Duration> {
         let mut unanswered = self.0.iter().rev().filter(|registration| registration.made.is_none());
         unanswered.next().map(|registration| registration.sent.elapsed()).filter(|elapsed| *elapsed < LAG)

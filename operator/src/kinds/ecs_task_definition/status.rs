@@ -1,4 +1,4 @@
-//! Fourth door of EcsTaskDefinition: the status after a pass. Pure.
+//! The status of an EcsTaskDefinition. Pure.
 
 use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::{EcsTaskDefinition, EcsTaskDefinitionStatus};

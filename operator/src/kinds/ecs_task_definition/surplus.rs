@@ -18,22 +18,22 @@ use crate::k8s::object::Object;
 use crate::kinds::ecs_service::users::{is_set_here, user_of};
 use crate::reconcile::Pass;
 
-/// How many revisions one pass lets go: few, because their budget is that of new revisions.
+/// Number of revisions that one pass deregisters: few, because they share the quota of new revisions.
 const AT_ONCE: usize = 5;
 
 /// How long one pass looks through the revisions of a family for those that are ours.
 const LOOK_THROUGH: Duration = Duration::from_secs(30);
 
-/// How old the read of all services may be that says that nobody uses a revision. In a large account it takes minutes.
+/// Maximum age of the read of all services that shows a revision as unused. In a large account it takes minutes.
 const USAGE: Duration = Duration::from_secs(60);
 
-/// How long a pass waits for that knowledge: a revision beyond the limit has been left for long, and nobody waits for it to go.
+/// Longest wait of a pass for that read: no user waits for a revision beyond the limit to be deregistered.
 const BEYOND: Duration = Duration::from_secs(3);
 
 /// The same for a revision at the end.
 const AT_THE_END: Duration = Duration::from_secs(30);
 
-/// The revisions beyond the limit that nobody needs, at most a few.
+/// The unused revisions beyond the limit, at most a few.
 pub(super) async fn observe(
     object: &EcsTaskDefinition,
     pass: &Pass<'_, ObservedTaskDefinition>,
@@ -85,7 +85,7 @@ pub(super) fn expected(object: &EcsTaskDefinition, pass: &Pass<'_, ObservedTaskD
     any.then_some(expected)
 }
 
-/// A service of somebody else that uses a revision, in words, as far as the cache knows.
+/// A service outside of this Kubernetes cluster that uses a revision, for a message, as far as the cache knows.
 fn seen_user(revision: &str, pass: &Pass<'_, ObservedTaskDefinition>) -> Option<String> {
     let services = pass.aws.observer.table::<ServiceKey>();
     let is_seen = |user: &String| match key_of(user).and_then(|key| services.cached(&key)).map(|seen| seen.answer) {
@@ -134,7 +134,7 @@ fn goes_with(object: &EcsTaskDefinition, ownership: &Ownership) -> bool {
 }
 
 /// The ACTIVE revisions of the family that are the object's. Where they are many, a later pass looks at the rest: what was seen is
-/// remembered as long as somebody goes on asking.
+/// cached as long as passes go on asking.
 async fn ours(object: &EcsTaskDefinition, pass: &Pass<'_, ObservedTaskDefinition>) -> Result<Vec<Revision>, Fault> {
     let mut ours = Vec::new();
     let key = AllRevisionsKey(object.family());
@@ -147,7 +147,7 @@ async fn ours(object: &EcsTaskDefinition, pass: &Pass<'_, ObservedTaskDefinition
     let deadline = Instant::now() + LOOK_THROUGH;
     for arn in &all {
         if Instant::now() > deadline {
-            let message = format!("the {} revisions of family {} are still being looked through", all.len(), object.family());
+            let message = format!("the {} revisions of family {} are still being read", all.len(), object.family());
             return Err(Fault::new(Operation::DescribeTaskDefinition, FaultClass::Busy, message));
         }
         match describe(pass, arn, Freshness::Any).await? {
@@ -170,11 +170,11 @@ fn registered(object: &EcsTaskDefinition, pass: &Pass<'_, ObservedTaskDefinition
 /// What became of revisions that may go.
 struct SortedOut {
     found: Surplus,
-    /// ARNs of those that are nobody's business any more.
+    /// ARNs of revisions that need no further action.
     gone: Vec<String>,
 }
 
-/// Looks who needs these revisions, and at those that nobody does: whose they are counts only where it was read after `since`.
+/// Sorts revisions into those in use and those to deregister. Ownership counts only if it was read after `since`.
 async fn sort_out(
     object: &EcsTaskDefinition,
     pass: &Pass<'_, ObservedTaskDefinition>,
@@ -222,7 +222,7 @@ async fn sort_out(
             {
                 Answer::Found(json) if goes_with(object, &owner.of(&Tags::read(&json["tags"]))) => found.active.push(arn),
                 Answer::Inactive if deletes(object) => found.inactive.push(arn),
-                // Deregistered, deleted, or with somebody else's tag.
+                // Deregistered, deleted, or with the tag of another owner.
                 _ => gone.push(arn),
             }
         }

@@ -1,4 +1,4 @@
-//! Tables for the two pure doors.
+//! Tables for `plan` and `status`.
 
 use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::{EcsTaskDefinition, EcsTaskDefinitionStatus};
@@ -376,6 +376,6 @@ fn a_registration_without_a_reply_is_not_repeated_before_a_list_can_show_it() {
         let unanswered = Some(std::time::Duration::from_secs(seconds));
         planned(&spec(), &ObservedTaskDefinition { unanswered, ..Default::default() })
     };
-    assert!(matches!(after(9), Plan::Wait(obstacle) if obstacle.passing && obstacle.message.contains("got no reply")));
+    assert!(matches!(after(9), Plan::Wait(obstacle) if obstacle.passing && obstacle.message.contains("did not reply")));
     assert_eq!(write(after(10)).operation, Operation::RegisterTaskDefinition);
 }

@@ -58,10 +58,10 @@ fn nonsense_is_refused_once_and_changes_nothing() {
     let seen = observed(Some(described()));
     let history = json!({"rolloutHistory": [{"revision": "web:2", "hash": "", "result": "Succeeded"}]});
     let rows = vec![
-        (asked("restartedAt", "soon", &json!({})), seen.clone(), "\"soon\" is no time"),
+        (asked("restartedAt", "soon", &json!({})), seen.clone(), "\"soon\" is not a time"),
         (asked("continueAt", NOON, &json!({})), seen.clone(), "no deployment waits at a pause hook"),
         (asked("stopAt", NOON, &json!({})), seen.clone(), "no service deployment that could be stopped"),
-        (asked("rollbackTo", "web:9", &history), seen.clone(), "no revision of status.rolloutHistory, which has [web:2]"),
+        (asked("rollbackTo", "web:9", &history), seen.clone(), "not a revision of status.rolloutHistory, which has [web:2]"),
         (
             asked("rollbackTo", "web:2", &history),
             ObservedService { rollback_target: Some(false), ..seen.clone() },
@@ -131,7 +131,7 @@ fn a_refused_rollback_leaves_the_one_in_force() {
 fn a_mistyped_command_is_refused_by_name() {
     let seen = observed(Some(described()));
     let refused = refused(&asked("restartAt", NOON, &json!({})), &seen);
-    assert!(refused.starts_with("ecs-operator.dev/restartAt is no command") && refused.contains("restartedAt"), "{refused}");
+    assert!(refused.starts_with("ecs-operator.dev/restartAt is not a command") && refused.contains("restartedAt"), "{refused}");
     let (_, after) = after_pass(&asked("reconcileAt", NOON, &json!({})), &seen, 0);
     assert_eq!(after.status.unwrap().handled_commands, None);
 }

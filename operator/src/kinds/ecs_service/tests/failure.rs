@@ -14,14 +14,14 @@ fn what_ecs_rolled_back_is_not_tried_again_until_something_changes() {
     let back = deploying(&[deployment(1, 2, "COMPLETED", [2, 2, 0])]);
 
     let (plan, rolled_back) = after_pass(&rolling, &going_back, 20);
-    let words = "web:3 failed, and ECS went back to web:2: ECS deployment circuit breaker: rolling back";
+    let words = "web:3 failed, and ECS rolled back to web:2: ECS deployment circuit breaker: rolling back";
     assert!(matches!(&plan, Plan::Stall(obstacle) if obstacle.message.contains(words)), "{plan:?}");
     assert_eq!(ready(&rolled_back), ("False".into(), "DeploymentRolledBack".into()));
     let phase = |object: &EcsService| serde_json::to_value(&object.status).unwrap()["rollout"]["phase"].clone();
     assert_eq!(phase(&rolled_back), "RollingBack");
     // The way back is done, and ECS says no more of what failed.
     let (plan, rolled_back) = after_pass(&rolled_back, &back, 30);
-    assert!(matches!(&plan, Plan::Stall(obstacle) if obstacle.message.contains("ECS went back to web:2")), "{plan:?}");
+    assert!(matches!(&plan, Plan::Stall(obstacle) if obstacle.message.contains("ECS rolled back to web:2")), "{plan:?}");
     assert_eq!(phase(&rolled_back), "RolledBack");
     assert_eq!(after_pass(&rolled_back, &back, 40).1.status, rolled_back.status, "nothing moves any more");
 
@@ -63,7 +63,7 @@ fn what_failed_before_its_reply_came_is_not_sent_again() {
     // The update was sent, and nobody ever saw it under way.
     let went_back = deploying(&[deployment(1, 2, "COMPLETED", [2, 2, 0]), deployment(2, 3, "FAILED", [0, 0, 0])]);
     let (plan, told) = after_pass(&before, &went_back, 20);
-    let words = "web:3 failed, and ECS went back to web:2: FAILED";
+    let words = "web:3 failed, and ECS rolled back to web:2: FAILED";
     assert!(matches!(&plan, Plan::Stall(obstacle) if obstacle.message.contains(words)), "{plan:?}");
     assert_eq!(ready(&told), ("False".into(), "DeploymentRolledBack".into()));
     // What others tried before there was this object says nothing of it.

@@ -1,4 +1,4 @@
-//! Tables for the two pure doors: here creation, ownership and deletion.
+//! Tables for `plan` and `status`: here creation, ownership and deletion.
 
 mod commands;
 mod failure;
@@ -295,7 +295,7 @@ fn deletion_forces_waits_and_leaves_what_is_not_ours() {
     assert_eq!(plan(&spec(), None), Plan::Gone);
     let unanswered = ObservedService { may_be_there: true, ..observed(None) };
     let waits = plan::plan(&deleting(&spec()), &unanswered, &owner());
-    assert!(matches!(&waits, Plan::Wait(obstacle) if obstacle.message.contains("got no reply")), "{waits:?}");
+    assert!(matches!(&waits, Plan::Wait(obstacle) if obstacle.message.contains("did not reply")), "{waits:?}");
     assert_eq!(plan(&spec(), Some(with(&json!({"tags": []})))), Plan::Gone);
     // What was ours, as its status tells.
     let mut settled = deleting(&spec());

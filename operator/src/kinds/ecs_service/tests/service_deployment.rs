@@ -119,7 +119,7 @@ fn a_rollback_is_told_from_its_request_to_its_end_and_never_repeated() {
             assert_eq!(rollout(&after)["phase"], phase);
         }
         let (plan, after) = after_pass(&object, &seen(number, &change), at);
-        let told = |obstacle: &Obstacle| obstacle.message.contains("web:3 failed, and ECS went back to web:2");
+        let told = |obstacle: &Obstacle| obstacle.message.contains("web:3 failed, and ECS rolled back to web:2");
         assert!(matches!(&plan, Plan::Stall(obstacle) if told(obstacle)), "{plan:?}");
         assert!(rollout(&after)["reason"].as_str().is_some_and(|reason| reason.contains(words)), "{}", rollout(&after));
         object = after;

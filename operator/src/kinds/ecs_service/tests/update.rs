@@ -214,7 +214,7 @@ fn service_connect_that_others_change_is_set_back_once() {
     let repair = writes(plan(&settled, &shown("ns-2")));
     assert_eq!(repair[0].request["serviceConnectConfiguration"]["namespace"], "shop");
     // Whatever ECS makes of it, it is not sent again.
-    let unheeded = status_after(&settled, &shown("ns-2"), &Outcome::Unheeded(repair));
+    let unheeded = status_after(&settled, &shown("ns-2"), &Outcome::NoEffect(repair));
     assert_eq!(plan(&unheeded, &shown("ns-2")), Plan::InSync);
 }
 
@@ -500,7 +500,7 @@ fn target_groups_of_lattice_that_ecs_swaps_are_no_change_of_others() {
 fn a_task_definition_that_does_not_fit_stops_only_what_needs_it() {
     let misfit = |spec: &Value, more: &Value, task_definition: &str| {
         let seen = ObservedService {
-            misfit: Some("containerName web is no container".into()),
+            misfit: Some("containerName web is not a container".into()),
             task_definition: Resolved::To(REVISION.replace(":3", task_definition)),
             ..observed(Some(with(
                 &json!({"deployments": [{"id": "ecs-svc/1", "status": "PRIMARY", "taskDefinition": REVISION}]}),

@@ -1,4 +1,4 @@
-//! What may be done at all: by the spec itself, and by the rules of whoever runs the operator for several teams.
+//! What the policies of the spec and the rules of the administrator permit.
 
 use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::shared::Status;
@@ -14,15 +14,15 @@ use super::plan::Obstacle;
 use crate::k8s::conditions;
 
 /// Whether nothing may be written now.
-pub(super) fn is_withheld<K: Kind>(object: &K) -> bool {
+pub(super) fn is_dry_run<K: Kind>(object: &K) -> bool {
     !object.is_deleting() && (object.policies().observes() || object.policies().suspends())
 }
 
-/// What the spec, or a rule, forbids before anybody looks at AWS.
-pub(super) fn forbidden<K: Kind>(object: &K, context: &Context) -> Option<Outcome> {
+/// What the spec or a rule forbids, before AWS is read.
+pub(super) fn check_policies<K: Kind>(object: &K, context: &Context) -> Option<Outcome> {
     let (policies, obstacle) = (object.policies(), |reason, message| Obstacle { reason, message, passing: false });
     if object.is_deleting() {
-        let message = "spec.deletionProtection is true: set it to false, and the deletion goes on";
+        let message = "spec.deletionProtection is true: set it to false to continue the deletion";
         return policies.protects().then(|| Outcome::Waiting(obstacle(Reason::DeletionBlocked, message.to_owned())));
     }
     let here = &context.accounts.default_scope().scope.region;
@@ -42,14 +42,14 @@ pub(super) fn forbidden<K: Kind>(object: &K, context: &Context) -> Option<Outcom
         .map(|problem| Outcome::Stalled(obstacle(Reason::InvalidSpec, problem)))
 }
 
-/// Whether nobody here has any business with the AWS object, so that nobody looks after it.
+/// Whether the object must not poll the AWS object.
 pub(super) fn is_foreign<K: Kind>(object: &K, context: &Context, outcome: &Outcome) -> bool {
     let is_forbidden = matches!(outcome, Outcome::Stalled(obstacle) if obstacle.reason == Reason::ClusterNotAllowed);
     is_forbidden || elsewhere(object, context).is_some()
 }
 
-/// Whether it was somebody else's when we looked last. Somebody lets go of it in AWS, and waits for us to see that.
-pub(super) fn is_anothers<K: Kind>(object: &K) -> bool {
+/// Whether the AWS object had another owner at the last read. A user may have released it and wait for the operator to see that.
+pub(super) fn is_owned_by_other<K: Kind>(object: &K) -> bool {
     let ready = object.status().and_then(|status| conditions::ready(status.conditions()));
     ready.is_some_and(|ready| Reason::ANOTHERS.iter().any(|reason| reason.as_str() == ready.reason))
 }

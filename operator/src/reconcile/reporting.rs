@@ -1,4 +1,4 @@
-//! What is worth telling: each write, and trouble that is new. And what is not: what passes by itself in a moment.
+//! Which events are published: each write, and each new problem; and what is not reported because it may resolve in a moment.
 
 use std::time::Duration;
 
@@ -19,24 +19,24 @@ use crate::k8s::events::Notice;
 /// of it only when it waits for longer than this. The same holds for a read that fails because AWS has an error or cannot be reached.
 const ARRIVAL: Duration = Duration::from_secs(2);
 
-/// How long AWS may throttle, or an object wait for its turn to write, before that is worth telling of one that has told of itself before.
+/// How long AWS may throttle, or an object wait in the write queue, before an object with conditions reports it.
 const LASTS: Duration = Duration::from_secs(10);
 
 /// The same for objects that are deleted together: the ones that keep an object from being deleted may be deleted in a moment.
 const TOGETHER: Duration = Duration::from_secs(5);
 
-/// How long an object that is being deleted may wait for what passes by itself before that is worth telling: what it waits for is on its
-/// way out, too.
+/// How long an object that is being deleted may wait for something that resolves without a user, such as other deletions, before it reports
+/// that.
 const LEAVING: Duration = Duration::from_secs(15);
 
-/// How much longer an outcome is not worth telling, because it may pass by itself; `None` where it is worth telling now.
-pub(super) fn later<K: Kind>(
+/// How much longer an outcome is not reported, because it may resolve; `None` if it is reported now.
+pub(super) fn grace_period<K: Kind>(
     object: &K,
     pass: &Pass<'_, K::Observed>,
     observed: Option<&Observed<K::Observed>>,
     outcome: &Outcome,
 ) -> Option<Duration> {
-    let (age, queued, failing) = pass.memory(|memory| (memory.age(), memory.queued(), memory.failing()));
+    let (age, queued, failing) = pass.state(|state| (state.age(), state.queued(), state.failing()));
     if let Some(deleted) = &object.meta().deletion_timestamp {
         let ago = Duration::try_from(Timestamp::now().duration_since(deleted.0)).unwrap_or(LEAVING);
         return match outcome {
@@ -50,9 +50,9 @@ pub(super) fn later<K: Kind>(
     let is_told = object.status().is_some_and(|status| !status.conditions().is_empty());
     let patience = if is_told { LASTS } else { ARRIVAL };
     match outcome {
-        // The look that somebody asked for was made; what is left to write does not belong to it.
+        // The requested reconcile was made; the queued writes do not belong to it.
         Outcome::Queued(_) if is_asked(object) => None,
-        // Its generation is still that of the status, so who waits for Ready would take what was there before for it.
+        // The generation is that of the status, so `kubectl wait` would accept the previous Ready.
         Outcome::Queued(_) if observed.is_some_and(|observed| observed.urgent) => None,
         Outcome::Queued(_) => patience.checked_sub(queued),
         Outcome::Failed(fault) if fault.class == FaultClass::Throttle => patience.checked_sub(failing),
@@ -68,13 +68,13 @@ fn is_unread(outcome: &Outcome) -> bool {
 }
 
 /// An event for a write that was sent.
-pub(super) fn written(write: &Write) -> Notice {
+pub(super) fn write_event(write: &Write) -> Notice {
     let name = write.operation.name();
     Notice { warning: false, reason: name.to_owned(), action: name.to_owned(), note: write.note.clone() }
 }
 
-/// An event for trouble that the status did not tell of before.
-pub(super) fn news(before: &impl Status, after: &impl Status) -> Option<Notice> {
+/// An event for a problem that the status did not report before.
+pub(super) fn problem_event(before: &impl Status, after: &impl Status) -> Option<Notice> {
     let is = conditions::ready(after.conditions()).filter(|ready| ready.status == "False")?;
     let was = conditions::ready(before.conditions());
     let told = was.is_some_and(|was| was.status == is.status && was.reason == is.reason && was.message == is.message);

@@ -1,7 +1,7 @@
-//! Hints: events of ECS, from an SQS queue that EventBridge fills.
+//! EventQueue: events of ECS, from an SQS queue that EventBridge fills.
 //!
 //! An event never says how things are, only where to look next: the service that it is about is read again soon, in a batch with others,
-//! and wakes its object if something changed. So it does no harm when events come twice, late, in any order, or not at all.
+//! and triggers its object if something changed. So events may come twice, late, in any order, or not at all.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -39,9 +39,9 @@ const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_se
 /// What `/readyz` says of the queue. Without it the operator works as well, only slower.
 const NEED: &str = "event-queue";
 
-/// The queue, and whom its events concern.
+/// The queue of ECS events.
 #[derive(Debug)]
-pub struct Hints {
+pub struct EventQueue {
     client: Client,
     queue_url: String,
     metrics: AwsMetrics,
@@ -50,7 +50,7 @@ pub struct Hints {
     readiness: Arc<Readiness>,
 }
 
-impl Hints {
+impl EventQueue {
     /// Events from the queue at `queue_url`, with the credentials of `config`.
     ///
     /// # Errors
@@ -86,7 +86,7 @@ impl Hints {
                 }
                 Err(problem) => {
                     long_poll = 0;
-                    self.tell(Err(format!("{problem}; until then everything is found by regular looks")));
+                    self.tell(Err(format!("{problem}; until then changes are found by regular polls")));
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(BACKOFF.1);
                 }
@@ -129,7 +129,7 @@ impl Hints {
                 Some(services) if services.iter().filter(|service| observer.hint(service)).count() == 0 => "not_ours",
                 Some(_) => "ours",
             };
-            self.metrics.hinted(result);
+            self.metrics.queue_event(result);
         }
         let entries: Vec<_> = messages.iter().enumerate().filter_map(entry).collect();
         if !entries.is_empty() {

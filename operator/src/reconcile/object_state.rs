@@ -1,4 +1,4 @@
-//! What is remembered of an object between two passes. Losing it costs nothing but patience, where AWS's reads do not lag behind.
+//! The state of an object between two passes. It is rebuilt after a restart; only backoff is lost.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use super::outcome::{Limits, Outcome};
 use super::plan::Write;
 
-/// Memories of all objects, by UID.
+/// ObjectStates of all objects, by UID.
 #[derive(Debug, Default)]
-pub struct Memories(Mutex<HashMap<String, Memory>>);
+pub struct ObjectStates(Mutex<HashMap<String, ObjectState>>);
 
 /// When the same is tried again, ever later.
 #[derive(Debug, Default)]
@@ -42,9 +42,9 @@ impl Backoff {
     }
 }
 
-/// What is remembered of one object.
+/// The state of one object.
 #[derive(Debug)]
-pub(crate) struct Memory {
+pub(crate) struct ObjectState {
     /// When it was first looked at.
     since: Instant,
     /// The generation that was looked at last, and since when.
@@ -71,7 +71,7 @@ pub(crate) struct Memory {
     state: Option<Box<dyn Any + Send>>,
 }
 
-/// Writes that came to nothing. They are not sent again before their time, whatever wakes the object.
+/// Writes without success. They are not sent again before their time, whatever triggers the object.
 #[derive(Clone, Debug)]
 pub(super) struct Refusal {
     writes: Vec<Write>,
@@ -85,7 +85,7 @@ const NARROWED: Duration = Duration::from_secs(600);
 /// How long a watch may lag behind our own writes before we stop waiting for it.
 const WATCH_LAG: Duration = Duration::from_secs(5);
 
-impl Default for Memory {
+impl Default for ObjectState {
     fn default() -> Self {
         Self {
             since: Instant::now(),
@@ -104,9 +104,9 @@ impl Default for Memory {
     }
 }
 
-impl Memory {
+impl ObjectState {
     /// What the kind itself remembers of the object, at first the default.
-    pub(crate) fn state<T: Default + Send + 'static>(&mut self) -> &mut T {
+    pub(crate) fn of_kind<T: Default + Send + 'static>(&mut self) -> &mut T {
         if !self.state.as_ref().is_some_and(|state| state.is::<T>()) {
             self.state = Some(Box::<T>::default());
         }
@@ -169,7 +169,7 @@ impl Memory {
         self.released
     }
 
-    /// Somebody asks for a look; the same request forgives only once.
+    /// Resets the backoff for a reconcile request, once per request.
     pub(super) fn forgive_for(&mut self, request: Option<String>) {
         if self.forgiven != request {
             self.forgiven = request;
@@ -221,11 +221,11 @@ impl Memory {
     }
 }
 
-impl Memories {
-    /// Works with the memory of one object.
-    pub(crate) fn with<T>(&self, uid: &str, work: impl FnOnce(&mut Memory) -> T) -> T {
-        let mut memories = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        work(memories.entry(uid.to_owned()).or_default())
+impl ObjectStates {
+    /// Works with the state of one object.
+    pub(crate) fn with<T>(&self, uid: &str, work: impl FnOnce(&mut ObjectState) -> T) -> T {
+        let mut states = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        work(states.entry(uid.to_owned()).or_default())
     }
 
     /// Forgets an object that is gone.
@@ -249,9 +249,9 @@ mod tests {
             assert!((f64::from(expected) * 0.75..=f64::from(expected)).contains(&seconds), "{seconds} for {expected}");
             now += wait;
         }
-        let mut memory = Memory { failures: backoff, ..Memory::default() };
-        memory.forgive();
-        assert!(memory.after_failure(LIMITS) <= Duration::from_secs(1));
+        let mut state = ObjectState { failures: backoff, ..ObjectState::default() };
+        state.forgive();
+        assert!(state.after_failure(LIMITS) <= Duration::from_secs(1));
     }
 
     #[test]
@@ -266,37 +266,37 @@ mod tests {
 
     #[test]
     fn a_step_that_came_to_something_does_not_delay_the_next() {
-        let mut memory = Memory::default();
+        let mut state = ObjectState::default();
         for _ in 0..5 {
-            memory.steps.due = None;
-            memory.after_step(LIMITS);
+            state.steps.due = None;
+            state.after_step(LIMITS);
         }
-        memory.advanced();
-        assert!(memory.after_step(LIMITS) <= Duration::from_secs(1));
+        state.advanced();
+        assert!(state.after_step(LIMITS) <= Duration::from_secs(1));
     }
 
     #[test]
     fn waiting_and_failing_are_counted_on_their_own() {
-        let mut memory = Memory::default();
+        let mut state = ObjectState::default();
         let long = (Duration::from_secs(300), Duration::from_secs(300));
         for _ in 0..5 {
-            memory.waits.due = None;
-            memory.after_wait(LIMITS);
+            state.waits.due = None;
+            state.after_wait(LIMITS);
         }
-        assert!(memory.after_failure(LIMITS) <= Duration::from_secs(1), "the first failure after a long wait");
-        memory.after_failure(long);
-        memory.after_wait(LIMITS);
-        assert!(memory.after_failure(LIMITS) <= Duration::from_secs(1), "a look went well in between");
+        assert!(state.after_failure(LIMITS) <= Duration::from_secs(1), "the first failure after a long wait");
+        state.after_failure(long);
+        state.after_wait(LIMITS);
+        assert!(state.after_failure(LIMITS) <= Duration::from_secs(1), "a look went well in between");
     }
 
     #[test]
     fn an_object_older_than_our_own_write_is_outdated() {
-        let mut memory = Memory::default();
-        assert!(!memory.is_outdated(Some("7")));
-        memory.wrote(Some("10"));
-        assert!(memory.is_outdated(Some("9")));
-        assert!(!memory.is_outdated(Some("10")));
-        assert!(!memory.is_outdated(Some("11")));
-        assert!(!memory.is_outdated(None));
+        let mut state = ObjectState::default();
+        assert!(!state.is_outdated(Some("7")));
+        state.wrote(Some("10"));
+        assert!(state.is_outdated(Some("9")));
+        assert!(!state.is_outdated(Some("10")));
+        assert!(!state.is_outdated(Some("11")));
+        assert!(!state.is_outdated(None));
     }
 }
