@@ -193,6 +193,9 @@ pub struct EcsClusterStatus {
     pub registered_container_instances_count: Option<i32>,
     /// Members that the spec had when AWS was last in sync and that have to be set back when it drops them.
     pub applied_members: Option<Vec<String>>,
+    /// Hash of the Service Connect namespace that ECS accepted last, while the tag of the cluster does not have it; `unknown` after an update
+    /// without a reply. ECS shows the namespace as an ARN.
+    pub hidden_hash: Option<String>,
     /// Value of the annotation `ecs-operator.dev/reconcileAt` or `reconcile.fluxcd.io/requestedAt` that was answered last.
     pub last_handled_reconcile_at: Option<String>,
     /// What the operator would do in AWS if `managementPolicy` or `suspend` let it.

@@ -228,7 +228,8 @@ pub struct EcsServiceStatus {
     pub events: Option<Vec<ServiceEvent>>,
     /// The `desiredCount` of the spec that was sent last.
     pub applied_desired_count: Option<i32>,
-    /// Hash of the members that DescribeServices does not show, where ECS has accepted them and the tag of the service does not say so yet.
+    /// Hash of the members that DescribeServices does not show, as ECS accepted them last, while the tag of the service does not have it;
+    /// `unknown` after an update without a reply.
     pub hidden_hash: Option<String>,
     /// Whether ECS has accepted `capacityProviderStrategy: []`: the service follows the default strategy of its cluster.
     pub follows_cluster_strategy: Option<bool>,

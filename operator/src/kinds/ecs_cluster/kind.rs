@@ -9,6 +9,7 @@ use crate::aws::observer::{ClusterKey, PolledKey};
 use crate::aws::tags::Owner;
 use crate::aws::{Fault, Freshness, Permit};
 use crate::reconcile::kind::After;
+use crate::reconcile::outcome::Outcome;
 use crate::reconcile::plan::{Plan, Write};
 use crate::reconcile::{Kind, Observed, Pass, Shape, Stores};
 
@@ -45,7 +46,14 @@ impl Kind for EcsCluster {
     }
 
     fn status_after(&self, after: &After<'_, ObservedCluster>) -> EcsClusterStatus {
-        status::status(self, after.observed, after.outcome, after.now)
+        let mut status = status::status(self, after.observed, after.outcome, after.now);
+        if *after.outcome == Outcome::InSync {
+            // The tag of the cluster has the hash now.
+            status.hidden_hash = None;
+        } else {
+            plan::remember_sent(self, &mut status, after.accepted, after.unanswered);
+        }
+        status
     }
 }
 

@@ -1,7 +1,7 @@
 //! The plan of an EcsCluster. Pure.
 
 use ecs_operator_crds::condition::Reason;
-use ecs_operator_crds::v1beta1::EcsCluster;
+use ecs_operator_crds::v1beta1::{EcsCluster, EcsClusterStatus};
 use serde_json::{Map, Value, json};
 
 use super::observed::{Cluster, ObservedCluster};
@@ -13,7 +13,7 @@ use crate::aws::{Operation, name_in};
 use crate::k8s::object::Object;
 use crate::reconcile::ignore::with_ignored_fields;
 use crate::reconcile::plan::{
-    Plan, Write, absent, claim, left, pick, request, retain, tag_writes, tagged_hash, tagged_hashes, top,
+    Plan, Write, absent, claim, hash, left, pick, request, retain, tag_writes, tagged_hash, tagged_hashes, top,
 };
 use crate::reconcile::reset::{completed, with_resets};
 
@@ -46,7 +46,9 @@ pub(super) fn plan(object: &EcsCluster, observed: &ObservedCluster, owner: &Owne
     let spec = with_resets(&request(&object.spec, OWN_MEMBERS), applied, RESETS);
     let spec = with_ignored_fields(spec, &cluster.json, policies);
     let desired = tags(object, &cluster.tags(), owner);
+    let known = object.status.as_ref().and_then(|status| status.hidden_hash.as_deref());
     let sent = match cluster.tags().0.get(SPEC_HASH) {
+        _ if known.is_some() => known == Some(&hash(&namespace(object).into())),
         Some(sent) => tagged_hashes(owner, &namespace(object).into()).contains(sent),
         // An observed cluster without an owner is assumed to match the spec.
         None => {
@@ -78,6 +80,17 @@ fn tags(object: &EcsCluster, present: &Tags, owner: &Owner) -> Tags {
         tags.0.insert(SPEC_HASH.to_owned(), tagged_hash(owner, &namespace.into()));
     }
     tags
+}
+
+/// Remembers the Service Connect namespace that these writes have brought to ECS.
+pub(super) fn remember_sent(object: &EcsCluster, status: &mut EcsClusterStatus, accepted: &[Write], unanswered: Option<&Write>) {
+    let has_it = |write: &&Write| write.request.get(NAMESPACE).is_some();
+    if accepted.iter().any(|write| has_it(&write)) {
+        status.hidden_hash = Some(hash(&namespace(object).into()));
+    }
+    if unanswered.is_some_and(|write| has_it(&write) && write.operation == Operation::UpdateCluster) {
+        status.hidden_hash = Some("unknown".to_owned());
+    }
 }
 
 /// The Service Connect namespace of the spec, unless it is left to others.

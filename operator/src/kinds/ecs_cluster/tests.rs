@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ecs_operator_crds::condition::Reason;
-use ecs_operator_crds::v1beta1::EcsCluster;
+use ecs_operator_crds::v1beta1::{EcsCluster, EcsClusterStatus};
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -193,6 +193,25 @@ fn a_namespace_by_name_is_sent_when_the_spec_changes_it_and_at_no_other_time() {
     // With the owner tag it is as above: of a namespace that was not ours to send nobody knows the name.
     assert_eq!(calls(&one, &adopted[0].request["tags"], &arn("ns-1")), [update(&one), tag()]);
     assert_eq!(calls(&json!(null), &tagged(&one), &arn("ns-1")), [tag()], "not ours any more");
+}
+
+#[test]
+fn a_namespace_that_was_accepted_without_its_tag_is_taken_back_with_the_spec() {
+    let spec = |name: &str| json!({"serviceConnectDefaults": {"namespace": name}});
+    let arn = json!({"namespace": "arn:aws:servicediscovery:eu-central-1:1:namespace/ns-2"});
+    let tags = writes(plan::plan(&object(&spec("shop"), false), &missing(), &owner()))[0].request["tags"].clone();
+    let shown = observed(&json!({"serviceConnectDefaults": arn, "tags": tags}));
+    let edited = object(&spec("desk"), false);
+    let accepted = writes(plan::plan(&edited, &shown, &owner()));
+    let mut status = edited.status.clone().unwrap_or_default();
+    plan::remember_sent(&edited, &mut status, &accepted[..1], None);
+    let known = |name: &str, status: &EcsClusterStatus| EcsCluster { status: Some(status.clone()), ..object(&spec(name), false) };
+    let again = writes(plan::plan(&known("desk", &status), &shown, &owner()));
+    assert_eq!(again.iter().map(|write| write.operation).collect::<Vec<_>>(), [Operation::TagResource]);
+    let back = writes(plan::plan(&known("shop", &status), &shown, &owner()));
+    assert_eq!(back[0].request["serviceConnectDefaults"], json!({"namespace": "shop"}));
+    plan::remember_sent(&edited, &mut status, &[], Some(&accepted[0]));
+    assert_eq!(status.hidden_hash.as_deref(), Some("unknown"));
 }
 
 #[test]

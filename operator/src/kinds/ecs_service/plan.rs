@@ -278,11 +278,11 @@ fn writes(
     let managed = object.status.as_ref().and_then(|status| status.managed_tags.as_deref());
     let present = service.tags();
     let hidden = hidden(object);
-    let unsent = match present.0.get(SPEC_HASH) {
-        Some(sent) => !tagged_hashes(owner, &hidden.clone().into()).contains(sent),
-        None => !shows(&hidden, service),
+    let unsent = match (is_accepted(object, &hidden), present.0.get(SPEC_HASH)) {
+        (Some(accepted), _) => !accepted,
+        (None, Some(sent)) => !tagged_hashes(owner, &hidden.clone().into()).contains(sent),
+        (None, None) => !shows(&hidden, service),
     };
-    let unsent = unsent && !is_accepted(object, &hidden);
     let resend = unsent || is_changed_by_others(object, service) || is_undone(object, &hidden, service);
     let applied = object.status.as_ref().and_then(|status| status.applied_members.as_deref());
     let policies = &object.spec.policies;

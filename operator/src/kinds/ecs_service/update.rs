@@ -13,7 +13,7 @@ use crate::aws::drift::drift;
 use crate::aws::observer::ServiceKey;
 use crate::reconcile::ignore::with_ignored_fields;
 use crate::reconcile::plan::{Write, hash, pick, request, top};
-use crate::reconcile::reset::completed;
+use crate::reconcile::reset::{completed, with_resets};
 
 /// Members that UpdateService does not take, or that have a call of their own.
 const NOT_UPDATABLE: &[&str] = &["cluster", "serviceName", "launchType", "role", "schedulingStrategy", "tags", "taskDefinition"];
@@ -96,11 +96,16 @@ pub(super) fn remember_sent(object: &EcsService, status: &mut EcsServiceStatus, 
     for write in accepted {
         remember_accepted(object, status, write);
     }
-    if unanswered.is_some_and(|write| write.operation == Operation::UpdateService) {
-        // It is unknown which of the two ECS has.
-        status.hidden_hash = None;
+    if let Some(write) = unanswered.filter(|write| write.operation == Operation::UpdateService)
+        && unseen_to_send(object).keys().any(|member| write.request.get(member).is_some())
+    {
+        // ECS may have the members of this write or those before it, so they are sent again.
+        status.hidden_hash = Some(UNKNOWN.to_owned());
     }
 }
+
+/// The hash of hidden members while it is unknown which of them ECS has.
+const UNKNOWN: &str = "unknown";
 
 fn remember_accepted(object: &EcsService, status: &mut EcsServiceStatus, write: &Write) {
     if !matches!(write.operation, Operation::CreateService | Operation::UpdateService) {
@@ -109,13 +114,13 @@ fn remember_accepted(object: &EcsService, status: &mut EcsServiceStatus, write: 
     if write.request.get("desiredCount").is_some() {
         status.applied_desired_count = object.spec.desired_count;
     }
+    let is_sent =
+        |member: &String| write.request.get(member).is_some() || (member == STRATEGY && follows_cluster_strategy(object));
+    if unseen_to_send(object).keys().all(is_sent) {
+        status.hidden_hash = Some(hash(&hidden(object).into()));
+    }
     if let Some(strategy) = write.request.get(STRATEGY) {
         status.follows_cluster_strategy = (*strategy == json!([])).then_some(true);
-    }
-    let hidden = hidden(object);
-    let all_sent = hidden.keys().all(|member| member == STRATEGY || write.request.get(member).is_some());
-    if !hidden.is_empty() && all_sent {
-        status.hidden_hash = Some(hash(&hidden.into()));
     }
 }
 
@@ -125,10 +130,18 @@ pub(super) fn hidden(object: &EcsService) -> Map<String, Value> {
     unseen(&with_ignored_fields(spec, &Value::Null, &object.spec.policies))
 }
 
-/// Whether ECS has accepted these members, which DescribeServices does not show, although the tag does not say so yet.
-pub(super) fn is_accepted(object: &EcsService, hidden: &Map<String, Value>) -> bool {
-    let accepted = object.status.as_ref().and_then(|status| status.hidden_hash.as_deref());
-    accepted.is_some_and(|accepted| accepted == hash(&hidden.clone().into()))
+/// The hidden members that an update sends: those of the spec, and those that it sets back.
+fn unseen_to_send(object: &EcsService) -> Map<String, Value> {
+    let applied = object.status.as_ref().and_then(|status| status.applied_members.as_deref());
+    let wanted = with_resets(&request(&object.spec, OWN_MEMBERS), applied, RESETS);
+    unseen(&with_ignored_fields(wanted, &Value::Null, &object.spec.policies))
+}
+
+/// Whether ECS has accepted just these hidden members, if the status knows more of that than the tag of the service: an update was accepted
+/// and the tag could not be written.
+pub(super) fn is_accepted(object: &EcsService, hidden: &Map<String, Value>) -> Option<bool> {
+    let accepted = object.status.as_ref()?.hidden_hash.as_deref()?;
+    Some(accepted == hash(&hidden.clone().into()))
 }
 
 /// Whether the service follows the strategy of its cluster because ECS has accepted `capacityProviderStrategy: []`. To send that again

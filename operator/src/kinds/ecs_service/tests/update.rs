@@ -462,9 +462,35 @@ fn sends_what_ecs_does_not_show_once_although_its_hash_cannot_be_tagged() {
     assert_eq!(update.request["monitoring"], changed["monitoring"]);
     assert_eq!((update.request.get("capacityProviderStrategy"), update.request.get("forceNewDeployment")), (None, None));
 
-    // Nobody knows what a call without a reply has changed.
+    // What was accepted is taken back when the spec is, whatever the tag says: it is that of the spec before.
+    let mut before = described();
+    before["tags"][1]["value"] =
+        json!(tagged_hash(&owner(), &json!({"monitoring": changed["monitoring"], "capacityProviderStrategy": []})));
+    let reverted = EcsService { status: Some(status.clone()), ..super::object(&changed, &json!({})) };
+    let back = writes(plan::plan(&reverted, &observed(Some(before)), &owner()));
+    assert_eq!(back[0].request["monitoring"], changed["monitoring"]);
+
+    // An update without a reply may have changed them.
     remember(&next, &mut status, &[], Some(&update));
-    assert_eq!(status.hidden_hash, None);
+    assert_eq!(status.hidden_hash.as_deref(), Some("unknown"));
+    let unknown = EcsService { status: Some(status), ..next };
+    assert_eq!(writes(plan::plan(&unknown, &observed(Some(described())), &owner()))[0].operation, Operation::UpdateService);
+}
+
+#[test]
+fn an_update_without_the_strategy_is_not_taken_for_one_with_it() {
+    let mut empty = spec();
+    empty["capacityProviderStrategy"] = json!([]);
+    empty.as_object_mut().unwrap().remove("launchType");
+    let object = object(&empty, &json!({}));
+    let request = json!({"cluster": "shop", "service": "web", "taskDefinition": REVISION.replace(":3", ":2")});
+    let rollback = Write { operation: Operation::UpdateService, request, note: String::new() };
+    let mut status = object.status.clone().unwrap_or_default();
+    remember(&object, &mut status, &[rollback], None);
+    assert_eq!((&status.hidden_hash, status.follows_cluster_strategy), (&None, None));
+    let known = EcsService { status: Some(status), ..object };
+    let update = writes(plan::plan(&known, &observed(Some(described())), &owner()));
+    assert_eq!(update[0].request["capacityProviderStrategy"], json!([]));
 }
 
 #[test]
