@@ -116,7 +116,8 @@ async fn tell<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>, acted: &Acted<K
     (next.into_iter().chain(later).chain(is_unconfirmed.then_some(CONFIRMED)).min(), notices)
 }
 
-/// Polls AWS at the pace that the object needs. After a pass that could not read AWS, what was polled before still is.
+/// Polls AWS at the pace that the object needs. After a pass that could not read AWS, the kind has named what to poll; after one that did not
+/// try, what was polled before still is. Without an observation nothing is known to be in progress.
 fn poll<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>, acted: &Acted<K::Observed>, after: &K::Status) {
     let (observer, id) = (&pass.aws.observer, ObjectId::of(object));
     if is_foreign(object, pass.context, &acted.outcome) {
@@ -125,8 +126,14 @@ fn poll<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>, acted: &Acted<K::Obse
     }
     let is_ready = conditions::is_ready(after.conditions()) && !object.is_deleting();
     let pace = if is_ready { Pace::Steady } else { acted.outcome.policy(false).pace };
+    let fallback = pass.fallback();
     if let Some(observed) = &acted.observed {
         let polled: Vec<_> = observed.polled.iter().map(|(key, own)| (key.clone(), own.unwrap_or(pace))).collect();
+        observer.poll(&id, &polled);
+    } else if fallback.is_empty() {
+        observer.set_pace(&id, Pace::Steady);
+    } else {
+        let polled: Vec<_> = fallback.into_iter().map(|key| (key, Pace::Steady)).collect();
         observer.poll(&id, &polled);
     }
 }

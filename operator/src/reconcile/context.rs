@@ -1,6 +1,6 @@
 //! What every pass needs: the parts that all passes share, and those of one pass.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use kube::ResourceExt;
@@ -10,6 +10,7 @@ use super::cluster_rule::ClusterRule;
 use super::object_state::{ObjectState, ObjectStates};
 use super::stores::Stores;
 use crate::aws::account::{Accounts, Aws};
+use crate::aws::observer::{Key, PolledKey};
 use crate::aws::tags::Owner;
 use crate::k8s::events::Events;
 use crate::k8s::object::Object;
@@ -68,6 +69,8 @@ pub struct Pass<'a, O> {
     pub began: Instant,
     /// What the last write of the pass left, for the read after it.
     pub applied: Option<&'a O>,
+    /// What to poll when the pass cannot read AWS.
+    fallback: Mutex<Vec<PolledKey>>,
 }
 
 impl<'a, O> Pass<'a, O> {
@@ -75,14 +78,24 @@ impl<'a, O> Pass<'a, O> {
     #[must_use]
     pub fn new<K: Object>(object: &K, context: &'a Context) -> Self {
         let aws = Arc::clone(context.accounts.default_scope());
-        Self { context, aws, owner: context.owner(object), began: Instant::now(), applied: None }
+        Self { context, aws, owner: context.owner(object), began: Instant::now(), applied: None, fallback: Mutex::default() }
     }
 
     /// The same pass, after a write that left `applied`.
     #[must_use]
     pub fn after<'b>(&'b self, applied: &'b O) -> Pass<'b, O> {
         let (aws, owner) = (Arc::clone(&self.aws), self.owner.clone());
-        Pass { context: self.context, aws, owner, began: self.began, applied: Some(applied) }
+        Pass { context: self.context, aws, owner, began: self.began, applied: Some(applied), fallback: Mutex::default() }
+    }
+
+    /// Names a key to poll when this pass cannot read AWS, so that a change there triggers the object. Called by a kind before it reads.
+    pub fn polls<K: Key>(&self, key: K) {
+        self.fallback.lock().unwrap_or_else(PoisonError::into_inner).push(PolledKey::new(key));
+    }
+
+    /// What to poll when the pass could not read AWS; empty when it did not try.
+    pub(super) fn fallback(&self) -> Vec<PolledKey> {
+        self.fallback.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Namespace of the object, which takes turns with others to read and write; empty for a cluster-scoped object.

@@ -55,6 +55,26 @@ async fn one_name_that_aws_refuses_does_not_hide_the_others() {
 }
 
 #[tokio::test]
+async fn an_object_whose_first_read_is_denied_is_triggered_when_it_is_granted() {
+    let denied = Arc::new(AtomicBool::new(true));
+    let (ecs, deny) = (working(), Arc::clone(&denied));
+    let ecs = move |operation: &str, request: &Value| {
+        if deny.load(Ordering::Relaxed) {
+            refusal("AccessDeniedException", "User: u is not authorized to perform: ecs:DescribeClusters")
+        } else {
+            ecs(operation, request)
+        }
+    };
+    let (world, mut triggered) = World::swept(cluster(&json!({})), ecs, Duration::from_millis(100)).await;
+    world.pass::<EcsCluster>().await;
+    assert_eq!(world.conditions().0, ["Ready False AccessDenied", "Stalled True AccessDenied"]);
+    denied.store(false, Ordering::Relaxed);
+    let object =
+        tokio::time::timeout(Duration::from_secs(10), triggered.next()).await.expect("within a sweep").expect("it is open");
+    assert_eq!(object.to_string(), "EcsCluster/default/shop");
+}
+
+#[tokio::test]
 async fn an_object_learns_that_aws_lets_nobody_look_any_more() {
     let denied = Arc::new(AtomicBool::new(false));
     let (ecs, deny) = (working(), Arc::clone(&denied));

@@ -51,6 +51,11 @@ impl Observer {
         self.tables.unwatch(watcher, &polled);
     }
 
+    /// Polls at this pace whatever is polled for `watcher`.
+    pub fn set_pace(&self, watcher: &ObjectId, pace: Pace) {
+        self.tables.set_pace(watcher, pace);
+    }
+
     /// Forgets what the cache holds for `keys`, after a write whose outcome is unknown.
     pub fn invalidate<'a>(&self, keys: impl IntoIterator<Item = &'a PolledKey>) {
         for key in keys {

@@ -146,6 +146,14 @@ impl<K: Key> Table<K> {
         }
     }
 
+    /// Polls at this pace what `watcher` watches, if it watches anything.
+    pub(super) fn set_pace(&self, watcher: &ObjectId, pace: Pace) {
+        let key = self.shared.state().keys.get(watcher).cloned();
+        if let Some(key) = key {
+            self.watch(key, watcher.clone(), pace);
+        }
+    }
+
     /// How old the oldest answer is that is kept fresh.
     pub(super) fn age(&self) -> Option<Duration> {
         let state = self.shared.state();

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::table::Table;
-use super::types::{Key, Sweep};
+use super::types::{Key, Pace, Sweep};
 use crate::aws::call::Calls;
 use crate::trigger::{ObjectId, Triggers};
 
@@ -22,6 +22,7 @@ pub(super) struct Tables {
 /// What all tables can do, whatever the type of their key.
 trait AnyTable: Any + Send + Sync {
     fn unwatch(&self, watcher: &ObjectId);
+    fn set_pace(&self, watcher: &ObjectId, pace: Pace);
     /// What the table is about, and the age of its oldest answer that is kept fresh.
     fn age(&self) -> Option<(&'static str, Duration)>;
 }
@@ -29,6 +30,10 @@ trait AnyTable: Any + Send + Sync {
 impl<K: Key> AnyTable for Table<K> {
     fn unwatch(&self, watcher: &ObjectId) {
         Table::unwatch(self, watcher);
+    }
+
+    fn set_pace(&self, watcher: &ObjectId, pace: Pace) {
+        Table::set_pace(self, watcher, pace);
     }
 
     fn age(&self) -> Option<(&'static str, Duration)> {
@@ -56,6 +61,13 @@ impl Tables {
     pub(super) fn unwatch(&self, watcher: &ObjectId, but: &[TypeId]) {
         for (_, table) in self.lock().iter().filter(|(key, _)| !but.contains(key)) {
             table.unwatch(watcher);
+        }
+    }
+
+    /// Polls at this pace whatever `watcher` watches.
+    pub(super) fn set_pace(&self, watcher: &ObjectId, pace: Pace) {
+        for table in self.lock().values() {
+            table.set_pace(watcher, pace);
         }
     }
 

@@ -28,6 +28,7 @@ pub(super) async fn observe(
     let is_end = object.is_deleting() && !dependants.leaving && !object.spec.policies.retains();
     let freshness = if is_end { Freshness::Since(Instant::now()) } else { freshness };
     let namespace = pass.namespace();
+    pass.polls(ClusterKey(name.clone()));
     let seen = pass.aws.observer.table::<ClusterKey>().get(ClusterKey(name.clone()), freshness, namespace).await?;
     let mut observed = read(seen)?;
     observed.may_be_there =

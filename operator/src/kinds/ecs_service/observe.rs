@@ -32,6 +32,7 @@ pub(super) async fn observe(
         return Ok(ObservedService { cluster_obstacle: cluster.obstacle, ..observed });
     }
     let services = pass.aws.observer.table::<ServiceKey>();
+    pass.polls(observed.key.clone());
     // At the end every look is one for what a call without a reply has made.
     let is_end = object.is_deleting() && services.may_be_there(&observed.key);
     let freshness = if is_end { Freshness::Since(Instant::now()) } else { freshness };

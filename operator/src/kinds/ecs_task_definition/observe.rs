@@ -30,6 +30,10 @@ pub(super) async fn observe(
     pass: &Pass<'_, ObservedTaskDefinition>,
     freshness: Freshness,
 ) -> Result<ObservedTaskDefinition, Fault> {
+    pass.polls(FamilyKey(object.family()));
+    if let Some(arn) = known_arn(object) {
+        pass.polls(TaskDefinitionKey(arn.to_owned()));
+    }
     if object.is_deleting() {
         return observe_end(object, pass, freshness).await;
     }
