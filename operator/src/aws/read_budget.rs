@@ -125,10 +125,11 @@ impl Queue {
     /// Takes a token for a new call, if there is one and no other call goes first.
     fn take(&mut self, turn: &Turn, now: Instant) -> bool {
         self.tokens.refill(now);
-        let is_first = self.asked.is_empty() && (self.regular.is_empty() || *turn != Turn::Regular);
+        let is_first = self.asked.is_empty() && (self.regular.is_empty() || *turn != Turn::Regular) && !self.is_overdue(now);
         let is_granted = is_first && self.tokens.has(self.needed(turn));
         if is_granted {
             self.tokens.take(1.0);
+            self.asked_in_a_row += u32::from(*turn != Turn::Regular);
         }
         is_granted
     }
@@ -152,12 +153,17 @@ impl Queue {
         }
     }
 
+    /// Whether the next token is for a regular look that has waited long.
+    fn is_overdue(&self, now: Instant) -> bool {
+        let waits = self.regular.front().is_some_and(|(since, _)| now.saturating_duration_since(*since) >= OVERDUE);
+        waits && self.asked_in_a_row >= ASKED_PER_OVERDUE
+    }
+
     /// Hands out the tokens that there are, and returns the time until the next one; `None` when no call waits.
     fn hand_out(&mut self, now: Instant) -> Option<Duration> {
         self.tokens.refill(now);
         loop {
-            let is_overdue = self.regular.front().is_some_and(|(since, _)| now.saturating_duration_since(*since) >= OVERDUE);
-            let is_overdue = is_overdue && self.asked_in_a_row >= ASKED_PER_OVERDUE;
+            let is_overdue = self.is_overdue(now);
             let turn = match (self.asked.is_empty(), self.regular.is_empty()) {
                 (false, _) if !is_overdue => Turn::Of(Vec::new()),
                 (_, false) => Turn::Regular,
@@ -280,6 +286,21 @@ mod tests {
         let called = waiting.called();
         assert_eq!(called.iter().filter(|name| name.starts_with("look")).count(), 3, "{called:?}");
         assert_eq!(called.len(), 50, "half of the bucket is not kept for passes then");
+    }
+
+    #[test]
+    fn a_regular_look_has_its_turn_among_passes_that_never_wait() {
+        let start = Instant::now();
+        let (mut queue, mut waiting) = (empty(start), Waiting::default());
+        waiting.enter(&mut queue, "look", &Turn::Regular, start);
+        // Each pass takes its token at once, so that no call waits for one.
+        for tokens in 1..100 {
+            assert!(queue.take(&of("shop"), start + TOKEN * tokens + TOKEN / 2));
+        }
+        assert!(!queue.take(&of("shop"), start + TOKEN * 100 + TOKEN / 2), "the next token is for the regular look");
+        queue.hand_out(start + TOKEN * 100 + TOKEN / 2);
+        assert_eq!(waiting.called(), ["look"]);
+        assert!(queue.take(&of("shop"), start + TOKEN * 102));
     }
 
     #[test]
