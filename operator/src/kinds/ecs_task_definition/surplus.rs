@@ -24,6 +24,9 @@ const AT_ONCE: usize = 5;
 /// How long one pass looks through the revisions of a family for those that are ours.
 const LOOK_THROUGH: Duration = Duration::from_secs(30);
 
+/// When the revisions beyond the limit are looked at again while EcsServices cannot be read.
+const UNREADABLE: Duration = Duration::from_secs(60);
+
 /// Maximum age of the read of all services that shows a revision as unused. In a large account it takes minutes.
 const USAGE: Duration = Duration::from_secs(60);
 
@@ -54,7 +57,8 @@ pub(super) async fn observe(
     let beyond: Vec<_> = revisions.iter().copied().filter(|number| *number < current.revision).skip(limit).collect();
     // An EcsService that cannot be read may run one of them, or be about to go back to it.
     if beyond.is_empty() || pass.context.stores.off.why::<EcsService>().is_some() {
-        return Ok(Surplus { revisions: Some(revisions), ..Surplus::default() });
+        let left = usize::from(!beyond.is_empty());
+        return Ok(Surplus { revisions: Some(revisions), left, pause: UNREADABLE, ..Surplus::default() });
     }
     let family = current.arn.rsplit_once(':').map(|(family, _)| family).unwrap_or_default();
     let beyond = beyond.iter().rev().map(|number| format!("{family}:{number}")).collect();
