@@ -93,7 +93,11 @@ async fn decide<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>) -> Decided<K:
         // Observe afresh: the cache is good enough to do nothing, not to change something.
         observed = match object.observe(pass, Freshness::Since(pass.began)).await {
             Ok(observed) => observed,
-            Err(fault) => return Err(failed(object, Some(observed), fault)),
+            Err(fault) => {
+                // The plan is not confirmed, so it must not hold a place in the write queue.
+                pass.aws.writer.withdraw(pass.namespace(), pass.uid());
+                return Err(failed(object, Some(observed), fault));
+            }
         };
 
         // Plan.
