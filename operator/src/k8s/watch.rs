@@ -181,8 +181,10 @@ pub async fn watch<K: Object>(
             }
             Ok(Event::InitDone) => {
                 readiness.set(&K::plural(&()), Ok(()));
-                off.loaded::<K>();
                 begin(&store.state(), &std::mem::take(&mut former), &mut known, &wake);
+                // Only now that the index of references knows them.
+                off.loaded::<K>();
+                wake(Change::Listed(None));
             }
             Ok(Event::Init | Event::InitApply(_)) => {}
             Err(error) => interrupted::<K>(&error, is_whole, readiness, off),
@@ -268,7 +270,6 @@ fn begin<K: Object>(objects: &[Arc<K>], former: &[Arc<K>], known: &mut Known, wa
         known.applied(&**object);
         wake(Change::Applied { object, own: true, others: false });
     }
-    wake(Change::Listed(None));
 }
 
 /// Drops what no decision needs before an object enters the store.
@@ -330,7 +331,7 @@ mod tests {
             });
         };
         begin(&[object("a"), object("b")], &[object("b"), object("c")], &mut Known::default(), &wake);
-        assert_eq!(*woken.borrow(), ["forget c", "look at a", "look at b", "all listed"]);
+        assert_eq!(*woken.borrow(), ["forget c", "look at a", "look at b"]);
     }
 
     /// An API server that lists nothing, and refuses as many requests after the first list.
