@@ -9,7 +9,7 @@ use aws_types::SdkConfig;
 use serde_json::Value;
 
 use super::ecs;
-use super::fault::{Fault, FaultClass};
+use super::error::{AwsError, ErrorKind};
 use super::operation::{ActionFamily, Operation};
 use super::read_budget::{ReadBudget, Turn};
 use crate::leadership::{Leadership, NOT_LEADER};
@@ -55,19 +55,19 @@ impl Calls {
     /// # Errors
     /// Whatever AWS, the network or the credentials answer instead, classified. After a write, an error other than AWS's
     /// own refusal leaves open whether the call was applied.
-    pub(super) async fn send(&self, operation: Operation, request: &Value) -> Result<Value, Fault> {
+    pub(super) async fn send(&self, operation: Operation, request: &Value) -> Result<Value, AwsError> {
         if operation.is_write() && !self.leadership.holds() {
-            return Err(Fault::new(operation, FaultClass::Server, NOT_LEADER));
+            return Err(AwsError::new(operation, ErrorKind::Server, NOT_LEADER));
         }
         let started = Instant::now();
         // One line for each service.
         let Some(result) = ecs::dispatch(&self.ecs, operation, request).await else {
             unreachable!("every operation is in the table of its service");
         };
-        let label = result.as_ref().map_or_else(|fault| fault.class.as_str(), |_| "ok");
+        let label = result.as_ref().map_or_else(|error| error.kind.as_str(), |_| "ok");
         self.metrics.called(operation.name(), label, started.elapsed());
-        if let Err(fault) = &result {
-            tracing::debug!(operation = operation.name(), code = fault.code, message = fault.message, "AWS call failed");
+        if let Err(error) = &result {
+            tracing::debug!(operation = operation.name(), code = error.code, message = error.message, "AWS call failed");
         }
         result
     }
@@ -87,25 +87,25 @@ impl Reads<'_> {
     ///
     /// # Errors
     /// As [`Calls::send`].
-    pub(super) async fn send(&self, operation: Operation, request: &Value) -> Result<Value, Fault> {
+    pub(super) async fn send(&self, operation: Operation, request: &Value) -> Result<Value, AwsError> {
         if !self.is_admitted.swap(false, Ordering::Relaxed) {
             self.calls.read_budget.admit(operation.family(), &self.turn).await;
         }
         let result = self.calls.send(operation, request).await;
-        if matches!(&result, Err(fault) if fault.class == FaultClass::Throttle) {
+        if matches!(&result, Err(error) if error.kind == ErrorKind::Throttle) {
             self.calls.read_budget.slow_down(operation.family());
         }
         result
     }
 
-    /// Sends one of many reads that succeed or fail together: tries it up to three times when the fault may pass.
+    /// Sends one of many reads that succeed or fail together: tries it up to three times when the error may pass.
     ///
     /// # Errors
     /// As [`Calls::send`].
-    pub(super) async fn insist(&self, operation: Operation, request: &Value) -> Result<Value, Fault> {
+    pub(super) async fn insist(&self, operation: Operation, request: &Value) -> Result<Value, AwsError> {
         for wait in [AGAIN, 2 * AGAIN] {
             match self.send(operation, request).await {
-                Err(fault) if fault.class.passes() => tokio::time::sleep(wait).await,
+                Err(error) if error.kind.passes() => tokio::time::sleep(wait).await,
                 result => return result,
             }
         }
@@ -125,7 +125,7 @@ mod tests {
     async fn who_is_not_the_leader_writes_nothing() {
         let config = SdkConfig::builder().behavior_version(BehaviorVersion::latest()).build();
         let calls = Calls::new(&config, None, Leadership::lost_for_good(), AwsMetrics::new(Arc::default(), "", ""));
-        let message = async |operation| calls.send(operation, &Value::Null).await.map_err(|fault| fault.message);
+        let message = async |operation| calls.send(operation, &Value::Null).await.map_err(|error| error.message);
         assert_eq!(message(Operation::CreateService).await, Err(NOT_LEADER.to_owned()));
         // A read is tried; without a Region it comes to nothing.
         assert_ne!(message(Operation::DescribeServices).await, Err(NOT_LEADER.to_owned()));

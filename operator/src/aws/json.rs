@@ -17,7 +17,7 @@ use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::ConfigBag;
 use serde_json::Value;
 
-use super::fault::Fault;
+use super::error::AwsError;
 use super::operation::Operation;
 
 /// Sends `request` as the body of `operation` by `send` and returns the body of the reply.
@@ -25,14 +25,14 @@ pub(super) async fn send<O, E>(
     operation: Operation,
     request: &Value,
     send: impl AsyncFnOnce(RawJson) -> Result<O, SdkError<E>>,
-) -> Result<Value, Fault>
+) -> Result<Value, AwsError>
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     let json = RawJson { request: request.to_string().into(), reply: Arc::default() };
-    send(json.clone()).await.map_err(|error| Fault::from_sdk(operation, &error))?;
+    send(json.clone()).await.map_err(|error| AwsError::from_sdk(operation, &error))?;
     let body = json.reply.get().map_or(&b"{}"[..], Vec::as_slice);
-    serde_json::from_slice(body).map_err(|error| Fault::unreadable(operation, &error))
+    serde_json::from_slice(body).map_err(|error| AwsError::unreadable(operation, &error))
 }
 
 /// Puts our body into the request and keeps the body of the reply.

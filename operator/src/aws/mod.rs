@@ -1,4 +1,4 @@
-//! Everything we do to AWS: calls, their faults, the observer that reads and the writer that writes.
+//! Everything we do to AWS: calls, their errors, the observer that reads and the writer that writes.
 //!
 //! Nothing outside this module calls AWS. Reads go through [`Observer`], writes through [`Writer`]; both send through [`call`].
 
@@ -7,8 +7,8 @@ pub mod call;
 pub mod client;
 pub mod drift;
 pub mod ecs;
+pub mod error;
 pub mod event_queue;
-pub mod fault;
 mod json;
 pub mod meaning;
 pub mod observer;
@@ -24,7 +24,7 @@ use serde_json::Value;
 
 pub use account::{Accounts, Aws, Scope};
 pub use call::Calls;
-pub use fault::{Fault, FaultClass};
+pub use error::{AwsError, ErrorKind};
 pub use observer::{Answer, Freshness, Observer};
 pub use operation::Operation;
 pub use writer::{Permit, Writer};

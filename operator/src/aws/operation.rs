@@ -129,7 +129,7 @@ macro_rules! operations {
             client: &$client,
             operation: $crate::aws::operation::Operation,
             request: &serde_json::Value,
-        ) -> Option<Result<serde_json::Value, $crate::aws::fault::Fault>> {
+        ) -> Option<Result<serde_json::Value, $crate::aws::error::AwsError>> {
             match operation {
                 $($crate::aws::operation::Operation::$operation => {
                     let send = async |json| client.$method().customize().interceptor(json).send().await;

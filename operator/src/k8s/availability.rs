@@ -7,38 +7,38 @@ use tokio::sync::watch;
 
 use super::object::Object;
 
-/// What is missing for a kind to be served.
+/// What a kind lacks to be served: its definition, or the rights to list it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Missing {
+pub struct Unavailable {
     /// The same in words.
     pub words: String,
     /// Whether its definition is there, and so perhaps objects that cannot be read.
     pub is_installed: bool,
 }
 
-/// Kinds that the operator does not serve, everywhere or in a namespace, because their definition or its rights are missing, and why.
-/// The others work all the same; what refers to an object of such a kind waits.
+/// The kinds that the operator cannot serve, in all watched namespaces or in one of them, and why. The other kinds are served all the same;
+/// an object that references one of an unavailable kind waits.
 #[derive(Clone, Debug, Default)]
-pub struct Off(Arc<watch::Sender<BTreeMap<Place, Why>>>);
+pub struct Availability(Arc<watch::Sender<BTreeMap<Place, Reason>>>);
 
-/// The plural of a kind, and one namespace of several; `None` where all that is watched is meant.
+/// The plural of a kind, and a namespace; `None` stands for all watched namespaces.
 type Place = (String, Option<String>);
 
 #[derive(Debug)]
-struct Why {
-    missing: Missing,
-    /// Whether it was listed since, but its objects are not in the store yet.
+struct Reason {
+    unavailable: Unavailable,
+    /// Whether the kind was listed since, but its objects are not in the store yet.
     is_listed: bool,
 }
 
-impl Off {
-    /// A kind is off in one namespace of several, or with `None` in all that is watched.
-    pub fn set<K: Object>(&self, namespace: Option<&str>, missing: Missing) {
+impl Availability {
+    /// Marks a kind as unavailable in one namespace, or with `None` in all watched namespaces.
+    pub fn set<K: Object>(&self, namespace: Option<&str>, unavailable: Unavailable) {
         let place = (K::plural(&()).into_owned(), namespace.map(str::to_owned));
-        self.0.send_modify(|places| drop(places.insert(place, Why { missing, is_listed: false })));
+        self.0.send_modify(|places| drop(places.insert(place, Reason { unavailable, is_listed: false })));
     }
 
-    /// A kind was listed in a namespace; it is on there once the list is in the store.
+    /// Notes that a kind was listed in a namespace. It is available there after [`loaded`](Self::loaded).
     pub fn listed<K: Object>(&self, namespace: &str) {
         let place = (K::plural(&()).into_owned(), Some(namespace.to_owned()));
         self.0.send_modify(|places| {
@@ -48,7 +48,7 @@ impl Off {
         });
     }
 
-    /// What was listed of a kind is in the store: it is on, but in the namespaces where it may not be listed.
+    /// Marks a kind as available, except in the namespaces where it cannot be listed. Called when the list is in the store.
     pub fn loaded<K: Object>(&self) {
         let of_kind = K::plural(&()).into_owned();
         self.0.send_modify(|places| {
@@ -56,22 +56,22 @@ impl Off {
         });
     }
 
-    /// Why a kind is off anywhere; `None` when it is on everywhere.
+    /// Why a kind is unavailable in any namespace; `None` when it is available in all.
     #[must_use]
-    pub fn why<K: Object>(&self) -> Option<Missing> {
+    pub fn why<K: Object>(&self) -> Option<Unavailable> {
         let places = self.0.borrow();
-        places.iter().find(|((plural, _), _)| *plural == K::plural(&())).map(|(_, why)| why.missing.clone())
+        places.iter().find(|((plural, _), _)| *plural == K::plural(&())).map(|(_, why)| why.unavailable.clone())
     }
 
-    /// Why a kind is off in this namespace; `None` when it is on.
+    /// Why a kind is unavailable in this namespace; `None` when it is available.
     #[must_use]
-    pub fn why_in<K: Object>(&self, namespace: &str) -> Option<Missing> {
+    pub fn why_in<K: Object>(&self, namespace: &str) -> Option<Unavailable> {
         let (places, plural) = (self.0.borrow(), K::plural(&()).into_owned());
         let why = places.get(&(plural.clone(), None)).or_else(|| places.get(&(plural, Some(namespace.to_owned()))));
-        why.map(|why| why.missing.clone())
+        why.map(|why| why.unavailable.clone())
     }
 
-    /// Awaits that a kind is off everywhere.
+    /// Waits until a kind is unavailable in all watched namespaces.
     pub async fn until<K: Object>(&self) {
         let everywhere = (K::plural(&()).into_owned(), None);
         // The sender is in `self`, so it is never gone.
@@ -79,8 +79,8 @@ impl Off {
     }
 }
 
-impl Missing {
-    /// What an error of a list says is missing; `None` where it is something else.
+impl Unavailable {
+    /// What the error of a list says that the kind lacks; `None` for any other error.
     pub(super) fn of<K: Object>(error: &kube::Error) -> Option<Self> {
         let kube::Error::Api(status) = error else { return None };
         let plural = K::plural(&());

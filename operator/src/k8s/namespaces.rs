@@ -8,7 +8,7 @@ use futures::{Stream, StreamExt};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher::{self, Event};
 
-use super::availability::{Missing, Off};
+use super::availability::{Availability, Unavailable};
 use super::object::Object;
 
 /// What the watches of several namespaces see.
@@ -24,12 +24,12 @@ pub(super) enum Seen<K> {
 pub(super) fn together<K: Object>(
     watches: Vec<(String, BoxStream<'static, watcher::Result<Event<K>>>)>,
     store: Store<K>,
-    off: Off,
+    availability: Availability,
 ) -> impl Stream<Item = watcher::Result<Seen<K>>> {
     let mut lists = Lists {
         listing: watches.iter().map(|(namespace, _)| (namespace.clone(), Listing::default())).collect(),
         store,
-        off,
+        availability,
         has_begun: false,
     };
     let named = watches.into_iter().map(|(namespace, events)| events.map(move |event| (namespace.clone(), event)).boxed());
@@ -40,7 +40,7 @@ pub(super) fn together<K: Object>(
 struct Lists<K: Object> {
     listing: HashMap<String, Listing<K>>,
     store: Store<K>,
-    off: Off,
+    availability: Availability,
     /// Whether everything was listed once.
     has_begun: bool,
 }
@@ -71,7 +71,7 @@ impl<K: Object> Lists<K> {
             self.listing.insert(namespace.to_owned(), Listing::default());
         }
         if matches!(event, Event::InitDone) {
-            self.off.listed::<K>(namespace);
+            self.availability.listed::<K>(namespace);
         }
         let Some(listing) = self.listing.get_mut(namespace) else { return vec![Ok(Seen::Event(event))] };
         match event {
@@ -96,9 +96,9 @@ impl<K: Object> Lists<K> {
     /// A namespace that cannot be listed, because there are no rights in it, does not keep the others waiting. It is listed again.
     fn failed(&mut self, namespace: &str, error: &watcher::Error) -> Vec<Seen<K>> {
         let watcher::Error::InitialListFailed(error) = error else { return Vec::new() };
-        let Some(missing) = Missing::of::<K>(error) else { return Vec::new() };
+        let Some(missing) = Unavailable::of::<K>(error) else { return Vec::new() };
         // Before any object misses what is there.
-        self.off.set::<K>(Some(namespace), missing);
+        self.availability.set::<K>(Some(namespace), missing);
         if self.has_begun {
             self.listing.remove(namespace);
             return self.changes(namespace, HashMap::new());
@@ -167,19 +167,19 @@ mod tests {
         let (store, mut writer) = reflector::store::<EcsCluster>();
         let ((a, in_a), (b, in_b)) = (unbounded(), unbounded());
         let watches = vec![("a".to_owned(), in_a.boxed()), ("b".to_owned(), in_b.boxed())];
-        let off = Off::default();
-        let is_off = |namespace| off.why_in::<EcsCluster>(namespace).is_some();
-        let mut events = Box::pin(together(watches, store.clone(), off.clone()));
+        let availability = Availability::default();
+        let is_off = |namespace| availability.why_in::<EcsCluster>(namespace).is_some();
+        let mut events = Box::pin(together(watches, store.clone(), availability.clone()));
         let mut names = async || {
             while let Ok(Some(seen)) = tokio::time::timeout(std::time::Duration::ZERO, events.next()).await {
                 match seen {
                     Ok(Seen::Event(event)) => {
                         writer.apply_watcher_event(&event);
                         if matches!(event, Event::InitDone) {
-                            off.loaded::<EcsCluster>();
+                            availability.loaded::<EcsCluster>();
                         }
                     }
-                    Ok(Seen::Listed(_)) => off.loaded::<EcsCluster>(),
+                    Ok(Seen::Listed(_)) => availability.loaded::<EcsCluster>(),
                     Err(_) => {}
                 }
             }
@@ -230,7 +230,7 @@ mod tests {
         let (store, mut writer) = reflector::store::<EcsCluster>();
         let ((a, in_a), (b, in_b)) = (unbounded(), unbounded());
         let watches = vec![("a".to_owned(), in_a.boxed()), ("b".to_owned(), in_b.boxed())];
-        let mut events = Box::pin(together(watches, store.clone(), Off::default()));
+        let mut events = Box::pin(together(watches, store.clone(), Availability::default()));
         let mut seen = async || {
             let mut seen = Vec::new();
             while let Ok(Some(Ok(next))) = tokio::time::timeout(std::time::Duration::ZERO, events.next()).await {

@@ -15,7 +15,7 @@ use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, ResourceExt};
 
 use super::annotations::requested;
-use super::availability::{Missing, Off};
+use super::availability::{Availability, Unavailable};
 use super::namespaces::{Seen, together};
 use super::object::{Object, Scope};
 use super::{conditions, finalizer};
@@ -54,7 +54,7 @@ fn events<K: Object>(
     apis: Vec<Api<K>>,
     labels: Option<String>,
     store: Store<K>,
-    off: &Off,
+    availability: &Availability,
 ) -> BoxStream<'static, watcher::Result<Seen<K>>> {
     // Lists and watches, for streaming lists are off by default in Kubernetes 1.30, 1.31 and 1.33. Short pages, for each is in memory whole.
     let config = watcher::Config { label_selector: labels, page_size: Some(PAGE), ..watcher::Config::default() };
@@ -63,7 +63,7 @@ fn events<K: Object>(
         Ok([api]) => one(api).map_ok(Seen::Event).boxed(),
         Err(apis) => {
             let named = apis.into_iter().map(|api| (api.namespace().unwrap_or_default().to_owned(), one(api)));
-            together(named.collect(), store, off.clone()).boxed()
+            together(named.collect(), store, availability.clone()).boxed()
         }
     }
 }
@@ -82,7 +82,7 @@ fn relisted<K: Object>(api: Api<K>, config: watcher::Config, pause: Duration) ->
         let event = events.next().await?;
         let (events, refusals) = match &event {
             Err(watcher::Error::WatchStartFailed(error) | watcher::Error::InitialListFailed(error))
-                if Missing::of::<K>(error).is_some() =>
+                if Unavailable::of::<K>(error).is_some() =>
             {
                 (None, refusals + 1)
             }
@@ -96,7 +96,7 @@ fn relisted<K: Object>(api: Api<K>, config: watcher::Config, pause: Duration) ->
 
 /// Waits until the kind is installed and we may read it, in one namespace at least; says meanwhile what is in the way, and has the other
 /// kinds go on without it.
-pub async fn available<K: Object>(apis: &[Api<K>], readiness: &Readiness, off: &Off) {
+pub async fn available<K: Object>(apis: &[Api<K>], readiness: &Readiness, availability: &Availability) {
     let plural = K::plural(&());
     let one = ListParams::default().limit(1);
     loop {
@@ -106,11 +106,11 @@ pub async fn available<K: Object>(apis: &[Api<K>], readiness: &Readiness, off: &
             return;
         };
         let missing = match &error {
-            super::RequestError::Kube(error) => Missing::of::<K>(error),
+            super::RequestError::Kube(error) => Unavailable::of::<K>(error),
             super::RequestError::Timeout(_) => None,
         };
         if let Some(missing) = &missing {
-            off.set::<K>(None, missing.clone());
+            availability.set::<K>(None, missing.clone());
         }
         let problem = missing.map_or_else(|| format!("the API server does not list {plural}: {error}"), |missing| missing.words);
         if readiness.set(&plural, Err(problem.clone())) {
@@ -143,7 +143,7 @@ pub async fn watch<K: Object>(
     apis: Vec<Api<K>>,
     labels: Option<String>,
     mut writer: Writer<K>,
-    (readiness, off): (&Readiness, &Off),
+    (readiness, availability): (&Readiness, &Availability),
     wake: impl Fn(Change<'_, K>),
 ) {
     let store = writer.as_reader();
@@ -152,13 +152,13 @@ pub async fn watch<K: Object>(
     let mut known = Known::default();
     // What there was before a list.
     let mut former = Vec::new();
-    let mut events = events(apis, labels, store.clone(), off);
+    let mut events = events(apis, labels, store.clone(), availability);
     while let Some(seen) = events.next().await {
         let event = match seen {
             Ok(Seen::Event(event)) => Ok(event.modify(prune)),
             Ok(Seen::Listed(namespace)) => {
                 readiness.set(&K::plural(&()), Ok(()));
-                off.loaded::<K>();
+                availability.loaded::<K>();
                 wake(Change::Listed(Some(&namespace)));
                 continue;
             }
@@ -183,20 +183,20 @@ pub async fn watch<K: Object>(
                 readiness.set(&K::plural(&()), Ok(()));
                 begin(&store.state(), &std::mem::take(&mut former), &mut known, &wake);
                 // Only now that the index of references knows them.
-                off.loaded::<K>();
+                availability.loaded::<K>();
                 wake(Change::Listed(None));
             }
             Ok(Event::Init | Event::InitApply(_)) => {}
-            Err(error) => interrupted::<K>(&error, is_whole, readiness, off),
+            Err(error) => interrupted::<K>(&error, is_whole, readiness, availability),
         }
     }
 }
 
-/// Tells that the watch of a kind does not go on for now. Where the kind or the rights are missing, it is off; where `is_whole` is false,
+/// Tells that the watch of a kind does not go on for now. Where the kind or the rights are missing, the kind is unavailable; where `is_whole` is false,
 /// that is so in one namespace of several, and the others go on.
-fn interrupted<K: Object>(error: &watcher::Error, is_whole: bool, readiness: &Readiness, off: &Off) {
+fn interrupted<K: Object>(error: &watcher::Error, is_whole: bool, readiness: &Readiness, availability: &Availability) {
     let missing = match error {
-        watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error) => Missing::of::<K>(error),
+        watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error) => Unavailable::of::<K>(error),
         _ => None,
     };
     let Some(missing) = missing else {
@@ -207,7 +207,7 @@ fn interrupted<K: Object>(error: &watcher::Error, is_whole: bool, readiness: &Re
         tracing::warn!(kind = %K::kind(&()), "the watch was interrupted: {}", missing.words);
     }
     if is_whole {
-        off.set::<K>(None, missing);
+        availability.set::<K>(None, missing);
     }
 }
 

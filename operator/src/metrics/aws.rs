@@ -21,7 +21,7 @@ impl AwsMetrics {
         Self { metrics, scope: [("account", account.to_owned()), ("region", region.to_owned())] }
     }
 
-    /// Counts a call to AWS. `result` is `ok` or the class of the fault.
+    /// Counts a call to AWS. `result` is `ok` or the class of the error.
     pub fn called(&self, operation: &str, result: &str, took: Duration) {
         let labels = self.labels([("operation", operation.to_owned()), ("result", result.to_owned())]);
         self.metrics.aws_calls.get_or_create(&labels).inc();

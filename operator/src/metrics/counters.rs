@@ -117,7 +117,7 @@ impl Metrics {
         self.reconcile_seconds.get_or_create(&vec![("kind", kind.to_owned())]).observe(took.as_secs_f64());
     }
 
-    /// Counts a pass that a fault of this class ended.
+    /// Counts a pass that an error of this class ended.
     pub fn failed(&self, kind: &str, class: &str) {
         self.errors.get_or_create(&vec![("kind", kind.to_owned()), ("class", class.to_owned())]).inc();
     }

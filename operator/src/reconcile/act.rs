@@ -10,7 +10,7 @@ use super::plan::{Plan, Write};
 use super::policy::{check_policies, is_dry_run, is_owned_by_other};
 use crate::aws::tags::{OWNER, Tags};
 use crate::aws::writer::Permit;
-use crate::aws::{Fault, FaultClass, Freshness, Operation};
+use crate::aws::{AwsError, ErrorKind, Freshness, Operation};
 use crate::k8s::annotations::{is_asked, requested};
 
 /// What a pass saw, did and came to.
@@ -37,7 +37,7 @@ impl<O> Acted<O> {
 
     /// The write that AWS may have accepted: it got no reply.
     pub(super) fn unanswered(&self) -> Option<&Write> {
-        let is_unanswered = matches!(&self.outcome, Outcome::Failed(fault) if !fault.made_nothing());
+        let is_unanswered = matches!(&self.outcome, Outcome::Failed(error) if !error.made_nothing());
         self.planned.get(self.sent).filter(|_| is_unanswered)
     }
 }
@@ -77,7 +77,7 @@ async fn decide<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>) -> Decided<K:
         false if is_owned_by_other(object) => Freshness::Since(pass.began),
         false => Freshness::Any,
     };
-    let mut observed = object.observe(pass, freshness).await.map_err(|fault| failed(object, None, fault))?;
+    let mut observed = object.observe(pass, freshness).await.map_err(|error| failed(object, None, error))?;
 
     // Plan.
     let mut plan = object.plan(&observed.value, &pass.owner);
@@ -93,10 +93,10 @@ async fn decide<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>) -> Decided<K:
         // Observe afresh: the cache is good enough to do nothing, not to change something.
         observed = match object.observe(pass, Freshness::Since(pass.began)).await {
             Ok(observed) => observed,
-            Err(fault) => {
+            Err(error) => {
                 // The plan is not confirmed, so it must not hold a place in the write queue.
                 pass.aws.writer.withdraw(pass.namespace(), pass.uid());
-                return Err(failed(object, Some(observed), fault));
+                return Err(failed(object, Some(observed), error));
             }
         };
 
@@ -130,9 +130,9 @@ async fn apply<K: Kind>(
     for (write, permit) in writes.iter().zip(permits) {
         match claimed(object, pass, &observed.value, write, permit).await {
             Ok(next) => observed = next,
-            Err(fault) => {
+            Err(error) => {
                 pass.aws.observer.invalidate(observed.polled.iter().map(|(key, _)| key));
-                return Acted { planned: writes, sent, ..Acted::new(Some(observed), Outcome::Failed(fault)) };
+                return Acted { planned: writes, sent, ..Acted::new(Some(observed), Outcome::Failed(error)) };
             }
         }
         sent += 1;
@@ -145,9 +145,9 @@ async fn apply<K: Kind>(
                 rest = object.plan(&seen.value, &pass.owner);
                 observed = seen;
             }
-            Err(fault) => {
+            Err(error) => {
                 // AWS accepted the writes. The next pass observes again.
-                let outcome = if fault.class.passes() { Outcome::Unfinished } else { Outcome::Failed(fault) };
+                let outcome = if error.kind.passes() { Outcome::Unfinished } else { Outcome::Failed(error) };
                 return Acted { planned: writes, sent, ..Acted::new(Some(observed), outcome) };
             }
         }
@@ -166,12 +166,12 @@ async fn claimed<K: Kind>(
     observed: &K::Observed,
     write: &Write,
     permit: Permit,
-) -> Result<Observed<K::Observed>, Fault> {
+) -> Result<Observed<K::Observed>, AwsError> {
     let Some(arn) = claim_of(write) else { return object.apply(pass, observed, write, permit).await };
     let claims = &pass.context.claims;
     claims.claim(write.operation, arn, pass.uid())?;
     let applied = object.apply(pass, observed, write, permit).await;
-    if applied.as_ref().is_err_and(Fault::made_nothing) {
+    if applied.as_ref().is_err_and(AwsError::made_nothing) {
         claims.release(arn, pass.uid());
     }
     applied
@@ -184,12 +184,12 @@ fn claim_of(write: &Write) -> Option<&str> {
 }
 
 /// The end of a pass that could not read AWS. A deletion that waits for AWS says what can be done about it.
-fn failed<K: Kind>(object: &K, observed: Option<Observed<K::Observed>>, mut fault: Fault) -> Acted<K::Observed> {
-    let unreachable = matches!(fault.class, FaultClass::Server | FaultClass::Credentials | FaultClass::AccessDenied);
+fn failed<K: Kind>(object: &K, observed: Option<Observed<K::Observed>>, mut error: AwsError) -> Acted<K::Observed> {
+    let unreachable = matches!(error.kind, ErrorKind::Server | ErrorKind::Credentials | ErrorKind::AccessDenied);
     if object.is_deleting() && unreachable {
-        fault.message += ". The finalizer stays until AWS answers; set spec.deletionPolicy to Retain to release this object and leave AWS as it is";
+        error.message += ". The finalizer stays until AWS answers; set spec.deletionPolicy to Retain to release this object and leave AWS as it is";
     }
-    Acted::new(observed, Outcome::Failed(fault))
+    Acted::new(observed, Outcome::Failed(error))
 }
 
 #[cfg(test)]

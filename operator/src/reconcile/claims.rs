@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use crate::aws::observer::LAG;
-use crate::aws::{Fault, FaultClass, Operation};
+use crate::aws::{AwsError, ErrorKind, Operation};
 
 /// Names in AWS and who has begun to make what bears them, by the UID of the object, as long as reads of AWS may not show it yet.
 #[derive(Debug, Default)]
@@ -17,13 +17,13 @@ impl Claims {
     ///
     /// # Errors
     /// When another object has done so a moment ago: the next look tells whose it is.
-    pub(crate) fn claim(&self, operation: Operation, what: &str, uid: &str) -> Result<(), Fault> {
+    pub(crate) fn claim(&self, operation: Operation, what: &str, uid: &str) -> Result<(), AwsError> {
         let mut claims = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         claims.retain(|_, (_, at)| at.elapsed() < LAG);
         match claims.get(what) {
             Some((other, _)) if other != uid => {
                 let message = format!("another object is creating {what}; which of them owns it is known within a minute");
-                Err(Fault::new(operation, FaultClass::Busy, message))
+                Err(AwsError::new(operation, ErrorKind::Busy, message))
             }
             _ => {
                 claims.insert(what.to_owned(), (uid.to_owned(), Instant::now()));
@@ -56,10 +56,10 @@ mod tests {
             (Claims::default(), |claims: &Claims, uid| claims.claim(Operation::CreateCluster, "cluster shop", uid));
         assert!(claim(&claims, "a").is_ok());
         assert!(claim(&claims, "a").is_ok(), "again, after a lost reply");
-        let fault = claim(&claims, "b").expect_err("it is being made");
+        let error = claim(&claims, "b").expect_err("it is being made");
         assert_eq!(
-            (fault.class, &*fault.message),
-            (FaultClass::Busy, "another object is creating cluster shop; which of them owns it is known within a minute")
+            (error.kind, &*error.message),
+            (ErrorKind::Busy, "another object is creating cluster shop; which of them owns it is known within a minute")
         );
         claims.release("cluster shop", "b");
         assert!(claim(&claims, "b").is_err(), "it is not b's to release");

@@ -53,8 +53,8 @@ fn account<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>, acted: &Acted<K::O
     let about = object.object_ref(&());
     let kind = K::kind(&());
     let mut notices = Vec::new();
-    if let (Outcome::Failed(fault), None) = (outcome, acted.held_until) {
-        context.metrics.failed(&kind, fault.class.as_str());
+    if let (Outcome::Failed(error), None) = (outcome, acted.held_until) {
+        context.metrics.failed(&kind, error.kind.as_str());
     }
     for write in acted.accepted() {
         if !write.operation.is_cleanup() && priority(object, observed, std::slice::from_ref(write)) == Priority::Repair {

@@ -44,9 +44,9 @@ pub(super) async fn run<K: Kind>(
 ) {
     let Wiring { selection, context, readiness, .. } = &*wiring;
     let apis = selection.apis::<K>(&wiring.client);
-    let off = &context.stores.off;
+    let availability = &context.stores.availability;
     tokio::select! {
-        () = watch::available(&apis, readiness, off) => {}
+        () = watch::available(&apis, readiness, availability) => {}
         // A kind that was never watched has nothing to end.
         () = wiring.stop.cancelled() => return,
     }
@@ -59,7 +59,7 @@ pub(super) async fn run<K: Kind>(
     };
     let changed = |change: Change<'_, K>| changed(&change, context, &wiring.triggers);
     tokio::select! {
-        () = watch::watch(apis, selection.labels.clone(), writer, (readiness, off), changed) => {}
+        () = watch::watch(apis, selection.labels.clone(), writer, (readiness, availability), changed) => {}
         () = work => {}
     }
 }

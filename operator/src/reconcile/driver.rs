@@ -69,13 +69,13 @@ async fn run<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>) -> (Outcome, Opt
         Err(error) => return (Outcome::Unfinished, Some(trouble(object, pass, &error))),
     };
     let mut acted = act(&object, pass).await;
-    if let Outcome::Failed(fault) = &acted.outcome
+    if let Outcome::Failed(error) = &acted.outcome
         && object.is_deleting()
         && object.policies().retains()
-        && (!fault.class.passes() || pass.state(|state| state.failing()) >= MARK)
+        && (!error.kind.passes() || pass.state(|state| state.failing()) >= MARK)
     {
         // The way out needs no AWS.
-        acted.outcome = Outcome::Left(format!("The AWS objects are retained without the tag {RETAINED}: {fault}"));
+        acted.outcome = Outcome::Left(format!("The AWS objects are retained without the tag {RETAINED}: {error}"));
     }
     let requeue = conclude(&object, pass, &acted).await;
     (acted.outcome, requeue)

@@ -12,7 +12,7 @@ use super::plan::{Plan, Write, request};
 use super::stores::Stores;
 use crate::aws::observer::{Pace, PolledKey};
 use crate::aws::tags::Owner;
-use crate::aws::{Fault, Freshness, Permit};
+use crate::aws::{AwsError, Freshness, Permit};
 use crate::k8s::events::Notice;
 use crate::k8s::object::Object;
 
@@ -67,7 +67,7 @@ pub trait Kind: Object {
         &self,
         pass: &Pass<'_, Self::Observed>,
         freshness: Freshness,
-    ) -> impl Future<Output = Result<Observed<Self::Observed>, Fault>> + Send;
+    ) -> impl Future<Output = Result<Observed<Self::Observed>, AwsError>> + Send;
 
     /// Decides what to do. Pure: no I/O, no clock, and an answer for everything that `observe` can find.
     fn plan(&self, observed: &Self::Observed, owner: &Owner) -> Plan;
@@ -79,7 +79,7 @@ pub trait Kind: Object {
         observed: &Self::Observed,
         write: &Write,
         permit: Permit,
-    ) -> impl Future<Output = Result<Observed<Self::Observed>, Fault>> + Send;
+    ) -> impl Future<Output = Result<Observed<Self::Observed>, AwsError>> + Send;
 
     /// The status after a pass. Pure. The driver fills in what all kinds have in common: `lastHandledReconcileAt`, `pendingChanges`, and
     /// what of the spec AWS has accepted.

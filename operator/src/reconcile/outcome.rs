@@ -6,7 +6,7 @@ use ecs_operator_crds::condition::Reason;
 
 use super::plan::{Obstacle, Plan, Write};
 use crate::aws::observer::Pace;
-use crate::aws::{Fault, FaultClass};
+use crate::aws::{AwsError, ErrorKind};
 use crate::k8s::conditions::{State, Verdict};
 
 /// First and longest wait.
@@ -44,7 +44,7 @@ pub enum Outcome {
     /// As [`Plan::Stall`].
     Stalled(Obstacle),
     /// A call failed.
-    Failed(Fault),
+    Failed(AwsError),
     /// AWS accepted these writes and still needs them.
     NoEffect(Vec<Write>),
     /// These writes are needed, and the spec does not let the operator send any.
@@ -97,9 +97,9 @@ impl Outcome {
                 (state, *reason, message.clone())
             }
             Self::Stalled(Obstacle { reason, message, passing: _ }) => (State::Stalled, *reason, message.clone()),
-            Self::Failed(fault) => {
-                let state = if fault.class.stalls() { State::Stalled } else { State::Waiting };
-                (state, fault.class.reason(), fault.to_string())
+            Self::Failed(error) => {
+                let state = if error.kind.stalls() { State::Stalled } else { State::Waiting };
+                (state, error.kind.reason(), error.to_string())
             }
             Self::NoEffect(writes) => {
                 let notes: Vec<_> = writes.iter().map(|write| write.note.as_str()).collect();
@@ -190,12 +190,12 @@ impl Outcome {
             Self::Stalled(Obstacle { reason: _, message: _, passing: _ }) => {
                 policy(Place::Released, Pace::Steady, Requeue::Wait(STALL))
             }
-            Self::Failed(Fault { operation: _, class, code: _, message: _ }) => {
-                let limits = match class {
-                    FaultClass::DependencyNotReady if is_watched => DEPENDENCY_WATCHED,
-                    class => class.backoff(),
+            Self::Failed(AwsError { operation: _, kind, code: _, message: _ }) => {
+                let limits = match kind {
+                    ErrorKind::DependencyNotReady if is_watched => DEPENDENCY_WATCHED,
+                    kind => kind.backoff(),
                 };
-                let pace = if class.stalls() { Pace::Steady } else { Pace::Active };
+                let pace = if kind.stalls() { Pace::Steady } else { Pace::Active };
                 Policy { holds_off: true, ..policy(Place::Kept, pace, Requeue::Failure(limits)) }
             }
             Self::NoEffect(_) => Policy { holds_off: true, ..policy(Place::Kept, Pace::Active, Requeue::Failure(NO_EFFECT)) },
@@ -216,7 +216,7 @@ mod tests {
     #[test]
     fn decides_what_the_driver_does_next() {
         let obstacle = |reason| Obstacle { reason, message: String::new(), passing: false };
-        let failed = |class| Outcome::Failed(Fault::new(Operation::DescribeClusters, class, "no reply"));
+        let failed = |kind| Outcome::Failed(AwsError::new(Operation::DescribeClusters, kind, "no reply"));
         let turn = Instant::now();
         let (quick, slow) =
             ((Duration::from_secs(1), Duration::from_secs(60)), (Duration::from_secs(600), Duration::from_secs(3600)));
@@ -227,8 +227,8 @@ mod tests {
             (Outcome::Waiting(obstacle(Reason::Busy)), Released, Active, Requeue::Wait(WAIT), false),
             (Outcome::Waiting(obstacle(Reason::DependencyNotReady)), Released, Steady, Requeue::Wait(WAIT), false),
             (Outcome::Stalled(obstacle(Reason::InvalidSpec)), Released, Steady, Requeue::Wait(STALL), false),
-            (failed(FaultClass::Throttle), Kept, Active, Requeue::Failure(quick), true),
-            (failed(FaultClass::Terminal), Kept, Steady, Requeue::Failure(slow), true),
+            (failed(ErrorKind::Throttle), Kept, Active, Requeue::Failure(quick), true),
+            (failed(ErrorKind::Terminal), Kept, Steady, Requeue::Failure(slow), true),
             (Outcome::NoEffect(Vec::new()), Kept, Active, Requeue::Failure(NO_EFFECT), true),
             (Outcome::DryRun(Vec::new()), Released, Steady, Requeue::Unsettled, false),
             (Outcome::InternalError(String::new()), Kept, Active, Requeue::Failure(NO_EFFECT), false),
@@ -241,7 +241,7 @@ mod tests {
         // While a user waits, the next look is at most ten seconds away.
         let watched = |outcome: Outcome| outcome.policy(true).requeue;
         assert_eq!(watched(Outcome::Waiting(obstacle(Reason::Busy))), Requeue::Wait(WAIT_WATCHED));
-        assert_eq!(watched(failed(FaultClass::DependencyNotReady)), Requeue::Failure(DEPENDENCY_WATCHED));
+        assert_eq!(watched(failed(ErrorKind::DependencyNotReady)), Requeue::Failure(DEPENDENCY_WATCHED));
         assert!(WAIT_WATCHED.1.max(DEPENDENCY_WATCHED.1) <= Duration::from_secs(10));
     }
 }

@@ -9,7 +9,7 @@ use kube::ResourceExt;
 use super::kind::Kind;
 use super::plan::{Obstacle, Plan};
 use super::stores::Stores;
-use crate::k8s::availability::Missing;
+use crate::k8s::availability::Unavailable;
 use crate::k8s::conditions;
 use crate::trigger::ObjectId;
 
@@ -31,7 +31,7 @@ pub fn obstacle<K: Kind>(stores: &Stores, namespace: &str, field: &str, name: &s
     let kind = K::kind(&());
     let target = stores.of::<K>().get(&ObjectId::new::<K>(Some(namespace), name).object_ref());
     let Some(target) = target else {
-        if let Some(Missing { words, .. }) = stores.off.why_in::<K>(namespace) {
+        if let Some(Unavailable { words, .. }) = stores.availability.why_in::<K>(namespace) {
             return Some(not_ready(format!("{kind} {name} ({field}) cannot be read: {words}"), false));
         }
         return Some(not_ready(format!("{kind} {name} ({field}) does not exist in this namespace"), false));
@@ -73,7 +73,7 @@ impl Dependants {
     #[must_use]
     pub fn of<K: Kind>(target: &K, stores: &Stores) -> Self {
         let namespace = target.namespace().unwrap_or_default();
-        if let Some(Missing { words, .. }) = stores.unreadable_referrers(&K::kind(&()), &namespace) {
+        if let Some(Unavailable { words, .. }) = stores.unreadable_referrers(&K::kind(&()), &namespace) {
             return Self { names: format!("these cannot be listed ({words})"), leaving: false };
         }
         let referrers = stores.references.referrers(&ObjectId::of(target));

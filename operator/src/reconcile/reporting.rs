@@ -10,7 +10,7 @@ use super::context::Pass;
 use super::kind::{Kind, Observed};
 use super::outcome::Outcome;
 use super::plan::{Obstacle, Write};
-use crate::aws::FaultClass;
+use crate::aws::ErrorKind;
 use crate::k8s::annotations::is_asked;
 use crate::k8s::conditions;
 use crate::k8s::events::Notice;
@@ -55,7 +55,7 @@ pub(super) fn grace_period<K: Kind>(
         // The generation is that of the status, so `kubectl wait` would accept the previous Ready.
         Outcome::Queued(_) if observed.is_some_and(|observed| observed.urgent) => None,
         Outcome::Queued(_) => patience.checked_sub(queued),
-        Outcome::Failed(fault) if fault.class == FaultClass::Throttle => patience.checked_sub(failing),
+        Outcome::Failed(error) if error.kind == ErrorKind::Throttle => patience.checked_sub(failing),
         outcome if is_unread(outcome) => ARRIVAL.checked_sub(failing),
         Outcome::Waiting(Obstacle { reason: Reason::DependencyNotReady, .. }) if !is_told => ARRIVAL.checked_sub(age),
         _ => None,
@@ -64,7 +64,7 @@ pub(super) fn grace_period<K: Kind>(
 
 /// Whether a read failed in a way that may pass: AWS had an error or could not be reached.
 fn is_unread(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Failed(fault) if fault.class == FaultClass::Server && !fault.operation.is_write())
+    matches!(outcome, Outcome::Failed(error) if error.kind == ErrorKind::Server && !error.operation.is_write())
 }
 
 /// An event for a write that was sent.

@@ -19,14 +19,14 @@ use crate::aws::tags::{Tags, managed};
 /// What the status remembers of a spec that AWS has: the members of `table` that are to be set back when the spec drops them, and the
 /// keys of its tags. What is left to others is not ours to set back; of what is only looked at, nothing is.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Remembered {
+pub struct LastApplied {
     /// Members, by path; `None` when there are none.
     pub members: Option<Vec<String>>,
     /// Keys of tags; `None` when there are none.
     pub tags: Option<Vec<String>>,
 }
 
-impl Remembered {
+impl LastApplied {
     /// What of `spec` is to be remembered; `None` where what is known stays.
     #[must_use]
     pub fn of(spec: &Map<String, Value>, tags: Option<&[Tag]>, policies: &Policies, table: &[Reset]) -> Option<Self> {
@@ -41,8 +41,8 @@ impl Remembered {
 
 /// What the status remembers of the spec of `object`; `None` where what is known stays.
 #[must_use]
-pub fn remembered<K: Kind>(object: &K) -> Option<Remembered> {
-    Remembered::of(&members(object), object.spec().tags(), object.policies(), K::SHAPE.resets)
+pub fn remembered<K: Kind>(object: &K) -> Option<LastApplied> {
+    LastApplied::of(&members(object), object.spec().tags(), object.policies(), K::SHAPE.resets)
 }
 
 /// Remembers in `status` what these writes have brought to AWS of the spec of `object`: what it drops after that is set back.
@@ -56,7 +56,7 @@ pub fn remember_sent<K: Kind>(object: &K, status: &mut K::Status, sent: &[&Write
 
 /// Remembers, beside what is known, the members and tags of `new` that `sent` has brought to AWS. The rest of the spec was not sent, so
 /// what AWS has there belongs to others.
-fn remember(members: &mut Option<Vec<String>>, tags: &mut Option<Vec<String>>, new: Option<Remembered>, sent: &[&Write]) {
+fn remember(members: &mut Option<Vec<String>>, tags: &mut Option<Vec<String>>, new: Option<LastApplied>, sent: &[&Write]) {
     let Some(new) = new else { return };
     let has_member = |path: &String| {
         sent.iter().any(|write| write.operation != Operation::TagResource && write.request.get(top(path)).is_some())
@@ -173,14 +173,14 @@ mod tests {
         let tags = [Tag { key: "team".into(), value: None }];
         let of = |policies: Value| {
             let policies: Policies = serde_json::from_value(policies).unwrap();
-            Remembered::of(&spec, Some(&tags), &policies, TABLE)
+            LastApplied::of(&spec, Some(&tags), &policies, TABLE)
         };
-        let all = Remembered {
+        let all = LastApplied {
             members: Some(["list", "outer.inner", "outer.number"].map(str::to_owned).into()),
             tags: Some(vec!["team".into()]),
         };
         assert_eq!(of(json!({})), Some(all));
-        let left = Remembered { members: Some(vec!["outer.number".into()]), tags: None };
+        let left = LastApplied { members: Some(vec!["outer.number".into()]), tags: None };
         assert_eq!(of(json!({"ignoreFields": ["/list", "/outer/inner", "/tags"]})), Some(left));
         assert_eq!(of(json!({"managementPolicy": "Observe"})), None);
     }
@@ -216,7 +216,7 @@ mod tests {
     fn what_was_sent_is_remembered_beside_what_was_there() {
         let list = |texts: &[&str]| Some(texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>());
         let remembered = |operation: Operation, request: Value| {
-            let new = Remembered { members: list(&["list", "other.inner"]), tags: list(&["stage"]) };
+            let new = LastApplied { members: list(&["list", "other.inner"]), tags: list(&["stage"]) };
             let (mut members, mut tags) = (list(&["outer.inner"]), list(&["team"]));
             let write = Write { operation, request, note: String::new() };
             remember(&mut members, &mut tags, Some(new), &[&write]);

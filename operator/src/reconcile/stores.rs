@@ -11,7 +11,7 @@ use futures::future::{BoxFuture, join_all};
 use kube::runtime::reflector::Store;
 
 use super::index::Index;
-use crate::k8s::availability::{Missing, Off};
+use crate::k8s::availability::{Availability, Unavailable};
 use crate::k8s::conditions;
 use crate::k8s::object::Object;
 use crate::metrics::{Gauge, Metrics};
@@ -24,7 +24,7 @@ pub struct Stores {
     /// Which object refers to which.
     pub references: Arc<Index>,
     /// Kinds that cannot be read.
-    pub off: Off,
+    pub availability: Availability,
 }
 
 /// Status and reason of a Ready condition.
@@ -34,9 +34,9 @@ pub type Ready = (String, String);
 trait AnyStore: Any + Send + Sync {
     fn kind(&self) -> String;
     fn refers_to(&self, kind: &str) -> bool;
-    fn is_on(&self, off: &Off) -> bool;
-    fn why_off(&self, off: &Off, namespace: &str) -> Option<Missing>;
-    fn loaded<'a>(&'a self, references: &'a Index, off: &'a Off) -> BoxFuture<'a, ()>;
+    fn is_available(&self, availability: &Availability) -> bool;
+    fn why_unavailable(&self, availability: &Availability, namespace: &str) -> Option<Unavailable>;
+    fn loaded<'a>(&'a self, references: &'a Index, availability: &'a Availability) -> BoxFuture<'a, ()>;
     fn is_deleting(&self, object: &ObjectId) -> bool;
     fn deleting(&self) -> Vec<ObjectId>;
     fn ready(&self) -> BTreeMap<Ready, u32>;
@@ -57,20 +57,20 @@ impl<K: Object> AnyStore for OfKind<K> {
         self.refers_to.contains(&kind)
     }
 
-    fn is_on(&self, off: &Off) -> bool {
-        off.why::<K>().is_none()
+    fn is_available(&self, availability: &Availability) -> bool {
+        availability.why::<K>().is_none()
     }
 
-    fn why_off(&self, off: &Off, namespace: &str) -> Option<Missing> {
-        off.why_in::<K>(namespace)
+    fn why_unavailable(&self, availability: &Availability, namespace: &str) -> Option<Unavailable> {
+        availability.why_in::<K>(namespace)
     }
 
-    fn loaded<'a>(&'a self, references: &'a Index, off: &'a Off) -> BoxFuture<'a, ()> {
+    fn loaded<'a>(&'a self, references: &'a Index, availability: &'a Availability) -> BoxFuture<'a, ()> {
         async move {
             let kind = K::kind(&());
             tokio::select! {
                 () = references.until_complete(&kind) => {}
-                () = off.until::<K>() => {}
+                () = availability.until::<K>() => {}
             }
         }
         .boxed()
@@ -139,7 +139,7 @@ impl Stores {
 
     /// Waits until the watches have seen all objects, except those of kinds that cannot be read.
     pub async fn loaded(&self) {
-        join_all(self.by_type.values().map(|store| store.loaded(&self.references, &self.off))).await;
+        join_all(self.by_type.values().map(|store| store.loaded(&self.references, &self.availability))).await;
     }
 
     /// Whether an object is being deleted; an object that is not there is not.
@@ -157,15 +157,15 @@ impl Stores {
     /// Why objects that may refer to one of `kind` in `namespace` cannot be read; `None` when all can, or when there are none because
     /// their definition is not installed.
     #[must_use]
-    pub fn unreadable_referrers(&self, kind: &str, namespace: &str) -> Option<Missing> {
+    pub fn unreadable_referrers(&self, kind: &str, namespace: &str) -> Option<Unavailable> {
         let referring = self.by_type.values().filter(|store| store.refers_to(kind));
-        referring.filter_map(|store| store.why_off(&self.off, namespace)).find(|missing| missing.is_installed)
+        referring.filter_map(|store| store.why_unavailable(&self.availability, namespace)).find(|missing| missing.is_installed)
     }
 
     /// Each kind, and whether its objects can be read.
     #[must_use]
     pub fn kinds(&self) -> BTreeMap<String, bool> {
-        self.by_type.values().map(|store| (store.kind(), store.is_on(&self.off))).collect()
+        self.by_type.values().map(|store| (store.kind(), store.is_available(&self.availability))).collect()
     }
 
     /// Number of objects by kind and by their Ready condition.

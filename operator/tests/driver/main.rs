@@ -1,4 +1,4 @@
-//! The driver against doubles at the transport: what it writes, in which order, and what it tells of faults.
+//! The driver against doubles at the transport: what it writes, in which order, and what it tells of errors.
 
 #[allow(clippy::unwrap_used, reason = "a poisoned lock fails the test, as it should")]
 #[path = "../support/mod.rs"]

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ecs_operator::aws::observer::{ClusterKey, ServiceKey};
-use ecs_operator::aws::{Answer, FaultClass, Freshness};
+use ecs_operator::aws::{Answer, ErrorKind, Freshness};
 use ecs_operator_crds::v1beta1::EcsCluster;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -33,7 +33,7 @@ async fn who_may_read_none_of_them_asks_for_all_at_once() {
         refusal("AccessDeniedException", "User: u is not authorized to perform: ecs:DescribeClusters")
     };
     let world = World::new(cluster(&json!({})), ecs).await;
-    let clusters = world.context.accounts.default_scope().observer.table::<ClusterKey>();
+    let clusters = world.context.accounts.default_scope().observer.cache::<ClusterKey>();
     for expected in [7, 8] {
         let names = ["a", "b", "c", "d"].map(|name| clusters.get(ClusterKey(name.to_owned()), Freshness::Any, "default"));
         assert!(futures::future::join_all(names).await.iter().all(Result::is_err));
@@ -45,13 +45,13 @@ async fn who_may_read_none_of_them_asks_for_all_at_once() {
 async fn one_name_that_aws_refuses_does_not_hide_the_others() {
     let ecs = |_: &str, request: &Value| unless_theirs(request);
     let world = World::new(cluster(&json!({})), ecs).await;
-    let clusters = world.context.accounts.default_scope().observer.table::<ClusterKey>();
+    let clusters = world.context.accounts.default_scope().observer.cache::<ClusterKey>();
     let get = |name: &str| clusters.get(ClusterKey(name.to_owned()), Freshness::Any, "default");
     let (a, b, theirs, c) = tokio::join!(get("a"), get("b"), get("theirs"), get("c"));
     for seen in [a, b, c] {
         assert!(matches!(seen.expect("it is described").answer, Answer::Found(_)));
     }
-    assert_eq!(theirs.expect_err("it is denied").class, FaultClass::AccessDenied);
+    assert_eq!(theirs.expect_err("it is denied").kind, ErrorKind::AccessDenied);
 }
 
 #[tokio::test]
@@ -103,7 +103,7 @@ async fn what_aws_refuses_to_show_hides_nothing_else_later_on() {
         unless_theirs(request)
     };
     let world = World::new(cluster(&json!({})), ecs).await;
-    let clusters = world.context.accounts.default_scope().observer.table::<ClusterKey>();
+    let clusters = world.context.accounts.default_scope().observer.cache::<ClusterKey>();
     let get = |name: &str| clusters.get(ClusterKey(name.to_owned()), Freshness::Any, "default");
     let (one, two) = tokio::join!(get("theirs-1"), get("theirs-2"));
     assert!(one.is_err() && two.is_err());
@@ -128,10 +128,10 @@ async fn a_read_that_aws_throttles_is_sent_once() {
         .accounts
         .default_scope()
         .observer
-        .table::<ClusterKey>()
+        .cache::<ClusterKey>()
         .get(ClusterKey("a".to_owned()), Freshness::Any, "default")
         .await;
-    assert_eq!(look.expect_err("it is throttled").class, FaultClass::Throttle);
+    assert_eq!(look.expect_err("it is throttled").kind, ErrorKind::Throttle);
     assert_eq!(*asked.lock().expect("no test panics with it"), 1, "no retry passes by the budget");
 }
 
@@ -164,7 +164,7 @@ async fn a_read_that_breaks_once_is_no_news() {
             .accounts
             .default_scope()
             .observer
-            .table::<ClusterKey>()
+            .cache::<ClusterKey>()
             .cached(&ClusterKey("shop".to_owned()))
             .map(|seen| seen.at)
     };
@@ -186,7 +186,7 @@ async fn many_reads_of_one_namespace_do_not_delay_another() {
     };
     // A burst of five, and then one a second.
     let (world, _) = World::limited(cluster(&json!({})), ecs, Duration::from_secs(86400), Some(0.05)).await;
-    let table = world.context.accounts.default_scope().observer.table::<ServiceKey>();
+    let table = world.context.accounts.default_scope().observer.cache::<ServiceKey>();
     let services = &*table;
     let get = |cluster: String, namespace: &'static str| {
         let key = ServiceKey { cluster, name: "web".to_owned() };

@@ -13,7 +13,7 @@ use super::read::{arns, pages, some_pages};
 use super::types::{Answer, Key, Sweep};
 use crate::aws::call::Reads;
 use crate::aws::operation::ActionFamily;
-use crate::aws::{Fault, FaultClass, Operation, name_in};
+use crate::aws::{AwsError, ErrorKind, Operation, name_in};
 
 /// Name of a task definition family.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -47,10 +47,10 @@ impl Key for FamilyKey {
         sweep.task_definitions
     }
 
-    async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, Fault>> {
+    async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, AwsError>> {
         let existing = match existing_families(reads, keys).await {
             Ok(existing) => existing,
-            Err(fault) => return keys.iter().map(|_| Err(fault.clone())).collect(),
+            Err(error) => return keys.iter().map(|_| Err(error.clone())).collect(),
         };
         let is_new = |family: &str| existing.as_ref().is_some_and(|existing| !existing.contains(family));
         let lists = keys.iter().map(|FamilyKey(family)| {
@@ -63,7 +63,7 @@ impl Key for FamilyKey {
 /// How many families are listed side by side.
 const SIDE_BY_SIDE: usize = 10;
 
-async fn newest_revisions(reads: &Reads<'_>, family: &str) -> Result<Answer, Fault> {
+async fn newest_revisions(reads: &Reads<'_>, family: &str) -> Result<Answer, AwsError> {
     let request = json!({"familyPrefix": family, "status": "ACTIVE", "sort": "DESC", "maxResults": NEWEST});
     let reply = reads.send(Operation::ListTaskDefinitions, &request).await?;
     // The server may not keep to the limit.
@@ -72,7 +72,7 @@ async fn newest_revisions(reads: &Reads<'_>, family: &str) -> Result<Answer, Fau
 }
 
 /// Which of these families have ACTIVE revisions, and maybe others; `None` where it costs less to look at each of them.
-async fn existing_families(reads: &Reads<'_>, keys: &[FamilyKey]) -> Result<Option<HashSet<String>>, Fault> {
+async fn existing_families(reads: &Reads<'_>, keys: &[FamilyKey]) -> Result<Option<HashSet<String>>, AwsError> {
     let mut request = json!({"status": "ACTIVE", "maxResults": 100});
     let prefix = common_prefix(keys);
     if !prefix.is_empty() {
@@ -80,7 +80,7 @@ async fn existing_families(reads: &Reads<'_>, keys: &[FamilyKey]) -> Result<Opti
     }
     match some_pages(reads, Operation::ListTaskDefinitionFamilies, request, keys.len() / 2).await {
         // It only saves calls.
-        Err(fault) if fault.class == FaultClass::AccessDenied => Ok(None),
+        Err(error) if error.kind == ErrorKind::AccessDenied => Ok(None),
         pages => Ok(pages?.map(|pages| pages.iter().flat_map(|page| arns(page, "families")).map(str::to_owned).collect())),
     }
 }
@@ -123,7 +123,7 @@ impl Key for AllRevisionsKey {
         sweep.task_definitions
     }
 
-    async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, Fault>> {
+    async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, AwsError>> {
         let found = |revisions: Vec<String>| Answer::Found(Arc::new(revisions.into()));
         let request = json!({"status": "ACTIVE", "maxResults": 100});
         match some_pages(reads, Operation::ListTaskDefinitions, request, keys.len() / 2).await {
@@ -139,7 +139,7 @@ impl Key for AllRevisionsKey {
                 });
                 stream::iter(lists.collect::<Vec<_>>()).buffered(SIDE_BY_SIDE).collect().await
             }
-            Err(fault) => keys.iter().map(|_| Err(fault.clone())).collect(),
+            Err(error) => keys.iter().map(|_| Err(error.clone())).collect(),
         }
     }
 }

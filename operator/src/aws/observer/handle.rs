@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::cache::Cache;
+use super::caches::Caches;
 use super::polled::PolledKey;
 use super::read::{self, Blockers, ServiceKey};
 use super::rollouts::ServiceDeploymentKey;
-use super::table::Table;
-use super::tables::Tables;
 use super::types::{Key, Pace, Sweep};
 use super::usage::{self, Usage};
 use crate::aws::call::Calls;
-use crate::aws::fault::Fault;
+use crate::aws::error::AwsError;
 use crate::aws::read_budget::Turn;
 use crate::metrics::Gauge;
 use crate::trigger::{ObjectId, Triggers};
@@ -20,7 +20,7 @@ use crate::trigger::{ObjectId, Triggers};
 #[derive(Debug)]
 pub struct Observer {
     calls: Arc<Calls>,
-    tables: Arc<Tables>,
+    caches: Arc<Caches>,
     usage: usage::Cache,
 }
 
@@ -28,38 +28,38 @@ impl Observer {
     /// Starts an observer that triggers the objects whose answers change; it ends when it is dropped.
     #[must_use]
     pub fn start(calls: &Arc<Calls>, sweep: Sweep, triggers: Triggers) -> Self {
-        let tables = Arc::new(Tables::new(Arc::clone(calls), sweep, triggers));
-        let read = Arc::clone(&tables);
+        let caches = Arc::new(Caches::new(Arc::clone(calls), sweep, triggers));
+        let read = Arc::clone(&caches);
         calls.metrics.register(Gauge::ObservationAge, move || {
             read.ages().into_iter().map(|(what, age)| (vec![("what", what.to_owned())], age.as_secs_f64())).collect()
         });
-        Self { calls: Arc::clone(calls), tables, usage: usage::Cache::default() }
+        Self { calls: Arc::clone(calls), caches, usage: usage::Cache::default() }
     }
 
     /// The answers for one type of key.
     #[must_use]
-    pub fn table<K: Key>(&self) -> Arc<Table<K>> {
-        self.tables.of()
+    pub fn cache<K: Key>(&self) -> Arc<Cache<K>> {
+        self.caches.of()
     }
 
     /// Polls `keys` for `watcher`, and nothing else that it had polled before.
     pub fn poll(&self, watcher: &ObjectId, keys: &[(PolledKey, Pace)]) {
         for (key, pace) in keys {
-            key.poll(&self.tables, watcher, *pace);
+            key.poll(&self.caches, watcher, *pace);
         }
         let polled: Vec<_> = keys.iter().map(|(key, _)| key.table_type()).collect();
-        self.tables.unwatch(watcher, &polled);
+        self.caches.unwatch(watcher, &polled);
     }
 
     /// Polls at this pace whatever is polled for `watcher`.
     pub fn set_pace(&self, watcher: &ObjectId, pace: Pace) {
-        self.tables.set_pace(watcher, pace);
+        self.caches.set_pace(watcher, pace);
     }
 
     /// Forgets what the cache holds for `keys`, after a write whose outcome is unknown.
     pub fn invalidate<'a>(&self, keys: impl IntoIterator<Item = &'a PolledKey>) {
         for key in keys {
-            key.invalidate(&self.tables);
+            key.invalidate(&self.caches);
         }
     }
 
@@ -67,7 +67,7 @@ impl Observer {
     ///
     /// # Errors
     /// When a read fails.
-    pub async fn blockers(&self, cluster: &str, namespace: &str) -> Result<Blockers, Fault> {
+    pub async fn blockers(&self, cluster: &str, namespace: &str) -> Result<Blockers, AwsError> {
         let reads = self.calls.later_reads(Turn::Of(vec![namespace.to_owned()]));
         read::blockers(&reads, cluster).await
     }
@@ -75,7 +75,7 @@ impl Observer {
     /// The age of the oldest answer that is kept fresh, by what it is about.
     #[must_use]
     pub fn ages(&self) -> Vec<(&'static str, Duration)> {
-        self.tables.ages()
+        self.caches.ages()
     }
 
     /// Which services of the account and Region use which revisions, of others too; at most `age` old, and read once for all
@@ -83,7 +83,7 @@ impl Observer {
     ///
     /// # Errors
     /// When a read fails, and when it takes longer than `patience`: it goes on then, for who asks later.
-    pub async fn usage(&self, age: Duration, patience: Duration) -> Result<Arc<Usage>, Fault> {
+    pub async fn usage(&self, age: Duration, patience: Duration) -> Result<Arc<Usage>, AwsError> {
         self.usage.get(&self.calls, age, patience).await
     }
 
@@ -96,8 +96,8 @@ impl Observer {
     /// Reads a service again soon, with its service deployment, because an event named it. Returns whether an object watches it.
     #[must_use]
     pub fn hint(&self, service: &ServiceKey) -> bool {
-        let watchers = self.table::<ServiceKey>().hint(service);
-        let deployments = self.table::<ServiceDeploymentKey>();
+        let watchers = self.cache::<ServiceKey>().hint(service);
+        let deployments = self.cache::<ServiceDeploymentKey>();
         for watcher in &watchers {
             deployments.hint_of(watcher, |deployment| deployment.is_of(service));
         }

@@ -4,7 +4,7 @@ use std::any::TypeId;
 use std::fmt;
 use std::sync::Arc;
 
-use super::tables::Tables;
+use super::caches::Caches;
 use super::types::{Key, Pace};
 use crate::trigger::ObjectId;
 
@@ -18,15 +18,15 @@ impl PolledKey {
         Self(Arc::new(key))
     }
 
-    pub(super) fn poll(&self, tables: &Tables, watcher: &ObjectId, pace: Pace) {
-        self.0.poll(tables, watcher, pace);
+    pub(super) fn poll(&self, caches: &Caches, watcher: &ObjectId, pace: Pace) {
+        self.0.poll(caches, watcher, pace);
     }
 
-    pub(super) fn invalidate(&self, tables: &Tables) {
-        self.0.invalidate(tables);
+    pub(super) fn invalidate(&self, caches: &Caches) {
+        self.0.invalidate(caches);
     }
 
-    /// The type of the key, by which its table is found.
+    /// The type of the key, by which its cache is found.
     pub(super) fn table_type(&self) -> TypeId {
         self.0.table_type()
     }
@@ -39,18 +39,18 @@ impl fmt::Debug for PolledKey {
 }
 
 trait AnyKey: fmt::Debug + Send + Sync {
-    fn poll(&self, tables: &Tables, watcher: &ObjectId, pace: Pace);
-    fn invalidate(&self, tables: &Tables);
+    fn poll(&self, caches: &Caches, watcher: &ObjectId, pace: Pace);
+    fn invalidate(&self, caches: &Caches);
     fn table_type(&self) -> TypeId;
 }
 
 impl<K: Key> AnyKey for K {
-    fn poll(&self, tables: &Tables, watcher: &ObjectId, pace: Pace) {
-        tables.of::<K>().watch(self.clone(), watcher.clone(), pace);
+    fn poll(&self, caches: &Caches, watcher: &ObjectId, pace: Pace) {
+        caches.of::<K>().watch(self.clone(), watcher.clone(), pace);
     }
 
-    fn invalidate(&self, tables: &Tables) {
-        tables.of::<K>().invalidate(self);
+    fn invalidate(&self, caches: &Caches) {
+        caches.of::<K>().invalidate(self);
     }
 
     fn table_type(&self) -> TypeId {

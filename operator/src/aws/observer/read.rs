@@ -11,7 +11,7 @@ use super::types::{Answer, Key, Sweep};
 use crate::aws::call::Reads;
 use crate::aws::operation::ActionFamily;
 use crate::aws::tags::{SPEC_HASH, Tags};
-use crate::aws::{Fault, FaultClass, Operation, name_in};
+use crate::aws::{AwsError, ErrorKind, Operation, name_in};
 
 /// Name of a cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -72,7 +72,7 @@ impl Key for ClusterKey {
         ""
     }
 
-    async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, Fault>> {
+    async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, AwsError>> {
         let names: Vec<_> = keys.iter().map(|key| key.0.as_str()).collect();
         let request = json!({"clusters": names, "include": ["CONFIGURATIONS", "SETTINGS", "TAGS"]});
         let reply = reads.send(Operation::DescribeClusters, &request).await;
@@ -91,7 +91,7 @@ impl Key for CapacityProviderKey {
         &self.cluster
     }
 
-    async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, Fault>> {
+    async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, AwsError>> {
         let names: Vec<_> = keys.iter().map(|key| key.name.as_str()).collect();
         // Without the cluster ECS does not show its Managed Instances providers.
         let request = json!({"cluster": keys[0].cluster, "capacityProviders": names});
@@ -109,12 +109,12 @@ impl Key for ServiceKey {
         &self.cluster
     }
 
-    async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, Fault>> {
+    async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, AwsError>> {
         let names: Vec<_> = keys.iter().map(|key| key.name.as_str()).collect();
         let request = json!({"cluster": keys[0].cluster, "services": names, "include": ["TAGS"]});
         match reads.send(Operation::DescribeServices, &request).await {
             // Without its cluster a service does not exist.
-            Err(fault) if fault.code.as_deref() == Some("ClusterNotFoundException") => {
+            Err(error) if error.code.as_deref() == Some("ClusterNotFoundException") => {
                 names.iter().map(|_| Ok(Answer::Missing)).collect()
             }
             reply => sort_out(Operation::DescribeServices, reply, "services", "serviceName", &names),
@@ -137,12 +137,12 @@ impl Key for TaskDefinitionKey {
         sweep.task_definitions
     }
 
-    async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, Fault>> {
+    async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, AwsError>> {
         let request = json!({"taskDefinition": keys[0].0, "include": ["TAGS"]});
         vec![match reads.send(Operation::DescribeTaskDefinition, &request).await {
             Ok(reply) => Ok(task_definition(reply)),
-            Err(fault) if fault.class == FaultClass::Missing => Ok(Answer::Missing),
-            Err(fault) => Err(fault),
+            Err(error) if error.kind == ErrorKind::Missing => Ok(Answer::Missing),
+            Err(error) => Err(error),
         }]
     }
 }
@@ -213,14 +213,14 @@ pub(crate) fn written(mut reply: Value, member: &str, tags: Value) -> Option<Ans
 /// One answer for each name or ARN from a reply that lists what was found in any order, and what is missing in `failures`.
 pub(super) fn sort_out(
     operation: Operation,
-    reply: Result<Value, Fault>,
+    reply: Result<Value, AwsError>,
     list: &str,
     name_member: &str,
     names: &[&str],
-) -> Vec<Result<Answer, Fault>> {
+) -> Vec<Result<Answer, AwsError>> {
     let mut reply = match reply {
         Ok(reply) => reply,
-        Err(fault) => return names.iter().map(|_| Err(fault.clone())).collect(),
+        Err(error) => return names.iter().map(|_| Err(error.clone())).collect(),
     };
     let mut answers = HashMap::new();
     if let Value::Array(found) = reply[list].take() {
@@ -235,13 +235,13 @@ pub(super) fn sort_out(
         let reason = failure["reason"].as_str().unwrap_or("no reason given");
         let answer = match reason {
             "MISSING" => Ok(Answer::Missing),
-            _ => Err(Fault::new(operation, FaultClass::Server, format!("AWS could not describe {arn}: {reason}"))),
+            _ => Err(AwsError::new(operation, ErrorKind::Server, format!("AWS could not describe {arn}: {reason}"))),
         };
         // The ARN of a failure is, or ends in, what was asked for.
         let name = if names.contains(&arn) { arn } else { name_in(arn) };
         answers.entry(name.to_owned()).or_insert(answer);
     }
-    let absent = |name: &str| Fault::new(operation, FaultClass::Server, format!("the reply says nothing of {name}"));
+    let absent = |name: &str| AwsError::new(operation, ErrorKind::Server, format!("the reply says nothing of {name}"));
     names.iter().map(|name| answers.get(*name).cloned().unwrap_or_else(|| Err(absent(name)))).collect()
 }
 
@@ -255,13 +255,13 @@ pub struct Blockers {
 }
 
 /// Services and tasks in a cluster: a page of each is enough to say what is in the way.
-pub(super) async fn blockers(reads: &Reads<'_>, cluster: &str) -> Result<Blockers, Fault> {
+pub(super) async fn blockers(reads: &Reads<'_>, cluster: &str) -> Result<Blockers, AwsError> {
     let request = json!({"cluster": cluster, "maxResults": 100});
     let names = |reply: &Value, member: &str| -> Vec<String> { arns(reply, member).map(|arn| name_in(arn).to_owned()).collect() };
     let listed = names(&reads.send(Operation::ListServices, &request).await?, "serviceArns");
     let tasks = match reads.send(Operation::ListTasks, &request).await {
         // The tasks are only for the message. ECS refuses to delete a cluster with tasks.
-        Err(fault) if fault.class == FaultClass::AccessDenied => Vec::new(),
+        Err(error) if error.kind == ErrorKind::AccessDenied => Vec::new(),
         listed => names(&listed?, "taskArns"),
     };
     let keys: Vec<_> = listed.into_iter().map(|name| ServiceKey { cluster: cluster.to_owned(), name }).collect();
@@ -278,7 +278,7 @@ pub(super) async fn blockers(reads: &Reads<'_>, cluster: &str) -> Result<Blocker
 }
 
 /// The replies to a list call, to the last page. A page that fails is tried again.
-pub(super) async fn pages(reads: &Reads<'_>, operation: Operation, request: Value) -> Result<Vec<Value>, Fault> {
+pub(super) async fn pages(reads: &Reads<'_>, operation: Operation, request: Value) -> Result<Vec<Value>, AwsError> {
     Ok(paged(reads, operation, request, usize::MAX, true).await?.unwrap_or_default())
 }
 
@@ -288,7 +288,7 @@ pub(super) async fn some_pages(
     operation: Operation,
     request: Value,
     most: usize,
-) -> Result<Option<Vec<Value>>, Fault> {
+) -> Result<Option<Vec<Value>>, AwsError> {
     paged(reads, operation, request, most, false).await
 }
 
@@ -298,7 +298,7 @@ async fn paged(
     mut request: Value,
     most: usize,
     insists: bool,
-) -> Result<Option<Vec<Value>>, Fault> {
+) -> Result<Option<Vec<Value>>, AwsError> {
     let mut pages = Vec::new();
     while pages.len() < most {
         let sent = if insists { reads.insist(operation, &request).await } else { reads.send(operation, &request).await };
@@ -322,7 +322,7 @@ pub(super) fn arns<'a>(page: &'a Value, member: &str) -> impl Iterator<Item = &'
 mod tests {
     use super::*;
 
-    fn clusters(reply: Value, names: &[&str]) -> Vec<Result<Answer, Fault>> {
+    fn clusters(reply: Value, names: &[&str]) -> Vec<Result<Answer, AwsError>> {
         sort_out(Operation::DescribeClusters, Ok(reply), "clusters", "clusterName", names)
     }
 
@@ -343,8 +343,8 @@ mod tests {
         assert_eq!(answers[0], Ok(Answer::Found(here)));
         assert_eq!(answers[1], Ok(Answer::Missing));
         assert_eq!(answers[2], Ok(Answer::Inactive));
-        assert!(answers[3].as_ref().is_err_and(|fault| fault.message.contains("ACCESS")));
-        assert!(answers[4].as_ref().is_err_and(|fault| fault.message == "the reply says nothing of forgotten"));
+        assert!(answers[3].as_ref().is_err_and(|error| error.message.contains("ACCESS")));
+        assert!(answers[4].as_ref().is_err_and(|error| error.message == "the reply says nothing of forgotten"));
     }
 
     #[test]
@@ -357,8 +357,8 @@ mod tests {
 
     #[test]
     fn a_failed_read_fails_every_name() {
-        let fault = Fault::new(Operation::DescribeClusters, FaultClass::Throttle, "Rate exceeded");
-        let answers = sort_out(Operation::DescribeClusters, Err(fault.clone()), "clusters", "clusterName", &["a", "b"]);
-        assert_eq!(answers, [Err(fault.clone()), Err(fault)]);
+        let error = AwsError::new(Operation::DescribeClusters, ErrorKind::Throttle, "Rate exceeded");
+        let answers = sort_out(Operation::DescribeClusters, Err(error.clone()), "clusters", "clusterName", &["a", "b"]);
+        assert_eq!(answers, [Err(error.clone()), Err(error)]);
     }
 }

@@ -9,7 +9,7 @@ use super::read::{ServiceKey, arns, sort_out};
 use super::types::{Answer, Key};
 use crate::aws::call::Reads;
 use crate::aws::operation::ActionFamily;
-use crate::aws::{Fault, Operation};
+use crate::aws::{AwsError, Operation};
 
 /// ARN of a service deployment.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -58,7 +58,7 @@ impl Key for ServiceDeploymentKey {
         ""
     }
 
-    async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, Fault>> {
+    async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, AwsError>> {
         let arns: Vec<_> = keys.iter().map(|key| key.0.as_str()).collect();
         let request = json!({"serviceDeploymentArns": arns});
         let reply = reads.send(Operation::DescribeServiceDeployments, &request).await;
@@ -75,7 +75,7 @@ impl Key for ServiceRevisionKey {
         ""
     }
 
-    async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, Fault>> {
+    async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, AwsError>> {
         let arns: Vec<_> = keys.iter().map(|key| key.0.as_str()).collect();
         let reply = reads.send(Operation::DescribeServiceRevisions, &json!({"serviceRevisionArns": arns})).await;
         sort_out(Operation::DescribeServiceRevisions, reply, "serviceRevisions", "serviceRevisionArn", &arns)
@@ -95,12 +95,12 @@ impl Key for StoppedTasksKey {
         &self.0.cluster
     }
 
-    async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, Fault>> {
+    async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, AwsError>> {
         vec![stopped(reads, &keys[0].0).await.map(|tasks| Answer::Found(Arc::new(tasks)))]
     }
 }
 
-async fn stopped(reads: &Reads<'_>, ServiceKey { cluster, name }: &ServiceKey) -> Result<Value, Fault> {
+async fn stopped(reads: &Reads<'_>, ServiceKey { cluster, name }: &ServiceKey) -> Result<Value, AwsError> {
     let request = json!({"cluster": cluster, "serviceName": name, "desiredStatus": "STOPPED", "maxResults": STOPPED});
     let listed = reads.send(Operation::ListTasks, &request).await?;
     let tasks: Vec<_> = arns(&listed, "taskArns").collect();

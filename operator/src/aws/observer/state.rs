@@ -1,4 +1,4 @@
-//! What a table holds: the cache, who watches what, and what waits for an answer.
+//! The state of a cache: its entries, who watches which key, and which requests wait for an answer.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::kept::Kept;
+use super::entry::Entry;
 use super::types::{Answer, Key, Pace, Seen, Sweep};
 use crate::aws::call::Calls;
-use crate::aws::fault::{Fault, FaultClass};
+use crate::aws::error::{AwsError, ErrorKind};
 use crate::trigger::{ObjectId, Triggers};
 
 /// Number of refused reads in a row after which the object is triggered to report it.
@@ -24,11 +24,11 @@ pub(super) struct Requester {
     /// Namespace of its object.
     pub(super) namespace: String,
     /// Receives the answer.
-    pub(super) reply: oneshot::Sender<Result<Seen, Fault>>,
+    pub(super) reply: oneshot::Sender<Result<Seen, AwsError>>,
 }
 
 #[derive(Debug)]
-pub(super) struct Demand<K> {
+pub(super) struct ReadRequest<K> {
     pub(super) key: K,
     pub(super) asker: Requester,
 }
@@ -43,7 +43,7 @@ pub(super) struct Shared<K: Key> {
 
 #[derive(Debug)]
 pub(super) struct State<K: Key> {
-    pub(super) cache: HashMap<K, Kept>,
+    pub(super) cache: HashMap<K, Entry>,
     pub(super) watched: HashMap<K, Watched>,
     /// What we have sent the creation of, and when, without a reply that tells what came of it.
     pub(super) creating: HashMap<K, Instant>,
@@ -85,7 +85,7 @@ pub(super) enum Reading {
 impl<K: Key> State<K> {
     pub(super) fn hint(&mut self, key: &K) -> Vec<ObjectId> {
         let Some(watched) = self.watched.get_mut(key) else { return Vec::new() };
-        let soon = self.cache.get(key).map_or_else(Instant::now, |kept| kept.at + HINTED);
+        let soon = self.cache.get(key).map_or_else(Instant::now, |entry| entry.at + HINTED);
         watched.due = watched.due.min(soon);
         watched.hinted = Some(Instant::now());
         watched.watchers.clone()
@@ -104,8 +104,8 @@ impl<K: Key> State<K> {
 
     /// Whether the read of `key` was refused so often that its watchers have to know: no credentials, or no right to read.
     /// The cached answer is then invalid.
-    pub(super) fn is_lost(&mut self, key: &K, result: &Result<Answer, Fault>) -> bool {
-        let refused = matches!(result, Err(fault) if matches!(fault.class, FaultClass::Credentials | FaultClass::AccessDenied));
+    pub(super) fn is_lost(&mut self, key: &K, result: &Result<Answer, AwsError>) -> bool {
+        let refused = matches!(result, Err(error) if matches!(error.kind, ErrorKind::Credentials | ErrorKind::AccessDenied));
         let Some(watched) = self.watched.get_mut(key) else { return false };
         watched.refused = if refused { watched.refused + 1 } else { 0 };
         let lost = watched.refused == REFUSALS;
@@ -129,11 +129,11 @@ impl<K: Key> Shared<K> {
     }
 
     /// Enters the result of a read, unless a write was entered since the read began, and triggers the watchers.
-    pub(super) fn observed(&self, key: &K, at: Instant, result: Result<Answer, Fault>) -> Result<Seen, Fault> {
+    pub(super) fn observed(&self, key: &K, at: Instant, result: Result<Answer, AwsError>) -> Result<Seen, AwsError> {
         let mut state = self.state();
         if let Some(watched) = state.watched.get_mut(key) {
             watched.read = Reading::No;
-            if matches!(&result, Err(fault) if fault.class.passes()) {
+            if matches!(&result, Err(error) if error.kind.passes()) {
                 // The read shows nothing of the object, so a hint stays.
                 watched.due = Instant::now() + interval(self.sweep, watched.pace).min(self.sweep.active);
             } else if watched.hinted.is_none_or(|hinted| hinted < at) {
@@ -147,7 +147,7 @@ impl<K: Key> Shared<K> {
         }
         let is_asked = state.confirming.remove(key);
         let seen = Seen { at, answer: result? };
-        let read = Kept::new(at, &seen.answer);
+        let read = Entry::new(at, &seen.answer);
         match state.cache.get_mut(key) {
             Some(newer) if newer.at > at => return Ok(newer.seen()),
             Some(newer) if newer.is_lagging(&read) && !(is_asked && newer.is_confirmed(&read)) => {
@@ -157,11 +157,11 @@ impl<K: Key> Shared<K> {
             Some(older) if older.is_same(&read) => {}
             _ => self.wake(&state, key),
         }
-        let kept = match state.cache.remove(key) {
+        let entry = match state.cache.remove(key) {
             Some(before) => before.followed_by(read),
             None => read,
         };
-        state.cache.insert(key.clone(), kept);
+        state.cache.insert(key.clone(), entry);
         Ok(seen)
     }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::aws::call::Reads;
-use crate::aws::fault::Fault;
+use crate::aws::error::AwsError;
 use crate::aws::operation::ActionFamily;
 
 /// What AWS says of one object. A failed read is an `Err`, and so is an object that the reply does not mention at all.
@@ -100,5 +100,5 @@ pub trait Key: Clone + fmt::Debug + fmt::Display + Eq + std::hash::Hash + Ord + 
     fn group(&self) -> &str;
 
     /// Reads `keys`, which are of one group and at most [`BATCH`](Self::BATCH). One answer per key, in the same order.
-    fn read(reads: &Reads<'_>, keys: &[Self]) -> impl Future<Output = Vec<Result<Answer, Fault>>> + Send;
+    fn read(reads: &Reads<'_>, keys: &[Self]) -> impl Future<Output = Vec<Result<Answer, AwsError>>> + Send;
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::read::{ServiceKey, arns, pages};
 use crate::aws::call::Reads;
 use crate::aws::read_budget::Turn;
-use crate::aws::{Calls, Fault, FaultClass, Operation, name_in};
+use crate::aws::{AwsError, Calls, ErrorKind, Operation, name_in};
 
 /// How long a service that is gone is remembered: longer than a read of all services may take.
 const REMEMBERED: Duration = Duration::from_secs(3600);
@@ -33,14 +33,14 @@ struct State {
 }
 
 /// A read that is under way, on the side.
-type Pending = Shared<BoxFuture<'static, Result<Arc<Usage>, Fault>>>;
+type Pending = Shared<BoxFuture<'static, Result<Arc<Usage>, AwsError>>>;
 
 /// What was read, and when.
 #[derive(Debug)]
 struct Read {
     began: Instant,
     ended: Instant,
-    usage: Result<Arc<Usage>, Fault>,
+    usage: Result<Arc<Usage>, AwsError>,
 }
 
 impl Read {
@@ -52,7 +52,7 @@ impl Read {
 }
 
 impl Cache {
-    pub(super) async fn get(&self, calls: &Arc<Calls>, age: Duration, patience: Duration) -> Result<Arc<Usage>, Fault> {
+    pub(super) async fn get(&self, calls: &Arc<Calls>, age: Duration, patience: Duration) -> Result<Arc<Usage>, AwsError> {
         let calls = Arc::clone(calls);
         // This read takes turns with the namespaces as if it were one of them.
         let read = async move { read(&calls.later_reads(Turn::Of(Vec::new()))).await };
@@ -63,8 +63,8 @@ impl Cache {
         &self,
         age: Duration,
         patience: Duration,
-        read: impl Future<Output = Result<Usage, Fault>> + Send + 'static,
-    ) -> Result<Arc<Usage>, Fault> {
+        read: impl Future<Output = Result<Usage, AwsError>> + Send + 'static,
+    ) -> Result<Arc<Usage>, AwsError> {
         let pending = {
             let mut state = self.state();
             // A failure is returned only to the callers that waited for it; later callers start a new read.
@@ -80,12 +80,12 @@ impl Cache {
         };
         tokio::time::timeout(patience, pending).await.unwrap_or_else(|_| {
             let message = "the services that use each revision are still being read";
-            Err(Fault::new(Operation::DescribeServices, FaultClass::Busy, message))
+            Err(AwsError::new(Operation::DescribeServices, ErrorKind::Busy, message))
         })
     }
 
     /// Runs `read` in a task of its own, independent of the callers.
-    fn begin(self, read: impl Future<Output = Result<Usage, Fault>> + Send + 'static) -> Pending {
+    fn begin(self, read: impl Future<Output = Result<Usage, AwsError>> + Send + 'static) -> Pending {
         let task = tokio::spawn(async move {
             let began = Instant::now();
             let mut read = read.await.map(Arc::new);
@@ -99,7 +99,7 @@ impl Cache {
             (state.last, state.pending) = (Some(Read { began, usage: read.clone(), ended: Instant::now() }), None);
             read
         });
-        let broken = |_| Err(Fault::new(Operation::DescribeServices, FaultClass::Server, "the look at all services broke off"));
+        let broken = |_| Err(AwsError::new(Operation::DescribeServices, ErrorKind::Server, "the look at all services broke off"));
         task.map(move |done| done.unwrap_or_else(broken)).boxed().shared()
     }
 
@@ -157,14 +157,14 @@ fn revisions(service: &Value) -> impl Iterator<Item = &str> {
     running.chain([service]).filter_map(|running| running["taskDefinition"].as_str())
 }
 
-async fn read(reads: &Reads<'_>) -> Result<Usage, Fault> {
+async fn read(reads: &Reads<'_>) -> Result<Usage, AwsError> {
     let mut usage = Usage::new();
     for clusters in pages(reads, Operation::ListClusters, json!({"maxResults": 100})).await? {
         for cluster in arns(&clusters, "clusterArns") {
             let request = json!({"cluster": cluster, "maxResults": 100});
             let services = match pages(reads, Operation::ListServices, request).await {
                 // Deleted meanwhile.
-                Err(fault) if fault.code.as_deref() == Some("ClusterNotFoundException") => continue,
+                Err(error) if error.code.as_deref() == Some("ClusterNotFoundException") => continue,
                 listed => listed?,
             };
             for services in services {
@@ -234,11 +234,8 @@ mod tests {
         let nobody = || async { unreachable!("it is under way or known") };
         let moment = Duration::from_millis(10);
         let slow = async move { Ok(is_done.await.expect("the test ends it")) };
-        let fault = cache.get_by(HOUR, moment, slow).await.expect_err("it takes longer than anybody waits");
-        assert_eq!(
-            (fault.class, &*fault.message),
-            (FaultClass::Busy, "the services that use each revision are still being read")
-        );
+        let error = cache.get_by(HOUR, moment, slow).await.expect_err("it takes longer than anybody waits");
+        assert_eq!((error.kind, &*error.message), (ErrorKind::Busy, "the services that use each revision are still being read"));
         let (first, second) = tokio::join!(cache.get_by(HOUR, moment, nobody()), cache.get_by(HOUR, moment, nobody()));
         assert!(first.is_err() && second.is_err(), "it goes on");
         done.send(used_by(&["web"])).expect("somebody reads");
@@ -259,9 +256,9 @@ mod tests {
     #[tokio::test]
     async fn a_read_that_fails_is_tried_again_by_who_asks_later() {
         let cache = Cache::default();
-        let denied = || Fault::new(Operation::ListServices, FaultClass::AccessDenied, "not authorized");
+        let denied = || AwsError::new(Operation::ListServices, ErrorKind::AccessDenied, "not authorized");
         assert_eq!(cache.get_by(HOUR, HOUR, async move { Err(denied()) }).await.expect_err("it is denied"), denied());
-        cache.get_by(Duration::ZERO, HOUR, async { panic!("a fault of ours") }).await.expect_err("it breaks off");
+        cache.get_by(Duration::ZERO, HOUR, async { panic!("a bug") }).await.expect_err("it breaks off");
         cache.get_by(Duration::ZERO, HOUR, async { Ok(used_by(&[])) }).await.expect("it is read");
     }
 

@@ -66,7 +66,7 @@ type Needed = BTreeMap<ActionFamily, (u32, Operation)>;
 
 /// How a family of operations stands.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Standing {
+pub(super) struct QuotaUsage {
     /// Which.
     pub family: ActionFamily,
     /// Calls per second that are allowed at present.
@@ -87,26 +87,26 @@ impl Budget {
         let family = |family: ActionFamily| ("family", family.name().to_owned());
         let budget = self.clone();
         metrics.register(Gauge::AwsWriteRate, move || {
-            budget.standing().iter().map(|standing| (vec![family(standing.family)], standing.rate)).collect()
+            budget.usage().iter().map(|standing| (vec![family(standing.family)], standing.rate)).collect()
         });
         let budget = self.clone();
-        let waiting = move |Standing { family: of, rate: _, asked, repairs }| {
+        let waiting = move |QuotaUsage { family: of, rate: _, asked, repairs }| {
             [("user", asked), ("repair", repairs)].map(|(priority, waiting)| {
                 let waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
                 (vec![family(of), ("priority", priority.to_owned())], f64::from(waiting))
             })
         };
-        metrics.register(Gauge::AwsWriteQueue, move || budget.standing().into_iter().flat_map(waiting).collect());
+        metrics.register(Gauge::AwsWriteQueue, move || budget.usage().into_iter().flat_map(waiting).collect());
     }
 
     /// How each family stands that was drawn on.
     #[must_use]
-    pub(super) fn standing(&self) -> Vec<Standing> {
+    pub(super) fn usage(&self) -> Vec<QuotaUsage> {
         let (mut buckets, now) = (self.buckets(), Instant::now());
         let standing = buckets.iter_mut().map(|(family, bucket)| {
             bucket.refill(now);
             let [asked, repairs] = bucket.waiting();
-            Standing { family: *family, rate: bucket.rate(), asked, repairs }
+            QuotaUsage { family: *family, rate: bucket.rate(), asked, repairs }
         });
         standing.collect()
     }
@@ -242,6 +242,6 @@ mod tests {
         drop(Permit { operation: Operation::UpdateCluster, budget: Some(budget.clone()) });
         assert!(draw("b").is_ok(), "it is there again");
         assert!(draw("c").is_err());
-        assert_eq!(budget.standing().iter().map(|family| family.asked).sum::<usize>(), 1);
+        assert_eq!(budget.usage().iter().map(|family| family.asked).sum::<usize>(), 1);
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::asker::{Priority, Requester};
 use super::budget::{Budget, Permit};
 use crate::aws::call::Calls;
-use crate::aws::fault::{Fault, FaultClass};
+use crate::aws::error::{AwsError, ErrorKind};
 use crate::aws::operation::Operation;
 
 /// Sends writes within the budget of one account and Region.
@@ -57,10 +57,10 @@ impl Writer {
     ///
     /// # Errors
     /// As [`Calls::send`].
-    pub async fn send(&self, permit: Permit, request: &Value) -> Result<Value, Fault> {
+    pub async fn send(&self, permit: Permit, request: &Value) -> Result<Value, AwsError> {
         let operation = permit.spend();
         let result = self.calls.send(operation, request).await;
-        if matches!(&result, Err(fault) if fault.class == FaultClass::Throttle) {
+        if matches!(&result, Err(error) if error.kind == ErrorKind::Throttle) {
             self.budget.slow_down(operation, Instant::now());
         }
         result

@@ -6,7 +6,7 @@ use kube::ResourceExt;
 use super::observed::ObservedCluster;
 use super::observed::read;
 use crate::aws::observer::{Answer, ClusterKey, tagged, written};
-use crate::aws::{Fault, Operation, Permit};
+use crate::aws::{AwsError, Operation, Permit};
 use crate::reconcile::Pass;
 use crate::reconcile::plan::Write;
 
@@ -16,8 +16,8 @@ pub(super) async fn apply(
     observed: &ObservedCluster,
     write: &Write,
     permit: Permit,
-) -> Result<ObservedCluster, Fault> {
-    let clusters = pass.aws.observer.table::<ClusterKey>();
+) -> Result<ObservedCluster, AwsError> {
+    let clusters = pass.aws.observer.cache::<ClusterKey>();
     let key = ClusterKey(object.cluster_name());
     let (what, uid) = (key.to_string(), object.uid().unwrap_or_default());
     let mut before = None;
@@ -27,17 +27,17 @@ pub(super) async fn apply(
     }
     let reply = match (write.operation, pass.aws.writer.send(permit, &write.request).await) {
         // ECS does not show yet what the operator has just created.
-        (Operation::DeleteCluster, Err(fault)) if fault.says_missing() && clusters.is_written_lately(&key) => {
-            return Err(fault.not_yet());
+        (Operation::DeleteCluster, Err(error)) if error.says_missing() && clusters.is_written_lately(&key) => {
+            return Err(error.not_yet());
         }
         // It is deleted already.
-        (Operation::DeleteCluster, Err(fault)) if fault.says_missing() => {
+        (Operation::DeleteCluster, Err(error)) if error.says_missing() => {
             return read(clusters.enter(key, Answer::Missing));
         }
-        (Operation::CreateCluster, Err(fault)) if fault.made_nothing() => {
+        (Operation::CreateCluster, Err(error)) if error.made_nothing() => {
             clusters.not_created(&key, before);
             pass.context.claims.release(&what, &uid);
-            return Err(fault);
+            return Err(error);
         }
         (_, reply) => reply?,
     };
@@ -48,6 +48,6 @@ pub(super) async fn apply(
         (Operation::CreateCluster, _) | (_, None) => write.request["tags"].clone(),
         (_, Some(cluster)) => cluster.json["tags"].clone(),
     };
-    let answer = written(reply, "cluster", tags).ok_or_else(|| Fault::incomplete(write.operation, "cluster"))?;
+    let answer = written(reply, "cluster", tags).ok_or_else(|| AwsError::incomplete(write.operation, "cluster"))?;
     read(clusters.enter(key, answer))
 }

@@ -7,7 +7,7 @@ use super::shape::{OWN_MEMBERS, RESETS};
 use super::{apply, observe, plan, status};
 use crate::aws::observer::{ClusterKey, PolledKey};
 use crate::aws::tags::Owner;
-use crate::aws::{Fault, Freshness, Permit};
+use crate::aws::{AwsError, Freshness, Permit};
 use crate::reconcile::kind::After;
 use crate::reconcile::outcome::Outcome;
 use crate::reconcile::plan::{Plan, Write};
@@ -26,7 +26,11 @@ impl Kind for EcsCluster {
         Some(self.cluster_name())
     }
 
-    async fn observe(&self, pass: &Pass<'_, ObservedCluster>, freshness: Freshness) -> Result<Observed<ObservedCluster>, Fault> {
+    async fn observe(
+        &self,
+        pass: &Pass<'_, ObservedCluster>,
+        freshness: Freshness,
+    ) -> Result<Observed<ObservedCluster>, AwsError> {
         Ok(observed(self, observe::observe(self, pass, freshness).await?))
     }
 
@@ -40,7 +44,7 @@ impl Kind for EcsCluster {
         before: &ObservedCluster,
         write: &Write,
         permit: Permit,
-    ) -> Result<Observed<ObservedCluster>, Fault> {
+    ) -> Result<Observed<ObservedCluster>, AwsError> {
         let after = apply::apply(self, pass, before, write, permit).await?;
         Ok(observed(self, ObservedCluster { managed_instances: before.managed_instances.clone(), ..after }))
     }

@@ -12,7 +12,7 @@ use super::observed::ObservedCluster;
 use super::observed::read;
 use super::shape::CAPACITY;
 use crate::aws::observer::{Answer, CapacityProviderKey, ClusterKey};
-use crate::aws::{Fault, Freshness, name_in};
+use crate::aws::{AwsError, Freshness, name_in};
 use crate::k8s::object::Object;
 use crate::reconcile::Pass;
 use crate::reconcile::references::Dependants;
@@ -21,7 +21,7 @@ pub(super) async fn observe(
     object: &EcsCluster,
     pass: &Pass<'_, ObservedCluster>,
     freshness: Freshness,
-) -> Result<ObservedCluster, Fault> {
+) -> Result<ObservedCluster, AwsError> {
     let name = object.cluster_name();
     let dependants = if object.is_deleting() { Dependants::of(object, &pass.context.stores) } else { Dependants::default() };
     // A deletion reads the services and tasks in the cluster, so it needs a fresh read. While EcsServices are being deleted, they are enough to know.
@@ -29,10 +29,10 @@ pub(super) async fn observe(
     let freshness = if is_end { Freshness::Since(Instant::now()) } else { freshness };
     let namespace = pass.namespace();
     pass.polls(ClusterKey(name.clone()));
-    let seen = pass.aws.observer.table::<ClusterKey>().get(ClusterKey(name.clone()), freshness, namespace).await?;
+    let seen = pass.aws.observer.cache::<ClusterKey>().get(ClusterKey(name.clone()), freshness, namespace).await?;
     let mut observed = read(seen)?;
     observed.may_be_there =
-        observed.cluster.is_none() && pass.aws.observer.table::<ClusterKey>().may_be_there(&ClusterKey(name.clone()));
+        observed.cluster.is_none() && pass.aws.observer.cache::<ClusterKey>().may_be_there(&ClusterKey(name.clone()));
     observed.managed_instances = managed_instances(object, pass, observed.cluster.as_ref()).await?;
     if is_end && observed.cluster.is_some() {
         observed.blockers = pass.aws.observer.blockers(&name, namespace).await?;
@@ -47,7 +47,7 @@ async fn managed_instances(
     object: &EcsCluster,
     pass: &Pass<'_, ObservedCluster>,
     cluster: Option<&Cluster>,
-) -> Result<BTreeSet<String>, Fault> {
+) -> Result<BTreeSet<String>, AwsError> {
     let Some(cluster) = cluster.filter(|_| !object.is_deleting()) else { return Ok(BTreeSet::new()) };
     let applied = object.status.as_ref().and_then(|status| status.applied_members.as_deref()).unwrap_or_default();
     let listed = object.spec.capacity_providers.as_deref();
@@ -61,7 +61,7 @@ async fn managed_instances(
     let namespace = pass.namespace();
     let looks = wanted.union(&shown).filter(|name| !name.starts_with("FARGATE")).map(async |name| {
         let key = CapacityProviderKey { cluster: object.cluster_name(), name: name.clone() };
-        let seen = pass.aws.observer.table::<CapacityProviderKey>().get(key, Freshness::Any, namespace).await?;
+        let seen = pass.aws.observer.cache::<CapacityProviderKey>().get(key, Freshness::Any, namespace).await?;
         let is_managed =
             |provider: &Value| provider["type"] == "MANAGED_INSTANCES" || provider["managedInstancesProvider"].is_object();
         Ok(matches!(&seen.answer, Answer::Found(provider) if is_managed(provider)).then(|| name.clone()))

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::aws::observer::{Answer, Blockers, Seen};
 use crate::aws::tags::Tags;
-use crate::aws::{Fault, FaultClass, Operation};
+use crate::aws::{AwsError, ErrorKind, Operation};
 use crate::reconcile::references::Dependants;
 
 /// What is known of a cluster.
@@ -58,12 +58,12 @@ impl Cluster {
 }
 
 /// What an answer says of the cluster alone.
-pub(super) fn read(Seen { at, answer }: Seen) -> Result<ObservedCluster, Fault> {
+pub(super) fn read(Seen { at, answer }: Seen) -> Result<ObservedCluster, AwsError> {
     let cluster = match answer {
         Answer::Missing | Answer::Inactive => None,
         Answer::Found(json) => {
             let cluster = Cluster::deserialize(&*json).map_err(|error| {
-                Fault::new(Operation::DescribeClusters, FaultClass::Server, format!("the answer cannot be read: {error}"))
+                AwsError::new(Operation::DescribeClusters, ErrorKind::Server, format!("the answer cannot be read: {error}"))
             })?;
             Some(Cluster { json, ..cluster })
         }

@@ -7,11 +7,11 @@ use kube::ResourceExt;
 
 use super::commands::carried_out_by;
 use super::described::read;
-use super::follow;
+use super::observe_rollout;
 use super::observed::ObservedService;
 use crate::aws::observer::ServiceKey;
 use crate::aws::observer::{Answer, tagged, written};
-use crate::aws::{Fault, Freshness, Operation, Permit};
+use crate::aws::{AwsError, Freshness, Operation, Permit};
 use crate::reconcile::Pass;
 use crate::reconcile::plan::Write;
 
@@ -21,25 +21,25 @@ pub(super) async fn apply(
     observed: &ObservedService,
     write: &Write,
     permit: Permit,
-) -> Result<ObservedService, Fault> {
-    let services = pass.aws.observer.table::<ServiceKey>();
+) -> Result<ObservedService, AwsError> {
+    let services = pass.aws.observer.cache::<ServiceKey>();
     let key = observed.key.clone();
     let before = if write.operation == Operation::CreateService { services.creating(key.clone()) } else { None };
     let seen = match (write.operation, pass.aws.writer.send(permit, &write.request).await) {
         // ECS does not show yet what the operator has just created.
-        (Operation::DeleteService, Err(fault)) if fault.says_missing() && services.is_written_lately(&key) => {
-            return Err(fault.not_yet());
+        (Operation::DeleteService, Err(error)) if error.says_missing() && services.is_written_lately(&key) => {
+            return Err(error.not_yet());
         }
         // It is deleted already.
-        (Operation::DeleteService, Err(fault)) if is_gone(&fault) => services.enter(key, Answer::Missing),
-        (operation, Err(fault)) => {
-            if operation == Operation::CreateService && fault.made_nothing() {
+        (Operation::DeleteService, Err(error)) if is_gone(&error) => services.enter(key, Answer::Missing),
+        (operation, Err(error)) => {
+            if operation == Operation::CreateService && error.made_nothing() {
                 services.not_created(&key, before);
             }
-            return Err(fault);
+            return Err(error);
         }
         (Operation::TagResource | Operation::UntagResource, Ok(_)) => {
-            let service = observed.service.as_ref().ok_or_else(|| Fault::incomplete(write.operation, "service"))?;
+            let service = observed.service.as_ref().ok_or_else(|| AwsError::incomplete(write.operation, "service"))?;
             services.enter(key, tagged(&service.json, &write.request))
         }
         // Replies to these say nothing of the service.
@@ -59,16 +59,16 @@ pub(super) async fn apply(
                 Some(service) => service.json["tags"].clone(),
                 None => write.request["tags"].clone(),
             };
-            let answer = written(reply, "service", tags).ok_or_else(|| Fault::incomplete(write.operation, "service"))?;
+            let answer = written(reply, "service", tags).ok_or_else(|| AwsError::incomplete(write.operation, "service"))?;
             services.enter(key, answer)
         }
     };
     let mut after = ObservedService { at: seen.at, service: read(&seen)?, ..observed.clone() };
     after.carried_out.extend(carried_out_by(object, observed, write));
     let known = after.clone();
-    Ok(follow::follow(object, pass, after).await.unwrap_or(known))
+    Ok(observe_rollout::observe(object, pass, after).await.unwrap_or(known))
 }
 
-fn is_gone(fault: &Fault) -> bool {
-    matches!(fault.code.as_deref(), Some("ServiceNotFoundException" | "ServiceNotActiveException" | "ClusterNotFoundException"))
+fn is_gone(error: &AwsError) -> bool {
+    matches!(error.code.as_deref(), Some("ServiceNotFoundException" | "ServiceNotActiveException" | "ClusterNotFoundException"))
 }

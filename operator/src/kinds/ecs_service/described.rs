@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::aws::observer::{Answer, Seen};
 use crate::aws::tags::Tags;
-use crate::aws::{Fault, FaultClass, Operation, name_in};
+use crate::aws::{AwsError, ErrorKind, Operation, name_in};
 
 /// A service in ECS: what decisions need.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -79,10 +79,10 @@ impl Service {
 }
 
 /// What an answer says of the service.
-pub(super) fn read(seen: &Seen) -> Result<Option<Service>, Fault> {
+pub(super) fn read(seen: &Seen) -> Result<Option<Service>, AwsError> {
     let Answer::Found(json) = &seen.answer else { return Ok(None) };
     let service = Service::deserialize(&**json).map_err(|error| {
-        Fault::new(Operation::DescribeServices, FaultClass::Server, format!("the answer cannot be read: {error}"))
+        AwsError::new(Operation::DescribeServices, ErrorKind::Server, format!("the answer cannot be read: {error}"))
     })?;
     Ok(Some(Service { json: Arc::clone(json), ..service }))
 }

@@ -10,7 +10,7 @@ use super::shape::{OWN_MEMBERS, RESETS};
 use super::{apply, commands, notices, observe, plan, references, stable, status, update, users, verdict};
 use crate::aws::observer::{Pace, PolledKey, ServiceDeploymentKey};
 use crate::aws::tags::Owner;
-use crate::aws::{Fault, Freshness, Permit, name_in};
+use crate::aws::{AwsError, Freshness, Permit, name_in};
 use crate::k8s::events::Notice;
 use crate::reconcile::kind::After;
 use crate::reconcile::outcome::Outcome;
@@ -40,7 +40,11 @@ impl Kind for EcsService {
         references::known_cluster(self, stores)
     }
 
-    async fn observe(&self, pass: &Pass<'_, ObservedService>, freshness: Freshness) -> Result<Observed<ObservedService>, Fault> {
+    async fn observe(
+        &self,
+        pass: &Pass<'_, ObservedService>,
+        freshness: Freshness,
+    ) -> Result<Observed<ObservedService>, AwsError> {
         // A command is answered once, and so by a fresh read.
         let freshness = match freshness {
             Freshness::Any if commands::is_asked(self) => Freshness::Since(pass.began),
@@ -59,7 +63,7 @@ impl Kind for EcsService {
         before: &ObservedService,
         write: &Write,
         permit: Permit,
-    ) -> Result<Observed<ObservedService>, Fault> {
+    ) -> Result<Observed<ObservedService>, AwsError> {
         Ok(observed(self, apply::apply(self, pass, before, write, permit).await?))
     }
 

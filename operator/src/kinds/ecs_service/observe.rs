@@ -5,11 +5,11 @@ use std::time::Instant;
 use ecs_operator_crds::v1beta1::{EcsCluster, EcsService};
 
 use super::described::read;
-use super::fit::misfit;
 use super::observed::ObservedService;
-use super::{follow, references};
+use super::validate::validate;
+use super::{observe_rollout, references};
 use crate::aws::observer::{Answer, ServiceKey};
-use crate::aws::{Fault, FaultClass, Freshness, Operation};
+use crate::aws::{AwsError, ErrorKind, Freshness, Operation};
 use crate::k8s::object::Object;
 use crate::reconcile::Pass;
 
@@ -17,21 +17,21 @@ pub(super) async fn observe(
     object: &EcsService,
     pass: &Pass<'_, ObservedService>,
     freshness: Freshness,
-) -> Result<ObservedService, Fault> {
+) -> Result<ObservedService, AwsError> {
     let namespace = pass.namespace();
     let cluster = references::cluster_of(object, &pass.context.stores);
     let key = ServiceKey { cluster: cluster.name, name: object.service_name() };
     let carried_out = pass.applied.map(|applied| applied.carried_out.clone()).unwrap_or_default();
     let observed = ObservedService { is_guess: cluster.is_guess, carried_out, ..ObservedService::new(key) };
-    if let (true, Some(missing)) = (cluster.is_guess, pass.context.stores.off.why_in::<EcsCluster>(namespace)) {
+    if let (true, Some(missing)) = (cluster.is_guess, pass.context.stores.availability.why_in::<EcsCluster>(namespace)) {
         // In a cluster of another name would be another service.
         let message = format!("the name of the ECS cluster is not known: {}", missing.words);
-        return Err(Fault::new(Operation::DescribeServices, FaultClass::DependencyNotReady, message));
+        return Err(AwsError::new(Operation::DescribeServices, ErrorKind::DependencyNotReady, message));
     }
     if cluster.is_guess && !object.is_deleting() {
         return Ok(ObservedService { cluster_obstacle: cluster.obstacle, ..observed });
     }
-    let services = pass.aws.observer.table::<ServiceKey>();
+    let services = pass.aws.observer.cache::<ServiceKey>();
     pass.polls(observed.key.clone());
     // At the end every look is one for what a call without a reply has made.
     let is_end = object.is_deleting() && services.may_be_there(&observed.key);
@@ -46,7 +46,7 @@ pub(super) async fn observe(
         at: seen.at,
         cluster_obstacle: cluster.obstacle,
         task_definition: references::task_definition_of(object, &pass.context.stores),
-        misfit: definition.and_then(|definition| misfit(&object.spec, &definition.spec)),
+        mismatch: definition.and_then(|definition| validate(&object.spec, &definition.spec)),
         may_be_there: service.is_none() && services.may_be_there(&observed.key),
         service,
         ..observed
@@ -54,6 +54,6 @@ pub(super) async fn observe(
     if object.is_deleting() {
         return Ok(observed);
     }
-    let rollback_target = follow::rollback_target(object, pass).await?;
-    follow::follow(object, pass, ObservedService { rollback_target, ..observed }).await
+    let rollback_target = observe_rollout::rollback_target(object, pass).await?;
+    observe_rollout::observe(object, pass, ObservedService { rollback_target, ..observed }).await
 }

@@ -28,7 +28,7 @@ pub struct ObservedService {
     /// The task definition that the service shall run.
     pub task_definition: Resolved,
     /// What the service says that its task definition does not bear out, in words; `None` when the two fit.
-    pub misfit: Option<String>,
+    pub mismatch: Option<String>,
     /// The service; `None` when there is none of that name.
     pub service: Option<Service>,
     /// Whether it may be there all the same: its creation got no reply.
@@ -58,7 +58,7 @@ impl ObservedService {
             is_guess: false,
             cluster_obstacle: None,
             task_definition: Resolved::Nothing,
-            misfit: None,
+            mismatch: None,
             may_be_there: false,
             service: None,
             deployment: None,

@@ -36,7 +36,7 @@ pub(super) fn plan(object: &EcsService, observed: &ObservedService, owner: &Owne
     let ObservedService { key, service, .. } = observed;
     let Some(service) = service else {
         return match target(observed) {
-            Ok(_) if observed.misfit.is_some() => misfit(observed),
+            Ok(_) if observed.mismatch.is_some() => mismatch(observed),
             Ok(task_definition) => Plan::Write(vec![create(object, key, task_definition, owner)]),
             Err(obstacle) => Plan::Wait(obstacle),
         };
@@ -57,11 +57,17 @@ pub(super) fn plan(object: &EcsService, observed: &ObservedService, owner: &Owne
     if let Some(message) = immutable(key, &compared, service).or_else(|| without_traffic(key, &compared, service)) {
         return Plan::stall(Reason::InvalidSpec, message);
     }
-    bring(object, observed, service, spec, owner)
+    plan_update(object, observed, service, spec, owner)
 }
 
 /// What brings a service that is ours to the spec, and what commands ask for.
-fn bring(object: &EcsService, observed: &ObservedService, service: &Service, spec: Map<String, Value>, owner: &Owner) -> Plan {
+fn plan_update(
+    object: &EcsService,
+    observed: &ObservedService,
+    service: &Service,
+    spec: Map<String, Value>,
+    owner: &Owner,
+) -> Plan {
     let key = &observed.key;
     let commands = commands::pending(object, observed);
     // A restart goes with what else is to be sent, all others at once and on their own.
@@ -77,8 +83,8 @@ fn bring(object: &EcsService, observed: &ObservedService, service: &Service, spe
     let mut writes = writes(object, key, &spec, task_definition.as_deref(), service, owner);
     let update = writes.iter().position(|write| write.operation == Operation::UpdateService);
     let is_concerned = |index: usize| FITTED.iter().any(|member| writes[index].request.get(member).is_some());
-    if observed.misfit.is_some() && !leaves_task_definition(&object.spec.policies) && update.is_some_and(is_concerned) {
-        return misfit(observed);
+    if observed.mismatch.is_some() && !leaves_task_definition(&object.spec.policies) && update.is_some_and(is_concerned) {
+        return mismatch(observed);
     }
     match (update, restart) {
         // A restart also retries what failed.
@@ -122,8 +128,8 @@ fn bring(object: &EcsService, observed: &ObservedService, service: &Service, spe
 const FITTED: &[&str] = &["loadBalancers", "networkConfiguration", "serviceConnectConfiguration", "taskDefinition"];
 
 /// The service does not fit its task definition.
-fn misfit(observed: &ObservedService) -> Plan {
-    Plan::stall(Reason::InvalidSpec, observed.misfit.clone().unwrap_or_default())
+fn mismatch(observed: &ObservedService) -> Plan {
+    Plan::stall(Reason::InvalidSpec, observed.mismatch.clone().unwrap_or_default())
 }
 
 /// The hash says what was sent, and this is not.

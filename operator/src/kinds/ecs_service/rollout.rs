@@ -23,11 +23,11 @@ const HISTORY: usize = 5;
 
 /// How what AWS holds stands to what the spec asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum RolloutState {
     /// It is that.
     InSync,
     /// ECS went back from it.
-    GoneBack,
+    RolledBack,
     /// It is something else.
     Other,
 }
@@ -36,7 +36,7 @@ pub(super) enum Standing {
 pub(super) fn track(
     object: &EcsService,
     observed: &ObservedService,
-    standing: Standing,
+    state: RolloutState,
     now: Timestamp,
 ) -> (Option<RolloutStatus>, Option<Vec<RolloutRecord>>) {
     let status = object.status.clone().unwrap_or_default();
@@ -50,13 +50,13 @@ pub(super) fn track(
     match before {
         Some(before) if is_same(&before, &seen) => {
             // What failed was for the spec that it was sent for, and for no later one.
-            let current = standing == Standing::InSync && !seen.phase.is_failure();
+            let current = state == RolloutState::InSync && !seen.phase.is_failure();
             let hash = if current { seen.hash.clone() } else { before.hash.clone() };
             let task_settings = started_with(&before).or_else(|| seen.task_settings.clone());
             (Some(RolloutStatus { hash, task_settings, ..advanced(before, seen, now) }), history)
         }
         // Without service deployments, what ECS went back to looks like a deployment of its own.
-        Some(before) if seen.service_deployment_arn.is_none() && is_way_back(standing, &before, &seen, history.as_deref()) => {
+        Some(before) if seen.service_deployment_arn.is_none() && is_way_back(state, &before, &seen, history.as_deref()) => {
             let task_settings = started_with(&before).or_else(|| seen.task_settings.clone());
             let seen = on_the_way_back(&before, service);
             (Some(RolloutStatus { task_settings, ..advanced(before, seen, now) }), history)
@@ -189,13 +189,13 @@ fn of_deployment(deployment: &Deployment, phase: RolloutPhase) -> RolloutStatus 
 }
 
 /// Whether what ECS shows is what it went back to, and no new rollout.
-fn is_way_back(standing: Standing, before: &RolloutStatus, seen: &RolloutStatus, history: Option<&[RolloutRecord]>) -> bool {
+fn is_way_back(state: RolloutState, before: &RolloutStatus, seen: &RolloutStatus, history: Option<&[RolloutRecord]>) -> bool {
     let known = history.unwrap_or_default().iter().any(|record| record.id.is_some() && record.id == seen.id);
-    match standing {
-        Standing::InSync => false,
-        Standing::GoneBack => true,
+    match state {
+        RolloutState::InSync => false,
+        RolloutState::RolledBack => true,
         // While something is in the way of the next attempt.
-        Standing::Other => before.phase.is_failure() && known,
+        RolloutState::Other => before.phase.is_failure() && known,
     }
 }
 

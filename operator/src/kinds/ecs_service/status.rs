@@ -9,10 +9,10 @@ use super::commands;
 use super::described::{Deployment, Service, short};
 use super::ecs_events;
 use super::failure::given_up;
-use super::follow::failures;
+use super::observe_rollout::failures;
 use super::observed::ObservedService;
 use super::plan::wanted;
-use super::rollout::{Standing, track, with_failure};
+use super::rollout::{RolloutState, track, with_failure};
 use super::settings::restart_required;
 use super::stable;
 use super::tasks;
@@ -100,13 +100,13 @@ fn without_service(observed: &ObservedService) -> ObservedService {
 
 /// The state of the rollout, and why its tasks stopped.
 fn follow(status: &mut EcsServiceStatus, object: &EcsService, observed: &ObservedService, outcome: &Outcome, now: Timestamp) {
-    let standing = match outcome {
-        Outcome::InSync => Standing::InSync,
-        _ if is_given_up(outcome) => Standing::GoneBack,
-        _ => Standing::Other,
+    let state = match outcome {
+        Outcome::InSync => RolloutState::InSync,
+        _ if is_given_up(outcome) => RolloutState::RolledBack,
+        _ => RolloutState::Other,
     };
     let before = status.rollout.as_ref().and_then(|rollout| rollout.started_at.clone());
-    (status.rollout, status.rollout_history) = track(object, observed, standing, now);
+    (status.rollout, status.rollout_history) = track(object, observed, state, now);
     if status.rollout.as_ref().and_then(|rollout| rollout.started_at.clone()) != before {
         (status.stopped_tasks, status.explained_failures, status.task_failures) = (None, None, None);
     }

@@ -11,7 +11,7 @@ use super::revision::Revision;
 use super::shape::deletes;
 use crate::aws::observer::{Answer, FamilyKey, TaskDefinitionKey, listed, tagged, task_definition};
 use crate::aws::tags::{SPEC_HASH, Tags};
-use crate::aws::{Fault, FaultClass, Freshness, Operation, Permit, name_in};
+use crate::aws::{AwsError, ErrorKind, Freshness, Operation, Permit, name_in};
 use crate::reconcile::Pass;
 use crate::reconcile::plan::Write;
 use ecs_operator_crds::v1beta1::EcsTaskDefinition;
@@ -23,7 +23,7 @@ pub(super) async fn apply(
     observed: &ObservedTaskDefinition,
     write: &Write,
     permit: Permit,
-) -> Result<ObservedTaskDefinition, Fault> {
+) -> Result<ObservedTaskDefinition, AwsError> {
     if write.operation == Operation::RegisterTaskDefinition {
         return register(object, pass, observed, write, permit).await;
     }
@@ -44,7 +44,7 @@ async fn register(
     observed: &ObservedTaskDefinition,
     write: &Write,
     permit: Permit,
-) -> Result<ObservedTaskDefinition, Fault> {
+) -> Result<ObservedTaskDefinition, AwsError> {
     let uid = object.uid().unwrap_or_default();
     let hash = Tags::read(&write.request["tags"]).0.remove(SPEC_HASH).unwrap_or_default();
     let what = FamilyKey(object.family()).to_string();
@@ -52,8 +52,8 @@ async fn register(
     let after = observed.current.as_ref().map_or(0, |current| current.revision);
     pass.state(|state| state.of_kind::<Registrations>().begin(hash, after));
     let result = pass.aws.writer.send(permit, &write.request).await;
-    if let Err(fault) = &result
-        && fault.made_nothing()
+    if let Err(error) = &result
+        && error.made_nothing()
     {
         pass.state(|state| state.of_kind::<Registrations>().refused());
         pass.context.claims.release(&what, &uid);
@@ -70,20 +70,20 @@ fn registered(
     pass: &Pass<'_, ObservedTaskDefinition>,
     write: &Write,
     mut reply: Value,
-) -> Result<ObservedTaskDefinition, Fault> {
+) -> Result<ObservedTaskDefinition, AwsError> {
     let observer = &pass.aws.observer;
     if reply["tags"].as_array().is_none_or(Vec::is_empty) {
         reply["tags"] = write.request["tags"].clone();
     }
     let Answer::Found(json) = task_definition(reply) else {
-        return Err(Fault::incomplete(write.operation, "ACTIVE taskDefinition"));
+        return Err(AwsError::incomplete(write.operation, "ACTIVE taskDefinition"));
     };
     let current = Revision::read(&json);
-    let seen = observer.table::<TaskDefinitionKey>().enter(TaskDefinitionKey(current.arn.clone()), Answer::Found(json));
+    let seen = observer.cache::<TaskDefinitionKey>().enter(TaskDefinitionKey(current.arn.clone()), Answer::Found(json));
     let family = FamilyKey(object.family());
-    let before = observer.table::<FamilyKey>().cached(&family).map(|seen| listed(&seen.answer));
+    let before = observer.cache::<FamilyKey>().cached(&family).map(|seen| listed(&seen.answer));
     let newest = std::iter::once(current.arn.clone()).chain(before.into_iter().flatten());
-    observer.table::<FamilyKey>().enter(family, Answer::Found(Arc::new(newest.collect())));
+    observer.cache::<FamilyKey>().enter(family, Answer::Found(Arc::new(newest.collect())));
     Ok(ObservedTaskDefinition { at: Some(seen.at), looked: true, current: Some(current), ..ObservedTaskDefinition::default() })
 }
 
@@ -92,17 +92,17 @@ fn deregistered(
     pass: &Pass<'_, ObservedTaskDefinition>,
     observed: &ObservedTaskDefinition,
     write: &Write,
-    result: Result<Value, Fault>,
-) -> Result<ObservedTaskDefinition, Fault> {
+    result: Result<Value, AwsError>,
+) -> Result<ObservedTaskDefinition, AwsError> {
     let arn = write.request["taskDefinition"].as_str().unwrap_or_default().to_owned();
     match result {
-        Err(fault) if fault.class != FaultClass::Missing => return Err(fault),
+        Err(error) if error.kind != ErrorKind::Missing => return Err(error),
         // It is deregistered already.
         _ => {}
     }
     let mut observed = observed.clone();
     observed.surplus.active.retain(|ours| *ours != arn);
-    pass.aws.observer.table::<TaskDefinitionKey>().enter(TaskDefinitionKey(arn.clone()), Answer::Inactive);
+    pass.aws.observer.cache::<TaskDefinitionKey>().enter(TaskDefinitionKey(arn.clone()), Answer::Inactive);
     if deletes(object) {
         observed.surplus.inactive.push(arn);
     } else {
@@ -112,7 +112,7 @@ fn deregistered(
 }
 
 /// What could not be deleted for reasons of its own is tried again by a later pass.
-fn deleted(observed: &ObservedTaskDefinition, reply: &Value) -> Result<ObservedTaskDefinition, Fault> {
+fn deleted(observed: &ObservedTaskDefinition, reply: &Value) -> Result<ObservedTaskDefinition, AwsError> {
     let failures = reply["failures"].as_array().into_iter().flatten();
     let failed = failures.map(|failure| {
         let text = |member: &str| failure[member].as_str().unwrap_or_default().to_owned();
@@ -122,7 +122,7 @@ fn deleted(observed: &ObservedTaskDefinition, reply: &Value) -> Result<ObservedT
     let is_gone = |reason: &str| reason.contains("in the process of being deleted") || reason.contains("does not exist");
     if let Some((arn, reason)) = failed.into_iter().find(|(_, reason)| !is_gone(reason)) {
         let message = format!("{} was not deleted: {reason}", name_in(&arn));
-        return Err(Fault::new(Operation::DeleteTaskDefinitions, FaultClass::Busy, message));
+        return Err(AwsError::new(Operation::DeleteTaskDefinitions, ErrorKind::Busy, message));
     }
     let mut observed = observed.clone();
     for arn in std::mem::take(&mut observed.surplus.inactive) {
@@ -136,8 +136,8 @@ async fn retagged(
     pass: &Pass<'_, ObservedTaskDefinition>,
     observed: &ObservedTaskDefinition,
     write: &Write,
-) -> Result<ObservedTaskDefinition, Fault> {
-    let revisions = pass.aws.observer.table::<TaskDefinitionKey>();
+) -> Result<ObservedTaskDefinition, AwsError> {
+    let revisions = pass.aws.observer.cache::<TaskDefinitionKey>();
     let key = TaskDefinitionKey(write.request["resourceArn"].as_str().unwrap_or_default().to_owned());
     let seen = match revisions.cached(&key).map(|seen| seen.answer) {
         Some(Answer::Found(json)) => revisions.enter(key, tagged(&json, &write.request)),

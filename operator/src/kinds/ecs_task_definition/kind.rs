@@ -10,7 +10,7 @@ use super::shape::{OWN_MEMBERS, known_arn, lacks_revisions, shows_surplus};
 use super::{apply, observe, plan, status};
 use crate::aws::observer::{FamilyKey, Pace, PolledKey, TaskDefinitionKey};
 use crate::aws::tags::Owner;
-use crate::aws::{Fault, Freshness, Permit};
+use crate::aws::{AwsError, Freshness, Permit};
 use crate::reconcile::kind::After;
 use crate::reconcile::plan::{Plan, Write};
 use crate::reconcile::{Kind, Observed, Pass, Shape};
@@ -34,7 +34,7 @@ impl Kind for EcsTaskDefinition {
         &self,
         pass: &Pass<'_, ObservedTaskDefinition>,
         freshness: Freshness,
-    ) -> Result<Observed<ObservedTaskDefinition>, Fault> {
+    ) -> Result<Observed<ObservedTaskDefinition>, AwsError> {
         Ok(observed(self, observe::observe(self, pass, freshness).await?))
     }
 
@@ -48,7 +48,7 @@ impl Kind for EcsTaskDefinition {
         before: &ObservedTaskDefinition,
         write: &Write,
         permit: Permit,
-    ) -> Result<Observed<ObservedTaskDefinition>, Fault> {
+    ) -> Result<Observed<ObservedTaskDefinition>, AwsError> {
         Ok(observed(self, apply::apply(self, pass, before, write, permit).await?))
     }
 

@@ -19,7 +19,7 @@ use super::shape::{has_surplus, known_arn, lacks_revisions};
 use super::surplus::{self};
 use crate::aws::observer::{FamilyKey, TaskDefinitionKey, listed};
 use crate::aws::tags::Ownership;
-use crate::aws::{Fault, Freshness};
+use crate::aws::{AwsError, Freshness};
 use crate::k8s::conditions;
 use crate::k8s::object::Object;
 use crate::reconcile::Pass;
@@ -29,7 +29,7 @@ pub(super) async fn observe(
     object: &EcsTaskDefinition,
     pass: &Pass<'_, ObservedTaskDefinition>,
     freshness: Freshness,
-) -> Result<ObservedTaskDefinition, Fault> {
+) -> Result<ObservedTaskDefinition, AwsError> {
     pass.polls(FamilyKey(object.family()));
     if let Some(arn) = known_arn(object) {
         pass.polls(TaskDefinitionKey(arn.to_owned()));
@@ -37,7 +37,7 @@ pub(super) async fn observe(
     if object.is_deleting() {
         return observe_end(object, pass, freshness).await;
     }
-    let (revisions, families) = (pass.aws.observer.table::<TaskDefinitionKey>(), pass.aws.observer.table::<FamilyKey>());
+    let (revisions, families) = (pass.aws.observer.cache::<TaskDefinitionKey>(), pass.aws.observer.cache::<FamilyKey>());
     let family = FamilyKey(object.family());
     if let (Freshness::Any, Some(arn)) = (freshness, known_arn(object)) {
         let key = TaskDefinitionKey(arn.to_owned());
@@ -54,9 +54,9 @@ pub(super) async fn observe(
     observed.unanswered = unanswered(pass, observed.current.as_ref());
     let current = observed.current.as_ref().filter(|current| is_same(object, current, &pass.owner));
     // Old revisions can wait: the current one cannot.
-    observed.surplus = surplus::observe(object, pass, current).await.unwrap_or_else(|fault| {
-        tracing::warn!(family = object.family(), %fault, "cannot look who uses old revisions");
-        Surplus { left: 1, pause: fault.class.backoff().0, ..Surplus::default() }
+    observed.surplus = surplus::observe(object, pass, current).await.unwrap_or_else(|error| {
+        tracing::warn!(family = object.family(), %error, "cannot look who uses old revisions");
+        Surplus { left: 1, pause: error.kind.backoff().0, ..Surplus::default() }
     });
     Ok(observed)
 }
@@ -89,7 +89,7 @@ async fn search(
     pass: &Pass<'_, ObservedTaskDefinition>,
     freshness: Freshness,
     newest: &[String],
-) -> Result<ObservedTaskDefinition, Fault> {
+) -> Result<ObservedTaskDefinition, AwsError> {
     let at = match freshness {
         Freshness::Any => None,
         Freshness::Since(_) | Freshness::Confirmed(_) => Some(Instant::now()),
@@ -121,7 +121,7 @@ async fn observe_end(
     object: &EcsTaskDefinition,
     pass: &Pass<'_, ObservedTaskDefinition>,
     freshness: Freshness,
-) -> Result<ObservedTaskDefinition, Fault> {
+) -> Result<ObservedTaskDefinition, AwsError> {
     let dependants = Dependants::of(object, &pass.context.stores);
     let mut observed = ObservedTaskDefinition { at: Some(Instant::now()), dependants, ..ObservedTaskDefinition::default() };
     if object.spec.policies.retains() {

@@ -39,7 +39,7 @@ pub(super) fn plan(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition
             let present = current.tags.as_ref();
             let writes =
                 present.map_or_else(Vec::new, |present| tag_writes(&what, &current.arn, &tags, present, managed, policies));
-            Plan::writes(writes.into_iter().chain(let_go(object, &observed.surplus)).collect())
+            Plan::writes(writes.into_iter().chain(deletions(object, &observed.surplus)).collect())
         }
         (None, Some((foreign, Ownership::Nobody | Ownership::Retained)))
             if policies.adopts() && is_same(object, foreign, owner) =>
@@ -116,7 +116,7 @@ fn delete(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition, owner: 
         return observed.dependants.block(message);
     }
     let Surplus { used, left: more, .. } = &observed.surplus;
-    match let_go(object, &observed.surplus) {
+    match deletions(object, &observed.surplus) {
         writes if !writes.is_empty() => Plan::Write(writes),
         // A later pass goes on with them.
         _ if *more > 0 => Plan::Write(Vec::new()),
@@ -136,7 +136,7 @@ fn delete(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition, owner: 
 }
 
 /// The writes that let surplus revisions go.
-fn let_go(object: &EcsTaskDefinition, surplus: &Surplus) -> Vec<Write> {
+fn deletions(object: &EcsTaskDefinition, surplus: &Surplus) -> Vec<Write> {
     let mut writes: Vec<_> = surplus.active.iter().map(|arn| deregister(arn)).collect();
     if deletes(object) {
         let all: Vec<_> = surplus.active.iter().chain(&surplus.inactive).collect();

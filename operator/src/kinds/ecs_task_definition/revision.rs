@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::aws::observer::{Answer, TaskDefinitionKey};
 use crate::aws::tags::{Ownership, SPEC_HASH, Tags};
-use crate::aws::{Fault, Freshness};
+use crate::aws::{AwsError, Freshness};
 use crate::reconcile::Pass;
 
 /// One revision.
@@ -48,8 +48,8 @@ pub(super) async fn describe<O>(
     pass: &Pass<'_, O>,
     arn: &str,
     freshness: Freshness,
-) -> Result<Option<(Revision, Ownership)>, Fault> {
-    let revisions = pass.aws.observer.table::<TaskDefinitionKey>();
+) -> Result<Option<(Revision, Ownership)>, AwsError> {
+    let revisions = pass.aws.observer.cache::<TaskDefinitionKey>();
     let Answer::Found(json) = revisions.get(TaskDefinitionKey(arn.to_owned()), freshness, pass.namespace()).await?.answer else {
         return Ok(None);
     };

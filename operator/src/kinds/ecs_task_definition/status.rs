@@ -40,8 +40,8 @@ pub(super) fn status(
     let registered = format!("Revision {}:{} is registered", object.family(), status.revision.unwrap_or_default());
     let verdict = match outcome {
         // That an old one cannot go is no trouble of the current one.
-        Outcome::Failed(fault) if fault.operation.is_cleanup() && !object.is_deleting() => {
-            Verdict::new(State::Ready, Reason::Succeeded, format!("{registered}; an old one stays for now: {fault}"))
+        Outcome::Failed(error) if error.operation.is_cleanup() && !object.is_deleting() => {
+            Verdict::new(State::Ready, Reason::Succeeded, format!("{registered}; an old one stays for now: {error}"))
         }
         Outcome::Unfinished | Outcome::Queued(_) if observed.is_some_and(|observed| only_lets_go(object, observed)) => {
             Verdict::new(State::Ready, Reason::Succeeded, registered)

@@ -13,7 +13,7 @@ use super::shape::deletes;
 use super::shape::known_arn;
 use crate::aws::observer::{AllRevisionsKey, Answer, FamilyKey, ServiceKey, TaskDefinitionKey, is_user, key_of, listed};
 use crate::aws::tags::{Ownership, Tags};
-use crate::aws::{Fault, FaultClass, Freshness, Operation, name_in};
+use crate::aws::{AwsError, ErrorKind, Freshness, Operation, name_in};
 use crate::k8s::object::Object;
 use crate::kinds::ecs_service::users::{is_set_here, user_of};
 use crate::reconcile::Pass;
@@ -41,7 +41,7 @@ pub(super) async fn observe(
     object: &EcsTaskDefinition,
     pass: &Pass<'_, ObservedTaskDefinition>,
     current: Option<&Revision>,
-) -> Result<Surplus, Fault> {
+) -> Result<Surplus, AwsError> {
     let limit = object.spec.revision_history_limit.and_then(|limit| usize::try_from(limit).ok());
     let (Some(limit), Some(current)) = (limit, current.filter(|_| !object.spec.policies.observes())) else {
         return Ok(Surplus::default());
@@ -56,7 +56,7 @@ pub(super) async fn observe(
     revisions.sort_unstable_by_key(|number| std::cmp::Reverse(*number));
     let beyond: Vec<_> = revisions.iter().copied().filter(|number| *number < current.revision).skip(limit).collect();
     // An EcsService that cannot be read may run one of them, or be about to go back to it.
-    if beyond.is_empty() || pass.context.stores.off.why::<EcsService>().is_some() {
+    if beyond.is_empty() || pass.context.stores.availability.why::<EcsService>().is_some() {
         let left = usize::from(!beyond.is_empty());
         return Ok(Surplus { revisions: Some(revisions), left, pause: UNREADABLE, ..Surplus::default() });
     }
@@ -91,7 +91,7 @@ pub(super) fn expected(object: &EcsTaskDefinition, pass: &Pass<'_, ObservedTaskD
 
 /// A service outside of this Kubernetes cluster that uses a revision, for a message, as far as the cache knows.
 fn seen_user(revision: &str, pass: &Pass<'_, ObservedTaskDefinition>) -> Option<String> {
-    let services = pass.aws.observer.table::<ServiceKey>();
+    let services = pass.aws.observer.cache::<ServiceKey>();
     let is_seen = |user: &String| match key_of(user).and_then(|key| services.cached(&key)).map(|seen| seen.answer) {
         Some(Answer::Found(service)) => is_user(&service, revision),
         _ => false,
@@ -104,7 +104,7 @@ fn seen_user(revision: &str, pass: &Pass<'_, ObservedTaskDefinition>) -> Option<
 pub(super) async fn observe_all(
     object: &EcsTaskDefinition,
     pass: &Pass<'_, ObservedTaskDefinition>,
-) -> Result<(Surplus, Vec<Revision>), Fault> {
+) -> Result<(Surplus, Vec<Revision>), AwsError> {
     let began = Instant::now();
     let ours = ours(object, pass).await?;
     let mut all: Vec<_> = ours.iter().map(|revision| revision.arn.clone()).collect();
@@ -139,10 +139,10 @@ fn goes_with(object: &EcsTaskDefinition, ownership: &Ownership) -> bool {
 
 /// The ACTIVE revisions of the family that are the object's. Where they are many, a later pass looks at the rest: what was seen is
 /// cached as long as passes go on asking.
-async fn ours(object: &EcsTaskDefinition, pass: &Pass<'_, ObservedTaskDefinition>) -> Result<Vec<Revision>, Fault> {
+async fn ours(object: &EcsTaskDefinition, pass: &Pass<'_, ObservedTaskDefinition>) -> Result<Vec<Revision>, AwsError> {
     let mut ours = Vec::new();
     let key = AllRevisionsKey(object.family());
-    let lists = pass.aws.observer.table::<AllRevisionsKey>();
+    let lists = pass.aws.observer.cache::<AllRevisionsKey>();
     let mut all = listed(&lists.get(key, Freshness::Since(Instant::now()), pass.namespace()).await?.answer);
     // A list may lag behind.
     all.extend(registered(object, pass));
@@ -152,7 +152,7 @@ async fn ours(object: &EcsTaskDefinition, pass: &Pass<'_, ObservedTaskDefinition
     for arn in &all {
         if Instant::now() > deadline {
             let message = format!("the {} revisions of family {} are still being read", all.len(), object.family());
-            return Err(Fault::new(Operation::DescribeTaskDefinition, FaultClass::Busy, message));
+            return Err(AwsError::new(Operation::DescribeTaskDefinition, ErrorKind::Busy, message));
         }
         match describe(pass, arn, Freshness::Any).await? {
             Some((revision, ownership)) if goes_with(object, &ownership) => ours.push(revision),
@@ -166,7 +166,7 @@ async fn ours(object: &EcsTaskDefinition, pass: &Pass<'_, ObservedTaskDefinition
 
 /// ARNs of revisions that were there a short time ago, by the status and by the replies to our writes.
 fn registered(object: &EcsTaskDefinition, pass: &Pass<'_, ObservedTaskDefinition>) -> Vec<String> {
-    let family = pass.aws.observer.table::<FamilyKey>().cached(&FamilyKey(object.family()));
+    let family = pass.aws.observer.cache::<FamilyKey>().cached(&FamilyKey(object.family()));
     let listed = family.map(|seen| listed(&seen.answer));
     listed.into_iter().flatten().chain(known_arn(object).map(str::to_owned)).collect()
 }
@@ -185,7 +185,7 @@ async fn sort_out(
     revisions: Vec<String>,
     patience: Duration,
     since: Instant,
-) -> Result<SortedOut, Fault> {
+) -> Result<SortedOut, AwsError> {
     let (mut found, mut gone) = (Surplus::default(), Vec::new());
     let owner = &pass.owner;
     let stores = &pass.context.stores;
@@ -222,7 +222,7 @@ async fn sort_out(
             found.left += 1;
         } else {
             let key = TaskDefinitionKey(arn.clone());
-            match pass.aws.observer.table::<TaskDefinitionKey>().get(key, Freshness::Since(since), pass.namespace()).await?.answer
+            match pass.aws.observer.cache::<TaskDefinitionKey>().get(key, Freshness::Since(since), pass.namespace()).await?.answer
             {
                 Answer::Found(json) if goes_with(object, &owner.of(&Tags::read(&json["tags"]))) => found.active.push(arn),
                 Answer::Inactive if deletes(object) => found.inactive.push(arn),
@@ -235,10 +235,10 @@ async fn sort_out(
 }
 
 /// The first of these services that uses the revision now. What was read with all services is asked for again, one service at a time.
-async fn user(revision: &str, users: Vec<String>, pass: &Pass<'_, ObservedTaskDefinition>) -> Result<Option<String>, Fault> {
+async fn user(revision: &str, users: Vec<String>, pass: &Pass<'_, ObservedTaskDefinition>) -> Result<Option<String>, AwsError> {
     for user in users {
         let Some(key) = key_of(&user) else { continue };
-        let seen = pass.aws.observer.table::<ServiceKey>().get(key, Freshness::Since(Instant::now()), pass.namespace()).await?;
+        let seen = pass.aws.observer.cache::<ServiceKey>().get(key, Freshness::Since(Instant::now()), pass.namespace()).await?;
         if matches!(&seen.answer, Answer::Found(service) if is_user(service, revision)) {
             return Ok(Some(user));
         }

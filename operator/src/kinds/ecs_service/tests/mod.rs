@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use super::described::read;
 use super::kind::{is_rolling, wants_another_revision};
 use super::observed::ObservedService;
-use super::{follow, plan, status};
+use super::{observe_rollout, plan, status};
 use crate::aws::Operation;
 use crate::aws::observer::{Answer, Seen, ServiceKey};
 use crate::aws::tags::{OWNER, Owner, RETAINED, SPEC_HASH};
@@ -190,9 +190,9 @@ fn an_absent_desired_count_is_one_at_creation_and_never_again() {
 
 #[test]
 fn a_service_that_does_not_fit_its_task_definition_is_not_sent() {
-    let mut misfit = observed(None);
-    misfit.misfit = Some("loadBalancers[].containerName".into());
-    let plan = plan::plan(&object(&spec(), &json!({})), &misfit, &owner());
+    let mut mismatch = observed(None);
+    mismatch.mismatch = Some("loadBalancers[].containerName".into());
+    let plan = plan::plan(&object(&spec(), &json!({})), &mismatch, &owner());
     assert_eq!(plan, Plan::stall(Reason::InvalidSpec, "loadBalancers[].containerName"));
 }
 

@@ -175,7 +175,7 @@ fn what_does_not_start_is_looked_for_while_the_revision_before_runs_on() {
     let looks = |new: Value| {
         let seen = deploying(&[new, old.clone()]);
         let (_, object) = after_pass(&object(&spec(), &json!({})), &seen, 250);
-        follow::wanted(&object, &seen, seen.service.as_ref().expect("a service")).is_some()
+        observe_rollout::wanted(&object, &seen, seen.service.as_ref().expect("a service")).is_some()
     };
     assert!(looks(deployment(2, 3, "IN_PROGRESS", [2, 0, 0])), "two of two tasks run, and none is its own");
     assert!(!looks(deployment(2, 3, "IN_PROGRESS", [2, 2, 0])));
@@ -245,9 +245,9 @@ fn the_status_shows_what_runs_and_is_the_same_for_the_same_inputs() {
     assert_eq!(status.service_arn.as_deref(), Some(ARN));
     assert_eq!((status.desired_count, status.running_count, status.pending_count), (Some(2), Some(2), Some(0)));
     // Without a look at AWS, what is known stays.
-    let fault = crate::aws::Fault::new(Operation::DescribeServices, crate::aws::FaultClass::Throttle, "Rate exceeded");
+    let error = crate::aws::AwsError::new(Operation::DescribeServices, crate::aws::ErrorKind::Throttle, "Rate exceeded");
     let known = object(&spec(), &json!({"status": serde_json::to_value(&status).unwrap()}));
-    let after = status::status(&known, None, &Outcome::Failed(fault), Timestamp::UNIX_EPOCH);
+    let after = status::status(&known, None, &Outcome::Failed(error), Timestamp::UNIX_EPOCH);
     assert_eq!(after.service_arn.as_deref(), Some(ARN));
     assert_eq!(after.conditions[0].reason, "Throttled");
 }

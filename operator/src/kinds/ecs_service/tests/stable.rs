@@ -116,7 +116,7 @@ fn a_service_that_has_run_for_a_while_may_lose_one_task_and_no_second_one() {
 fn tasks_that_ecs_starts_while_nothing_changes_have_others_looked_for_once() {
     let starts = |at: i64| event(&at.to_string(), at, "(service web) has started 1 tasks: (task abc).");
     let is_wanted = |object: &EcsService, seen: &ObservedService| {
-        follow::wanted(object, seen, seen.service.as_ref().expect("a service")).is_some()
+        observe_rollout::wanted(object, seen, seen.service.as_ref().expect("a service")).is_some()
     };
     let begun = started(&json!({}));
     assert!(!is_wanted(&begun, &look(2, &[starts(103)], &[])), "the rollout has started it");

@@ -148,8 +148,8 @@ fn what_was_accepted_is_remembered_though_the_pass_failed() {
     let object = object(&with_exec, &json!({}));
     let shown = observed(Some(with(&json!({"enableExecuteCommand": false}))));
     let update = writes(plan::plan(&object, &shown, &owner()));
-    let fault = crate::aws::Fault::new(Operation::TagResource, crate::aws::FaultClass::Server, "no reply");
-    let mut status = status::status(&object, Some(&shown), &Outcome::Failed(fault), Timestamp::UNIX_EPOCH);
+    let error = crate::aws::AwsError::new(Operation::TagResource, crate::aws::ErrorKind::Server, "no reply");
+    let mut status = status::status(&object, Some(&shown), &Outcome::Failed(error), Timestamp::UNIX_EPOCH);
     assert_eq!(status.applied_members, None);
     remember(&object, &mut status, &update, None);
     let dropped = remembering(&spec(), &EcsService { status: Some(status), ..object });
@@ -524,9 +524,9 @@ fn target_groups_of_lattice_that_ecs_swaps_are_no_change_of_others() {
 
 #[test]
 fn a_task_definition_that_does_not_fit_stops_only_what_needs_it() {
-    let misfit = |spec: &Value, more: &Value, task_definition: &str| {
+    let mismatch = |spec: &Value, more: &Value, task_definition: &str| {
         let seen = ObservedService {
-            misfit: Some("containerName web is not a container".into()),
+            mismatch: Some("containerName web is not a container".into()),
             task_definition: Resolved::To(REVISION.replace(":3", task_definition)),
             ..observed(Some(with(
                 &json!({"deployments": [{"id": "ecs-svc/1", "status": "PRIMARY", "taskDefinition": REVISION}]}),
@@ -534,9 +534,9 @@ fn a_task_definition_that_does_not_fit_stops_only_what_needs_it() {
         };
         plan::plan(&object(spec, more), &seen, &owner())
     };
-    assert!(matches!(misfit(&spec(), &json!({}), ":4"), Plan::Stall(_)), "the new revision is not sent");
-    assert_eq!(misfit(&spec(), &json!({}), ":3"), Plan::InSync, "nothing is to be sent");
+    assert!(matches!(mismatch(&spec(), &json!({}), ":4"), Plan::Stall(_)), "the new revision is not sent");
+    assert_eq!(mismatch(&spec(), &json!({}), ":3"), Plan::InSync, "nothing is to be sent");
     let mut scaled = spec();
     scaled["desiredCount"] = json!(5);
-    assert_eq!(writes(misfit(&scaled, &json!({}), ":3"))[0].request["desiredCount"], 5);
+    assert_eq!(writes(mismatch(&scaled, &json!({}), ":3"))[0].request["desiredCount"], 5);
 }

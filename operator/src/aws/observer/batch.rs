@@ -1,4 +1,4 @@
-//! The rounds of a table: what is asked for and what is due is read together.
+//! Batches the reads of a cache: what is requested and what is due is read together.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,16 +8,16 @@ use futures::{StreamExt, stream};
 use tokio::sync::mpsc;
 use tokio::time::{sleep_until, timeout_at};
 
-use super::kept::LAG;
-use super::state::{Demand, Reading, Requester, Shared, State, Watched, interval};
+use super::entry::LAG;
+use super::state::{ReadRequest, Reading, Requester, Shared, State, Watched, interval};
 use super::types::{Answer, Key};
 use crate::aws::call::Reads;
-use crate::aws::fault::{Fault, FaultClass};
+use crate::aws::error::{AwsError, ErrorKind};
 use crate::aws::read_budget::Turn;
 
-/// A batch closes when no demand has come for this long …
+/// A batch closes when no request has come for this long …
 const IDLE: Duration = Duration::from_millis(50);
-/// … and at the latest this long after its first demand.
+/// … and at the latest this long after its first request.
 const LONGEST: Duration = Duration::from_millis(250);
 
 /// How many calls are under way at a time for what is read together.
@@ -29,8 +29,8 @@ const MANY: usize = 10;
 /// How long what AWS refused to let us read alone is read together with others of that kind, before it is tried alone again.
 const REFUSED: Duration = Duration::from_secs(300);
 
-/// Serves demands and sweeps until the table is dropped.
-pub(super) async fn run<K: Key>(shared: Arc<Shared<K>>, mut incoming: mpsc::UnboundedReceiver<Demand<K>>) {
+/// Serves requests and sweeps until the cache is dropped.
+pub(super) async fn run<K: Key>(shared: Arc<Shared<K>>, mut incoming: mpsc::UnboundedReceiver<ReadRequest<K>>) {
     /// Longest sleep of this loop, since a new watch does not end the sleep.
     const LOOK: Duration = Duration::from_secs(1);
     loop {
@@ -38,10 +38,10 @@ pub(super) async fn run<K: Key>(shared: Arc<Shared<K>>, mut incoming: mpsc::Unbo
         let due = shared.next_due().map_or(look, |due| due.min(look));
         let mut waiting = BTreeMap::<K, Vec<Requester>>::new();
         tokio::select! {
-            demand = incoming.recv() => match demand {
+            request = incoming.recv() => match request {
                 None => return,
-                Some(demand) => {
-                    waiting.entry(demand.key).or_default().push(demand.asker);
+                Some(request) => {
+                    waiting.entry(request.key).or_default().push(request.asker);
                     collect(&mut incoming, &mut waiting).await;
                 }
             },
@@ -57,13 +57,13 @@ pub(super) async fn run<K: Key>(shared: Arc<Shared<K>>, mut incoming: mpsc::Unbo
     }
 }
 
-/// Waits for more demands until the batch closes.
-async fn collect<K: Key>(incoming: &mut mpsc::UnboundedReceiver<Demand<K>>, waiting: &mut BTreeMap<K, Vec<Requester>>) {
+/// Waits for more requests until the batch closes.
+async fn collect<K: Key>(incoming: &mut mpsc::UnboundedReceiver<ReadRequest<K>>, waiting: &mut BTreeMap<K, Vec<Requester>>) {
     let closes = Instant::now() + LONGEST;
     while waiting.len() < K::BATCH {
         let idle = (Instant::now() + IDLE).min(closes);
         match timeout_at(idle.into(), incoming.recv()).await {
-            Ok(Some(demand)) => waiting.entry(demand.key).or_default().push(demand.asker),
+            Ok(Some(request)) => waiting.entry(request.key).or_default().push(request.asker),
             Ok(None) | Err(_) => return,
         }
     }
@@ -190,7 +190,7 @@ impl<K: Key> Shared<K> {
     }
 
     /// Reads keys of one group. A refused call is tried in parts, unless AWS has lately refused each of them alone.
-    async fn read_batch(&self, reads: &Reads<'_>, keys: &[K]) -> Vec<Result<Answer, Fault>> {
+    async fn read_batch(&self, reads: &Reads<'_>, keys: &[K]) -> Vec<Result<Answer, AwsError>> {
         let are_refused = keys.iter().all(|key| self.is_refused(key));
         let answers = if are_refused { K::read(reads, keys).await } else { read_each(reads, keys).await };
         let refused = &mut self.state().refused;
@@ -214,8 +214,8 @@ fn namespaces_with_many<K>(waiting: &BTreeMap<K, Vec<Requester>>) -> Vec<&str> {
     counts.into_iter().filter(|(_, count)| *count > MANY).map(|(namespace, _)| namespace).collect()
 }
 
-fn is_denied(answer: &Result<Answer, Fault>) -> bool {
-    matches!(answer, Err(fault) if fault.class == FaultClass::AccessDenied)
+fn is_denied(answer: &Result<Answer, AwsError>) -> bool {
+    matches!(answer, Err(error) if error.kind == ErrorKind::AccessDenied)
 }
 
 /// Whether a due key may be read: not while a read of it is in progress, unless a hint came after that was sent.
@@ -228,9 +228,9 @@ pub(super) fn may_be_read(watched: &Watched) -> bool {
 }
 
 /// Reads `keys` with one call, or, when AWS refuses that call for the sake of one of them, with one for each half.
-async fn read_each<K: Key>(reads: &Reads<'_>, keys: &[K]) -> Vec<Result<Answer, Fault>> {
+async fn read_each<K: Key>(reads: &Reads<'_>, keys: &[K]) -> Vec<Result<Answer, AwsError>> {
     let answers = K::read(reads, keys).await;
-    let refused = |answer: &Result<Answer, Fault>| matches!(answer, Err(fault) if matches!(fault.class, FaultClass::Terminal | FaultClass::AccessDenied | FaultClass::Missing | FaultClass::DependencyNotReady));
+    let refused = |answer: &Result<Answer, AwsError>| matches!(answer, Err(error) if matches!(error.kind, ErrorKind::Terminal | ErrorKind::AccessDenied | ErrorKind::Missing | ErrorKind::DependencyNotReady));
     if keys.len() < 2 || !answers.iter().all(refused) {
         return answers;
     }

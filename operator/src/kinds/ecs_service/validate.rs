@@ -10,7 +10,7 @@ use ecs_operator_crds::v1beta1::{EcsServiceSpec, EcsTaskDefinitionSpec};
 
 /// What of the service does not fit its task definition, naming the field and the way out; `None` when all does. The revision of an
 /// EcsTaskDefinition that is suspended or only observes may differ from its spec, and a service that only observes sends nothing.
-pub(super) fn misfit(service: &EcsServiceSpec, definition: &EcsTaskDefinitionSpec) -> Option<String> {
+pub(super) fn validate(service: &EcsServiceSpec, definition: &EcsTaskDefinitionSpec) -> Option<String> {
     if definition.policies.observes() || definition.policies.suspends() || service.policies.observes() {
         return None;
     }
@@ -83,7 +83,7 @@ mod tests {
 
     fn said(service: &Value, definition: &Value) -> Option<String> {
         let service = serde_json::from_value(service.clone()).expect("a valid service");
-        misfit(&service, &serde_json::from_value(definition.clone()).expect("a valid task definition"))
+        validate(&service, &serde_json::from_value(definition.clone()).expect("a valid task definition"))
     }
 
     #[test]

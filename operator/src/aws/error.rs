@@ -1,4 +1,4 @@
-//! What went wrong in AWS, in ten classes. The class alone decides condition, event and retry.
+//! Errors of AWS calls, in ten kinds. The kind alone decides condition, event and retry.
 
 use std::error::Error as StdError;
 use std::time::Duration;
@@ -10,9 +10,9 @@ use ecs_operator_crds::condition::Reason;
 
 use super::Operation;
 
-/// The class of a fault.
+/// The kind of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum FaultClass {
+pub enum ErrorKind {
     /// Too many calls.
     Throttle,
     /// AWS has an error of its own, or cannot be reached. A write may have been applied all the same.
@@ -35,8 +35,8 @@ pub enum FaultClass {
     Quota,
 }
 
-impl FaultClass {
-    /// The class as a metric label.
+impl ErrorKind {
+    /// The kind as the metric label `class`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -81,7 +81,7 @@ impl FaultClass {
         matches!(self, Self::AccessDenied | Self::Terminal | Self::Quota)
     }
 
-    /// First and longest wait before the next try. Terminal faults are tried again too, slowly: the world may change.
+    /// First and longest wait before the next try. Terminal errors are tried again too, slowly: the world may change.
     #[must_use]
     pub const fn backoff(self) -> (Duration, Duration) {
         let (first, longest) = match self {
@@ -100,25 +100,25 @@ impl FaultClass {
 /// A failed call.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{operation}: {message}")]
-pub struct Fault {
+pub struct AwsError {
     /// The operation that failed.
     pub operation: Operation,
-    /// What kind of fault.
-    pub class: FaultClass,
+    /// Its kind.
+    pub kind: ErrorKind,
     /// AWS's code, where AWS answered.
     pub code: Option<String>,
     /// What happened, in AWS's words where it answered.
     pub message: String,
 }
 
-impl Fault {
-    /// A fault that we found ourselves in what AWS answered.
+impl AwsError {
+    /// An error that the operator finds in the reply of AWS.
     #[must_use]
-    pub fn new(operation: Operation, class: FaultClass, message: impl Into<String>) -> Self {
-        Self { operation, class, code: None, message: message.into() }
+    pub fn new(operation: Operation, kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { operation, kind, code: None, message: message.into() }
     }
 
-    /// The fault behind an error of the SDK.
+    /// Converts an error of the SDK.
     pub(super) fn from_sdk<E>(operation: Operation, error: &SdkError<E>) -> Self
     where
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
@@ -128,13 +128,13 @@ impl Fault {
         {
             let text = refusal.err().message().unwrap_or("no message");
             let status = refusal.raw().status().as_u16();
-            // Whatever its name, what AWS calls its own error is no fault of the spec.
-            let class = match classify(code, text) {
-                FaultClass::Terminal if status >= 500 => FaultClass::Server,
-                class => class,
+            // A status of 5xx is an error of AWS, whatever its code says.
+            let kind = match classify(code, text) {
+                ErrorKind::Terminal if status >= 500 => ErrorKind::Server,
+                kind => kind,
             };
-            let message = match class {
-                FaultClass::AccessDenied => {
+            let message = match kind {
+                ErrorKind::AccessDenied => {
                     format!(
                         "{} is denied: the IAM policy of the operator lacks it or a dependent permission: {text}",
                         operation.iam_action()
@@ -143,12 +143,12 @@ impl Fault {
                 _ => text.to_owned(),
             };
             tracing::debug!(operation = operation.name(), code, request_id = refusal.err().meta().request_id(), "AWS refused");
-            return Self { operation, class, code: Some(code.to_owned()), message };
+            return Self { operation, kind, code: Some(code.to_owned()), message };
         }
         if has_source::<CredentialsError>(error) {
             // Not its Debug form: that has a request ID, and the message must be the same at each retry.
             let message = format!("no AWS credentials: {}", innermost(error));
-            return Self::new(operation, FaultClass::Credentials, message);
+            return Self::new(operation, ErrorKind::Credentials, message);
         }
         let message = match error {
             SdkError::TimeoutError(_) => "AWS did not answer in time".to_owned(),
@@ -156,19 +156,19 @@ impl Fault {
             SdkError::ResponseError(_) | SdkError::ServiceError(_) => "AWS answered something that is no ECS reply".to_owned(),
             _ => innermost(error).to_string(),
         };
-        Self::new(operation, FaultClass::Server, message)
+        Self::new(operation, ErrorKind::Server, message)
     }
 
     /// A reply that lacks a member that it must have.
     #[must_use]
     pub fn incomplete(operation: Operation, member: &str) -> Self {
-        Self::new(operation, FaultClass::Server, format!("the reply has no {member}"))
+        Self::new(operation, ErrorKind::Server, format!("the reply has no {member}"))
     }
 
     /// Whether a creation has surely made nothing, and no earlier one has made it.
     #[must_use]
     pub fn made_nothing(&self) -> bool {
-        !matches!(self.class, FaultClass::Server | FaultClass::AlreadyExists)
+        !matches!(self.kind, ErrorKind::Server | ErrorKind::AlreadyExists)
     }
 
     /// Whether AWS says that the cluster or service is not there.
@@ -180,12 +180,12 @@ impl Fault {
     /// AWS does not know yet what it has just confirmed.
     #[must_use]
     pub fn not_yet(self) -> Self {
-        Self { class: FaultClass::Busy, message: format!("{}; it was there a moment ago", self.message), ..self }
+        Self { kind: ErrorKind::Busy, message: format!("{}; it was there a moment ago", self.message), ..self }
     }
 
     /// The call succeeded, but its reply is no JSON.
     pub(super) fn unreadable(operation: Operation, error: &serde_json::Error) -> Self {
-        Self::new(operation, FaultClass::Server, format!("the reply cannot be read: {error}"))
+        Self::new(operation, ErrorKind::Server, format!("the reply cannot be read: {error}"))
     }
 }
 
@@ -203,43 +203,43 @@ fn sources<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a 
 
 /// Fragments of messages that say more than their code, which is InvalidParameterException or ClientException for most.
 /// Collected from the Terraform AWS provider's issue tracker and the ECS API reference.
-const MESSAGES: &[(&str, FaultClass)] = &[
-    ("rate exceeded", FaultClass::Throttle),
+const MESSAGES: &[(&str, ErrorKind)] = &[
+    ("rate exceeded", ErrorKind::Throttle),
     // What EC2 says inside an InvalidParameterException of ECS.
-    ("request limit exceeded", FaultClass::Throttle),
-    ("errorcode: requestlimitexceeded", FaultClass::Throttle),
-    ("errorcode: throttling", FaultClass::Throttle),
-    ("not authorized to perform", FaultClass::AccessDenied),
-    ("unable to describe task definition", FaultClass::Missing),
-    ("the specified task definition does not exist", FaultClass::Missing),
-    ("the referenced task was not found", FaultClass::Missing),
-    ("creation of service was not idempotent", FaultClass::AlreadyExists),
-    ("arguments on this idempotent request are inconsistent", FaultClass::AlreadyExists),
-    ("already exists", FaultClass::AlreadyExists),
-    ("still draining", FaultClass::Busy),
-    ("was not active", FaultClass::Busy),
-    ("has a dependent object", FaultClass::Busy),
-    ("the service cannot be stopped while", FaultClass::Busy),
-    ("too many concurrent attempts to create a new revision", FaultClass::Busy),
-    ("taskdefinition not found", FaultClass::DependencyNotReady),
-    ("taskdefinition is inactive", FaultClass::DependencyNotReady),
-    ("does not have an associated load balancer", FaultClass::DependencyNotReady),
+    ("request limit exceeded", ErrorKind::Throttle),
+    ("errorcode: requestlimitexceeded", ErrorKind::Throttle),
+    ("errorcode: throttling", ErrorKind::Throttle),
+    ("not authorized to perform", ErrorKind::AccessDenied),
+    ("unable to describe task definition", ErrorKind::Missing),
+    ("the specified task definition does not exist", ErrorKind::Missing),
+    ("the referenced task was not found", ErrorKind::Missing),
+    ("creation of service was not idempotent", ErrorKind::AlreadyExists),
+    ("arguments on this idempotent request are inconsistent", ErrorKind::AlreadyExists),
+    ("already exists", ErrorKind::AlreadyExists),
+    ("still draining", ErrorKind::Busy),
+    ("was not active", ErrorKind::Busy),
+    ("has a dependent object", ErrorKind::Busy),
+    ("the service cannot be stopped while", ErrorKind::Busy),
+    ("too many concurrent attempts to create a new revision", ErrorKind::Busy),
+    ("taskdefinition not found", ErrorKind::DependencyNotReady),
+    ("taskdefinition is inactive", ErrorKind::DependencyNotReady),
+    ("does not have an associated load balancer", ErrorKind::DependencyNotReady),
     // IAM shows a new role everywhere only after a while.
-    ("role is not valid", FaultClass::DependencyNotReady),
-    ("role being passed has the proper permissions", FaultClass::DependencyNotReady),
-    ("unable to assume the role", FaultClass::DependencyNotReady),
-    ("unable to assume the service linked role", FaultClass::DependencyNotReady),
-    ("capacity provider that is not associated with the cluster", FaultClass::DependencyNotReady),
-    ("invalidsubnetid.notfound", FaultClass::DependencyNotReady),
-    ("invalidgroup.notfound", FaultClass::DependencyNotReady),
+    ("role is not valid", ErrorKind::DependencyNotReady),
+    ("role being passed has the proper permissions", ErrorKind::DependencyNotReady),
+    ("unable to assume the role", ErrorKind::DependencyNotReady),
+    ("unable to assume the service linked role", ErrorKind::DependencyNotReady),
+    ("capacity provider that is not associated with the cluster", ErrorKind::DependencyNotReady),
+    ("invalidsubnetid.notfound", ErrorKind::DependencyNotReady),
+    ("invalidgroup.notfound", ErrorKind::DependencyNotReady),
 ];
 
-/// The class of AWS's refusal with this code and message.
+/// The kind of AWS's refusal with this code and message.
 #[must_use]
-pub fn classify(code: &str, message: &str) -> FaultClass {
+pub fn classify(code: &str, message: &str) -> ErrorKind {
     let code = code.strip_suffix("Exception").unwrap_or(code);
     match code {
-        "Throttling" | "TooManyRequests" | "RequestLimitExceeded" => FaultClass::Throttle,
+        "Throttling" | "TooManyRequests" | "RequestLimitExceeded" => ErrorKind::Throttle,
         "Server"
         | "InternalFailure"
         | "InternalError"
@@ -247,34 +247,34 @@ pub fn classify(code: &str, message: &str) -> FaultClass {
         | "InternalServerError"
         | "ServiceUnavailable"
         | "RequestTimeout"
-        | "RequestAborted" => FaultClass::Server,
+        | "RequestAborted" => ErrorKind::Server,
         "ExpiredToken"
         | "RequestExpired"
         | "UnrecognizedClient"
         | "InvalidSignature"
         | "IncompleteSignature"
         | "InvalidClientTokenId"
-        | "MissingAuthenticationToken" => FaultClass::Credentials,
-        "AccessDenied" => FaultClass::AccessDenied,
-        "ClusterNotFound" | "NamespaceNotFound" => FaultClass::DependencyNotReady,
-        "ServiceNotFound" | "ServiceDeploymentNotFound" | "ResourceNotFound" => FaultClass::Missing,
-        "UpdateInProgress" | "ResourceInUse" | "ServiceNotActive" | "Conflict" => FaultClass::Busy,
-        "LimitExceeded" => FaultClass::Quota,
-        _ if code.starts_with("ClusterContains") => FaultClass::Busy,
+        | "MissingAuthenticationToken" => ErrorKind::Credentials,
+        "AccessDenied" => ErrorKind::AccessDenied,
+        "ClusterNotFound" | "NamespaceNotFound" => ErrorKind::DependencyNotReady,
+        "ServiceNotFound" | "ServiceDeploymentNotFound" | "ResourceNotFound" => ErrorKind::Missing,
+        "UpdateInProgress" | "ResourceInUse" | "ServiceNotActive" | "Conflict" => ErrorKind::Busy,
+        "LimitExceeded" => ErrorKind::Quota,
+        _ if code.starts_with("ClusterContains") => ErrorKind::Busy,
         _ => {
             let message = message.to_lowercase();
-            MESSAGES.iter().find(|(fragment, _)| message.contains(fragment)).map_or(FaultClass::Terminal, |(_, class)| *class)
+            MESSAGES.iter().find(|(fragment, _)| message.contains(fragment)).map_or(ErrorKind::Terminal, |(_, kind)| *kind)
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::FaultClass::*;
+    use super::ErrorKind::*;
     use super::*;
 
     #[test]
-    fn code_and_message_decide_the_class() {
+    fn code_and_message_decide_the_kind() {
         let rows = [
             ("ThrottlingException", "Rate exceeded", Throttle),
             ("InvalidParameterException", "Error retrieving subnet information (ErrorCode: Throttling, Rate exceeded)", Throttle),
@@ -341,8 +341,8 @@ mod tests {
             ("LimitExceededException", "The maximum number of services has been reached", Quota),
             ("SomethingNewException", "a message nobody has seen", Terminal),
         ];
-        for (code, message, class) in rows {
-            assert_eq!(classify(code, message), class, "{code}: {message}");
+        for (code, message, kind) in rows {
+            assert_eq!(classify(code, message), kind, "{code}: {message}");
         }
         for (fragment, _) in MESSAGES {
             assert!(rows.iter().any(|(_, message, _)| message.to_lowercase().contains(fragment)), "no row for {fragment}");

@@ -1,5 +1,5 @@
 //! Observes the parts of a rollout that DescribeServices does not show. Read only while there is something
-//! to follow.
+//! to observe.
 
 use std::time::{Duration, Instant};
 
@@ -16,18 +16,18 @@ use super::ecs_events::tell_of_starts;
 use super::observed::ObservedService;
 use super::tasks;
 use crate::aws::observer::{Answer, Seen, ServiceDeploymentKey, ServiceRevisionKey, StoppedTasksKey, TaskDefinitionKey};
-use crate::aws::{Fault, Freshness, name_in, time};
+use crate::aws::{AwsError, Freshness, name_in, time};
 use crate::reconcile::Pass;
 
 /// How often stopped tasks are looked at while a rollout is slow and ECS counts no failures.
 const SLOW: Duration = Duration::from_secs(60);
 
 /// Adds what there is to know of the rollout to what is known of the service.
-pub(super) async fn follow(
+pub(super) async fn observe(
     object: &EcsService,
     pass: &Pass<'_, ObservedService>,
     observed: ObservedService,
-) -> Result<ObservedService, Fault> {
+) -> Result<ObservedService, AwsError> {
     let Some(service) = &observed.service else { return Ok(observed) };
     let deployment = deployment(object, pass, service, observed.at).await?;
     let observed = ObservedService { deployment, ..observed };
@@ -36,13 +36,13 @@ pub(super) async fn follow(
 }
 
 /// Whether the revision that the rollback command asks for is ACTIVE.
-pub(super) async fn rollback_target(object: &EcsService, pass: &Pass<'_, ObservedService>) -> Result<Option<bool>, Fault> {
+pub(super) async fn rollback_target(object: &EcsService, pass: &Pass<'_, ObservedService>) -> Result<Option<bool>, AwsError> {
     // An unknown revision is refused without a call.
     let asked = unanswered(object, ROLLBACK_TO).filter(|revision| is_in_history(object, revision));
     let Some(revision) = asked else { return Ok(None) };
     let key = TaskDefinitionKey(revision);
     let seen =
-        pass.aws.observer.table::<TaskDefinitionKey>().get(key, Freshness::Since(Instant::now()), pass.namespace()).await?;
+        pass.aws.observer.cache::<TaskDefinitionKey>().get(key, Freshness::Since(Instant::now()), pass.namespace()).await?;
     Ok(Some(matches!(seen.answer, Answer::Found(_))))
 }
 
@@ -52,7 +52,7 @@ async fn deployment(
     pass: &Pass<'_, ObservedService>,
     service: &Service,
     at: Instant,
-) -> Result<Option<ServiceDeployment>, Fault> {
+) -> Result<Option<ServiceDeployment>, AwsError> {
     let rollout = object.status.as_ref().and_then(|status| status.rollout.as_ref());
     let known = rollout.and_then(|rollout| rollout.service_deployment_arn.clone());
     let Some(arn) = service.current_service_deployment.clone().or(known) else { return Ok(None) };
@@ -62,17 +62,17 @@ async fn deployment(
         return Ok(remembered);
     }
     let namespace = pass.namespace();
-    let deployments = pass.aws.observer.table::<ServiceDeploymentKey>();
+    let deployments = pass.aws.observer.cache::<ServiceDeploymentKey>();
     let json = match deployments.get(ServiceDeploymentKey(arn), Freshness::Since(at), namespace).await {
         Ok(Seen { answer: Answer::Found(json), .. }) => json,
         Ok(_) => return Ok(None),
         // ECS has none for such a service.
-        Err(fault) if fault.code.as_deref() == Some("UnsupportedFeatureException") => return Ok(None),
-        Err(fault) => return Err(fault),
+        Err(error) if error.code.as_deref() == Some("UnsupportedFeatureException") => return Ok(None),
+        Err(error) => return Err(error),
     };
     let revision = match json["targetServiceRevision"]["arn"].as_str() {
         Some(arn) => {
-            let revisions = pass.aws.observer.table::<ServiceRevisionKey>();
+            let revisions = pass.aws.observer.cache::<ServiceRevisionKey>();
             revisions.get(ServiceRevisionKey(arn.to_owned()), Freshness::Any, namespace).await?.answer
         }
         None => Answer::Missing,
@@ -86,11 +86,11 @@ async fn deployment(
 async fn stopped(object: &EcsService, pass: &Pass<'_, ObservedService>, observed: &ObservedService) -> Option<Vec<StoppedTask>> {
     let since = wanted(object, observed, observed.service.as_ref()?)?;
     let key = StoppedTasksKey(observed.key.clone());
-    match pass.aws.observer.table::<StoppedTasksKey>().get(key, Freshness::Since(since), pass.namespace()).await {
+    match pass.aws.observer.cache::<StoppedTasksKey>().get(key, Freshness::Since(since), pass.namespace()).await {
         Ok(Seen { answer: Answer::Found(tasks), .. }) => Some(tasks::troubled(&since_rollout(object, &tasks))),
         Ok(_) => None,
-        Err(fault) => {
-            tracing::warn!(service = %observed.key, %fault, "cannot look at stopped tasks");
+        Err(error) => {
+            tracing::warn!(service = %observed.key, %error, "cannot look at stopped tasks");
             None
         }
     }

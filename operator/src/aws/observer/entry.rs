@@ -14,46 +14,47 @@ const OUTDATED: usize = 4;
 pub(crate) const CONFIRMED: Duration = Duration::from_secs(3);
 
 /// An answer as the cache keeps it: as text it takes a fraction of the memory that a tree of JSON needs.
-pub(super) struct Kept {
+pub(super) struct Entry {
     pub(super) at: Instant,
     /// When it was last requested.
     pub(super) asked: Instant,
-    answer: KeptAnswer,
+    answer: StoredAnswer,
     /// What was true before writes of ours, the newest last, and when the last of them was.
-    outdated: Vec<KeptAnswer>,
+    outdated: Vec<StoredAnswer>,
     written: Option<Instant>,
     /// What reads show instead, which may lag behind, and since when.
-    suspected: Option<(KeptAnswer, Instant)>,
+    suspected: Option<(StoredAnswer, Instant)>,
     /// Whether a write of unknown outcome followed: the answer is then not returned, and only helps to recognise reads that lag behind.
     is_doubted: bool,
 }
 
 #[derive(PartialEq)]
-enum KeptAnswer {
+enum StoredAnswer {
     Found(Box<str>),
     Inactive,
     Missing,
 }
 
-impl Kept {
+impl Entry {
     pub(super) fn new(at: Instant, answer: &Answer) -> Self {
         let answer = match answer {
-            Answer::Found(json) => KeptAnswer::Found(json.to_string().into()),
-            Answer::Inactive => KeptAnswer::Inactive,
-            Answer::Missing => KeptAnswer::Missing,
+            Answer::Found(json) => StoredAnswer::Found(json.to_string().into()),
+            Answer::Inactive => StoredAnswer::Inactive,
+            Answer::Missing => StoredAnswer::Missing,
         };
         Self { at, asked: at, answer, outdated: Vec::new(), written: None, suspected: None, is_doubted: false }
     }
 
     /// The answer after a write, given the answer `before`. Without one the object did not exist.
     pub(super) fn written(before: Option<Self>, Seen { at, answer }: &Seen) -> Self {
-        let kept = Self::new(*at, answer);
-        let (before, mut outdated) = before.map_or((KeptAnswer::Missing, Vec::new()), |before| (before.answer, before.outdated));
-        if before != kept.answer {
+        let entry = Self::new(*at, answer);
+        let (before, mut outdated) =
+            before.map_or((StoredAnswer::Missing, Vec::new()), |before| (before.answer, before.outdated));
+        if before != entry.answer {
             outdated.drain(..(outdated.len() + 1).saturating_sub(OUTDATED));
             outdated.push(before);
         }
-        Self { outdated, written: Some(*at), ..kept }
+        Self { outdated, written: Some(*at), ..entry }
     }
 
     /// This answer after a read that is not lagging.
@@ -80,7 +81,7 @@ impl Kept {
 
     /// Whether a read shows what was before writes of ours: AWS's reads may lag behind its writes.
     pub(super) fn is_lagging(&self, read: &Self) -> bool {
-        let is_absence = matches!(read.answer, KeptAnswer::Inactive | KeptAnswer::Missing);
+        let is_absence = matches!(read.answer, StoredAnswer::Inactive | StoredAnswer::Missing);
         let is_outdated = self.is_written_lately(read) && !self.is_same(read) && self.outdated.contains(&read.answer);
         is_outdated && !(is_absence && self.is_leaving())
     }
@@ -116,18 +117,18 @@ impl Kept {
     pub(super) fn seen(&self) -> Seen {
         let answer = match &self.answer {
             // It was written from JSON.
-            KeptAnswer::Found(text) => Answer::Found(Arc::new(serde_json::from_str(text).unwrap_or_default())),
-            KeptAnswer::Inactive => Answer::Inactive,
-            KeptAnswer::Missing => Answer::Missing,
+            StoredAnswer::Found(text) => Answer::Found(Arc::new(serde_json::from_str(text).unwrap_or_default())),
+            StoredAnswer::Inactive => Answer::Inactive,
+            StoredAnswer::Missing => Answer::Missing,
         };
         Seen { at: self.at, answer }
     }
 }
 
 /// It can hold values of environment variables, so it is never printed.
-impl fmt::Debug for Kept {
+impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Kept").field("at", &self.at).finish_non_exhaustive()
+        f.debug_struct("Entry").field("at", &self.at).finish_non_exhaustive()
     }
 }
 
@@ -145,28 +146,28 @@ mod tests {
     fn a_read_that_lags_behind_our_writes_is_recognised() {
         let start = Instant::now();
         let second = |n| start + Duration::from_secs(n);
-        let kept = Kept::written(None, &Seen { at: second(1), answer: found(1) });
-        let kept = Kept::written(Some(kept), &Seen { at: second(2), answer: found(2) });
-        let lags = |n, answer: &Answer| kept.is_lagging(&Kept::new(second(n), answer));
+        let entry = Entry::written(None, &Seen { at: second(1), answer: found(1) });
+        let entry = Entry::written(Some(entry), &Seen { at: second(2), answer: found(2) });
+        let lags = |n, answer: &Answer| entry.is_lagging(&Entry::new(second(n), answer));
         assert!(lags(3, &found(1)) && lags(3, &Answer::Missing));
         assert!(!lags(3, &found(2)), "that is what we wrote");
         assert!(!lags(3, &found(7)), "somebody else wrote");
         assert!(!lags(63, &found(1)), "so late it is true");
-        let kept = kept.followed_by(Kept::new(second(4), &found(3)));
-        assert!(kept.is_lagging(&Kept::new(second(5), &found(1))), "another read takes over what is known");
+        let entry = entry.followed_by(Entry::new(second(4), &found(3)));
+        assert!(entry.is_lagging(&Entry::new(second(5), &found(1))), "another read takes over what is known");
     }
 
     #[test]
     fn two_reads_some_seconds_apart_confirm_each_other() {
         let start = Instant::now();
-        let read = |second, answer: &Answer| Kept::new(start + Duration::from_secs(second), answer);
-        let mut kept = Kept::written(None, &Seen { at: start, answer: found(1) });
-        assert!(kept.is_lagging(&read(1, &Answer::Missing)) && !kept.is_confirmed(&read(1, &Answer::Missing)));
-        kept.suspect(read(1, &Answer::Missing));
-        kept.suspect(read(3, &Answer::Missing));
-        assert!(!kept.is_confirmed(&read(3, &Answer::Missing)), "too soon");
-        assert!(!kept.is_confirmed(&read(9, &Answer::Inactive)), "something else");
-        assert!(kept.is_confirmed(&read(4, &Answer::Missing)));
+        let read = |second, answer: &Answer| Entry::new(start + Duration::from_secs(second), answer);
+        let mut entry = Entry::written(None, &Seen { at: start, answer: found(1) });
+        assert!(entry.is_lagging(&read(1, &Answer::Missing)) && !entry.is_confirmed(&read(1, &Answer::Missing)));
+        entry.suspect(read(1, &Answer::Missing));
+        entry.suspect(read(3, &Answer::Missing));
+        assert!(!entry.is_confirmed(&read(3, &Answer::Missing)), "too soon");
+        assert!(!entry.is_confirmed(&read(9, &Answer::Inactive)), "something else");
+        assert!(entry.is_confirmed(&read(4, &Answer::Missing)));
     }
 
     #[test]
@@ -174,19 +175,19 @@ mod tests {
         let start = Instant::now();
         let second = |n| start + Duration::from_secs(n);
         let draining = Answer::Found(Arc::new(json!({"status": "DRAINING"})));
-        let created = Kept::written(Some(Kept::new(start, &Answer::Inactive)), &Seen { at: second(1), answer: found(1) });
-        assert!(created.is_lagging(&Kept::new(second(2), &Answer::Inactive)));
-        let deleted = Kept::written(Some(created), &Seen { at: second(3), answer: draining });
-        assert!(!deleted.is_lagging(&Kept::new(second(4), &Answer::Inactive)));
-        assert!(deleted.is_lagging(&Kept::new(second(4), &found(1))), "and not there again");
+        let created = Entry::written(Some(Entry::new(start, &Answer::Inactive)), &Seen { at: second(1), answer: found(1) });
+        assert!(created.is_lagging(&Entry::new(second(2), &Answer::Inactive)));
+        let deleted = Entry::written(Some(created), &Seen { at: second(3), answer: draining });
+        assert!(!deleted.is_lagging(&Entry::new(second(4), &Answer::Inactive)));
+        assert!(deleted.is_lagging(&Entry::new(second(4), &found(1))), "and not there again");
     }
 
     #[test]
     fn few_outdated_states_are_kept() {
         let start = Instant::now();
-        let write = |kept, n| Some(Kept::written(kept, &Seen { at: start, answer: found(n) }));
-        let kept = (0..20).fold(None, write).expect("it was written");
-        assert_eq!(kept.outdated.len(), OUTDATED);
-        assert!(kept.outdated.last() == Some(&Kept::new(start, &found(18)).answer));
+        let write = |entry, n| Some(Entry::written(entry, &Seen { at: start, answer: found(n) }));
+        let entry = (0..20).fold(None, write).expect("it was written");
+        assert_eq!(entry.outdated.len(), OUTDATED);
+        assert!(entry.outdated.last() == Some(&Entry::new(start, &found(18)).answer));
     }
 }

@@ -1,4 +1,5 @@
-//! One table of the observer: a cache, and who watches what is in it. [`rounds`](super::rounds) reads what is asked for and what is due.
+//! One cache of the observer: the last answer for each key, and the objects that watch it. [`batch`](super::batch) reads the keys that
+//! are requested or due.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -6,23 +7,23 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::kept::{Kept, LAG};
-use super::rounds::run;
-use super::state::{Demand, Reading, Requester, Shared, State, Watched, interval};
+use super::batch::run;
+use super::entry::{Entry, LAG};
+use super::state::{ReadRequest, Reading, Requester, Shared, State, Watched, interval};
 use super::types::{Answer, Freshness, Key, Pace, Seen, Sweep};
 use crate::aws::call::Calls;
-use crate::aws::fault::{Fault, FaultClass};
+use crate::aws::error::{AwsError, ErrorKind};
 use crate::aws::operation::Operation;
 use crate::trigger::{ObjectId, Triggers};
 
 /// Answers about objects of one kind.
 #[derive(Debug)]
-pub struct Table<K: Key> {
+pub struct Cache<K: Key> {
     shared: Arc<Shared<K>>,
-    demands: mpsc::UnboundedSender<Demand<K>>,
+    requests: mpsc::UnboundedSender<ReadRequest<K>>,
 }
 
-impl<K: Key> Table<K> {
+impl<K: Key> Cache<K> {
     pub(super) fn start(calls: Arc<Calls>, sweep: Sweep, triggers: Triggers) -> Self {
         let state = Mutex::new(State {
             cache: HashMap::new(),
@@ -33,39 +34,39 @@ impl<K: Key> Table<K> {
             refused: HashMap::new(),
         });
         let shared = Arc::new(Shared { calls, sweep, triggers, state });
-        let (demands, incoming) = mpsc::unbounded_channel();
+        let (requests, incoming) = mpsc::unbounded_channel();
         tokio::spawn(run(Arc::clone(&shared), incoming));
-        Self { shared, demands }
+        Self { shared, requests }
     }
 
     /// What the cache has, however old.
     #[must_use]
     pub fn cached(&self, key: &K) -> Option<Seen> {
-        self.shared.state().cache.get(key).filter(|kept| kept.is_valid()).map(Kept::seen)
+        self.shared.state().cache.get(key).filter(|entry| entry.is_valid()).map(Entry::seen)
     }
 
-    /// The answer about `key`, from the cache where that is fresh enough, else read together with other demands. `namespace` is that of the
+    /// The answer about `key`, from the cache where that is fresh enough, else read together with other requests. `namespace` is that of the
     /// object that needs the answer; namespaces take turns.
     ///
     /// # Errors
     /// When the read fails.
-    pub async fn get(&self, key: K, freshness: Freshness, namespace: &str) -> Result<Seen, Fault> {
-        let is_young = |kept: &Kept| match freshness {
+    pub async fn get(&self, key: K, freshness: Freshness, namespace: &str) -> Result<Seen, AwsError> {
+        let is_young = |entry: &Entry| match freshness {
             Freshness::Any => true,
-            Freshness::Since(moment) | Freshness::Confirmed(moment) => kept.at >= moment,
+            Freshness::Since(moment) | Freshness::Confirmed(moment) => entry.at >= moment,
         };
-        let fresh = |kept: &&mut Kept| kept.is_valid() && is_young(kept);
-        if let Some(kept) = self.shared.state().cache.get_mut(&key).filter(fresh) {
-            kept.asked = Instant::now();
-            return Ok(kept.seen());
+        let fresh = |entry: &&mut Entry| entry.is_valid() && is_young(entry);
+        if let Some(entry) = self.shared.state().cache.get_mut(&key).filter(fresh) {
+            entry.asked = Instant::now();
+            return Ok(entry.seen());
         }
         if let Freshness::Confirmed(_) = freshness {
             self.shared.state().confirming.insert(key.clone());
         }
         let (reply, answer) = oneshot::channel();
-        let stopped = || Fault::new(Operation::DescribeClusters, FaultClass::Server, "the operator is shutting down");
+        let stopped = || AwsError::new(Operation::DescribeClusters, ErrorKind::Server, "the operator is shutting down");
         let asker = Requester { namespace: namespace.to_owned(), reply };
-        self.demands.send(Demand { key, asker }).map_err(|_| stopped())?;
+        self.requests.send(ReadRequest { key, asker }).map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?
     }
 
@@ -74,11 +75,11 @@ impl<K: Key> Table<K> {
         let seen = Seen { at: Instant::now(), answer };
         let mut state = self.shared.state();
         state.creating.remove(&key);
-        let kept = Kept::written(state.cache.remove(&key), &seen);
+        let entry = Entry::written(state.cache.remove(&key), &seen);
         if state.watched.get(&key).is_some_and(|watched| watched.watchers.len() > 1) {
             self.shared.wake(&state, &key);
         }
-        state.cache.insert(key, kept);
+        state.cache.insert(key, entry);
         seen
     }
 
@@ -86,8 +87,8 @@ impl<K: Key> Table<K> {
     /// all the same, for the reads to come may lag behind those.
     pub fn invalidate(&self, key: &K) {
         let cache = &mut self.shared.state().cache;
-        if let Some(kept) = cache.remove(key).filter(|kept| kept.is_written_before(Instant::now())) {
-            cache.insert(key.clone(), kept.doubted());
+        if let Some(entry) = cache.remove(key).filter(|entry| entry.is_written_before(Instant::now())) {
+            cache.insert(key.clone(), entry.doubted());
         }
     }
 
@@ -116,7 +117,7 @@ impl<K: Key> Table<K> {
     /// Whether a write of ours was so short a time ago that AWS may not show it everywhere yet.
     #[must_use]
     pub fn is_written_lately(&self, key: &K) -> bool {
-        self.shared.state().cache.get(key).is_some_and(|kept| kept.is_written_before(Instant::now()))
+        self.shared.state().cache.get(key).is_some_and(|entry| entry.is_written_before(Instant::now()))
     }
 
     /// Polls `key` at this pace and triggers `watcher` when the answer changes. Replaces what `watcher` watched before.
@@ -157,7 +158,7 @@ impl<K: Key> Table<K> {
     /// How old the oldest answer is that is kept fresh.
     pub(super) fn age(&self) -> Option<Duration> {
         let state = self.shared.state();
-        let at = |(key, watched): (&K, &Watched)| state.cache.get(key).map_or(watched.since, |kept| kept.at);
+        let at = |(key, watched): (&K, &Watched)| state.cache.get(key).map_or(watched.since, |entry| entry.at);
         state.watched.iter().map(at).min().map(|oldest| oldest.elapsed())
     }
 
@@ -188,18 +189,18 @@ mod tests {
     use aws_types::SdkConfig;
     use ecs_operator_crds::v1beta1::EcsService;
 
-    use super::super::rounds::may_be_read;
+    use super::super::batch::may_be_read;
     use super::super::{ClusterKey, FamilyKey, ServiceDeploymentKey, ServiceKey};
     use super::*;
     use crate::aws::read_budget::Turn;
     use crate::leadership::Leadership;
     use crate::metrics::AwsMetrics;
 
-    fn table<K: Key>() -> Table<K> {
+    fn cache<K: Key>() -> Cache<K> {
         let config = SdkConfig::builder().behavior_version(BehaviorVersion::latest()).build();
         let calls = Arc::new(Calls::new(&config, None, Leadership::always_leader(), AwsMetrics::new(Arc::default(), "", "")));
         let hour = Duration::from_secs(3600);
-        Table::start(calls, Sweep { active: hour, steady: hour, task_definitions: hour }, Triggers::default())
+        Cache::start(calls, Sweep { active: hour, steady: hour, task_definitions: hour }, Triggers::default())
     }
 
     /// Keys that a pass in a namespace waits for.
@@ -212,20 +213,20 @@ mod tests {
     async fn many_families_of_one_namespace_are_read_apart() {
         let many = (0..20).map(|number| (FamilyKey(format!("many-{number}")), "many"));
         let few = [(FamilyKey("web".to_owned()), "shop"), (FamilyKey("api".to_owned()), "other")];
-        let mut batches = table::<FamilyKey>().shared.batches(&waiting(many.chain(few)));
+        let mut batches = cache::<FamilyKey>().shared.batches(&waiting(many.chain(few)));
         batches.sort_by_key(|(_, keys)| keys.len());
         let of = |namespaces: &[&str]| Turn::Of(namespaces.iter().map(|namespace| (*namespace).to_owned()).collect());
         let calls: Vec<_> = batches.into_iter().map(|(turn, keys)| (turn, keys.len())).collect();
         assert_eq!(calls, [(of(&["other", "shop"]), 2), (of(&["many"]), 20)]);
         // Clusters share a call whatever their number.
         let many = (0..20).map(|number| (ClusterKey(format!("many-{number}")), "many"));
-        let batches = table::<ClusterKey>().shared.batches(&waiting(many.chain([(ClusterKey("web".to_owned()), "shop")])));
+        let batches = cache::<ClusterKey>().shared.batches(&waiting(many.chain([(ClusterKey("web".to_owned()), "shop")])));
         assert_eq!(batches.len(), 1);
     }
 
     #[tokio::test]
     async fn a_hint_concerns_the_deployment_that_the_watchers_of_its_service_watch() {
-        let (services, deployments) = (table::<ServiceKey>(), table::<ServiceDeploymentKey>());
+        let (services, deployments) = (cache::<ServiceKey>(), cache::<ServiceDeploymentKey>());
         let service = |name: &str| ServiceKey { cluster: "shop".to_owned(), name: name.to_owned() };
         let deployment = |name: &str| ServiceDeploymentKey(format!("arn:aws:ecs:e:1:service-deployment/shop/{name}/x"));
         for name in ["web", "api"] {
