@@ -3,33 +3,18 @@
 
 mod table;
 
-use kube::CustomResourceExt;
-use kube::core::cel::{validate_cel, validate_cel_update};
-use serde::de::DeserializeOwned;
+use kube::core::cel::Validator;
 use serde_json::{Value, json};
 
 use ecs_operator_crds::all;
-use ecs_operator_crds::v1beta1::{EcsCluster, EcsService, EcsTaskDefinition};
 use table::Case;
 
 /// What the rules say against a change from `old`, or a creation: their messages, joined.
 fn verdict(kind: &str, spec: &Value, old: Option<&Value>) -> String {
-    match kind {
-        "EcsCluster" => run::<EcsCluster>(kind, spec, old),
-        "EcsTaskDefinition" => run::<EcsTaskDefinition>(kind, spec, old),
-        _ => run::<EcsService>(kind, spec, old),
-    }
-}
-
-fn run<K: CustomResourceExt + serde::Serialize + DeserializeOwned>(kind: &str, spec: &Value, old: Option<&Value>) -> String {
-    let object = |spec: &Value| -> K {
-        let object = json!({"apiVersion": "ecs-operator.dev/v1beta1", "kind": kind, "metadata": {"name": "x"}, "spec": spec});
-        serde_json::from_value(object).unwrap_or_else(|error| panic!("{error}: {spec}"))
-    };
-    let result = match old {
-        Some(old) => validate_cel_update(&object(spec), &object(old)),
-        None => validate_cel(&object(spec)),
-    };
+    let crd = all().into_iter().find(|crd| crd.spec.names.kind == kind).unwrap_or_else(|| panic!("no kind {kind}"));
+    let schema = serde_json::to_value(&crd.spec.versions[0].schema).expect("it serializes");
+    let object = |spec: &Value| json!({"metadata": {"name": "x"}, "spec": spec});
+    let result = Validator::new().validate(&schema["openAPIV3Schema"], &object(spec), old.map(object).as_ref());
     result.err().map(|errors| errors.to_string()).unwrap_or_default()
 }
 

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use kube::ResourceExt;
 use nix::sys::signal::Signal;
 
 use crate::process::signal;
@@ -68,10 +69,11 @@ impl Kubectl {
     /// # Errors
     /// When it does not.
     pub fn until_established(&self) -> Result<()> {
-        let definitions =
-            ["ecsclusters", "ecstaskdefinitions", "ecsservices"].map(|plural| format!("crd/{plural}.ecs-operator.dev"));
-        let definitions = definitions.each_ref().map(String::as_str);
-        self.run(&[&["wait", "--for=condition=Established", "--timeout=60s"], &definitions[..]].concat()).map(drop)
+        let definitions = ecs_operator_crds::all().into_iter().map(|crd| format!("crd/{}", crd.name_any()));
+        let definitions: Vec<_> = definitions.collect();
+        let definitions = definitions.iter().map(String::as_str);
+        let wait = ["wait", "--for=condition=Established", "--timeout=60s"];
+        self.run(&wait.into_iter().chain(definitions).collect::<Vec<_>>()).map(drop)
     }
 
     /// What kubectl says when it fails.

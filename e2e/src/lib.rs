@@ -13,6 +13,7 @@ pub mod demo;
 pub mod docker_engine;
 pub mod faults;
 pub mod gate;
+pub mod gitops;
 pub mod installation;
 pub mod interruption;
 pub mod kube_proxy;

@@ -10,7 +10,7 @@ use e2e::docker_engine::DockerEngine;
 use e2e::interruption::Interruption;
 use e2e::ledger::Ledger;
 use e2e::world::World;
-use e2e::{assets, bench, chart, corpus, demo, merge_keys, playground, reference};
+use e2e::{assets, bench, chart, corpus, demo, gitops, merge_keys, playground, reference};
 
 #[derive(Debug, Parser)]
 #[command(name = "e2e", about = "The test world of ecs-operator")]
@@ -47,7 +47,7 @@ enum Command {
     Reasons,
     /// Print the page about all metrics
     Metrics,
-    /// Write what the schemas say into the pages of the kinds, docs/kinds
+    /// Write what the schemas say into the pages of the kinds, docs/kinds, and the kinds into the GitOps files
     Kinds,
     /// Print what kustomize has to know of the schemas
     MergeKeys,
@@ -121,8 +121,8 @@ async fn run(command: Command) -> Result<()> {
             Ok(())
         }
         Command::Kinds => {
-            for (path, page) in reference::pages()? {
-                std::fs::write(path, page)?;
+            for (path, text) in reference::pages()?.into_iter().chain(gitops::files()?) {
+                std::fs::write(path, text)?;
             }
             Ok(())
         }

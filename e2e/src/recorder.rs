@@ -9,8 +9,8 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
-use ecs_operator_crds::v1beta1::{EcsCluster, EcsService, EcsTaskDefinition};
 use futures::StreamExt;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{ApiResource, DynamicObject};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
@@ -110,6 +110,18 @@ pub struct Recorder {
     watches: Vec<JoinHandle<()>>,
 }
 
+/// The resource that a definition serves in its first version.
+fn resource(definition: &CustomResourceDefinition) -> ApiResource {
+    let (spec, version) = (&definition.spec, &definition.spec.versions[0].name);
+    ApiResource {
+        group: spec.group.clone(),
+        version: version.clone(),
+        api_version: format!("{}/{version}", spec.group),
+        kind: spec.names.kind.clone(),
+        plural: spec.names.plural.clone(),
+    }
+}
+
 impl Recorder {
     /// Watches no more.
     pub fn stop(&self) {
@@ -120,16 +132,11 @@ impl Recorder {
     #[must_use]
     pub fn start(client: &Client, namespace: &str) -> Self {
         let seen = Arc::<Mutex<Vec<Value>>>::default();
-        let kinds = [
-            ApiResource::erase::<EcsCluster>(&()),
-            ApiResource::erase::<EcsTaskDefinition>(&()),
-            ApiResource::erase::<EcsService>(&()),
-        ];
         let watch = |kind: ApiResource| {
             let api = Api::<DynamicObject>::namespaced_with(client.clone(), namespace, &kind);
             tokio::spawn(record(api, Arc::clone(&seen)))
         };
-        let watches = kinds.map(watch).into();
+        let watches = ecs_operator_crds::all().iter().map(resource).map(watch).collect();
         Self { seen, watches }
     }
 

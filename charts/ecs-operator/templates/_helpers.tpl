@@ -135,3 +135,20 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - --log-format={{ .Values.log.format }}
 - --log-filter={{ .Values.log.filter }}
 {{- end -}}
+
+{{/* The resources of all kinds, or the subresource of those that have it, as a YAML list: (list . "status"). */}}
+{{- define "ecs-operator.resources" -}}
+{{- $subresource := index . 1 -}}
+{{- $resources := list -}}
+{{- range splitList "---\n" ((index . 0).Files.Get "files/crds.yaml") -}}
+{{- $crd := fromYaml . -}}
+{{- if and $crd (not $subresource) -}}
+{{- $resources = append $resources $crd.spec.names.plural -}}
+{{- else if $crd -}}
+{{- if hasKey ((first $crd.spec.versions).subresources) $subresource -}}
+{{- $resources = append $resources (printf "%s/%s" $crd.spec.names.plural $subresource) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- sortAlpha $resources | toYaml -}}
+{{- end -}}
