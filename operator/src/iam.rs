@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::aws::ecs;
+use crate::aws::services;
 use crate::cli::IamPolicyArgs;
 
 /// Roles that may be passed where nothing else is said: those with a path that is for ECS alone.
@@ -45,7 +45,7 @@ pub fn json(arguments: &IamPolicyArgs) -> String {
 pub fn policy(IamPolicyArgs { pass_role, event_queue_arn }: &IamPolicyArgs) -> Policy {
     let everywhere = || vec!["*".to_owned()];
     let mut statements: Vec<Statement> = Vec::new();
-    for operation in ecs::OPERATIONS {
+    for operation in services::operations() {
         let sid = operation.family().statement();
         match statements.iter_mut().find(|statement| statement.sid == sid) {
             Some(statement) => statement.action.push(operation.iam_action()),
@@ -77,15 +77,16 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::aws::Operation;
 
     #[test]
     fn every_operation_is_granted_once() {
         let policy = policy(&IamPolicyArgs::default());
         let granted: Vec<_> = policy.statement.iter().flat_map(|statement| &statement.action).collect();
-        let ecs: Vec<_> = granted.iter().filter_map(|action| action.strip_prefix("ecs:")).collect();
-        let operations: BTreeSet<_> = ecs::OPERATIONS.iter().map(|operation| operation.name()).collect();
-        assert_eq!(ecs.len(), operations.len(), "{ecs:?}");
-        assert_eq!(ecs.into_iter().collect::<BTreeSet<_>>(), operations);
+        let needed: Vec<_> = services::operations().map(Operation::iam_action).collect();
+        let of_services: Vec<_> = granted.iter().filter(|action| !action.starts_with("iam:")).collect();
+        assert_eq!(of_services.len(), needed.len(), "{of_services:?}");
+        assert_eq!(of_services.into_iter().copied().collect::<BTreeSet<_>>(), needed.iter().collect());
         assert!(granted.iter().all(|action| !action.starts_with("sqs:")), "there is no queue");
     }
 }

@@ -1,17 +1,19 @@
 //! Calls to AWS: who may send them, when, and how they are counted.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use aws_sdk_ecs::Client;
-use aws_sdk_ecs::config::retry::RetryConfig;
+use aws_config::retry::RetryConfig;
 use aws_types::SdkConfig;
 use serde_json::Value;
 
-use super::ecs;
-use super::error::{AwsError, ErrorKind};
+use super::dispatch::ServiceClient;
+use super::error::AwsError;
+use super::error_kind::ErrorKind;
 use super::operation::{ActionFamily, Operation};
 use super::read_budget::{ReadBudget, Turn};
+use super::services;
 use crate::leadership::{Leadership, NOT_LEADER};
 use crate::metrics::AwsMetrics;
 
@@ -21,9 +23,9 @@ const AGAIN: Duration = Duration::from_millis(500);
 /// Sends operations as JSON and counts them.
 #[derive(Debug)]
 pub struct Calls {
-    /// Without the SDK's retries: the SDK repeats a write whose reply got lost, and no budget counts what it repeats. The driver and the
-    /// observer look again instead.
-    ecs: Client,
+    /// A client for each service, by its name. They are without the SDK's retries: the SDK repeats a write whose reply got lost, and no
+    /// budget counts what it repeats. The driver and the observer look again instead.
+    clients: BTreeMap<&'static str, Box<dyn ServiceClient>>,
     read_budget: ReadBudget,
     /// Asked before every write.
     leadership: Leadership,
@@ -35,8 +37,9 @@ impl Calls {
     /// no limit), those that write only while `leadership` holds.
     #[must_use]
     pub fn new(config: &SdkConfig, share: Option<f64>, leadership: Leadership, metrics: AwsMetrics) -> Self {
-        let once = aws_sdk_ecs::config::Builder::from(config).retry_config(RetryConfig::disabled()).build();
-        Self { ecs: Client::from_conf(once), read_budget: ReadBudget::new(share), leadership, metrics }
+        let once = config.to_builder().retry_config(RetryConfig::disabled()).build();
+        let clients = services::ALL.iter().map(|service| (service.service.name, (service.connect)(&once))).collect();
+        Self { clients, read_budget: ReadBudget::new(share), leadership, metrics }
     }
 
     /// Waits for a turn to read, and returns a sender whose first call is sent without a further wait.
@@ -60,12 +63,11 @@ impl Calls {
             return Err(AwsError::new(operation, ErrorKind::Server, NOT_LEADER));
         }
         let started = Instant::now();
-        // One line for each service.
-        let Some(result) = ecs::dispatch(&self.ecs, operation, request).await else {
-            unreachable!("every operation is in the table of its service");
-        };
+        let service = operation.service().name;
+        let client = self.clients.get(service).unwrap_or_else(|| unreachable!("{service} is not in the list of services"));
+        let result = client.send(operation, request).await;
         let label = result.as_ref().map_or_else(|error| error.kind.as_str(), |_| "ok");
-        self.metrics.called(operation.name(), label, started.elapsed());
+        self.metrics.called([service, operation.name()], label, started.elapsed());
         if let Err(error) = &result {
             tracing::debug!(operation = operation.name(), code = error.code, message = error.message, "AWS call failed");
         }
@@ -120,14 +122,15 @@ mod tests {
     use aws_config::BehaviorVersion;
 
     use super::*;
+    use crate::aws::ecs;
 
     #[tokio::test]
     async fn who_is_not_the_leader_writes_nothing() {
         let config = SdkConfig::builder().behavior_version(BehaviorVersion::latest()).build();
         let calls = Calls::new(&config, None, Leadership::lost_for_good(), AwsMetrics::new(Arc::default(), "", ""));
         let message = async |operation| calls.send(operation, &Value::Null).await.map_err(|error| error.message);
-        assert_eq!(message(Operation::CreateService).await, Err(NOT_LEADER.to_owned()));
+        assert_eq!(message(ecs::CreateService).await, Err(NOT_LEADER.to_owned()));
         // A read is tried; without a Region it comes to nothing.
-        assert_ne!(message(Operation::DescribeServices).await, Err(NOT_LEADER.to_owned()));
+        assert_ne!(message(ecs::DescribeServices).await, Err(NOT_LEADER.to_owned()));
     }
 }

@@ -1,101 +1,13 @@
 //! Errors of AWS calls, in ten kinds. The kind alone decides condition, event and retry.
 
 use std::error::Error as StdError;
-use std::time::Duration;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_ecs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ecs::operation::RequestId;
-use ecs_operator_crds::condition::Reason;
 
-use super::Operation;
-
-/// The kind of an error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ErrorKind {
-    /// Too many calls.
-    Throttle,
-    /// AWS has an error of its own, or cannot be reached. A write may have been applied all the same.
-    Server,
-    /// No credentials, or AWS does not accept them.
-    Credentials,
-    /// The credentials may not do this.
-    AccessDenied,
-    /// The object does not exist.
-    Missing,
-    /// Something that the call refers to is not there or not ready yet.
-    DependencyNotReady,
-    /// The object is busy with an earlier change.
-    Busy,
-    /// The object exists already.
-    AlreadyExists,
-    /// AWS refuses the request as it is.
-    Terminal,
-    /// A quota is used up.
-    Quota,
-}
-
-impl ErrorKind {
-    /// The kind as the metric label `class`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Throttle => "throttle",
-            Self::Server => "server",
-            Self::Credentials => "credentials",
-            Self::AccessDenied => "access_denied",
-            Self::Missing => "missing",
-            Self::DependencyNotReady => "dependency_not_ready",
-            Self::Busy => "busy",
-            Self::AlreadyExists => "already_exists",
-            Self::Terminal => "terminal",
-            Self::Quota => "quota",
-        }
-    }
-
-    /// The reason that conditions and events give.
-    #[must_use]
-    pub const fn reason(self) -> Reason {
-        match self {
-            Self::Throttle => Reason::Throttled,
-            Self::Server => Reason::AwsUnavailable,
-            Self::Credentials => Reason::CredentialsUnavailable,
-            Self::AccessDenied => Reason::AccessDenied,
-            Self::DependencyNotReady => Reason::DependencyNotReady,
-            // The next look shows what is really there.
-            Self::Missing | Self::AlreadyExists | Self::Busy => Reason::Busy,
-            Self::Terminal => Reason::InvalidSpec,
-            Self::Quota => Reason::QuotaExceeded,
-        }
-    }
-
-    /// Whether the same call may succeed in a moment.
-    #[must_use]
-    pub const fn passes(self) -> bool {
-        matches!(self, Self::Throttle | Self::Server)
-    }
-
-    /// Whether the user has to change something.
-    #[must_use]
-    pub const fn stalls(self) -> bool {
-        matches!(self, Self::AccessDenied | Self::Terminal | Self::Quota)
-    }
-
-    /// First and longest wait before the next try. Terminal errors are tried again too, slowly: the world may change.
-    #[must_use]
-    pub const fn backoff(self) -> (Duration, Duration) {
-        let (first, longest) = match self {
-            Self::Missing | Self::AlreadyExists | Self::Throttle | Self::Server => (1, 60),
-            Self::Busy => (5, 30),
-            Self::DependencyNotReady => (5, 60),
-            Self::Credentials => (5, 300),
-            Self::AccessDenied => (60, 600),
-            Self::Quota => (600, 1800),
-            Self::Terminal => (600, 3600),
-        };
-        (Duration::from_secs(first), Duration::from_secs(longest))
-    }
-}
+use super::error_kind::{CODES, ErrorKind, ErrorTable, MESSAGES};
+use super::operation::Operation;
 
 /// A failed call.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -119,7 +31,7 @@ impl AwsError {
     }
 
     /// Converts an error of the SDK.
-    pub(super) fn from_sdk<E>(operation: Operation, error: &SdkError<E>) -> Self
+    pub(super) fn from_sdk<E>(operation: Operation, errors: &ErrorTable, error: &SdkError<E>) -> Self
     where
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
     {
@@ -129,7 +41,7 @@ impl AwsError {
             let text = refusal.err().message().unwrap_or("no message");
             let status = refusal.raw().status().as_u16();
             // A status of 5xx is an error of AWS, whatever its code says.
-            let kind = match classify(code, text) {
+            let kind = match classify(errors, code, text) {
                 ErrorKind::Terminal if status >= 500 => ErrorKind::Server,
                 kind => kind,
             };
@@ -201,77 +113,26 @@ fn sources<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a 
     std::iter::successors(Some(error), |error: &&'a (dyn StdError + 'static)| (*error).source())
 }
 
-/// Fragments of messages that say more than their code, which is InvalidParameterException or ClientException for most.
-/// Collected from the Terraform AWS provider's issue tracker and the ECS API reference.
-const MESSAGES: &[(&str, ErrorKind)] = &[
-    ("rate exceeded", ErrorKind::Throttle),
-    // What EC2 says inside an InvalidParameterException of ECS.
-    ("request limit exceeded", ErrorKind::Throttle),
-    ("errorcode: requestlimitexceeded", ErrorKind::Throttle),
-    ("errorcode: throttling", ErrorKind::Throttle),
-    ("not authorized to perform", ErrorKind::AccessDenied),
-    ("unable to describe task definition", ErrorKind::Missing),
-    ("the specified task definition does not exist", ErrorKind::Missing),
-    ("the referenced task was not found", ErrorKind::Missing),
-    ("creation of service was not idempotent", ErrorKind::AlreadyExists),
-    ("arguments on this idempotent request are inconsistent", ErrorKind::AlreadyExists),
-    ("already exists", ErrorKind::AlreadyExists),
-    ("still draining", ErrorKind::Busy),
-    ("was not active", ErrorKind::Busy),
-    ("has a dependent object", ErrorKind::Busy),
-    ("the service cannot be stopped while", ErrorKind::Busy),
-    ("too many concurrent attempts to create a new revision", ErrorKind::Busy),
-    ("taskdefinition not found", ErrorKind::DependencyNotReady),
-    ("taskdefinition is inactive", ErrorKind::DependencyNotReady),
-    ("does not have an associated load balancer", ErrorKind::DependencyNotReady),
-    // IAM shows a new role everywhere only after a while.
-    ("role is not valid", ErrorKind::DependencyNotReady),
-    ("role being passed has the proper permissions", ErrorKind::DependencyNotReady),
-    ("unable to assume the role", ErrorKind::DependencyNotReady),
-    ("unable to assume the service linked role", ErrorKind::DependencyNotReady),
-    ("capacity provider that is not associated with the cluster", ErrorKind::DependencyNotReady),
-    ("invalidsubnetid.notfound", ErrorKind::DependencyNotReady),
-    ("invalidgroup.notfound", ErrorKind::DependencyNotReady),
-];
-
-/// The kind of AWS's refusal with this code and message.
-#[must_use]
-pub fn classify(code: &str, message: &str) -> ErrorKind {
+/// The kind of a refusal by AWS with this code and message, by the errors of the service and those that all services share.
+fn classify(errors: &ErrorTable, code: &str, message: &str) -> ErrorKind {
     let code = code.strip_suffix("Exception").unwrap_or(code);
-    match code {
-        "Throttling" | "TooManyRequests" | "RequestLimitExceeded" => ErrorKind::Throttle,
-        "Server"
-        | "InternalFailure"
-        | "InternalError"
-        | "InternalServer"
-        | "InternalServerError"
-        | "ServiceUnavailable"
-        | "RequestTimeout"
-        | "RequestAborted" => ErrorKind::Server,
-        "ExpiredToken"
-        | "RequestExpired"
-        | "UnrecognizedClient"
-        | "InvalidSignature"
-        | "IncompleteSignature"
-        | "InvalidClientTokenId"
-        | "MissingAuthenticationToken" => ErrorKind::Credentials,
-        "AccessDenied" => ErrorKind::AccessDenied,
-        "ClusterNotFound" | "NamespaceNotFound" => ErrorKind::DependencyNotReady,
-        "ServiceNotFound" | "ServiceDeploymentNotFound" | "ResourceNotFound" => ErrorKind::Missing,
-        "UpdateInProgress" | "ResourceInUse" | "ServiceNotActive" | "Conflict" => ErrorKind::Busy,
-        "LimitExceeded" => ErrorKind::Quota,
-        _ if code.starts_with("ClusterContains") => ErrorKind::Busy,
-        _ => {
-            let message = message.to_lowercase();
-            MESSAGES.iter().find(|(fragment, _)| message.contains(fragment)).map_or(ErrorKind::Terminal, |(_, kind)| *kind)
-        }
-    }
+    let message = message.to_lowercase();
+    let by_code = |codes: &[(&str, ErrorKind)]| codes.iter().find(|(known, _)| *known == code).map(|(_, kind)| *kind);
+    let by_message = |fragments: &[(&str, ErrorKind)]| {
+        fragments.iter().find(|(fragment, _)| message.contains(fragment)).map(|(_, kind)| *kind)
+    };
+    by_code(errors.codes)
+        .or_else(|| by_code(CODES))
+        .or_else(|| by_message(MESSAGES))
+        .or_else(|| by_message(errors.messages))
+        .unwrap_or(ErrorKind::Terminal)
 }
 
 #[cfg(test)]
 mod tests {
     use super::ErrorKind::*;
     use super::*;
+    use crate::aws::ecs;
 
     #[test]
     fn code_and_message_decide_the_kind() {
@@ -342,9 +203,9 @@ mod tests {
             ("SomethingNewException", "a message nobody has seen", Terminal),
         ];
         for (code, message, kind) in rows {
-            assert_eq!(classify(code, message), kind, "{code}: {message}");
+            assert_eq!(classify(&ecs::ERRORS, code, message), kind, "{code}: {message}");
         }
-        for (fragment, _) in MESSAGES {
+        for (fragment, _) in MESSAGES.iter().chain(ecs::ERRORS.messages) {
             assert!(rows.iter().any(|(_, message, _)| message.to_lowercase().contains(fragment)), "no row for {fragment}");
         }
     }

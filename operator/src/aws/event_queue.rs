@@ -104,7 +104,7 @@ impl EventQueue {
     }
 
     fn count(&self, operation: &str, ok: bool, started: Instant) {
-        self.metrics.called(operation, if ok { "ok" } else { "failed" }, started.elapsed());
+        self.metrics.called(["sqs", operation], if ok { "ok" } else { "failed" }, started.elapsed());
     }
 
     /// One reply of the queue.

@@ -18,19 +18,21 @@ use aws_smithy_types::config_bag::ConfigBag;
 use serde_json::Value;
 
 use super::error::AwsError;
+use super::error_kind::ErrorTable;
 use super::operation::Operation;
 
-/// Sends `request` as the body of `operation` by `send` and returns the body of the reply.
+/// Sends `request` as the body of `operation` by `send` and returns the body of the reply. `errors` are those of the service.
 pub(super) async fn send<O, E>(
     operation: Operation,
     request: &Value,
+    errors: &ErrorTable,
     send: impl AsyncFnOnce(RawJson) -> Result<O, SdkError<E>>,
 ) -> Result<Value, AwsError>
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     let json = RawJson { request: request.to_string().into(), reply: Arc::default() };
-    send(json.clone()).await.map_err(|error| AwsError::from_sdk(operation, &error))?;
+    send(json.clone()).await.map_err(|error| AwsError::from_sdk(operation, errors, &error))?;
     let body = json.reply.get().map_or(&b"{}"[..], Vec::as_slice);
     serde_json::from_slice(body).map_err(|error| AwsError::unreadable(operation, &error))
 }

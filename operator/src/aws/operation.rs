@@ -5,11 +5,24 @@
 
 use std::fmt;
 
+use super::tags::TagShape;
+
 /// A service of AWS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Service {
-    /// Prefix of its IAM actions, such as `ecs`.
-    pub iam_prefix: &'static str,
+    /// Its name in metrics, and the prefix of its IAM actions, such as `ecs`.
+    pub name: &'static str,
+    /// How it takes tags.
+    pub tag_shape: TagShape,
+}
+
+/// The operations of a service that tag. Each service has its own, of the same names.
+#[derive(Clone, Copy, Debug)]
+pub struct Tagging {
+    /// TagResource.
+    pub tag: Operation,
+    /// UntagResource.
+    pub untag: Operation,
 }
 
 /// An operation of an AWS API. The constants have the names of the API reference.
@@ -48,7 +61,19 @@ impl Operation {
     /// The IAM action that allows it, such as `ecs:CreateService`.
     #[must_use]
     pub fn iam_action(self) -> String {
-        format!("{}:{}", self.0.service.iam_prefix, self.0.name)
+        format!("{}:{}", self.0.service.name, self.0.name)
+    }
+
+    /// The service that it belongs to.
+    #[must_use]
+    pub const fn service(self) -> &'static Service {
+        &self.0.service
+    }
+
+    /// Whether it is the TagResource of its service.
+    #[must_use]
+    pub fn is_tag_resource(self) -> bool {
+        self.0.name == "TagResource"
     }
 
     /// Whether it only removes what is no longer used, which waits for all other writes.
@@ -102,40 +127,65 @@ impl ActionFamily {
     }
 }
 
-/// Makes the operations of a service: a constant for each, the list of all, and their dispatch to the client of the SDK.
+/// Makes the operations of a service: a constant for each quota and for each operation, and the entry of the service with their list and their dispatch to the client of
+/// the SDK.
 macro_rules! operations {
     (
-        $service:expr, $client:ty;
-        $($family:ident: $operation:ident $method:ident $($is_cleanup:ident)?;)+
+        $service:expr, $errors:expr, $client:ty;
+        reads { $($read:ident $read_burst:literal $read_rate:literal;)+ }
+        writes { $($write:ident $statement:literal $write_burst:literal $write_rate:literal;)+ }
+        operations { $($family:ident: $operation:ident $method:ident $($is_cleanup:ident)?;)+ }
     ) => {
-        #[allow(non_upper_case_globals, reason = "the names are those of the API reference")]
-        impl $crate::aws::operation::Operation {
-            $(
-                #[doc = concat!("`", stringify!($operation), "` of the API reference.")]
-                pub const $operation: Self = Self(&$crate::aws::operation::Details {
-                    service: $service,
-                    name: stringify!($operation),
-                    family: $crate::aws::operation::ActionFamily::$family,
-                    is_cleanup: $crate::aws::operation::operations!(@is_cleanup $($is_cleanup)?),
-                });
-            )+
-        }
+        $(
+            #[doc = concat!("`", stringify!($read), "` of the AWS documentation.")]
+            pub const $read: $crate::aws::operation::ActionFamily = $crate::aws::operation::ActionFamily {
+                name: stringify!($read),
+                is_read: true,
+                statement: "Read",
+                burst: $read_burst,
+                per_second: $read_rate,
+            };
+        )+
+        $(
+            #[doc = concat!("`", stringify!($write), "` of the AWS documentation.")]
+            pub const $write: $crate::aws::operation::ActionFamily = $crate::aws::operation::ActionFamily {
+                name: stringify!($write),
+                is_read: false,
+                statement: $statement,
+                burst: $write_burst,
+                per_second: $write_rate,
+            };
+        )+
+        $(
+            #[doc = concat!("`", stringify!($operation), "` of the API reference.")]
+            pub const $operation: $crate::aws::Operation = $crate::aws::Operation(&$crate::aws::operation::Details {
+                service: $service,
+                name: stringify!($operation),
+                family: $family,
+                is_cleanup: $crate::aws::operation::operations!(@is_cleanup $($is_cleanup)?),
+            });
+        )+
 
-        /// All operations that the operator uses.
-        pub const OPERATIONS: &[$crate::aws::operation::Operation] = &[$($crate::aws::operation::Operation::$operation),+];
+        /// The service as [`services`]($crate::aws::services) lists it.
+        pub const ENTRY: $crate::aws::dispatch::Entry = $crate::aws::dispatch::Entry {
+            service: $service,
+            operations: &[$($operation),+],
+            connect: |config| Box::new(<$client>::new(config)),
+        };
 
-        /// Sends `request` as the body of `operation` and returns the body of the reply; `None` for an operation of another service.
-        pub(in crate::aws) async fn dispatch(
-            client: &$client,
-            operation: $crate::aws::operation::Operation,
-            request: &serde_json::Value,
-        ) -> Option<Result<serde_json::Value, $crate::aws::error::AwsError>> {
-            match operation {
-                $($crate::aws::operation::Operation::$operation => {
-                    let send = async |json| client.$method().customize().interceptor(json).send().await;
-                    Some($crate::aws::json::send(operation, request, send).await)
-                })+
-                _ => None,
+        impl $crate::aws::dispatch::ServiceClient for $client {
+            fn send<'a>(
+                &'a self,
+                operation: $crate::aws::Operation,
+                request: &'a serde_json::Value,
+            ) -> futures::future::BoxFuture<'a, Result<serde_json::Value, $crate::aws::AwsError>> {
+                match operation {
+                    $($operation => {
+                        let send = async |json| self.$method().customize().interceptor(json).send().await;
+                        Box::pin($crate::aws::json::send(operation, request, &$errors, send))
+                    })+
+                    _ => unreachable!("an operation is sent by the client of its service"),
+                }
             }
         }
     };

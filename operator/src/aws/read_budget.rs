@@ -201,8 +201,9 @@ mod tests {
     use futures::{FutureExt, StreamExt};
 
     use super::*;
+    use crate::aws::ecs;
 
-    const FAMILY: ActionFamily = ActionFamily::ServiceRead;
+    const FAMILY: ActionFamily = ecs::ServiceRead;
 
     /// Time until the next token of [`empty`] at full pace.
     const TOKEN: Duration = Duration::from_millis(100);

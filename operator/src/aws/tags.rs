@@ -87,22 +87,36 @@ impl Owner {
     }
 }
 
+/// How a service names the members of a tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TagShape {
+    /// `{"key": "team", "value": "a"}`, as ECS.
+    Lowercase,
+    /// `{"Key": "team", "Value": "a"}`, as ECR.
+    Uppercase,
+}
+
 /// Tags by key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tags(pub BTreeMap<String, String>);
 
 impl Tags {
-    /// Reads the `tags` member of an answer; absent means none.
+    /// Reads a list of tags, of either shape; absent means none.
     #[must_use]
     pub fn read(tags: &Value) -> Self {
-        let pair = |tag: &Value| Some((tag["key"].as_str()?.to_owned(), tag["value"].as_str().unwrap_or_default().to_owned()));
+        let member = |tag: &Value, [lower, upper]: [&str; 2]| tag[lower].as_str().or(tag[upper].as_str()).map(str::to_owned);
+        let pair = |tag: &Value| Some((member(tag, ["key", "Key"])?, member(tag, ["value", "Value"]).unwrap_or_default()));
         Self(tags.as_array().into_iter().flatten().filter_map(pair).collect())
     }
 
-    /// Writes them as the API wants them.
+    /// Writes them as a service wants them.
     #[must_use]
-    pub fn write(&self) -> Value {
-        self.0.iter().map(|(key, value)| json!({"key": key, "value": value})).collect()
+    pub fn write(&self, shape: TagShape) -> Value {
+        let tag = |(key, value)| match shape {
+            TagShape::Lowercase => json!({"key": key, "value": value}),
+            TagShape::Uppercase => json!({"Key": key, "Value": value}),
+        };
+        self.0.iter().map(tag).collect()
     }
 
     /// These that `present` lacks or has with another value: what TagResource must set.
@@ -171,7 +185,10 @@ mod tests {
     fn only_tags_of_the_spec_are_set_and_removed() {
         let present = Tags::read(&json!([{"key": "team", "value": "a"}, {"key": "old", "value": "x"}, {"key": "foreign"}]));
         let desired = Tags::read(&json!([{"key": "team", "value": "b"}]));
-        assert_eq!(desired.missing_from(&present).write(), json!([{"key": "team", "value": "b"}]));
+        let missing = desired.missing_from(&present);
+        assert_eq!(missing.write(TagShape::Lowercase), json!([{"key": "team", "value": "b"}]));
+        assert_eq!(missing.write(TagShape::Uppercase), json!([{"Key": "team", "Value": "b"}]));
+        assert_eq!(Tags::read(&missing.write(TagShape::Uppercase)), missing);
         let managed = ["old", "team", "gone"].map(str::to_owned);
         assert_eq!(desired.dropped(Some(&managed), &present), ["old"]);
     }

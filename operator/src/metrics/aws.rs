@@ -21,17 +21,19 @@ impl AwsMetrics {
         Self { metrics, scope: [("account", account.to_owned()), ("region", region.to_owned())] }
     }
 
-    /// Counts a call to AWS. `result` is `ok` or the class of the error.
-    pub fn called(&self, operation: &str, result: &str, took: Duration) {
-        let labels = self.labels([("operation", operation.to_owned()), ("result", result.to_owned())]);
+    /// Counts a call of an operation of a service. `result` is `ok` or the kind of the error.
+    pub fn called(&self, [service, operation]: [&str; 2], result: &str, took: Duration) {
+        let called = [("service", service.to_owned()), ("operation", operation.to_owned())];
+        let [service, operation] = called.clone();
+        let labels = self.labels([service, operation, ("result", result.to_owned())]);
         self.metrics.aws_calls.get_or_create(&labels).inc();
-        let labels = self.labels([("operation", operation.to_owned())]);
+        let labels = self.labels(called);
         self.metrics.aws_seconds.get_or_create(&labels).observe(took.as_secs_f64());
     }
 
     /// Notes how long a write waited for its turn.
-    pub fn write_waited(&self, operation: &str, waited: Duration) {
-        let labels = self.labels([("operation", operation.to_owned())]);
+    pub fn write_waited(&self, [service, operation]: [&str; 2], waited: Duration) {
+        let labels = self.labels([("service", service.to_owned()), ("operation", operation.to_owned())]);
         self.metrics.write_wait_seconds.get_or_create(&labels).observe(waited.as_secs_f64());
     }
 

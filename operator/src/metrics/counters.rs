@@ -73,15 +73,15 @@ impl Default for Metrics {
                 "Statuses written without the members that the served custom resource definition lacks, by kind",
                 Family::default(),
             ),
-            aws_calls: add.metric("aws_calls", "AWS calls, by operation and result", Family::default()),
+            aws_calls: add.metric("aws_calls", "AWS calls, by service, operation and result", Family::default()),
             aws_seconds: add.metric(
                 "aws_call_seconds",
-                "Duration of an AWS call, by operation",
+                "Duration of an AWS call, by service and operation",
                 histograms(|| Histogram::new(SECONDS)),
             ),
             write_wait_seconds: add.metric(
                 "aws_write_wait_seconds",
-                "Time that a write waited in the write queue, by operation",
+                "Time that a write waited in the write queue, by service and operation",
                 histograms(|| Histogram::new(WAIT_SECONDS)),
             ),
             read_batch: add.metric(

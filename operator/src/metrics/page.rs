@@ -32,8 +32,8 @@ fn each_once() -> Arc<Metrics> {
     metrics.repaired("", "");
     metrics.narrowed("");
     let aws = AwsMetrics::new(Arc::clone(&metrics), "", "");
-    aws.called("", "", time);
-    aws.write_waited("", time);
+    aws.called(["", ""], "", time);
+    aws.write_waited(["", ""], time);
     aws.read_together("", 1);
     aws.queue_event("");
     metrics
@@ -48,15 +48,15 @@ mod tests {
     fn calls_and_passes_are_counted_by_label() {
         let metrics = Arc::new(Metrics::default());
         let aws = AwsMetrics::new(Arc::clone(&metrics), "default", "eu-central-1");
-        aws.called("CreateService", "ok", Duration::from_millis(20));
-        aws.called("CreateService", "throttle", Duration::from_millis(20));
+        aws.called(["ecs", "CreateService"], "ok", Duration::from_millis(20));
+        aws.called(["ecs", "CreateService"], "throttle", Duration::from_millis(20));
         metrics.reconciled("EcsService", "in_sync", Duration::from_millis(1));
         aws.read_together("services", 7);
         aws.register(Gauge::AwsWriteRate, || vec![(vec![("family", "ServiceModify".to_owned())], 2.5)]);
         let text = metrics.encode();
         for line in [
-            "ecs_operator_aws_calls_total{operation=\"CreateService\",result=\"throttle\",account=\"default\",region=\"eu-central-1\"} 1",
-            "ecs_operator_aws_call_seconds_count{operation=\"CreateService\",account=\"default\",region=\"eu-central-1\"} 2",
+            "ecs_operator_aws_calls_total{service=\"ecs\",operation=\"CreateService\",result=\"throttle\",account=\"default\",region=\"eu-central-1\"} 1",
+            "ecs_operator_aws_call_seconds_count{service=\"ecs\",operation=\"CreateService\",account=\"default\",region=\"eu-central-1\"} 2",
             "ecs_operator_reconciles_total{kind=\"EcsService\",outcome=\"in_sync\"} 1",
             "ecs_operator_aws_read_batch_bucket{le=\"10.0\",what=\"services\",account=\"default\",region=\"eu-central-1\"} 1",
             "ecs_operator_aws_write_rate{family=\"ServiceModify\",account=\"default\",region=\"eu-central-1\"} 2.5",

@@ -10,7 +10,7 @@ use super::plan::{Plan, Write};
 use super::policy::{check_policies, is_dry_run, is_owned_by_other};
 use crate::aws::tags::{OWNER, Tags};
 use crate::aws::writer::Permit;
-use crate::aws::{AwsError, ErrorKind, Freshness, Operation};
+use crate::aws::{AwsError, ErrorKind, Freshness};
 use crate::k8s::annotations::{is_asked, requested};
 
 /// What a pass saw, did and came to.
@@ -179,7 +179,7 @@ async fn claimed<K: Kind>(
 
 /// The ARN of the AWS object that a write makes the object's own.
 fn claim_of(write: &Write) -> Option<&str> {
-    let is_adoption = write.operation == Operation::TagResource && Tags::read(&write.request["tags"]).0.contains_key(OWNER);
+    let is_adoption = write.operation.is_tag_resource() && Tags::read(&write.request["tags"]).0.contains_key(OWNER);
     write.request["resourceArn"].as_str().filter(|_| is_adoption)
 }
 
@@ -197,14 +197,16 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::reconcile::plan::tag_resource;
+    use crate::aws::ecs;
+    use crate::reconcile::tagged::Tagged;
 
     #[test]
     fn a_write_of_the_owner_tag_claims_the_object() {
         let tags = |key: &str| Tags([(key.to_owned(), "x".to_owned())].into());
-        assert_eq!(claim_of(&tag_resource("arn", &tags(OWNER), String::new())), Some("arn"));
-        assert_eq!(claim_of(&tag_resource("arn", &tags("team"), String::new())), None);
-        let create = Write { operation: Operation::CreateService, request: json!({}), note: String::new() };
+        let object = Tagged { tagging: ecs::TAGGING, what: "cluster shop", arn: "arn", tags: &Tags::default() };
+        assert_eq!(claim_of(&object.tag(&tags(OWNER), String::new())), Some("arn"));
+        assert_eq!(claim_of(&object.tag(&tags("team"), String::new())), None);
+        let create = Write { operation: ecs::CreateService, request: json!({}), note: String::new() };
         assert_eq!(claim_of(&create), None);
     }
 }

@@ -49,11 +49,11 @@ impl Claims {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aws::ecs;
 
     #[test]
     fn what_one_object_makes_no_other_makes() {
-        let (claims, claim) =
-            (Claims::default(), |claims: &Claims, uid| claims.claim(Operation::CreateCluster, "cluster shop", uid));
+        let (claims, claim) = (Claims::default(), |claims: &Claims, uid| claims.claim(ecs::CreateCluster, "cluster shop", uid));
         assert!(claim(&claims, "a").is_ok());
         assert!(claim(&claims, "a").is_ok(), "again, after a lost reply");
         let error = claim(&claims, "b").expect_err("it is being made");

@@ -24,6 +24,7 @@ pub mod registry;
 mod reporting;
 pub mod reset;
 pub mod stores;
+pub mod tagged;
 
 pub use claims::Claims;
 pub use cluster_rule::ClusterRule;

@@ -209,14 +209,14 @@ impl Outcome {
 mod tests {
     use super::Place::{Kept, Queued, Released};
     use super::*;
-    use crate::aws::Operation;
+    use crate::aws::ecs;
     use crate::aws::observer::Pace::{Active, Steady};
 
     /// What each outcome means for the write queue, the pace of polls and the next pass.
     #[test]
     fn decides_what_the_driver_does_next() {
         let obstacle = |reason| Obstacle { reason, message: String::new(), passing: false };
-        let failed = |kind| Outcome::Failed(AwsError::new(Operation::DescribeClusters, kind, "no reply"));
+        let failed = |kind| Outcome::Failed(AwsError::new(ecs::DescribeClusters, kind, "no reply"));
         let turn = Instant::now();
         let (quick, slow) =
             ((Duration::from_secs(1), Duration::from_secs(60)), (Duration::from_secs(600), Duration::from_secs(3600)));

@@ -2,7 +2,6 @@
 
 use std::fmt::{self, Write as _};
 
-use ecs_operator_crds::GROUP;
 use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::Policies;
 use serde_json::Value;
@@ -10,8 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::aws::Operation;
 use crate::aws::meaning::normalised;
-use crate::aws::tags::{OWNER, Owner, Ownership, RETAINED, Tags};
-use crate::reconcile::ignore::ignores;
+use crate::aws::tags::Owner;
 
 /// What `plan` decides.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,125 +90,6 @@ pub struct Obstacle {
     pub message: String,
     /// Whether it resolves without a user: shown in the status, without an event.
     pub passing: bool,
-}
-
-/// The way to another AWS object: ECS renames nothing, so a custom resource means the same one all its life.
-#[must_use]
-pub fn recreate_hint(member: &str) -> String {
-    format!("delete this object and create it again with another spec.{member}")
-}
-
-/// The write that tags an AWS object without an owner, or the reason to leave it alone; `None` if the object owns it. `member` names
-/// it in the spec.
-#[must_use]
-pub fn claim((what, member): (&str, &str), arn: &str, tags: &Tags, owner: &Owner, policies: &Policies) -> Option<Plan> {
-    match owner.of(tags) {
-        Ownership::Ours => None,
-        // `managementPolicy: Observe` needs no ownership.
-        _ if policies.observes() => None,
-        Ownership::Nobody | Ownership::Retained if policies.adopts() => {
-            let mine = owner.desired(None);
-            Some(Plan::Write(vec![tag_resource(arn, &mine, format!("Adopted the existing {what}"))]))
-        }
-        Ownership::Nobody => Some(Plan::stall(
-            Reason::NotOwned,
-            format!(
-                "{what} exists already and was not created by this operator; set spec.adoptionPolicy to IfUnowned to take it over, or {}",
-                recreate_hint(member)
-            ),
-        )),
-        Ownership::Retained => {
-            Some(Plan::stall(Reason::NotOwned, format!("{what} {}, or {}", retained_by(), recreate_hint(member))))
-        }
-        Ownership::Other(other) => {
-            Some(Plan::stall(Reason::Conflict, format!("{what} {}, or {}", owned_by(owner, &other, arn), recreate_hint(member))))
-        }
-    }
-}
-
-/// Whose an AWS object is that the object before left in AWS, and how it is taken over.
-#[must_use]
-pub fn retained_by() -> &'static str {
-    "was retained in AWS by a former object of the same name; set spec.adoptionPolicy to IfUnowned to take it over"
-}
-
-/// The plan of an object at its end that leaves its AWS object, with the ARN `arn` and these tags, where it is: it marks it.
-#[must_use]
-pub fn retain(what: &str, arn: &str, present: &Tags, owner: &Owner) -> Plan {
-    if owner.of(present) != Ownership::Ours || present.0.contains_key(RETAINED) {
-        return Plan::Gone;
-    }
-    let mark = Tags([(RETAINED.to_owned(), "true".to_owned())].into());
-    Plan::Write(vec![tag_resource(arn, &mark, format!("Marked {what} as retained"))])
-}
-
-/// The plan of an object that is being deleted and does not own its AWS object: its owner tag may have been removed, and the event tells
-/// the user that `what` runs on. An object that never owned one, whose status has no ARN then, is released without an event.
-#[must_use]
-pub fn left(what: &str, ownership: &Ownership, arn: Option<&str>, policies: &Policies) -> Plan {
-    if arn.is_none() || policies.observes() {
-        return Plan::Gone;
-    }
-    let why = match ownership {
-        Ownership::Other(other) => format!("it belongs to another custom resource now ({other})"),
-        _ => format!("it no longer carries the tag {OWNER}"),
-    };
-    Plan::Left(format!("{what} is left in AWS, no longer owned: {why}"))
-}
-
-/// Who owns an AWS object that another custom resource has tagged, and how it changes hands without being deleted.
-#[must_use]
-pub fn owned_by(owner: &Owner, other: &str, arn: &str) -> String {
-    let elsewhere = !other.starts_with(&format!("{}/", owner.cluster_id));
-    let hint =
-        if elsewhere { " of another Kubernetes cluster; if that no longer exists, name it in --former-cluster-ids" } else { "" };
-    format!(
-        "belongs to another custom resource ({other}){hint}; to hand it over, delete that one with deletionPolicy Retain and remove the tag \
-         {OWNER} of {arn}"
-    )
-}
-
-/// The writes that change the tags of an object to `desired`, and remove those that the operator set and the spec no longer lists.
-/// `managementPolicy: Observe` does not need the operator's own tags.
-#[must_use]
-pub fn tag_writes(
-    what: &str,
-    arn: &str,
-    desired: &Tags,
-    present: &Tags,
-    managed: Option<&[String]>,
-    policies: &Policies,
-) -> Vec<Write> {
-    let mut missing = desired.missing_from(present);
-    let mut dropped = desired.dropped(managed, present);
-    if policies.observes() {
-        missing.0.retain(|key, _| !key.starts_with(GROUP));
-    }
-    if ignores(policies, "tags") {
-        missing.0.retain(|key, _| key.starts_with(GROUP));
-        dropped.clear();
-    }
-    let mut writes = Vec::new();
-    if !missing.0.is_empty() {
-        let keys: Vec<_> = missing.0.keys().map(String::as_str).collect();
-        writes.push(tag_resource(arn, &missing, format!("Tagged {what}: {}", keys.join(", "))));
-    }
-    // It has an owner again.
-    dropped.extend(present.0.contains_key(RETAINED).then(|| RETAINED.to_owned()).filter(|_| !policies.observes()));
-    if !dropped.is_empty() {
-        writes.push(Write {
-            operation: Operation::UntagResource,
-            note: format!("Removed tags from {what}: {}", dropped.join(", ")),
-            request: serde_json::json!({"resourceArn": arn, "tagKeys": dropped}),
-        });
-    }
-    writes
-}
-
-/// The write that sets tags.
-#[must_use]
-pub fn tag_resource(arn: &str, tags: &Tags, note: String) -> Write {
-    Write { operation: Operation::TagResource, request: serde_json::json!({"resourceArn": arn, "tags": tags.write()}), note }
 }
 
 /// The members of `spec` that are members of the API input: all but the policies and `own`.

@@ -11,7 +11,6 @@ use serde_json::{Map, Value, json};
 use super::ignore::{ignores, with_ignored_fields};
 use super::kind::{Kind, Reset, members};
 use super::plan::{Write, top};
-use crate::aws::Operation;
 use crate::aws::meaning::means_absent;
 use crate::aws::schema::{is_free, join, member};
 use crate::aws::tags::{Tags, managed};
@@ -58,9 +57,8 @@ pub fn remember_sent<K: Kind>(object: &K, status: &mut K::Status, sent: &[&Write
 /// what AWS has there belongs to others.
 fn remember(members: &mut Option<Vec<String>>, tags: &mut Option<Vec<String>>, new: Option<LastApplied>, sent: &[&Write]) {
     let Some(new) = new else { return };
-    let has_member = |path: &String| {
-        sent.iter().any(|write| write.operation != Operation::TagResource && write.request.get(top(path)).is_some())
-    };
+    let has_member =
+        |path: &String| sent.iter().any(|write| !write.operation.is_tag_resource() && write.request.get(top(path)).is_some());
     let has_tag = |key: &String| sent.iter().any(|write| Tags::read(&write.request["tags"]).0.contains_key(key));
     let new_members = new.members.into_iter().flatten().filter(has_member);
     *members = listed(members.take().into_iter().flatten().chain(new_members).collect());
@@ -138,6 +136,7 @@ fn insert(spec: &mut Map<String, Value>, path: &str, value: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aws::{Operation, ecs};
 
     const TABLE: &[Reset] = &[("list", "[]"), ("outer.inner", r#"{"enable":false}"#), ("outer.number", "7")];
 
@@ -222,11 +221,11 @@ mod tests {
             remember(&mut members, &mut tags, Some(new), &[&write]);
             (members, tags)
         };
-        let update = remembered(Operation::UpdateCluster, json!({"list": [1], "cluster": "shop"}));
+        let update = remembered(ecs::UpdateCluster, json!({"list": [1], "cluster": "shop"}));
         assert_eq!(update, (list(&["list", "outer.inner"]), list(&["team"])));
-        let tagged = remembered(Operation::TagResource, json!({"tags": [{"key": "stage", "value": "x"}]}));
+        let tagged = remembered(ecs::TagResource, json!({"tags": [{"key": "stage", "value": "x"}]}));
         assert_eq!(tagged, (list(&["outer.inner"]), list(&["stage", "team"])));
-        let adopted = remembered(Operation::TagResource, json!({"tags": [{"key": "owner", "value": "x"}]}));
+        let adopted = remembered(ecs::TagResource, json!({"tags": [{"key": "owner", "value": "x"}]}));
         assert_eq!(adopted, (list(&["outer.inner"]), list(&["team"])), "what others have set stays theirs");
     }
 

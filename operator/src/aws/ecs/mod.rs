@@ -1,6 +1,8 @@
-//! Amazon ECS: its operations and their quotas.
+//! Amazon ECS: its operations with their quotas, its errors, and how it takes tags.
 
+mod errors;
 mod operations;
 
-pub use operations::OPERATIONS;
-pub(super) use operations::dispatch;
+#[cfg(test)]
+pub(super) use errors::ERRORS;
+pub use operations::*;

@@ -12,8 +12,8 @@ use super::entry::LAG;
 use super::state::{ReadRequest, Reading, Requester, Shared, State, Watched, interval};
 use super::types::{Answer, Key};
 use crate::aws::call::Reads;
-use crate::aws::error::{AwsError, ErrorKind};
 use crate::aws::read_budget::Turn;
+use crate::aws::{AwsError, ErrorKind};
 
 /// A batch closes when no request has come for this long …
 const IDLE: Duration = Duration::from_millis(50);

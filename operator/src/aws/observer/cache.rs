@@ -12,8 +12,8 @@ use super::entry::{Entry, LAG};
 use super::state::{ReadRequest, Reading, Requester, Shared, State, Watched, interval};
 use super::types::{Answer, Freshness, Key, Pace, Seen, Sweep};
 use crate::aws::call::Calls;
-use crate::aws::error::{AwsError, ErrorKind};
-use crate::aws::operation::Operation;
+use crate::aws::ecs;
+use crate::aws::{AwsError, ErrorKind};
 use crate::trigger::{ObjectId, Triggers};
 
 /// Answers about objects of one kind.
@@ -64,7 +64,7 @@ impl<K: Key> Cache<K> {
             self.shared.state().confirming.insert(key.clone());
         }
         let (reply, answer) = oneshot::channel();
-        let stopped = || AwsError::new(Operation::DescribeClusters, ErrorKind::Server, "the operator is shutting down");
+        let stopped = || AwsError::new(ecs::DescribeClusters, ErrorKind::Server, "the operator is shutting down");
         let asker = Requester { namespace: namespace.to_owned(), reply };
         self.requests.send(ReadRequest { key, asker }).map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?

@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 use super::read::{arns, pages, some_pages};
 use super::types::{Answer, Key, Sweep};
 use crate::aws::call::Reads;
+use crate::aws::ecs;
 use crate::aws::operation::ActionFamily;
-use crate::aws::{AwsError, ErrorKind, Operation, name_in};
+use crate::aws::{AwsError, ErrorKind, name_in};
 
 /// Name of a task definition family.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -34,7 +35,7 @@ const NEWEST: usize = 10;
 /// tells which need no look of their own.
 impl Key for FamilyKey {
     const WHAT: &'static str = "families";
-    const FAMILY: ActionFamily = ActionFamily::TaskDefinitionRead;
+    const FAMILY: ActionFamily = ecs::TaskDefinitionRead;
     const BATCH: usize = 100;
     // Each family that there is needs a call of its own.
     const ROOM_IS_FREE: bool = false;
@@ -65,7 +66,7 @@ const SIDE_BY_SIDE: usize = 10;
 
 async fn newest_revisions(reads: &Reads<'_>, family: &str) -> Result<Answer, AwsError> {
     let request = json!({"familyPrefix": family, "status": "ACTIVE", "sort": "DESC", "maxResults": NEWEST});
-    let reply = reads.send(Operation::ListTaskDefinitions, &request).await?;
+    let reply = reads.send(ecs::ListTaskDefinitions, &request).await?;
     // The server may not keep to the limit.
     let newest: Vec<_> = revisions(&reply, family).take(NEWEST).collect();
     Ok(if newest.is_empty() { Answer::Missing } else { Answer::Found(Arc::new(newest.into())) })
@@ -78,7 +79,7 @@ async fn existing_families(reads: &Reads<'_>, keys: &[FamilyKey]) -> Result<Opti
     if !prefix.is_empty() {
         request["familyPrefix"] = prefix.into();
     }
-    match some_pages(reads, Operation::ListTaskDefinitionFamilies, request, keys.len() / 2).await {
+    match some_pages(reads, ecs::ListTaskDefinitionFamilies, request, keys.len() / 2).await {
         // It only saves calls.
         Err(error) if error.kind == ErrorKind::AccessDenied => Ok(None),
         pages => Ok(pages?.map(|pages| pages.iter().flat_map(|page| arns(page, "families")).map(str::to_owned).collect())),
@@ -109,7 +110,7 @@ impl fmt::Display for AllRevisionsKey {
 /// longer than that.
 impl Key for AllRevisionsKey {
     const WHAT: &'static str = "all_revisions";
-    const FAMILY: ActionFamily = ActionFamily::TaskDefinitionRead;
+    const FAMILY: ActionFamily = ecs::TaskDefinitionRead;
     const BATCH: usize = 100;
     const ROOM_IS_FREE: bool = false;
     // A list can be long, and is of use only to the pass that asks for it.
@@ -126,7 +127,7 @@ impl Key for AllRevisionsKey {
     async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, AwsError>> {
         let found = |revisions: Vec<String>| Answer::Found(Arc::new(revisions.into()));
         let request = json!({"status": "ACTIVE", "maxResults": 100});
-        match some_pages(reads, Operation::ListTaskDefinitions, request, keys.len() / 2).await {
+        match some_pages(reads, ecs::ListTaskDefinitions, request, keys.len() / 2).await {
             Ok(Some(pages)) => {
                 let of = |family: &str| pages.iter().flat_map(|page| revisions(page, family)).collect();
                 keys.iter().map(|AllRevisionsKey(family)| Ok(found(of(family)))).collect()
@@ -134,7 +135,7 @@ impl Key for AllRevisionsKey {
             Ok(None) => {
                 let lists = keys.iter().map(|AllRevisionsKey(family)| async move {
                     let request = json!({"familyPrefix": family, "status": "ACTIVE", "maxResults": 100});
-                    let pages = pages(reads, Operation::ListTaskDefinitions, request).await?;
+                    let pages = pages(reads, ecs::ListTaskDefinitions, request).await?;
                     Ok(found(pages.iter().flat_map(|page| revisions(page, family)).collect()))
                 });
                 stream::iter(lists.collect::<Vec<_>>()).buffered(SIDE_BY_SIDE).collect().await

@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 
 use super::types::{Answer, Key, Sweep};
 use crate::aws::call::Reads;
+use crate::aws::ecs;
 use crate::aws::operation::ActionFamily;
-use crate::aws::tags::{SPEC_HASH, Tags};
+use crate::aws::tags::{SPEC_HASH, TagShape, Tags};
 use crate::aws::{AwsError, ErrorKind, Operation, name_in};
 
 /// Name of a cluster.
@@ -65,7 +66,7 @@ impl fmt::Display for TaskDefinitionKey {
 
 impl Key for ClusterKey {
     const WHAT: &'static str = "clusters";
-    const FAMILY: ActionFamily = ActionFamily::ClusterRead;
+    const FAMILY: ActionFamily = ecs::ClusterRead;
     const BATCH: usize = 100;
 
     fn group(&self) -> &'static str {
@@ -75,15 +76,15 @@ impl Key for ClusterKey {
     async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, AwsError>> {
         let names: Vec<_> = keys.iter().map(|key| key.0.as_str()).collect();
         let request = json!({"clusters": names, "include": ["CONFIGURATIONS", "SETTINGS", "TAGS"]});
-        let reply = reads.send(Operation::DescribeClusters, &request).await;
-        sort_out(Operation::DescribeClusters, reply, "clusters", "clusterName", &names)
+        let reply = reads.send(ecs::DescribeClusters, &request).await;
+        sort_out(ecs::DescribeClusters, reply, "clusters", "clusterName", &names)
     }
 }
 
 /// Found is a capacity provider of the cluster. What is associated with another cluster or with none is missing.
 impl Key for CapacityProviderKey {
     const WHAT: &'static str = "capacity_providers";
-    const FAMILY: ActionFamily = ActionFamily::ClusterRead;
+    const FAMILY: ActionFamily = ecs::ClusterRead;
     // ECS answers ten at a time.
     const BATCH: usize = 10;
 
@@ -95,14 +96,14 @@ impl Key for CapacityProviderKey {
         let names: Vec<_> = keys.iter().map(|key| key.name.as_str()).collect();
         // Without the cluster ECS does not show its Managed Instances providers.
         let request = json!({"cluster": keys[0].cluster, "capacityProviders": names});
-        let reply = reads.send(Operation::DescribeCapacityProviders, &request).await;
-        sort_out(Operation::DescribeCapacityProviders, reply, "capacityProviders", "name", &names)
+        let reply = reads.send(ecs::DescribeCapacityProviders, &request).await;
+        sort_out(ecs::DescribeCapacityProviders, reply, "capacityProviders", "name", &names)
     }
 }
 
 impl Key for ServiceKey {
     const WHAT: &'static str = "services";
-    const FAMILY: ActionFamily = ActionFamily::ServiceRead;
+    const FAMILY: ActionFamily = ecs::ServiceRead;
     const BATCH: usize = 10;
 
     fn group(&self) -> &str {
@@ -112,19 +113,19 @@ impl Key for ServiceKey {
     async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, AwsError>> {
         let names: Vec<_> = keys.iter().map(|key| key.name.as_str()).collect();
         let request = json!({"cluster": keys[0].cluster, "services": names, "include": ["TAGS"]});
-        match reads.send(Operation::DescribeServices, &request).await {
+        match reads.send(ecs::DescribeServices, &request).await {
             // Without its cluster a service does not exist.
             Err(error) if error.code.as_deref() == Some("ClusterNotFoundException") => {
                 names.iter().map(|_| Ok(Answer::Missing)).collect()
             }
-            reply => sort_out(Operation::DescribeServices, reply, "services", "serviceName", &names),
+            reply => sort_out(ecs::DescribeServices, reply, "services", "serviceName", &names),
         }
     }
 }
 
 impl Key for TaskDefinitionKey {
     const WHAT: &'static str = "task_definitions";
-    const FAMILY: ActionFamily = ActionFamily::TaskDefinitionRead;
+    const FAMILY: ActionFamily = ecs::TaskDefinitionRead;
     const BATCH: usize = 1;
     // Large families are looked through bit by bit, and a revision changes in its tags alone.
     const UNWATCHED: Duration = Duration::from_secs(900);
@@ -139,7 +140,7 @@ impl Key for TaskDefinitionKey {
 
     async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, AwsError>> {
         let request = json!({"taskDefinition": keys[0].0, "include": ["TAGS"]});
-        vec![match reads.send(Operation::DescribeTaskDefinition, &request).await {
+        vec![match reads.send(ecs::DescribeTaskDefinition, &request).await {
             Ok(reply) => Ok(task_definition(reply)),
             Err(error) if error.kind == ErrorKind::Missing => Ok(Answer::Missing),
             Err(error) => Err(error),
@@ -187,15 +188,16 @@ pub(crate) fn described(mut object: Value) -> Answer {
     Answer::Found(Arc::new(object))
 }
 
-/// The answer about `object` after TagResource or UntagResource with `request`: replies to them are empty, and a read may lag behind.
-pub(crate) fn tagged(object: &Value, request: &Value) -> Answer {
+/// The answer about `object` after TagResource or UntagResource with `request`: replies to them are empty, and a read may lag behind. `shape`
+/// is that of the service.
+pub(crate) fn tagged(object: &Value, request: &Value, shape: TagShape) -> Answer {
     let mut tags = Tags::read(&object["tags"]);
     tags.0.extend(Tags::read(&request["tags"]).0);
     for key in request["tagKeys"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         tags.0.remove(key);
     }
     let mut object = object.clone();
-    object["tags"] = tags.write();
+    object["tags"] = tags.write(shape);
     Answer::Found(Arc::new(object))
 }
 
@@ -258,8 +260,8 @@ pub struct Blockers {
 pub(super) async fn blockers(reads: &Reads<'_>, cluster: &str) -> Result<Blockers, AwsError> {
     let request = json!({"cluster": cluster, "maxResults": 100});
     let names = |reply: &Value, member: &str| -> Vec<String> { arns(reply, member).map(|arn| name_in(arn).to_owned()).collect() };
-    let listed = names(&reads.send(Operation::ListServices, &request).await?, "serviceArns");
-    let tasks = match reads.send(Operation::ListTasks, &request).await {
+    let listed = names(&reads.send(ecs::ListServices, &request).await?, "serviceArns");
+    let tasks = match reads.send(ecs::ListTasks, &request).await {
         // The tasks are only for the message. ECS refuses to delete a cluster with tasks.
         Err(error) if error.kind == ErrorKind::AccessDenied => Vec::new(),
         listed => names(&listed?, "taskArns"),
@@ -323,7 +325,7 @@ mod tests {
     use super::*;
 
     fn clusters(reply: Value, names: &[&str]) -> Vec<Result<Answer, AwsError>> {
-        sort_out(Operation::DescribeClusters, Ok(reply), "clusters", "clusterName", names)
+        sort_out(ecs::DescribeClusters, Ok(reply), "clusters", "clusterName", names)
     }
 
     #[test]
@@ -357,8 +359,8 @@ mod tests {
 
     #[test]
     fn a_failed_read_fails_every_name() {
-        let error = AwsError::new(Operation::DescribeClusters, ErrorKind::Throttle, "Rate exceeded");
-        let answers = sort_out(Operation::DescribeClusters, Err(error.clone()), "clusters", "clusterName", &["a", "b"]);
+        let error = AwsError::new(ecs::DescribeClusters, ErrorKind::Throttle, "Rate exceeded");
+        let answers = sort_out(ecs::DescribeClusters, Err(error.clone()), "clusters", "clusterName", &["a", "b"]);
         assert_eq!(answers, [Err(error.clone()), Err(error)]);
     }
 }

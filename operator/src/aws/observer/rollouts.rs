@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 
 use super::read::{ServiceKey, arns, sort_out};
 use super::types::{Answer, Key};
+use crate::aws::AwsError;
 use crate::aws::call::Reads;
+use crate::aws::ecs;
 use crate::aws::operation::ActionFamily;
-use crate::aws::{AwsError, Operation};
 
 /// ARN of a service deployment.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -51,7 +52,7 @@ impl fmt::Display for StoppedTasksKey {
 
 impl Key for ServiceDeploymentKey {
     const WHAT: &'static str = "service_deployments";
-    const FAMILY: ActionFamily = ActionFamily::ServiceDeploymentRead;
+    const FAMILY: ActionFamily = ecs::ServiceDeploymentRead;
     const BATCH: usize = 20;
 
     fn group(&self) -> &'static str {
@@ -61,14 +62,14 @@ impl Key for ServiceDeploymentKey {
     async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, AwsError>> {
         let arns: Vec<_> = keys.iter().map(|key| key.0.as_str()).collect();
         let request = json!({"serviceDeploymentArns": arns});
-        let reply = reads.send(Operation::DescribeServiceDeployments, &request).await;
-        sort_out(Operation::DescribeServiceDeployments, reply, "serviceDeployments", "serviceDeploymentArn", &arns)
+        let reply = reads.send(ecs::DescribeServiceDeployments, &request).await;
+        sort_out(ecs::DescribeServiceDeployments, reply, "serviceDeployments", "serviceDeploymentArn", &arns)
     }
 }
 
 impl Key for ServiceRevisionKey {
     const WHAT: &'static str = "service_revisions";
-    const FAMILY: ActionFamily = ActionFamily::ServiceRevisionRead;
+    const FAMILY: ActionFamily = ecs::ServiceRevisionRead;
     const BATCH: usize = 20;
 
     fn group(&self) -> &'static str {
@@ -77,8 +78,8 @@ impl Key for ServiceRevisionKey {
 
     async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, AwsError>> {
         let arns: Vec<_> = keys.iter().map(|key| key.0.as_str()).collect();
-        let reply = reads.send(Operation::DescribeServiceRevisions, &json!({"serviceRevisionArns": arns})).await;
-        sort_out(Operation::DescribeServiceRevisions, reply, "serviceRevisions", "serviceRevisionArn", &arns)
+        let reply = reads.send(ecs::DescribeServiceRevisions, &json!({"serviceRevisionArns": arns})).await;
+        sort_out(ecs::DescribeServiceRevisions, reply, "serviceRevisions", "serviceRevisionArn", &arns)
     }
 }
 
@@ -88,7 +89,7 @@ const STOPPED: usize = 100;
 /// Found is the list of tasks as DescribeTasks shows them; ECS forgets them after about an hour.
 impl Key for StoppedTasksKey {
     const WHAT: &'static str = "stopped_tasks";
-    const FAMILY: ActionFamily = ActionFamily::ClusterResourceRead;
+    const FAMILY: ActionFamily = ecs::ClusterResourceRead;
     const BATCH: usize = 1;
 
     fn group(&self) -> &str {
@@ -102,11 +103,11 @@ impl Key for StoppedTasksKey {
 
 async fn stopped(reads: &Reads<'_>, ServiceKey { cluster, name }: &ServiceKey) -> Result<Value, AwsError> {
     let request = json!({"cluster": cluster, "serviceName": name, "desiredStatus": "STOPPED", "maxResults": STOPPED});
-    let listed = reads.send(Operation::ListTasks, &request).await?;
+    let listed = reads.send(ecs::ListTasks, &request).await?;
     let tasks: Vec<_> = arns(&listed, "taskArns").collect();
     if tasks.is_empty() {
         return Ok(json!([]));
     }
-    let mut reply = reads.send(Operation::DescribeTasks, &json!({"cluster": cluster, "tasks": tasks})).await?;
+    let mut reply = reads.send(ecs::DescribeTasks, &json!({"cluster": cluster, "tasks": tasks})).await?;
     Ok(reply["tasks"].take())
 }

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::entry::Entry;
 use super::types::{Answer, Key, Pace, Seen, Sweep};
 use crate::aws::call::Calls;
-use crate::aws::error::{AwsError, ErrorKind};
+use crate::aws::{AwsError, ErrorKind};
 use crate::trigger::{ObjectId, Triggers};
 
 /// Number of refused reads in a row after which the object is triggered to report it.

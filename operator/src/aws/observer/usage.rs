@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 
 use super::read::{ServiceKey, arns, pages};
 use crate::aws::call::Reads;
+use crate::aws::ecs;
 use crate::aws::read_budget::Turn;
-use crate::aws::{AwsError, Calls, ErrorKind, Operation, name_in};
+use crate::aws::{AwsError, Calls, ErrorKind, name_in};
 
 /// How long a service that is gone is remembered: longer than a read of all services may take.
 const REMEMBERED: Duration = Duration::from_secs(3600);
@@ -80,7 +81,7 @@ impl Cache {
         };
         tokio::time::timeout(patience, pending).await.unwrap_or_else(|_| {
             let message = "the services that use each revision are still being read";
-            Err(AwsError::new(Operation::DescribeServices, ErrorKind::Busy, message))
+            Err(AwsError::new(ecs::DescribeServices, ErrorKind::Busy, message))
         })
     }
 
@@ -99,7 +100,7 @@ impl Cache {
             (state.last, state.pending) = (Some(Read { began, usage: read.clone(), ended: Instant::now() }), None);
             read
         });
-        let broken = |_| Err(AwsError::new(Operation::DescribeServices, ErrorKind::Server, "the look at all services broke off"));
+        let broken = |_| Err(AwsError::new(ecs::DescribeServices, ErrorKind::Server, "the look at all services broke off"));
         task.map(move |done| done.unwrap_or_else(broken)).boxed().shared()
     }
 
@@ -159,10 +160,10 @@ fn revisions(service: &Value) -> impl Iterator<Item = &str> {
 
 async fn read(reads: &Reads<'_>) -> Result<Usage, AwsError> {
     let mut usage = Usage::new();
-    for clusters in pages(reads, Operation::ListClusters, json!({"maxResults": 100})).await? {
+    for clusters in pages(reads, ecs::ListClusters, json!({"maxResults": 100})).await? {
         for cluster in arns(&clusters, "clusterArns") {
             let request = json!({"cluster": cluster, "maxResults": 100});
-            let services = match pages(reads, Operation::ListServices, request).await {
+            let services = match pages(reads, ecs::ListServices, request).await {
                 // Deleted meanwhile.
                 Err(error) if error.code.as_deref() == Some("ClusterNotFoundException") => continue,
                 listed => listed?,
@@ -171,7 +172,7 @@ async fn read(reads: &Reads<'_>) -> Result<Usage, AwsError> {
                 let services: Vec<_> = arns(&services, "serviceArns").collect();
                 for batch in services.chunks(10) {
                     let request = json!({"cluster": cluster, "services": batch});
-                    note(&reads.insist(Operation::DescribeServices, &request).await?, &mut usage);
+                    note(&reads.insist(ecs::DescribeServices, &request).await?, &mut usage);
                 }
             }
         }
@@ -256,7 +257,7 @@ mod tests {
     #[tokio::test]
     async fn a_read_that_fails_is_tried_again_by_who_asks_later() {
         let cache = Cache::default();
-        let denied = || AwsError::new(Operation::ListServices, ErrorKind::AccessDenied, "not authorized");
+        let denied = || AwsError::new(ecs::ListServices, ErrorKind::AccessDenied, "not authorized");
         assert_eq!(cache.get_by(HOUR, HOUR, async move { Err(denied()) }).await.expect_err("it is denied"), denied());
         cache.get_by(Duration::ZERO, HOUR, async { panic!("a bug") }).await.expect_err("it breaks off");
         cache.get_by(Duration::ZERO, HOUR, async { Ok(used_by(&[])) }).await.expect("it is read");

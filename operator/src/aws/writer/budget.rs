@@ -191,6 +191,7 @@ fn full(family: ActionFamily, share: f64, now: Instant) -> Bucket {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aws::ecs;
     use crate::aws::writer::asker::Priority;
 
     const REQUESTER: Requester<'_> = Requester { namespace: "shop", uid: "web", priority: Priority::User };
@@ -202,7 +203,7 @@ mod tests {
     #[test]
     fn a_small_share_still_lets_one_call_through() {
         let (budget, start) = (budget(0.1), Instant::now());
-        let draw = |uid| budget.draw(&[Operation::CreateCluster], Requester { uid, ..REQUESTER }, start).map(drop);
+        let draw = |uid| budget.draw(&[ecs::CreateCluster], Requester { uid, ..REQUESTER }, start).map(drop);
         assert_eq!(draw("a"), Ok(()));
         assert_eq!(draw("b"), Err(start + Duration::from_secs(10)));
     }
@@ -210,12 +211,12 @@ mod tests {
     #[test]
     fn a_plan_waits_for_all_it_needs_and_keeps_its_places() {
         let (budget, start) = (budget(0.1), Instant::now());
-        let plan = [Operation::UpdateCluster, Operation::PutClusterCapacityProviders, Operation::TagResource];
-        assert!(budget.draw(&[Operation::TagResource], Requester { uid: "other", ..REQUESTER }, start).is_ok());
+        let plan = [ecs::UpdateCluster, ecs::PutClusterCapacityProviders, ecs::TagResource];
+        assert!(budget.draw(&[ecs::TagResource], Requester { uid: "other", ..REQUESTER }, start).is_ok());
         let second = Duration::from_secs(1);
         assert_eq!(budget.draw(&plan, REQUESTER, start), Err(start + second), "there is no token for the tag");
         let behind = Requester { uid: "behind", ..REQUESTER };
-        assert!(budget.draw(&[Operation::UpdateCluster], behind, start).is_err(), "nobody overtakes it");
+        assert!(budget.draw(&[ecs::UpdateCluster], behind, start).is_err(), "nobody overtakes it");
         let waited = budget.draw(&plan, REQUESTER, start + second).expect("its turn");
         assert_eq!(waited.len(), 2, "one for each family: {waited:?}");
     }
@@ -223,23 +224,23 @@ mod tests {
     #[test]
     fn who_waits_for_one_family_holds_up_nobody_in_another() {
         let (budget, start) = (budget(0.1), Instant::now());
-        let plan = [Operation::UpdateService, Operation::TagResource];
+        let plan = [ecs::UpdateService, ecs::TagResource];
         let names: Vec<_> = (0..50).map(|number| number.to_string()).collect();
         let mut crowd = names.iter().map(|uid| Requester { uid, ..REQUESTER });
-        while budget.draw(&[Operation::UpdateService], crowd.next().expect("the bucket is small"), start).is_ok() {}
+        while budget.draw(&[ecs::UpdateService], crowd.next().expect("the bucket is small"), start).is_ok() {}
         for asker in crowd {
             assert!(budget.draw(&plan, asker, start).is_err());
         }
         let alone = Requester { uid: "tags alone", ..REQUESTER };
-        assert!(budget.draw(&[Operation::TagResource], alone, start + Duration::from_secs(2)).is_ok());
+        assert!(budget.draw(&[ecs::TagResource], alone, start + Duration::from_secs(2)).is_ok());
     }
 
     #[test]
     fn a_permit_that_is_not_used_goes_back() {
         let (budget, start) = (budget(0.05), Instant::now());
-        let draw = |uid| budget.draw(&[Operation::UpdateCluster], Requester { uid, ..REQUESTER }, start);
+        let draw = |uid| budget.draw(&[ecs::UpdateCluster], Requester { uid, ..REQUESTER }, start);
         assert!(draw("a").is_ok());
-        drop(Permit { operation: Operation::UpdateCluster, budget: Some(budget.clone()) });
+        drop(Permit { operation: ecs::UpdateCluster, budget: Some(budget.clone()) });
         assert!(draw("b").is_ok(), "it is there again");
         assert!(draw("c").is_err());
         assert_eq!(budget.usage().iter().map(|family| family.asked).sum::<usize>(), 1);

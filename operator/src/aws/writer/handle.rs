@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::asker::{Priority, Requester};
 use super::budget::{Budget, Permit};
 use crate::aws::call::Calls;
-use crate::aws::error::{AwsError, ErrorKind};
 use crate::aws::operation::Operation;
+use crate::aws::{AwsError, ErrorKind};
 
 /// Sends writes within the budget of one account and Region.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl Writer {
     /// When the budget of one of them is used up: the moment of this object's turn. Its places in the queues are kept.
     pub fn permits(&self, operations: &[Operation], asker: Requester<'_>) -> Result<Vec<Permit>, Instant> {
         for waited in self.budget.draw(operations, asker, Instant::now())? {
-            self.calls.metrics.write_waited(waited.0.name(), waited.1);
+            self.calls.metrics.write_waited([waited.0.service().name, waited.0.name()], waited.1);
         }
         Ok(operations.iter().map(|operation| Permit::new(*operation, &self.budget)).collect())
     }

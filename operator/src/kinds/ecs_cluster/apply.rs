@@ -5,8 +5,9 @@ use kube::ResourceExt;
 
 use super::observed::ObservedCluster;
 use super::observed::read;
+use crate::aws::ecs;
 use crate::aws::observer::{Answer, ClusterKey, tagged, written};
-use crate::aws::{AwsError, Operation, Permit};
+use crate::aws::{AwsError, Permit};
 use crate::reconcile::Pass;
 use crate::reconcile::plan::Write;
 
@@ -21,20 +22,20 @@ pub(super) async fn apply(
     let key = ClusterKey(object.cluster_name());
     let (what, uid) = (key.to_string(), object.uid().unwrap_or_default());
     let mut before = None;
-    if write.operation == Operation::CreateCluster {
+    if write.operation == ecs::CreateCluster {
         pass.context.claims.claim(write.operation, &what, &uid)?;
         before = clusters.creating(key.clone());
     }
     let reply = match (write.operation, pass.aws.writer.send(permit, &write.request).await) {
         // ECS does not show yet what the operator has just created.
-        (Operation::DeleteCluster, Err(error)) if error.says_missing() && clusters.is_written_lately(&key) => {
+        (ecs::DeleteCluster, Err(error)) if error.says_missing() && clusters.is_written_lately(&key) => {
             return Err(error.not_yet());
         }
         // It is deleted already.
-        (Operation::DeleteCluster, Err(error)) if error.says_missing() => {
+        (ecs::DeleteCluster, Err(error)) if error.says_missing() => {
             return read(clusters.enter(key, Answer::Missing));
         }
-        (Operation::CreateCluster, Err(error)) if error.made_nothing() => {
+        (ecs::CreateCluster, Err(error)) if error.made_nothing() => {
             clusters.not_created(&key, before);
             pass.context.claims.release(&what, &uid);
             return Err(error);
@@ -42,10 +43,10 @@ pub(super) async fn apply(
         (_, reply) => reply?,
     };
     let tags = match (write.operation, &observed.cluster) {
-        (Operation::TagResource | Operation::UntagResource, Some(cluster)) => {
-            return read(clusters.enter(key, tagged(&cluster.json, &write.request)));
+        (ecs::TagResource | ecs::UntagResource, Some(cluster)) => {
+            return read(clusters.enter(key, tagged(&cluster.json, &write.request, ecs::SERVICE.tag_shape)));
         }
-        (Operation::CreateCluster, _) | (_, None) => write.request["tags"].clone(),
+        (ecs::CreateCluster, _) | (_, None) => write.request["tags"].clone(),
         (_, Some(cluster)) => cluster.json["tags"].clone(),
     };
     let answer = written(reply, "cluster", tags).ok_or_else(|| AwsError::incomplete(write.operation, "cluster"))?;

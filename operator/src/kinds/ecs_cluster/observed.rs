@@ -7,9 +7,10 @@ use std::time::Instant;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::aws::ecs;
 use crate::aws::observer::{Answer, Blockers, Seen};
 use crate::aws::tags::Tags;
-use crate::aws::{AwsError, ErrorKind, Operation};
+use crate::aws::{AwsError, ErrorKind};
 use crate::reconcile::references::Dependants;
 
 /// What is known of a cluster.
@@ -63,7 +64,7 @@ pub(super) fn read(Seen { at, answer }: Seen) -> Result<ObservedCluster, AwsErro
         Answer::Missing | Answer::Inactive => None,
         Answer::Found(json) => {
             let cluster = Cluster::deserialize(&*json).map_err(|error| {
-                AwsError::new(Operation::DescribeClusters, ErrorKind::Server, format!("the answer cannot be read: {error}"))
+                AwsError::new(ecs::DescribeClusters, ErrorKind::Server, format!("the answer cannot be read: {error}"))
             })?;
             Some(Cluster { json, ..cluster })
         }

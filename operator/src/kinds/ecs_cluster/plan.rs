@@ -8,14 +8,14 @@ use super::observed::{Cluster, ObservedCluster};
 use super::shape::CAPACITY;
 use super::shape::{OWN_MEMBERS, RESETS};
 use crate::aws::drift::drift;
+use crate::aws::ecs;
+use crate::aws::name_in;
 use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
-use crate::aws::{Operation, name_in};
 use crate::k8s::object::Object;
 use crate::reconcile::ignore::with_ignored_fields;
-use crate::reconcile::plan::{
-    Plan, Write, absent, claim, hash, left, pick, request, retain, tag_writes, tagged_hash, tagged_hashes, top,
-};
+use crate::reconcile::plan::{Plan, Write, absent, hash, pick, request, tagged_hash, tagged_hashes, top};
 use crate::reconcile::reset::{completed, with_resets};
+use crate::reconcile::tagged::{Tagged, left};
 
 /// Members that UpdateCluster changes.
 const UPDATABLE: [&str; 3] = ["settings", "configuration", NAMESPACE];
@@ -36,7 +36,9 @@ pub(super) fn plan(object: &EcsCluster, observed: &ObservedCluster, owner: &Owne
         return Plan::Write(vec![create(object, owner)]);
     };
     let policies = &object.spec.policies;
-    if let Some(plan) = claim((&what, "clusterName"), &cluster.cluster_arn, &cluster.tags(), owner, policies) {
+    let present = cluster.tags();
+    let tagged = Tagged { tagging: ecs::TAGGING, what: &what, arn: &cluster.cluster_arn, tags: &present };
+    if let Some(plan) = tagged.claim("clusterName", owner, policies) {
         return plan;
     }
     if cluster.status != "ACTIVE" && cluster.status != "FAILED" {
@@ -45,21 +47,20 @@ pub(super) fn plan(object: &EcsCluster, observed: &ObservedCluster, owner: &Owne
     let applied = object.status.as_ref().and_then(|status| status.applied_members.as_deref());
     let spec = with_resets(&request(&object.spec, OWN_MEMBERS), applied, RESETS);
     let spec = with_ignored_fields(spec, &cluster.json, policies);
-    let desired = tags(object, &cluster.tags(), owner);
+    let desired = tags(object, &present, owner);
     let known = object.status.as_ref().and_then(|status| status.hidden_hash.as_deref());
-    let sent = match cluster.tags().0.get(SPEC_HASH) {
+    let sent = match present.0.get(SPEC_HASH) {
         _ if known.is_some() => known == Some(&hash(&namespace(object).into())),
         Some(sent) => tagged_hashes(owner, &namespace(object).into()).contains(sent),
         // An observed cluster without an owner is assumed to match the spec.
         None => {
-            owner.of(&cluster.tags()) == Ownership::Nobody
-                || applied.is_some_and(|applied| applied.iter().any(|path| path == NAMESPACE))
+            owner.of(&present) == Ownership::Nobody || applied.is_some_and(|applied| applied.iter().any(|path| path == NAMESPACE))
         }
     };
     let mut writes: Vec<Write> =
         update(&name, &spec, cluster, sent).into_iter().chain(put_capacity(&name, &spec, observed, cluster)).collect();
     let managed = object.status.as_ref().and_then(|status| status.managed_tags.as_deref());
-    writes.extend(tag_writes(&what, &cluster.cluster_arn, &desired, &cluster.tags(), managed, policies));
+    writes.extend(tagged.tag_writes(&desired, managed, policies));
     Plan::writes(writes)
 }
 
@@ -67,8 +68,8 @@ fn create(object: &EcsCluster, owner: &Owner) -> Write {
     let name = object.cluster_name();
     let mut request = request(&object.spec, OWN_MEMBERS);
     request.insert("clusterName".to_owned(), name.clone().into());
-    request.insert("tags".to_owned(), tags(object, &Tags::default(), owner).write());
-    Write { operation: Operation::CreateCluster, request: request.into(), note: format!("Created cluster {name}") }
+    request.insert("tags".to_owned(), tags(object, &Tags::default(), owner).write(ecs::SERVICE.tag_shape));
+    Write { operation: ecs::CreateCluster, request: request.into(), note: format!("Created cluster {name}") }
 }
 
 /// The tags that the cluster shall carry: those of the spec, the owner, and, once there was a Service Connect namespace in the
@@ -88,7 +89,7 @@ pub(super) fn remember_sent(object: &EcsCluster, status: &mut EcsClusterStatus, 
     if accepted.iter().any(|write| has_it(&write)) {
         status.hidden_hash = Some(hash(&namespace(object).into()));
     }
-    if unanswered.is_some_and(|write| has_it(&write) && write.operation == Operation::UpdateCluster) {
+    if unanswered.is_some_and(|write| has_it(&write) && write.operation == ecs::UpdateCluster) {
         status.hidden_hash = Some("unknown".to_owned());
     }
 }
@@ -118,7 +119,7 @@ fn update(name: &str, spec: &Map<String, Value>, cluster: &Cluster, sent: bool) 
     }
     request.insert("cluster".to_owned(), name.into());
     let note = format!("Updated cluster {name}: {}", paths.join(", "));
-    Some(Write { operation: Operation::UpdateCluster, request: request.into(), note })
+    Some(Write { operation: ecs::UpdateCluster, request: request.into(), note })
 }
 
 /// Whether the spec names the namespace and ECS shows an ARN: it ends in an ID that says nothing of the name. Then the hash of what
@@ -152,7 +153,7 @@ fn put_capacity(name: &str, spec: &Map<String, Value>, observed: &ObservedCluste
         "defaultCapacityProviderStrategy": member("defaultCapacityProviderStrategy"),
     });
     let note = format!("Updated cluster {name}: {}", paths.join(", "));
-    Some(Write { operation: Operation::PutClusterCapacityProviders, request, note })
+    Some(Write { operation: ecs::PutClusterCapacityProviders, request, note })
 }
 
 fn delete(object: &EcsCluster, observed: &ObservedCluster, owner: &Owner) -> Plan {
@@ -160,7 +161,9 @@ fn delete(object: &EcsCluster, observed: &ObservedCluster, owner: &Owner) -> Pla
         if observed.dependants.names.is_empty() {
             let cluster = observed.cluster.as_ref();
             let what = format!("cluster {}", object.cluster_name());
-            return cluster.map_or(Plan::Gone, |cluster| retain(&what, &cluster.cluster_arn, &cluster.tags(), owner));
+            return cluster.map_or(Plan::Gone, |cluster| {
+                Tagged { tagging: ecs::TAGGING, what: &what, arn: &cluster.cluster_arn, tags: &cluster.tags() }.retain(owner)
+            });
         }
         // The cluster stays, but its services learn from this object what it is called in ECS.
         let message = format!("waits until no EcsService refers to it: {}", observed.dependants.names);
@@ -182,7 +185,7 @@ fn delete(object: &EcsCluster, observed: &ObservedCluster, owner: &Owner) -> Pla
         return observed.dependants.block(message);
     }
     let note = format!("Deleted cluster {name}");
-    Plan::Write(vec![Write { operation: Operation::DeleteCluster, request: json!({"cluster": name}), note }])
+    Plan::Write(vec![Write { operation: ecs::DeleteCluster, request: json!({"cluster": name}), note }])
 }
 
 fn blockers(observed: &ObservedCluster, cluster: &Cluster) -> Vec<String> {

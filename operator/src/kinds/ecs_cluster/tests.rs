@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::observed::{ObservedCluster, read};
 use super::{plan, status};
-use crate::aws::Operation;
+use crate::aws::ecs;
 use crate::aws::observer::{Answer, Seen};
 use crate::aws::tags::{OWNER, Owner};
 use crate::reconcile::outcome::Outcome;
@@ -64,7 +64,7 @@ fn writes(plan: Plan) -> Vec<Write> {
 fn a_missing_or_inactive_cluster_is_created() {
     let spec = json!({"settings": [{"name": "containerInsights", "value": "enabled"}], "deletionPolicy": "Retain"});
     let writes = writes(plan::plan(&object(&spec, false), &missing(), &owner()));
-    assert_eq!(writes[0].operation, Operation::CreateCluster);
+    assert_eq!(writes[0].operation, ecs::CreateCluster);
     let expected = json!({
         "clusterName": "shop",
         "settings": [{"name": "containerInsights", "value": "enabled"}],
@@ -80,20 +80,20 @@ fn each_member_goes_through_its_call() {
         (
             json!({"settings": [{"name": "containerInsights", "value": "enhanced"}]}),
             vec![(
-                Operation::UpdateCluster,
+                ecs::UpdateCluster,
                 json!({"cluster": "shop", "settings": [{"name": "containerInsights", "value": "enhanced"}]}),
             )],
         ),
         (
             json!({"capacityProviders": ["FARGATE"]}),
             vec![(
-                Operation::PutClusterCapacityProviders,
+                ecs::PutClusterCapacityProviders,
                 json!({"cluster": "shop", "capacityProviders": ["FARGATE"], "defaultCapacityProviderStrategy": []}),
             )],
         ),
         (
             json!({"tags": [{"key": "team", "value": "a"}]}),
-            vec![(Operation::TagResource, json!({"resourceArn": ARN, "tags": [{"key": "team", "value": "a"}]}))],
+            vec![(ecs::TagResource, json!({"resourceArn": ARN, "tags": [{"key": "team", "value": "a"}]}))],
         ),
     ];
     for (spec, expected) in rows {
@@ -174,8 +174,8 @@ fn a_namespace_by_name_is_sent_when_the_spec_changes_it_and_at_no_other_time() {
             }
         }
     };
-    let update = |namespace: &Value| (Operation::UpdateCluster, namespace.clone());
-    let tag = || (Operation::TagResource, Value::Null);
+    let update = |namespace: &Value| (ecs::UpdateCluster, namespace.clone());
+    let tag = || (ecs::TagResource, Value::Null);
     assert_eq!(calls(&one, &tagged(&one), &arn("ns-1")), []);
     assert_eq!(calls(&other, &tagged(&one), &arn("ns-1")), [update(&other), tag()], "another name");
     assert_eq!(calls(&other, &tagged(&one), &arn("ns-2")), [update(&other), tag()], "the tag comes last, so it is sent again");
@@ -189,7 +189,7 @@ fn a_namespace_by_name_is_sent_when_the_spec_changes_it_and_at_no_other_time() {
     let adopting = json!({"serviceConnectDefaults": one, "adoptionPolicy": "IfUnowned"});
     let unowned = observed(&json!({"serviceConnectDefaults": arn("ns-1"), "tags": []}));
     let adopted = writes(plan::plan(&object(&adopting, false), &unowned, &owner()));
-    assert_eq!(adopted.iter().map(|write| write.operation).collect::<Vec<_>>(), [Operation::TagResource], "ours first");
+    assert_eq!(adopted.iter().map(|write| write.operation).collect::<Vec<_>>(), [ecs::TagResource], "ours first");
     // With the owner tag it is as above: of a namespace that was not ours to send nobody knows the name.
     assert_eq!(calls(&one, &adopted[0].request["tags"], &arn("ns-1")), [update(&one), tag()]);
     assert_eq!(calls(&json!(null), &tagged(&one), &arn("ns-1")), [tag()], "not ours any more");
@@ -207,7 +207,7 @@ fn a_namespace_that_was_accepted_without_its_tag_is_taken_back_with_the_spec() {
     plan::remember_sent(&edited, &mut status, &accepted[..1], None);
     let known = |name: &str, status: &EcsClusterStatus| EcsCluster { status: Some(status.clone()), ..object(&spec(name), false) };
     let again = writes(plan::plan(&known("desk", &status), &shown, &owner()));
-    assert_eq!(again.iter().map(|write| write.operation).collect::<Vec<_>>(), [Operation::TagResource]);
+    assert_eq!(again.iter().map(|write| write.operation).collect::<Vec<_>>(), [ecs::TagResource]);
     let back = writes(plan::plan(&known("shop", &status), &shown, &owner()));
     assert_eq!(back[0].request["serviceConnectDefaults"], json!({"namespace": "shop"}));
     plan::remember_sent(&edited, &mut status, &[], Some(&accepted[0]));

@@ -9,9 +9,10 @@ use super::commands::carried_out_by;
 use super::described::read;
 use super::observe_rollout;
 use super::observed::ObservedService;
+use crate::aws::ecs;
 use crate::aws::observer::ServiceKey;
 use crate::aws::observer::{Answer, tagged, written};
-use crate::aws::{AwsError, Freshness, Operation, Permit};
+use crate::aws::{AwsError, Freshness, Permit};
 use crate::reconcile::Pass;
 use crate::reconcile::plan::Write;
 
@@ -24,26 +25,26 @@ pub(super) async fn apply(
 ) -> Result<ObservedService, AwsError> {
     let services = pass.aws.observer.cache::<ServiceKey>();
     let key = observed.key.clone();
-    let before = if write.operation == Operation::CreateService { services.creating(key.clone()) } else { None };
+    let before = if write.operation == ecs::CreateService { services.creating(key.clone()) } else { None };
     let seen = match (write.operation, pass.aws.writer.send(permit, &write.request).await) {
         // ECS does not show yet what the operator has just created.
-        (Operation::DeleteService, Err(error)) if error.says_missing() && services.is_written_lately(&key) => {
+        (ecs::DeleteService, Err(error)) if error.says_missing() && services.is_written_lately(&key) => {
             return Err(error.not_yet());
         }
         // It is deleted already.
-        (Operation::DeleteService, Err(error)) if is_gone(&error) => services.enter(key, Answer::Missing),
+        (ecs::DeleteService, Err(error)) if is_gone(&error) => services.enter(key, Answer::Missing),
         (operation, Err(error)) => {
-            if operation == Operation::CreateService && error.made_nothing() {
+            if operation == ecs::CreateService && error.made_nothing() {
                 services.not_created(&key, before);
             }
             return Err(error);
         }
-        (Operation::TagResource | Operation::UntagResource, Ok(_)) => {
+        (ecs::TagResource | ecs::UntagResource, Ok(_)) => {
             let service = observed.service.as_ref().ok_or_else(|| AwsError::incomplete(write.operation, "service"))?;
-            services.enter(key, tagged(&service.json, &write.request))
+            services.enter(key, tagged(&service.json, &write.request, ecs::SERVICE.tag_shape))
         }
         // Replies to these say nothing of the service.
-        (Operation::StopServiceDeployment | Operation::ContinueServiceDeployment, Ok(_)) => {
+        (ecs::StopServiceDeployment | ecs::ContinueServiceDeployment, Ok(_)) => {
             let namespace = object.namespace().unwrap_or_default();
             let Ok(seen) = services.get(key.clone(), Freshness::Since(Instant::now()), &namespace).await else {
                 // The write was accepted all the same; a later look tells.

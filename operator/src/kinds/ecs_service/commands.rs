@@ -15,7 +15,8 @@ use super::attempt::{asked_for, is_same_task_definition};
 use super::deployment::ServiceDeployment;
 use super::described::{Service, foreign_controller};
 use super::observed::ObservedService;
-use crate::aws::{Operation, name_in, time};
+use crate::aws::ecs;
+use crate::aws::{name_in, time};
 use crate::k8s::conditions::echo;
 use crate::reconcile::plan::Write;
 use crate::reconcile::references::Resolved;
@@ -189,7 +190,7 @@ fn restart(observed: &ObservedService, service: &Service, at: Timestamp, value: 
     let key = &observed.key;
     let request = json!({"cluster": key.cluster, "service": key.name, "forceNewDeployment": true});
     let note = format!("Restarted {key}, as asked for at {value}");
-    Answer::Send(Write { operation: Operation::UpdateService, request, note })
+    Answer::Send(Write { operation: ecs::UpdateService, request, note })
 }
 
 fn roll_back(object: &EcsService, observed: &ObservedService, service: &Service, revision: &str) -> Answer {
@@ -207,7 +208,7 @@ fn roll_back(object: &EcsService, observed: &ObservedService, service: &Service,
             let key = &observed.key;
             let request = json!({"cluster": key.cluster, "service": key.name, "taskDefinition": revision});
             let note = format!("Rolled {key} back to {revision}, as asked for");
-            Answer::Send(Write { operation: Operation::UpdateService, request, note })
+            Answer::Send(Write { operation: ecs::UpdateService, request, note })
         }
         _ => refuse(format!("{revision} is INACTIVE or gone in ECS; choose another revision")),
     }
@@ -229,7 +230,7 @@ fn go_on(object: &EcsService, observed: &ObservedService, at: Timestamp) -> Answ
     let request = json!({"serviceDeploymentArn": deployment.arn, "hookId": hook.id, "action": "CONTINUE"});
     let what = deployment.revision.as_deref().unwrap_or(&observed.key.name);
     let note = format!("Continued the deployment of {what} after its pause");
-    Answer::Send(Write { operation: Operation::ContinueServiceDeployment, request, note })
+    Answer::Send(Write { operation: ecs::ContinueServiceDeployment, request, note })
 }
 
 /// Whether a command was given before the deployment began, and so for another one.
@@ -254,5 +255,5 @@ fn stop(observed: &ObservedService, at: Timestamp, annotation: &str, stop_type: 
     }
     let request = json!({"serviceDeploymentArn": deployment.arn, "stopType": stop_type});
     let note = format!("{what} {}", deployment.revision.as_deref().unwrap_or(&observed.key.name));
-    Answer::Send(Write { operation: Operation::StopServiceDeployment, request, note })
+    Answer::Send(Write { operation: ecs::StopServiceDeployment, request, note })
 }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::aws::ecs;
 use crate::aws::observer::{Answer, Seen};
 use crate::aws::tags::Tags;
-use crate::aws::{AwsError, ErrorKind, Operation, name_in};
+use crate::aws::{AwsError, ErrorKind, name_in};
 
 /// A service in ECS: what decisions need.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -82,7 +83,7 @@ impl Service {
 pub(super) fn read(seen: &Seen) -> Result<Option<Service>, AwsError> {
     let Answer::Found(json) = &seen.answer else { return Ok(None) };
     let service = Service::deserialize(&**json).map_err(|error| {
-        AwsError::new(Operation::DescribeServices, ErrorKind::Server, format!("the answer cannot be read: {error}"))
+        AwsError::new(ecs::DescribeServices, ErrorKind::Server, format!("the answer cannot be read: {error}"))
     })?;
     Ok(Some(Service { json: Arc::clone(json), ..service }))
 }

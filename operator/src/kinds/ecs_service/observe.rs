@@ -8,8 +8,9 @@ use super::described::read;
 use super::observed::ObservedService;
 use super::validate::validate;
 use super::{observe_rollout, references};
+use crate::aws::ecs;
 use crate::aws::observer::{Answer, ServiceKey};
-use crate::aws::{AwsError, ErrorKind, Freshness, Operation};
+use crate::aws::{AwsError, ErrorKind, Freshness};
 use crate::k8s::object::Object;
 use crate::reconcile::Pass;
 
@@ -26,7 +27,7 @@ pub(super) async fn observe(
     if let (true, Some(missing)) = (cluster.is_guess, pass.context.stores.availability.why_in::<EcsCluster>(namespace)) {
         // In a cluster of another name would be another service.
         let message = format!("the name of the ECS cluster is not known: {}", missing.words);
-        return Err(AwsError::new(Operation::DescribeServices, ErrorKind::DependencyNotReady, message));
+        return Err(AwsError::new(ecs::DescribeServices, ErrorKind::DependencyNotReady, message));
     }
     if cluster.is_guess && !object.is_deleting() {
         return Ok(ObservedService { cluster_obstacle: cluster.obstacle, ..observed });

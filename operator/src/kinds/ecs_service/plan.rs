@@ -16,18 +16,17 @@ use super::update::{
     counts, hidden, is_accepted, is_changed_by_others, is_undone, left_to_controller, pair, shows, takes_unseen, unseen, update,
     with_hidden,
 };
-use crate::aws::Operation;
+use crate::aws::ecs;
 use crate::aws::observer::ServiceKey;
 use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
 use crate::k8s::conditions;
 use crate::k8s::object::Object;
 use crate::reconcile::ignore::{ignores, with_ignored_fields};
-use crate::reconcile::plan::{
-    Obstacle, Plan, Write, absent, claim, hash, left, request, retain, tag_writes, tagged_hash, tagged_hashes,
-};
+use crate::reconcile::plan::{Obstacle, Plan, Write, absent, hash, request, tagged_hash, tagged_hashes};
 use crate::reconcile::policy::arns;
 use crate::reconcile::references::Resolved;
 use crate::reconcile::reset::with_resets;
+use crate::reconcile::tagged::{Tagged, left};
 
 pub(super) fn plan(object: &EcsService, observed: &ObservedService, owner: &Owner) -> Plan {
     if object.is_deleting() {
@@ -47,9 +46,8 @@ pub(super) fn plan(object: &EcsService, observed: &ObservedService, owner: &Owne
     if service.status != "ACTIVE" {
         return Plan::pause(Reason::Busy, format!("{key} is {}; its name is free when its tasks have stopped", service.status));
     }
-    if let Some(plan) =
-        claim((&key.to_string(), "serviceName"), &service.service_arn, &service.tags(), owner, &object.spec.policies)
-    {
+    let tagged = Tagged { tagging: ecs::TAGGING, what: &key.to_string(), arn: &service.service_arn, tags: &service.tags() };
+    if let Some(plan) = tagged.claim("serviceName", owner, &object.spec.policies) {
         return plan;
     }
     let spec = request(&object.spec, OWN_MEMBERS);
@@ -81,7 +79,7 @@ fn plan_update(
         Err(obstacle) => return Plan::Wait(obstacle),
     };
     let mut writes = writes(object, key, &spec, task_definition.as_deref(), service, owner);
-    let update = writes.iter().position(|write| write.operation == Operation::UpdateService);
+    let update = writes.iter().position(|write| write.operation == ecs::UpdateService);
     let is_concerned = |index: usize| FITTED.iter().any(|member| writes[index].request.get(member).is_some());
     if observed.mismatch.is_some() && !leaves_task_definition(&object.spec.policies) && update.is_some_and(is_concerned) {
         return mismatch(observed);
@@ -134,7 +132,7 @@ fn mismatch(observed: &ObservedService) -> Plan {
 
 /// The hash says what was sent, and this is not.
 fn without_hash(write: &mut Write) {
-    if write.operation == Operation::TagResource
+    if write.operation == ecs::TagResource
         && let Some(tags) = write.request["tags"].as_array_mut()
     {
         tags.retain(|tag| tag["key"] != SPEC_HASH);
@@ -145,7 +143,7 @@ fn without_hash(write: &mut Write) {
 fn scaling_alone(key: &ServiceKey, update: &Write) -> Option<Write> {
     let count = update.request.get("desiredCount")?;
     let request = json!({"cluster": key.cluster, "service": key.name, "desiredCount": count});
-    Some(Write { operation: Operation::UpdateService, request, note: format!("Updated {key}: desiredCount") })
+    Some(Write { operation: ecs::UpdateService, request, note: format!("Updated {key}: desiredCount") })
 }
 
 /// The task definition that an existing service shall run: by command that of an earlier rollout, else that of the spec; `None`
@@ -201,8 +199,8 @@ fn create(object: &EcsService, key: &ServiceKey, task_definition: Option<&str>, 
         request.insert("taskDefinition".to_owned(), task_definition.into());
     }
     request.insert("clientToken".to_owned(), client_token(object, key, owner).into());
-    request.insert("tags".to_owned(), tags.write());
-    Write { operation: Operation::CreateService, request: request.into(), note: format!("Created {key}") }
+    request.insert("tags".to_owned(), tags.write(ecs::SERVICE.tag_shape));
+    Write { operation: ecs::CreateService, request: request.into(), note: format!("Created {key}") }
 }
 
 /// The token by which ECS recognises a repeated CreateService. It is the same until the service was seen Ready, and
@@ -300,14 +298,17 @@ fn writes(
         spec.remove("desiredCount");
     }
     let update = update(object, key, &spec, task_definition, service, resend).map(|update| restarting(object, service, update));
-    update.into_iter().chain(tag_writes(&key.to_string(), &service.service_arn, &desired, &present, managed, policies)).collect()
+    let tagged = Tagged { tagging: ecs::TAGGING, what: &key.to_string(), arn: &service.service_arn, tags: &present };
+    update.into_iter().chain(tagged.tag_writes(&desired, managed, policies)).collect()
 }
 
 fn delete(object: &EcsService, observed: &ObservedService, owner: &Owner) -> Plan {
     let ObservedService { key, service, .. } = observed;
     if object.spec.policies.retains() {
         let what = key.to_string();
-        return service.as_ref().map_or(Plan::Gone, |service| retain(&what, &service.service_arn, &service.tags(), owner));
+        return service.as_ref().map_or(Plan::Gone, |service| {
+            Tagged { tagging: ecs::TAGGING, what: &what, arn: &service.service_arn, tags: &service.tags() }.retain(owner)
+        });
     }
     let Some(service) = service else { return absent(&key.to_string(), observed.may_be_there) };
     let ownership = owner.of(&service.tags());
@@ -320,5 +321,5 @@ fn delete(object: &EcsService, observed: &ObservedService, owner: &Owner) -> Pla
         return Plan::pause(Reason::Deleting, format!("{key} is DRAINING: waiting for {left} tasks to stop"));
     }
     let request = json!({"cluster": key.cluster, "service": key.name, "force": true});
-    Plan::Write(vec![Write { operation: Operation::DeleteService, request, note: format!("Deleted {key}") }])
+    Plan::Write(vec![Write { operation: ecs::DeleteService, request, note: format!("Deleted {key}") }])
 }

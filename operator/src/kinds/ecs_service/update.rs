@@ -8,8 +8,8 @@ use super::attempt::is_same_task_definition;
 use super::attempt::was_sent;
 use super::described::Service;
 use super::shape::{OWN_MEMBERS, RESETS};
-use crate::aws::Operation;
 use crate::aws::drift::drift;
+use crate::aws::ecs;
 use crate::aws::observer::ServiceKey;
 use crate::reconcile::ignore::with_ignored_fields;
 use crate::reconcile::plan::{Write, hash, pick, request, top};
@@ -96,7 +96,7 @@ pub(super) fn remember_sent(object: &EcsService, status: &mut EcsServiceStatus, 
     for write in accepted {
         remember_accepted(object, status, write);
     }
-    if let Some(write) = unanswered.filter(|write| write.operation == Operation::UpdateService)
+    if let Some(write) = unanswered.filter(|write| write.operation == ecs::UpdateService)
         && unseen_to_send(object).keys().any(|member| write.request.get(member).is_some())
     {
         // ECS may have the members of this write or those before it, so they are sent again.
@@ -108,7 +108,7 @@ pub(super) fn remember_sent(object: &EcsService, status: &mut EcsServiceStatus, 
 const UNKNOWN: &str = "unknown";
 
 fn remember_accepted(object: &EcsService, status: &mut EcsServiceStatus, write: &Write) {
-    if !matches!(write.operation, Operation::CreateService | Operation::UpdateService) {
+    if !matches!(write.operation, ecs::CreateService | ecs::UpdateService) {
         return;
     }
     if write.request.get("desiredCount").is_some() {
@@ -269,7 +269,7 @@ pub(super) fn update(
     desired.insert("cluster".to_owned(), key.cluster.clone().into());
     desired.insert("service".to_owned(), key.name.clone().into());
     let note = format!("Updated {key}: {}", paths.join(", "));
-    Some(Write { operation: Operation::UpdateService, request: desired.into(), note })
+    Some(Write { operation: ecs::UpdateService, request: desired.into(), note })
 }
 
 /// Leaves out the parts of `deploymentConfiguration` that ECS refuses with the strategy that the service has after the update.

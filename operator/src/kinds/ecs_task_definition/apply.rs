@@ -9,9 +9,10 @@ use super::observed::ObservedTaskDefinition;
 use super::registrations::Registrations;
 use super::revision::Revision;
 use super::shape::deletes;
+use crate::aws::ecs;
 use crate::aws::observer::{Answer, FamilyKey, TaskDefinitionKey, listed, tagged, task_definition};
 use crate::aws::tags::{SPEC_HASH, Tags};
-use crate::aws::{AwsError, ErrorKind, Freshness, Operation, Permit, name_in};
+use crate::aws::{AwsError, ErrorKind, Freshness, Permit, name_in};
 use crate::reconcile::Pass;
 use crate::reconcile::plan::Write;
 use ecs_operator_crds::v1beta1::EcsTaskDefinition;
@@ -24,13 +25,13 @@ pub(super) async fn apply(
     write: &Write,
     permit: Permit,
 ) -> Result<ObservedTaskDefinition, AwsError> {
-    if write.operation == Operation::RegisterTaskDefinition {
+    if write.operation == ecs::RegisterTaskDefinition {
         return register(object, pass, observed, write, permit).await;
     }
     let result = pass.aws.writer.send(permit, &write.request).await;
     match write.operation {
-        Operation::DeregisterTaskDefinition => deregistered(object, pass, observed, write, result),
-        Operation::DeleteTaskDefinitions => deleted(observed, &result?),
+        ecs::DeregisterTaskDefinition => deregistered(object, pass, observed, write, result),
+        ecs::DeleteTaskDefinitions => deleted(observed, &result?),
         _ => {
             result?;
             retagged(pass, observed, write).await
@@ -122,7 +123,7 @@ fn deleted(observed: &ObservedTaskDefinition, reply: &Value) -> Result<ObservedT
     let is_gone = |reason: &str| reason.contains("in the process of being deleted") || reason.contains("does not exist");
     if let Some((arn, reason)) = failed.into_iter().find(|(_, reason)| !is_gone(reason)) {
         let message = format!("{} was not deleted: {reason}", name_in(&arn));
-        return Err(AwsError::new(Operation::DeleteTaskDefinitions, ErrorKind::Busy, message));
+        return Err(AwsError::new(ecs::DeleteTaskDefinitions, ErrorKind::Busy, message));
     }
     let mut observed = observed.clone();
     for arn in std::mem::take(&mut observed.surplus.inactive) {
@@ -140,7 +141,7 @@ async fn retagged(
     let revisions = pass.aws.observer.cache::<TaskDefinitionKey>();
     let key = TaskDefinitionKey(write.request["resourceArn"].as_str().unwrap_or_default().to_owned());
     let seen = match revisions.cached(&key).map(|seen| seen.answer) {
-        Some(Answer::Found(json)) => revisions.enter(key, tagged(&json, &write.request)),
+        Some(Answer::Found(json)) => revisions.enter(key, tagged(&json, &write.request, ecs::SERVICE.tag_shape)),
         _ => revisions.get(key, Freshness::Since(Instant::now()), pass.namespace()).await?,
     };
     let current = match seen.answer {

@@ -13,12 +13,12 @@ use super::observed::{ObservedTaskDefinition, Surplus};
 use super::problem::problem;
 use super::revision::Revision;
 use super::shape::{deletes, known_arn};
+use crate::aws::ecs;
+use crate::aws::name_in;
 use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
-use crate::aws::{Operation, name_in};
 use crate::k8s::object::Object;
-use crate::reconcile::plan::{
-    Plan, Write, absent, left, owned_by, recreate_hint, retain, retained_by, tag_resource, tag_writes, tagged_hash,
-};
+use crate::reconcile::plan::{Plan, Write, absent, tagged_hash};
+use crate::reconcile::tagged::{Tagged, left, owned_by, recreate_hint, retained_by};
 
 pub(super) fn plan(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition, owner: &Owner) -> Plan {
     if object.is_deleting() {
@@ -37,8 +37,8 @@ pub(super) fn plan(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition
             let managed = object.status.as_ref().and_then(|status| status.managed_tags.as_deref());
             let what = format!("task definition {family}:{}", current.revision);
             let present = current.tags.as_ref();
-            let writes =
-                present.map_or_else(Vec::new, |present| tag_writes(&what, &current.arn, &tags, present, managed, policies));
+            let writes = present
+                .map_or_else(Vec::new, |present| tagged(&what, &current.arn, present).tag_writes(&tags, managed, policies));
             Plan::writes(writes.into_iter().chain(deletions(object, &observed.surplus)).collect())
         }
         (None, Some((foreign, Ownership::Nobody | Ownership::Retained)))
@@ -47,7 +47,7 @@ pub(super) fn plan(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition
             // The operator's own tags are enough for a beginning; those of the spec follow.
             tags.0.retain(|key, _| key.starts_with(ecs_operator_crds::GROUP));
             let note = format!("Adopted the existing revision {family}:{}, which is what the spec asks for", foreign.revision);
-            Plan::Write(vec![tag_resource(&foreign.arn, &tags, note)])
+            Plan::Write(vec![tagged(&family, &foreign.arn, &Tags::default()).tag(&tags, note)])
         }
         (None, Some((foreign, ownership))) if !policies.adopts() || matches!(ownership, Ownership::Other(_)) => {
             refuse(&family, foreign, ownership, owner)
@@ -74,9 +74,9 @@ const LISTED: Duration = Duration::from_secs(10);
 
 fn register(object: &EcsTaskDefinition, tags: &Tags) -> Write {
     let mut definition = definition(object);
-    definition.insert("tags".to_owned(), tags.write());
+    definition.insert("tags".to_owned(), tags.write(ecs::SERVICE.tag_shape));
     Write {
-        operation: Operation::RegisterTaskDefinition,
+        operation: ecs::RegisterTaskDefinition,
         request: definition.into(),
         note: format!("Registered a new revision of task definition {}", object.family()),
     }
@@ -104,11 +104,15 @@ fn refuse(family: &str, foreign: &Revision, ownership: &Ownership, owner: &Owner
     }
 }
 
+fn tagged<'a>(what: &'a str, arn: &'a str, tags: &'a Tags) -> Tagged<'a> {
+    Tagged { tagging: ecs::TAGGING, what, arn, tags }
+}
+
 fn delete(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition, owner: &Owner) -> Plan {
     if object.spec.policies.retains() {
         let current = observed.current.as_ref().and_then(|current| Some((current, current.tags.as_ref()?)));
         let what = format!("task definition {}", object.family());
-        return current.map_or(Plan::Gone, |(current, tags)| retain(&what, &current.arn, tags, owner));
+        return current.map_or(Plan::Gone, |(current, tags)| tagged(&what, &current.arn, tags).retain(owner));
     }
     if !observed.dependants.names.is_empty() {
         let message =
@@ -143,7 +147,7 @@ fn deletions(object: &EcsTaskDefinition, surplus: &Surplus) -> Vec<Write> {
         writes.extend((!all.is_empty()).then(|| {
             let names: Vec<_> = all.iter().map(|arn| name_in(arn)).collect();
             Write {
-                operation: Operation::DeleteTaskDefinitions,
+                operation: ecs::DeleteTaskDefinitions,
                 request: json!({"taskDefinitions": all}),
                 note: format!("Deleted task definition {}", names.join(", ")),
             }
@@ -154,7 +158,7 @@ fn deletions(object: &EcsTaskDefinition, surplus: &Surplus) -> Vec<Write> {
 
 fn deregister(arn: &str) -> Write {
     Write {
-        operation: Operation::DeregisterTaskDefinition,
+        operation: ecs::DeregisterTaskDefinition,
         request: json!({"taskDefinition": arn}),
         note: format!("Deregistered task definition {}", name_in(arn)),
     }

@@ -11,9 +11,10 @@ use super::observed::Surplus;
 use super::revision::{Revision, describe, number};
 use super::shape::deletes;
 use super::shape::known_arn;
+use crate::aws::ecs;
 use crate::aws::observer::{AllRevisionsKey, Answer, FamilyKey, ServiceKey, TaskDefinitionKey, is_user, key_of, listed};
 use crate::aws::tags::{Ownership, Tags};
-use crate::aws::{AwsError, ErrorKind, Freshness, Operation, name_in};
+use crate::aws::{AwsError, ErrorKind, Freshness, name_in};
 use crate::k8s::object::Object;
 use crate::kinds::ecs_service::users::{is_set_here, user_of};
 use crate::reconcile::Pass;
@@ -152,7 +153,7 @@ async fn ours(object: &EcsTaskDefinition, pass: &Pass<'_, ObservedTaskDefinition
     for arn in &all {
         if Instant::now() > deadline {
             let message = format!("the {} revisions of family {} are still being read", all.len(), object.family());
-            return Err(AwsError::new(Operation::DescribeTaskDefinition, ErrorKind::Busy, message));
+            return Err(AwsError::new(ecs::DescribeTaskDefinition, ErrorKind::Busy, message));
         }
         match describe(pass, arn, Freshness::Any).await? {
             Some((revision, ownership)) if goes_with(object, &ownership) => ours.push(revision),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::observed::{ObservedTaskDefinition, Surplus};
 use super::revision::Revision;
 use super::{plan, status};
-use crate::aws::Operation;
+use crate::aws::ecs;
 use crate::aws::tags::{OWNER, Owner, Ownership, SPEC_HASH, Tags};
 use crate::reconcile::Kind;
 use crate::reconcile::outcome::Outcome;
@@ -64,7 +64,7 @@ fn registered(write: &Write) -> ObservedTaskDefinition {
 #[test]
 fn the_request_is_the_spec_with_family_and_tags() {
     let write = write(planned(&spec(), &ObservedTaskDefinition::default()));
-    assert_eq!(write.operation, Operation::RegisterTaskDefinition);
+    assert_eq!(write.operation, ecs::RegisterTaskDefinition);
     let mut request = write.request;
     let tags = Tags::read(&request["tags"].take());
     assert_eq!(tags.0.get(OWNER), Some(&owner().tag()));
@@ -91,11 +91,11 @@ fn only_a_request_that_differs_makes_a_revision() {
     let mut tagged = spec();
     tagged["tags"] = json!([{"key": "team", "value": "a"}]);
     let tag = write(planned(&tagged, &first));
-    assert_eq!((tag.operation, &tag.request["resourceArn"]), (Operation::TagResource, &json!(ARN)));
+    assert_eq!((tag.operation, &tag.request["resourceArn"]), (ecs::TagResource, &json!(ARN)));
 
     let mut image = spec();
     image["containerDefinitions"][0]["image"] = json!("web:2");
-    assert_eq!(write(planned(&image, &first)).operation, Operation::RegisterTaskDefinition);
+    assert_eq!(write(planned(&image, &first)).operation, ecs::RegisterTaskDefinition);
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn what_ecs_refuses_is_not_registered() {
     let mut observing = refused.clone();
     observing["managementPolicy"] = json!("Observe");
     let register = write(planned(&observing, &nothing));
-    assert_eq!(register.operation, Operation::RegisterTaskDefinition);
+    assert_eq!(register.operation, ecs::RegisterTaskDefinition);
     assert_eq!(planned(&refused, &registered(&register)), Plan::InSync);
     assert_eq!(plan::plan(&object(&refused, true), &nothing, &owner()), Plan::Gone);
 }
@@ -138,7 +138,7 @@ fn a_family_of_others_is_left_alone_unless_adopted() {
     assert_eq!(stalled(planned(&spec(), &foreign(Ownership::Nobody))), Reason::NotOwned);
     let mut adopting = spec();
     adopting["adoptionPolicy"] = json!("IfUnowned");
-    assert_eq!(write(planned(&adopting, &foreign(Ownership::Nobody))).operation, Operation::RegisterTaskDefinition);
+    assert_eq!(write(planned(&adopting, &foreign(Ownership::Nobody))).operation, ecs::RegisterTaskDefinition);
     assert_eq!(stalled(planned(&adopting, &foreign(Ownership::Other("x".into())))), Reason::Conflict);
 }
 
@@ -161,7 +161,7 @@ fn deletion_deregisters_our_revisions_when_nobody_refers_to_them() {
     let surplus = Surplus { active: vec![ARN.into()], ..Surplus::default() };
     let mut observed = ObservedTaskDefinition { surplus, ..Default::default() };
     let deregister = write(plan(&spec(), &observed));
-    assert_eq!((deregister.operation, deregister.request), (Operation::DeregisterTaskDefinition, json!({"taskDefinition": ARN})));
+    assert_eq!((deregister.operation, deregister.request), (ecs::DeregisterTaskDefinition, json!({"taskDefinition": ARN})));
     observed.dependants.names = "web".into();
     assert!(matches!(plan(&spec(), &observed), Plan::Wait(obstacle) if obstacle.reason == Reason::DeletionBlocked));
     assert_eq!(plan(&spec(), &ObservedTaskDefinition::default()), Plan::Gone);
@@ -188,10 +188,10 @@ fn an_existing_revision_that_is_what_the_spec_asks_for_is_adopted_by_tags_alone(
     let mut adopting = spec();
     adopting["adoptionPolicy"] = json!("IfUnowned");
     let adopt = write(planned(&adopting, &found("web:1")));
-    assert_eq!((adopt.operation, &adopt.request["resourceArn"]), (Operation::TagResource, &json!(ARN)));
+    assert_eq!((adopt.operation, &adopt.request["resourceArn"]), (ecs::TagResource, &json!(ARN)));
     let tags = Tags::read(&adopt.request["tags"]);
     assert!(tags.0.contains_key(OWNER) && tags.0.contains_key(SPEC_HASH), "{tags:?}");
-    assert_eq!(write(planned(&adopting, &found("web:0"))).operation, Operation::RegisterTaskDefinition);
+    assert_eq!(write(planned(&adopting, &found("web:0"))).operation, ecs::RegisterTaskDefinition);
 }
 
 #[test]
@@ -217,7 +217,7 @@ fn what_is_left_to_others_makes_no_revision() {
     };
     // The revision is the same, and learns by which part of the spec it goes from now on.
     let marked = write(planned(&ignoring("web:1"), &first));
-    assert_eq!(marked.operation, Operation::TagResource);
+    assert_eq!(marked.operation, ecs::TagResource);
     let mut ignored = first.clone();
     let current = ignored.current.as_mut().unwrap();
     current.hash = Tags::read(&marked.request["tags"]).0.remove(SPEC_HASH);
@@ -228,9 +228,9 @@ fn what_is_left_to_others_makes_no_revision() {
     // Together with another change it makes one, and so does taking it back: what others left there is not known.
     let mut more = ignoring("web:1");
     more["cpu"] = json!("512");
-    assert_eq!(write(planned(&more, &first)).operation, Operation::RegisterTaskDefinition);
-    assert_eq!(write(planned(&ignoring("web:2"), &first)).operation, Operation::RegisterTaskDefinition);
-    assert_eq!(write(planned(&spec(), &ignored)).operation, Operation::RegisterTaskDefinition);
+    assert_eq!(write(planned(&more, &first)).operation, ecs::RegisterTaskDefinition);
+    assert_eq!(write(planned(&ignoring("web:2"), &first)).operation, ecs::RegisterTaskDefinition);
+    assert_eq!(write(planned(&spec(), &ignored)).operation, ecs::RegisterTaskDefinition);
 }
 
 #[test]
@@ -243,7 +243,7 @@ fn surplus_revisions_go_and_the_status_forgets_them() {
     let mut deleting = spec();
     deleting["deleteRevisions"] = json!(true);
     let Plan::Write(writes) = planned(&deleting, &observed) else { panic!("two writes are needed") };
-    assert_eq!(writes[1].operation, Operation::DeleteTaskDefinitions);
+    assert_eq!(writes[1].operation, ecs::DeleteTaskDefinitions);
     assert_eq!(writes[1].request, json!({"taskDefinitions": [older(7), older(6)]}));
 
     let mut kept = spec();
@@ -377,5 +377,5 @@ fn a_registration_without_a_reply_is_not_repeated_before_a_list_can_show_it() {
         planned(&spec(), &ObservedTaskDefinition { unanswered, ..Default::default() })
     };
     assert!(matches!(after(9), Plan::Wait(obstacle) if obstacle.passing && obstacle.message.contains("did not reply")));
-    assert_eq!(write(after(10)).operation, Operation::RegisterTaskDefinition);
+    assert_eq!(write(after(10)).operation, ecs::RegisterTaskDefinition);
 }

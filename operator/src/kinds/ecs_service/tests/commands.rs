@@ -160,11 +160,11 @@ fn a_deployment_is_continued_stopped_and_aborted() {
     let rows = [
         (
             "continueAt",
-            Operation::ContinueServiceDeployment,
+            ecs::ContinueServiceDeployment,
             json!({"serviceDeploymentArn": "arn:d", "hookId": "hook-1", "action": "CONTINUE"}),
         ),
-        ("stopAt", Operation::StopServiceDeployment, json!({"serviceDeploymentArn": "arn:d", "stopType": "ROLLBACK"})),
-        ("abortAt", Operation::StopServiceDeployment, json!({"serviceDeploymentArn": "arn:d", "stopType": "ABORT"})),
+        ("stopAt", ecs::StopServiceDeployment, json!({"serviceDeploymentArn": "arn:d", "stopType": "ROLLBACK"})),
+        ("abortAt", ecs::StopServiceDeployment, json!({"serviceDeploymentArn": "arn:d", "stopType": "ABORT"})),
     ];
     for (annotation, operation, request) in rows {
         let asked = asked(annotation, NOON, &json!({}));
@@ -235,6 +235,6 @@ fn a_command_is_for_what_was_there_when_it_was_given() {
     ));
     // Without a service there is nobody to command yet, and nothing is refused.
     let (plan, after) = after_pass(&asked("stopAt", NOON, &json!({})), &observed(None), 0);
-    assert!(matches!(plan, Plan::Write(writes) if writes[0].operation == Operation::CreateService));
+    assert!(matches!(plan, Plan::Write(writes) if writes[0].operation == ecs::CreateService));
     assert_eq!(after.status.unwrap().handled_commands, None);
 }

@@ -159,7 +159,7 @@ fn what_ecs_went_back_from_is_sent_again_with_another_change_though_its_hash_say
     // Scaled meanwhile: what the hash stands for does not go along, and so the hash does not either.
     told.spec.desired_count = Some(5);
     let scaled = writes(after_pass(&told, &went_back, 25).0);
-    assert!(scaled.iter().all(|write| write.operation == Operation::UpdateService), "{scaled:?}");
+    assert!(scaled.iter().all(|write| write.operation == ecs::UpdateService), "{scaled:?}");
     told.spec.health_check_grace_period_seconds = Some(60);
     told.metadata.generation = Some(4);
     let update = writes(after_pass(&told, &went_back, 30).0);

@@ -20,7 +20,7 @@ use super::described::read;
 use super::kind::{is_rolling, wants_another_revision};
 use super::observed::ObservedService;
 use super::{observe_rollout, plan, status};
-use crate::aws::Operation;
+use crate::aws::ecs;
 use crate::aws::observer::{Answer, Seen, ServiceKey};
 use crate::aws::tags::{OWNER, Owner, RETAINED, SPEC_HASH};
 use crate::reconcile::Kind;
@@ -147,7 +147,7 @@ fn writes(plan: Plan) -> Vec<Write> {
 #[test]
 fn a_missing_service_is_created_with_the_spec_and_nothing_else() {
     let write = writes(planned(&spec(), None)).remove(0);
-    assert_eq!(write.operation, Operation::CreateService);
+    assert_eq!(write.operation, ecs::CreateService);
     let mut request = write.request;
     let token = request.as_object_mut().and_then(|members| members.remove("clientToken")).expect("a token");
     assert!(token.as_str().is_some_and(|token| token.len() <= 36), "{token}");
@@ -287,7 +287,7 @@ fn deletion_forces_waits_and_leaves_what_is_not_ours() {
     let deleting = |spec: &Value| object(spec, &json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}));
     let plan = |spec: &Value, service| plan::plan(&deleting(spec), &observed(service), &owner());
     let deletion = writes(plan(&spec(), Some(described())));
-    assert_eq!(deletion[0].operation, Operation::DeleteService);
+    assert_eq!(deletion[0].operation, ecs::DeleteService);
     assert_eq!(deletion[0].request, json!({"cluster": "shop", "service": "web", "force": true}));
     assert!(
         matches!(plan(&spec(), Some(with(&json!({"status": "DRAINING"})))), Plan::Wait(obstacle) if obstacle.reason == Reason::Deleting)

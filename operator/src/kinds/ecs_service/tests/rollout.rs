@@ -245,7 +245,7 @@ fn the_status_shows_what_runs_and_is_the_same_for_the_same_inputs() {
     assert_eq!(status.service_arn.as_deref(), Some(ARN));
     assert_eq!((status.desired_count, status.running_count, status.pending_count), (Some(2), Some(2), Some(0)));
     // Without a look at AWS, what is known stays.
-    let error = crate::aws::AwsError::new(Operation::DescribeServices, crate::aws::ErrorKind::Throttle, "Rate exceeded");
+    let error = crate::aws::AwsError::new(ecs::DescribeServices, crate::aws::ErrorKind::Throttle, "Rate exceeded");
     let known = object(&spec(), &json!({"status": serde_json::to_value(&status).unwrap()}));
     let after = status::status(&known, None, &Outcome::Failed(error), Timestamp::UNIX_EPOCH);
     assert_eq!(after.service_arn.as_deref(), Some(ARN));

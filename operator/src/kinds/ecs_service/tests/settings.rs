@@ -46,7 +46,7 @@ fn a_setting_that_reaches_new_tasks_only_is_told_until_the_tasks_are_replaced() 
     assert_eq!(told(&before, &after), ["SettingsChanged"]);
     assert_eq!(after_pass(&after, &seen(true, 2, 1), 900).1.status, after.status);
     // A look that fails says nothing of it.
-    let error = crate::aws::AwsError::new(Operation::DescribeServices, crate::aws::ErrorKind::Throttle, "Rate exceeded");
+    let error = crate::aws::AwsError::new(ecs::DescribeServices, crate::aws::ErrorKind::Throttle, "Rate exceeded");
     let blind = status::status(&after, None, &Outcome::Failed(error), Timestamp::from_second(910).unwrap());
     assert_eq!(blind.conditions.last(), Some(&condition));
     // It goes with a later rollout, when it is taken back, and when no task runs, whose successors have what is set now.

@@ -21,7 +21,7 @@ fn each_change_sends_its_member_and_no_other() {
     for (change, sent) in rows {
         let writes = writes(planned(&spec(), Some(with(&change))));
         assert_eq!(writes.len(), 1);
-        assert_eq!(writes[0].operation, Operation::UpdateService);
+        assert_eq!(writes[0].operation, ecs::UpdateService);
         let mut expected = sent.clone();
         expected["cluster"] = json!("shop");
         expected["service"] = json!("web");
@@ -36,9 +36,9 @@ fn members_that_ecs_does_not_show_are_sent_once_when_they_change() {
     let mut spec = spec();
     spec["serviceConnectConfiguration"] = json!({"enabled": true, "namespace": "shop"});
     let first = writes(planned(&spec, Some(described())));
-    assert_eq!(first[0].operation, Operation::UpdateService);
+    assert_eq!(first[0].operation, ecs::UpdateService);
     assert_eq!(first[0].request["serviceConnectConfiguration"]["namespace"], "shop");
-    assert_eq!(first[1].operation, Operation::TagResource);
+    assert_eq!(first[1].operation, ecs::TagResource);
     let mut tagged = described();
     tagged["tags"][1]["value"] = first[1].request["tags"][0]["value"].clone();
     assert_eq!(planned(&spec, Some(tagged)), Plan::InSync);
@@ -77,7 +77,7 @@ fn members_that_the_spec_drops_are_set_back_once() {
         let status = status::status(&object(&before, &json!({})), Some(&seen), &Outcome::InSync, Timestamp::UNIX_EPOCH);
         let without = object(&spec(), &json!({"status": serde_json::to_value(&status).unwrap()}));
         let update = writes(plan::plan(&without, &seen, &owner())).remove(0);
-        assert_eq!(update.operation, Operation::UpdateService, "{member}");
+        assert_eq!(update.operation, ecs::UpdateService, "{member}");
         let (name, value) = reset.as_object().unwrap().iter().next().unwrap();
         assert_eq!(update.request[name], *value);
 
@@ -148,7 +148,7 @@ fn what_was_accepted_is_remembered_though_the_pass_failed() {
     let object = object(&with_exec, &json!({}));
     let shown = observed(Some(with(&json!({"enableExecuteCommand": false}))));
     let update = writes(plan::plan(&object, &shown, &owner()));
-    let error = crate::aws::AwsError::new(Operation::TagResource, crate::aws::ErrorKind::Server, "no reply");
+    let error = crate::aws::AwsError::new(ecs::TagResource, crate::aws::ErrorKind::Server, "no reply");
     let mut status = status::status(&object, Some(&shown), &Outcome::Failed(error), Timestamp::UNIX_EPOCH);
     assert_eq!(status.applied_members, None);
     remember(&object, &mut status, &update, None);
@@ -280,10 +280,10 @@ fn adoption_sends_only_what_the_service_does_not_show() {
     let same =
         shown(&json!({"enabled": true, "namespace": "arn:aws:servicediscovery:eu-central-1:1:namespace/ns-1", "services": []}));
     let tags = writes(planned(&spec, Some(same)));
-    assert_eq!(tags.iter().map(|write| write.operation).collect::<Vec<_>>(), [Operation::TagResource], "no deployment");
+    assert_eq!(tags.iter().map(|write| write.operation).collect::<Vec<_>>(), [ecs::TagResource], "no deployment");
     for other in [json!({"enabled": false}), Value::Null] {
         let writes = writes(planned(&spec, Some(shown(&other))));
-        assert_eq!(writes[0].operation, Operation::UpdateService, "{other}");
+        assert_eq!(writes[0].operation, ecs::UpdateService, "{other}");
     }
 }
 
@@ -329,11 +329,11 @@ fn the_strategy_of_the_cluster_is_asked_for_once() {
     shown["tags"] = json!([]);
     spec["adoptionPolicy"] = json!("IfUnowned");
     let adopted = writes(planned(&spec, Some(shown)));
-    assert_eq!(adopted.iter().map(|write| write.operation).collect::<Vec<_>>(), [Operation::TagResource]);
+    assert_eq!(adopted.iter().map(|write| write.operation).collect::<Vec<_>>(), [ecs::TagResource]);
     let mut ours = with(&json!({"launchType": null, "capacityProviderStrategy": own}));
     ours["tags"] = adopted[0].request["tags"].clone();
     let rest = writes(planned(&spec, Some(ours)));
-    assert_eq!(rest.iter().map(|write| write.operation).collect::<Vec<_>>(), [Operation::TagResource], "no deployment");
+    assert_eq!(rest.iter().map(|write| write.operation).collect::<Vec<_>>(), [ecs::TagResource], "no deployment");
 }
 
 #[test]
@@ -374,7 +374,7 @@ fn what_another_controller_has_to_bring_is_remembered_and_not_said_to_be_sent() 
     spec["deploymentController"] = json!({"type": "ECS"});
     spec["serviceConnectConfiguration"] = json!({"enabled": true});
     let update = writes(planned(&spec, Some(code_deploy(&json!({})))));
-    assert_eq!(update.iter().map(|write| write.operation).collect::<Vec<_>>(), [Operation::UpdateService], "no new hash yet");
+    assert_eq!(update.iter().map(|write| write.operation).collect::<Vec<_>>(), [ecs::UpdateService], "no new hash yet");
     let update = writes(planned(&spec, Some(with(&json!({"enableExecuteCommand": true})))));
     assert_eq!(update[0].request["serviceConnectConfiguration"], json!({"enabled": true}));
 }
@@ -447,13 +447,13 @@ fn sends_what_ecs_does_not_show_once_although_its_hash_cannot_be_tagged() {
     changed.as_object_mut().unwrap().remove("launchType");
     let object = object(&changed, &json!({}));
     let plan = writes(plan::plan(&object, &observed(Some(described())), &owner()));
-    assert_eq!(plan.iter().map(|write| write.operation).collect::<Vec<_>>(), [Operation::UpdateService, Operation::TagResource]);
+    assert_eq!(plan.iter().map(|write| write.operation).collect::<Vec<_>>(), [ecs::UpdateService, ecs::TagResource]);
     assert_eq!(plan[0].request["forceNewDeployment"], true);
     let mut status = object.status.clone().unwrap_or_default();
     remember(&object, &mut status, &plan[..1], Some(&plan[1]));
     let known = EcsService { status: Some(status.clone()), ..object.clone() };
     let again = writes(plan::plan(&known, &observed(Some(described())), &owner()));
-    assert_eq!(again.iter().map(|write| write.operation).collect::<Vec<_>>(), [Operation::TagResource]);
+    assert_eq!(again.iter().map(|write| write.operation).collect::<Vec<_>>(), [ecs::TagResource]);
 
     // Another change does not replace the tasks for the sake of the strategy once more.
     changed["monitoring"] = json!({"metricConfigurations": [{"metricNames": ["b"], "resolutionSeconds": 10}]});
@@ -474,7 +474,7 @@ fn sends_what_ecs_does_not_show_once_although_its_hash_cannot_be_tagged() {
     remember(&next, &mut status, &[], Some(&update));
     assert_eq!(status.hidden_hash.as_deref(), Some("unknown"));
     let unknown = EcsService { status: Some(status), ..next };
-    assert_eq!(writes(plan::plan(&unknown, &observed(Some(described())), &owner()))[0].operation, Operation::UpdateService);
+    assert_eq!(writes(plan::plan(&unknown, &observed(Some(described())), &owner()))[0].operation, ecs::UpdateService);
 }
 
 #[test]
@@ -484,7 +484,7 @@ fn an_update_without_the_strategy_is_not_taken_for_one_with_it() {
     empty.as_object_mut().unwrap().remove("launchType");
     let object = object(&empty, &json!({}));
     let request = json!({"cluster": "shop", "service": "web", "taskDefinition": REVISION.replace(":3", ":2")});
-    let rollback = Write { operation: Operation::UpdateService, request, note: String::new() };
+    let rollback = Write { operation: ecs::UpdateService, request, note: String::new() };
     let mut status = object.status.clone().unwrap_or_default();
     remember(&object, &mut status, &[rollback], None);
     assert_eq!((&status.hidden_hash, status.follows_cluster_strategy), (&None, None));

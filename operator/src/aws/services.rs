@@ -1,0 +1,13 @@
+//! The services of AWS that the operator calls, one line each.
+
+use super::dispatch::Entry;
+use super::ecs;
+use super::operation::Operation;
+
+/// All services.
+pub const ALL: &[Entry] = &[ecs::ENTRY];
+
+/// The operations of all services.
+pub fn operations() -> impl Iterator<Item = Operation> {
+    ALL.iter().flat_map(|service| service.operations).copied()
+}
