@@ -92,7 +92,7 @@ reasons! {
     NotOwned: "The AWS object exists and carries no ownership tag, or a former object of the same name retained it.", "Set `spec.adoptionPolicy: IfUnowned` to take it over, or delete the object and create it again with another name.";
     LeftInAws: "The object was deleted, and what it had in AWS is left there: its owner tag was removed or names another object, or with `deletionPolicy: Retain` AWS did not take the tag that marks it as retained.", "Delete it in AWS, or take it over with a new object and `spec.adoptionPolicy: IfUnowned`.";
     ClusterNotAllowed: "The configuration of the operator does not let the namespace use the ECS cluster.", "Use a cluster that the message lists, or ask the administrator of the operator for a rule in `--allowed-clusters`.";
-    Conflict: "The AWS object is owned by another custom resource.", "Delete the object and create it again with another name, or [hand it over](ownership.md#handing-over): to delete the other object alone deletes it in AWS.";
+    Conflict: "The AWS object is owned by another custom resource.", "Delete the object and create it again with another name, or [hand it over](ownership.md#handing-over). If you only delete the other object, its AWS object is deleted, too.";
     AccessDenied: "AWS denies an action.", "Give the operator the IAM action that the message names.";
     CredentialsUnavailable: "No AWS credentials, or AWS no longer accepts them.", "Look at the identity of the operator's pod; the operator continues when there are credentials.";
     Throttled: "AWS throttles the account.", "The operator slows down and tries again.";
