@@ -30,6 +30,8 @@ pub struct Tagging {
 pub struct Operation(pub(super) &'static Details);
 
 /// What is known of an operation.
+///
+/// Operations are patterns of `match`, and the compiler compares all that a pattern reaches, so no tables belong here.
 #[derive(PartialEq, Eq, Hash)]
 pub(super) struct Details {
     pub(super) service: Service,
