@@ -117,7 +117,8 @@ fn sources<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a 
 fn classify(errors: &ErrorTable, code: &str, message: &str) -> ErrorKind {
     let code = code.strip_suffix("Exception").unwrap_or(code);
     let message = message.to_lowercase();
-    let by_code = |codes: &[(&str, ErrorKind)]| codes.iter().find(|(known, _)| *known == code).map(|(_, kind)| *kind);
+    let is_code = |known: &str| known.strip_suffix('*').map_or(known == code, |start| code.starts_with(start));
+    let by_code = |codes: &[(&str, ErrorKind)]| codes.iter().find(|(known, _)| is_code(known)).map(|(_, kind)| *kind);
     let by_message = |fragments: &[(&str, ErrorKind)]| {
         fragments.iter().find(|(fragment, _)| message.contains(fragment)).map(|(_, kind)| *kind)
     };
@@ -186,6 +187,7 @@ mod tests {
             ("ServiceNotActiveException", "Service was not ACTIVE.", Busy),
             ("UpdateInProgressException", "The specified cluster is in a busy state", Busy),
             ("ClusterContainsServicesException", "The Cluster cannot be deleted while Services are active.", Busy),
+            ("ClusterContainsSomethingNewException", "The Cluster cannot be deleted yet.", Busy),
             ("ClientException", "The service cannot be stopped while the primary deployment is in progress", Busy),
             ("InvalidParameterException", "resource sg-1 has a dependent object", Busy),
             ("ClientException", "Too many concurrent attempts to create a new revision of the specified family.", Busy),

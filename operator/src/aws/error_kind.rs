@@ -93,7 +93,7 @@ impl ErrorKind {
 
 /// The errors of a service, beside those of all services.
 pub(super) struct ErrorTable {
-    /// Codes, without the suffix `Exception`.
+    /// Codes, without the suffix `Exception`. A `*` at the end stands for any text.
     pub(super) codes: &'static [(&'static str, ErrorKind)],
     /// Fragments of messages, in lower case, that say more than their code.
     pub(super) messages: &'static [(&'static str, ErrorKind)],
@@ -134,5 +134,4 @@ pub(super) const MESSAGES: &[(&str, ErrorKind)] = &[
     ("errorcode: requestlimitexceeded", ErrorKind::Throttle),
     ("errorcode: throttling", ErrorKind::Throttle),
     ("not authorized to perform", ErrorKind::AccessDenied),
-    ("already exists", ErrorKind::AlreadyExists),
 ];

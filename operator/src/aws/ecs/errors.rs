@@ -5,7 +5,7 @@ use crate::aws::error_kind::{ErrorKind, ErrorTable};
 /// The errors of ECS.
 pub(in crate::aws) const ERRORS: ErrorTable = ErrorTable { codes: CODES, messages: MESSAGES };
 
-/// Codes without the suffix `Exception`.
+/// Codes, without the suffix `Exception`. A `*` at the end stands for any text.
 const CODES: &[(&str, ErrorKind)] = &[
     ("ClusterNotFound", ErrorKind::DependencyNotReady),
     ("NamespaceNotFound", ErrorKind::DependencyNotReady),
@@ -13,10 +13,7 @@ const CODES: &[(&str, ErrorKind)] = &[
     ("ServiceDeploymentNotFound", ErrorKind::Missing),
     ("UpdateInProgress", ErrorKind::Busy),
     ("ServiceNotActive", ErrorKind::Busy),
-    ("ClusterContainsCapacityProvider", ErrorKind::Busy),
-    ("ClusterContainsContainerInstances", ErrorKind::Busy),
-    ("ClusterContainsServices", ErrorKind::Busy),
-    ("ClusterContainsTasks", ErrorKind::Busy),
+    ("ClusterContains*", ErrorKind::Busy),
 ];
 
 /// Fragments of messages, in lower case, that say more than their code, which is InvalidParameterException or ClientException for most.
@@ -27,6 +24,7 @@ const MESSAGES: &[(&str, ErrorKind)] = &[
     ("the referenced task was not found", ErrorKind::Missing),
     ("creation of service was not idempotent", ErrorKind::AlreadyExists),
     ("arguments on this idempotent request are inconsistent", ErrorKind::AlreadyExists),
+    ("already exists", ErrorKind::AlreadyExists),
     ("still draining", ErrorKind::Busy),
     ("was not active", ErrorKind::Busy),
     ("has a dependent object", ErrorKind::Busy),
