@@ -1,7 +1,6 @@
 //! Sends one write of an EcsCluster, and enters its reply into the observer.
 
 use ecs_operator_crds::v1beta1::EcsCluster;
-use kube::ResourceExt;
 
 use super::observed::ObservedCluster;
 use super::observed::read;
@@ -20,10 +19,10 @@ pub(super) async fn apply(
 ) -> Result<ObservedCluster, AwsError> {
     let clusters = pass.aws.observer.cache::<ClusterKey>();
     let key = ClusterKey(object.cluster_name());
-    let (what, uid) = (key.to_string(), object.uid().unwrap_or_default());
+    let what = key.to_string();
     let mut before = None;
     if write.operation == ecs::CreateCluster {
-        pass.context.claims.claim(write.operation, &what, &uid)?;
+        pass.context.claims.claim(write.operation, &what, pass.uid())?;
         before = clusters.creating(key.clone());
     }
     let reply = match (write.operation, pass.aws.writer.send(permit, &write.request).await) {
@@ -37,7 +36,7 @@ pub(super) async fn apply(
         }
         (ecs::CreateCluster, Err(error)) if error.made_nothing() => {
             clusters.not_created(&key, before);
-            pass.context.claims.release(&what, &uid);
+            pass.context.claims.release(&what, pass.uid());
             return Err(error);
         }
         (_, reply) => reply?,

@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use ecs_operator_crds::v1beta1::EcsService;
-use kube::ResourceExt;
 
 use super::commands::carried_out_by;
 use super::described::read;
@@ -45,8 +44,7 @@ pub(super) async fn apply(
         }
         // Replies to these say nothing of the service.
         (ecs::StopServiceDeployment | ecs::ContinueServiceDeployment, Ok(_)) => {
-            let namespace = object.namespace().unwrap_or_default();
-            let Ok(seen) = services.get(key.clone(), Freshness::Since(Instant::now()), &namespace).await else {
+            let Ok(seen) = services.get(key.clone(), Freshness::Since(Instant::now()), pass.namespace()).await else {
                 // The write was accepted all the same; a later look tells.
                 services.invalidate(&key);
                 let mut after = observed.clone();

@@ -16,7 +16,6 @@ use crate::aws::{AwsError, ErrorKind, Freshness, Permit, name_in};
 use crate::reconcile::Pass;
 use crate::reconcile::plan::Write;
 use ecs_operator_crds::v1beta1::EcsTaskDefinition;
-use kube::ResourceExt;
 
 pub(super) async fn apply(
     object: &EcsTaskDefinition,
@@ -46,10 +45,9 @@ async fn register(
     write: &Write,
     permit: Permit,
 ) -> Result<ObservedTaskDefinition, AwsError> {
-    let uid = object.uid().unwrap_or_default();
     let hash = Tags::read(&write.request["tags"]).0.remove(SPEC_HASH).unwrap_or_default();
     let what = FamilyKey(object.family()).to_string();
-    pass.context.claims.claim(write.operation, &what, &uid)?;
+    pass.context.claims.claim(write.operation, &what, pass.uid())?;
     let after = observed.current.as_ref().map_or(0, |current| current.revision);
     pass.state(|state| state.of_kind::<Registrations>().begin(hash, after));
     let result = pass.aws.writer.send(permit, &write.request).await;
@@ -57,7 +55,7 @@ async fn register(
         && error.made_nothing()
     {
         pass.state(|state| state.of_kind::<Registrations>().refused());
-        pass.context.claims.release(&what, &uid);
+        pass.context.claims.release(&what, pass.uid());
     }
     let registered = registered(object, pass, write, result?)?;
     if let Some(current) = &registered.current {
