@@ -134,6 +134,16 @@ pub fn hash(request: &Value) -> String {
     digest("", &normalised(request).to_string())
 }
 
+/// The [`hash`] that a status has of members that AWS does not show, while it is unknown which of them AWS has.
+pub const UNKNOWN_HASH: &str = "unknown";
+
+/// Whether AWS has accepted just these members, which it does not show, by the hash in the status. `None` while the status has none: the tag
+/// of the AWS object decides then.
+#[must_use]
+pub fn is_accepted(accepted: Option<&str>, hidden: &serde_json::Map<String, Value>) -> Option<bool> {
+    accepted.map(|accepted| accepted == hash(&hidden.clone().into()))
+}
+
 /// The hashes of a request that a tag in AWS may have, the one to write first. The identity of the Kubernetes cluster goes into each,
 /// so that nobody finds out by comparison, or from a list made in advance, which values a request has. Objects of former clusters keep
 /// theirs until their tags are written again.

@@ -13,7 +13,9 @@ use crate::aws::name_in;
 use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
 use crate::k8s::object::Object;
 use crate::reconcile::ignore::with_ignored_fields;
-use crate::reconcile::plan::{Plan, Write, absent, hash, pick, request, tagged_hash, tagged_hashes, top};
+use crate::reconcile::plan::{
+    Plan, UNKNOWN_HASH, Write, absent, hash, is_accepted, pick, request, tagged_hash, tagged_hashes, top,
+};
 use crate::reconcile::reset::{completed, with_resets};
 use crate::reconcile::tagged::{Tagged, left};
 
@@ -48,12 +50,13 @@ pub(super) fn plan(object: &EcsCluster, observed: &ObservedCluster, owner: &Owne
     let spec = with_resets(&request(&object.spec, OWN_MEMBERS), applied, RESETS);
     let spec = with_ignored_fields(spec, &cluster.json, policies);
     let desired = tags(object, &present, owner);
-    let known = object.status.as_ref().and_then(|status| status.hidden_hash.as_deref());
-    let sent = match present.0.get(SPEC_HASH) {
-        _ if known.is_some() => known == Some(&hash(&namespace(object).into())),
-        Some(sent) => tagged_hashes(owner, &namespace(object).into()).contains(sent),
+    let accepted = object.status.as_ref().and_then(|status| status.hidden_hash.as_deref());
+    let hidden = namespace(object);
+    let sent = match (is_accepted(accepted, &hidden), present.0.get(SPEC_HASH)) {
+        (Some(accepted), _) => accepted,
+        (None, Some(sent)) => tagged_hashes(owner, &hidden.into()).contains(sent),
         // An observed cluster without an owner is assumed to match the spec.
-        None => {
+        (None, None) => {
             owner.of(&present) == Ownership::Nobody || applied.is_some_and(|applied| applied.iter().any(|path| path == NAMESPACE))
         }
     };
@@ -90,7 +93,7 @@ pub(super) fn remember_sent(object: &EcsCluster, status: &mut EcsClusterStatus, 
         status.hidden_hash = Some(hash(&namespace(object).into()));
     }
     if unanswered.is_some_and(|write| has_it(&write) && write.operation == ecs::UpdateCluster) {
-        status.hidden_hash = Some("unknown".to_owned());
+        status.hidden_hash = Some(UNKNOWN_HASH.to_owned());
     }
 }
 

@@ -13,8 +13,7 @@ use super::observed::ObservedService;
 use super::settings::restarting;
 use super::shape::{OWN_MEMBERS, cluster_arn, resets};
 use super::update::{
-    counts, hidden, is_accepted, is_changed_by_others, is_undone, left_to_controller, pair, shows, takes_unseen, unseen, update,
-    with_hidden,
+    counts, hidden, is_changed_by_others, is_undone, left_to_controller, pair, shows, takes_unseen, unseen, update, with_hidden,
 };
 use crate::aws::ecs;
 use crate::aws::observer::ServiceKey;
@@ -22,7 +21,7 @@ use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
 use crate::k8s::conditions;
 use crate::k8s::object::Object;
 use crate::reconcile::ignore::{ignores, with_ignored_fields};
-use crate::reconcile::plan::{Obstacle, Plan, Write, absent, hash, request, tagged_hash, tagged_hashes};
+use crate::reconcile::plan::{Obstacle, Plan, Write, absent, hash, is_accepted, request, tagged_hash, tagged_hashes};
 use crate::reconcile::policy::arns;
 use crate::reconcile::references::Resolved;
 use crate::reconcile::reset::with_resets;
@@ -282,7 +281,8 @@ fn writes(
     let managed = object.status.as_ref().and_then(|status| status.managed_tags.as_deref());
     let present = service.tags();
     let hidden = hidden(object);
-    let unsent = match (is_accepted(object, &hidden), present.0.get(SPEC_HASH)) {
+    let accepted = object.status.as_ref().and_then(|status| status.hidden_hash.as_deref());
+    let unsent = match (is_accepted(accepted, &hidden), present.0.get(SPEC_HASH)) {
         (Some(accepted), _) => !accepted,
         (None, Some(sent)) => !tagged_hashes(owner, &hidden.clone().into()).contains(sent),
         (None, None) => !shows(&hidden, service),

@@ -12,7 +12,7 @@ use crate::aws::drift::drift;
 use crate::aws::ecs;
 use crate::aws::observer::ServiceKey;
 use crate::reconcile::ignore::with_ignored_fields;
-use crate::reconcile::plan::{Write, hash, pick, request, top};
+use crate::reconcile::plan::{UNKNOWN_HASH, Write, hash, pick, request, top};
 use crate::reconcile::reset::{completed, with_resets};
 
 /// Members that UpdateService does not take, or that have a call of their own.
@@ -100,12 +100,9 @@ pub(super) fn remember_sent(object: &EcsService, status: &mut EcsServiceStatus, 
         && unseen_to_send(object).keys().any(|member| write.request.get(member).is_some())
     {
         // ECS may have the members of this write or those before it, so they are sent again.
-        status.hidden_hash = Some(UNKNOWN.to_owned());
+        status.hidden_hash = Some(UNKNOWN_HASH.to_owned());
     }
 }
-
-/// The hash of hidden members while it is unknown which of them ECS has.
-const UNKNOWN: &str = "unknown";
 
 fn remember_accepted(object: &EcsService, status: &mut EcsServiceStatus, write: &Write) {
     if !matches!(write.operation, ecs::CreateService | ecs::UpdateService) {
@@ -135,13 +132,6 @@ fn unseen_to_send(object: &EcsService) -> Map<String, Value> {
     let applied = object.status.as_ref().and_then(|status| status.applied_members.as_deref());
     let wanted = with_resets(&request(&object.spec, OWN_MEMBERS), applied, RESETS);
     unseen(&with_ignored_fields(wanted, &Value::Null, &object.spec.policies))
-}
-
-/// Whether ECS has accepted just these hidden members, if the status knows more of that than the tag of the service: an update was accepted
-/// and the tag could not be written.
-pub(super) fn is_accepted(object: &EcsService, hidden: &Map<String, Value>) -> Option<bool> {
-    let accepted = object.status.as_ref()?.hidden_hash.as_deref()?;
-    Some(accepted == hash(&hidden.clone().into()))
 }
 
 /// Whether the service follows the strategy of its cluster because ECS has accepted `capacityProviderStrategy: []`. To send that again
