@@ -1,6 +1,7 @@
 //! The objects that the watches see, of all kinds.
 
 use std::any::{Any, TypeId};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
@@ -32,7 +33,7 @@ pub type Ready = (String, String);
 
 /// What the stores of all kinds can do, whatever the type of their objects.
 trait AnyStore: Any + Send + Sync {
-    fn kind(&self) -> String;
+    fn kind(&self) -> Cow<'static, str>;
     fn refers_to(&self, kind: &str) -> bool;
     fn is_available(&self, availability: &Availability) -> bool;
     fn why_unavailable(&self, availability: &Availability, namespace: &str) -> Option<Unavailable>;
@@ -49,8 +50,8 @@ struct OfKind<K: Object> {
 }
 
 impl<K: Object> AnyStore for OfKind<K> {
-    fn kind(&self) -> String {
-        K::kind(&()).into_owned()
+    fn kind(&self) -> Cow<'static, str> {
+        K::kind(&())
     }
 
     fn refers_to(&self, kind: &str) -> bool {
@@ -165,14 +166,14 @@ impl Stores {
     /// Each kind, and whether its objects can be read.
     #[must_use]
     pub fn kinds(&self) -> BTreeMap<String, bool> {
-        self.by_type.values().map(|store| (store.kind(), store.is_available(&self.availability))).collect()
+        self.by_type.values().map(|store| (store.kind().into_owned(), store.is_available(&self.availability))).collect()
     }
 
     /// Number of objects by kind and by their Ready condition.
     #[must_use]
     pub fn ready(&self) -> BTreeMap<(String, Ready), u32> {
         let of_kind = |store: &dyn AnyStore| {
-            let kind = store.kind();
+            let kind = store.kind().into_owned();
             store.ready().into_iter().map(move |(ready, count)| ((kind.clone(), ready), count))
         };
         self.by_type.values().flat_map(|store| of_kind(&**store)).collect()
