@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Context, Result, ensure};
 use futures::StreamExt;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{ApiResource, DynamicObject};
+use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
 use serde::Deserialize;
@@ -112,14 +112,9 @@ pub struct Recorder {
 
 /// The resource that a definition serves in its first version.
 fn resource(definition: &CustomResourceDefinition) -> ApiResource {
-    let (spec, version) = (&definition.spec, &definition.spec.versions[0].name);
-    ApiResource {
-        group: spec.group.clone(),
-        version: version.clone(),
-        api_version: format!("{}/{version}", spec.group),
-        kind: spec.names.kind.clone(),
-        plural: spec.names.plural.clone(),
-    }
+    let spec = &definition.spec;
+    let kind = GroupVersionKind::gvk(&spec.group, &spec.versions[0].name, &spec.names.kind);
+    ApiResource::from_gvk_with_plural(&kind, &spec.names.plural)
 }
 
 impl Recorder {
