@@ -1,4 +1,4 @@
-//! Calls to AWS: who may send them, when, and how they are counted.
+//! Sends AWS calls: checks leadership, waits for the read budget, and counts them.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,7 +1,7 @@
 //! The index of references: which custom resource refers to which, kept current by the watches.
 //!
-//! It answers who has to be triggered when an object changes, what waits for an object that is about to go, and who uses a part of an AWS
-//! object, without a look through all objects.
+//! It finds the objects to trigger when an object changes, the objects that a deletion waits for, and the users of a part of an AWS
+//! object, without a scan of all objects.
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};

@@ -47,7 +47,7 @@ impl Observer {
         for (key, pace) in keys {
             key.poll(&self.caches, watcher, *pace);
         }
-        let polled: Vec<_> = keys.iter().map(|(key, _)| key.table_type()).collect();
+        let polled: Vec<_> = keys.iter().map(|(key, _)| key.key_type()).collect();
         self.caches.unwatch(watcher, &polled);
     }
 
@@ -78,11 +78,11 @@ impl Observer {
         self.caches.ages()
     }
 
-    /// Which services of the account and Region use which revisions, of others too; at most `age` old, and read once for all
-    /// who ask together.
+    /// Which services of the account and Region use which revisions, of others too; at most `age` old. Concurrent
+    /// calls share one read.
     ///
     /// # Errors
-    /// When a read fails, and when it takes longer than `patience`: it goes on then, for who asks later.
+    /// When a read fails, or when it takes longer than `patience`. It continues then, for later calls.
     pub async fn usage(&self, age: Duration, patience: Duration) -> Result<Arc<Usage>, AwsError> {
         self.usage.get(&self.calls, age, patience).await
     }

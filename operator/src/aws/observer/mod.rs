@@ -1,4 +1,4 @@
-//! AWS as a second API server: a cache of what ECS holds, fed by batched reads, that tells who changed.
+//! Caches what AWS holds, keeps it current by batched reads, and triggers the objects whose AWS objects changed.
 //!
 //! A reconcile asks for an [`Answer`] and says how fresh it must be. What the cache has is answered at once; the rest
 //! becomes requests that a [`Cache`](cache) reads together, up to the batch size of the API call. Everything that is polled is read

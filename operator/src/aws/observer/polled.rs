@@ -27,8 +27,8 @@ impl PolledKey {
     }
 
     /// The type of the key, by which its cache is found.
-    pub(super) fn table_type(&self) -> TypeId {
-        self.0.table_type()
+    pub(super) fn key_type(&self) -> TypeId {
+        self.0.key_type()
     }
 }
 
@@ -41,7 +41,7 @@ impl fmt::Debug for PolledKey {
 trait AnyKey: fmt::Debug + Send + Sync {
     fn poll(&self, caches: &Caches, watcher: &ObjectId, pace: Pace);
     fn invalidate(&self, caches: &Caches);
-    fn table_type(&self) -> TypeId;
+    fn key_type(&self) -> TypeId;
 }
 
 impl<K: Key> AnyKey for K {
@@ -53,7 +53,7 @@ impl<K: Key> AnyKey for K {
         caches.of::<K>().invalidate(self);
     }
 
-    fn table_type(&self) -> TypeId {
+    fn key_type(&self) -> TypeId {
         TypeId::of::<K>()
     }
 }

@@ -1,4 +1,4 @@
-//! The state of a cache: its entries, who watches which key, and which requests wait for an answer.
+//! The state of a cache: its entries, the watchers of each key, and the requests that wait for an answer.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

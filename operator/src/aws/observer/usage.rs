@@ -21,7 +21,7 @@ const REMEMBERED: Duration = Duration::from_secs(3600);
 /// Services, as `SERVICE in cluster CLUSTER`, by the revision, as `family:revision`, that one of their deployments runs.
 pub type Usage = BTreeMap<String, Vec<String>>;
 
-/// The last answer, and the read that is under way, which is one for all who ask. In a large account it takes minutes.
+/// The last answer, and the read that is under way, which all callers share. In a large account it takes minutes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Cache(Arc<Mutex<State>>);
 

@@ -1,6 +1,6 @@
-//! Who asks for a permit.
+//! The object that requests a permit.
 
-/// Who asks for a permit.
+/// The object that requests a permit.
 #[derive(Clone, Copy, Debug)]
 pub struct Requester<'a> {
     /// Namespace of the object; turns go around the namespaces.

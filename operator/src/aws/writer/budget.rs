@@ -1,4 +1,4 @@
-//! What is left of the quotas of one account and Region, and who waits for them.
+//! The write quotas of one account and Region, and the objects that wait for them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -13,7 +13,7 @@ use crate::metrics::{AwsMetrics, Gauge};
 /// Calls may reach AWS by this many seconds closer together than they were sent: for so many there is always a token left over there.
 const JITTER: f64 = 0.3;
 
-/// What is left of the quotas, and who waits for them.
+/// The quotas, and the objects that wait for them.
 #[derive(Clone, Debug)]
 pub(super) struct Budget {
     /// Share of the published quota that is ours, above 0 and at most 1; `None` sends without limit.

@@ -74,7 +74,7 @@ impl Kind for EcsTaskDefinition {
     }
 }
 
-/// The family is polled, and the current revision, which is there or not: nothing is on its way.
+/// Polls the family, and the current revision, whether or not it exists, at the steady pace: no change is in progress.
 fn observed(object: &EcsTaskDefinition, value: ObservedTaskDefinition) -> Observed<ObservedTaskDefinition> {
     let current = value.current.as_ref().map(|current| current.arn.as_str()).or_else(|| known_arn(object));
     let current = current.map(|arn| PolledKey::new(TaskDefinitionKey(arn.to_owned())));

@@ -37,7 +37,7 @@ pub struct Surplus {
     pub active: Vec<String>,
     /// ARNs of revisions that are deregistered already, and are to be deleted.
     pub inactive: Vec<String>,
-    /// What keeps others: the revision, and who uses it.
+    /// The revisions that are kept because they are used, and their users.
     pub used: Vec<String>,
     /// The revision of the status, if it is registered and has another owner now, and its owner.
     pub lost: Option<(String, Ownership)>,
