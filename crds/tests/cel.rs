@@ -1,4 +1,4 @@
-//! Every rule of the schemas accepts and rejects what its rows in `rules.yaml` say, by kube's own CEL interpreter. The
+//! Every rule of the schemas accepts and rejects what its rows in `rules/` say, by kube's own CEL interpreter. The
 //! end-to-end tests put the same rows to a real API server.
 
 mod table;
