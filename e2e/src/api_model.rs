@@ -1,4 +1,7 @@
-//! AWS's own model of the ECS API, as botocore ships it: every member of every input, with type, bounds and values.
+//! AWS's own models of its APIs, as botocore ships them: every member of every input, with type, bounds and values.
+//!
+//! Services differ in whether names of members begin with a capital letter; here they begin with a lower-case letter, as in a custom
+//! resource.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -8,10 +11,11 @@ use serde_json::Value;
 
 use crate::assets;
 
-/// Prints the model. botocore is pinned with moto, and newer than the SDK.
+/// Prints the newest model of the service that the argument names. botocore is pinned with moto, and newer than the SDK.
 const PRINT: &str = "
-import botocore, gzip, os, sys
-path = os.path.join(os.path.dirname(botocore.__file__), 'data/ecs/2014-11-13/service-2.json.gz')
+import botocore, glob, gzip, os, sys
+folder = os.path.join(os.path.dirname(botocore.__file__), 'data', sys.argv[1])
+path = max(glob.glob(os.path.join(folder, '*', 'service-2.json.gz')))
 sys.stdout.write(gzip.open(path, 'rt').read())
 ";
 
@@ -33,13 +37,13 @@ pub struct Member {
 /// Members by path; `a[]` is an element of list `a`, `a{}` a value of map `a`.
 pub type Members = BTreeMap<String, Member>;
 
-/// Reads the model.
+/// Reads the model of a service, such as `ecs`.
 ///
 /// # Errors
 /// When the Python environment cannot be made or has no model.
-pub async fn load() -> Result<Value> {
+pub async fn load(service: &str) -> Result<Value> {
     let python = assets::python_environment("moto").await?.join("python");
-    let output = Command::new(python).args(["-c", PRINT]).output()?;
+    let output = Command::new(python).args(["-c", PRINT, service]).output()?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Ok(serde_json::from_slice(&output.stdout)?)
 }
@@ -59,10 +63,17 @@ fn walk(model: &Value, shape: &str, path: &str, members: &mut Members) {
     let shape = &model["shapes"][shape];
     let required: Vec<_> = shape["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     for (name, target) in shape["members"].as_object().into_iter().flatten() {
-        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        let own = lower_first(name);
+        let path = if path.is_empty() { own } else { format!("{path}.{own}") };
         let target = target["shape"].as_str().unwrap_or_default();
         enter(model, target, &path, required.contains(&name.as_str()), members);
     }
+}
+
+/// The name with a lower-case first letter.
+fn lower_first(name: &str) -> String {
+    let mut letters = name.chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
 }
 
 fn enter(model: &Value, name: &str, path: &str, required: bool, members: &mut Members) {
@@ -189,7 +200,7 @@ impl<'a> Maker<'a> {
         let mut members = serde_json::Map::new();
         for (name, target) in shape["members"].as_object().into_iter().flatten() {
             if required.contains(&name.as_str()) || self.random.f64() < self.fullness {
-                members.insert(name.clone(), self.value(target["shape"].as_str().unwrap_or_default()));
+                members.insert(lower_first(name), self.value(target["shape"].as_str().unwrap_or_default()));
             }
         }
         members.into()

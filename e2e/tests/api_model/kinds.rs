@@ -1,0 +1,90 @@
+//! The kinds, the operations whose inputs are their specs, and the exceptions.
+
+use ecs_operator_crds::v1beta1::{EcsClusterSpec, EcsServiceSpec, EcsTaskDefinitionSpec};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// A kind and the operation whose input is its spec.
+pub(crate) struct Row {
+    pub(crate) kind: &'static str,
+    /// The service, as botocore names it.
+    pub(crate) service: &'static str,
+    pub(crate) operation: &'static str,
+    /// Members of the spec that the operation does not have.
+    pub(crate) own: &'static [&'static str],
+    /// Parses a document as the spec and writes it again.
+    pub(crate) carry: fn(&Value) -> Result<Value, String>,
+}
+
+pub(crate) const KINDS: &[Row] = &[
+    Row { kind: "EcsCluster", service: "ecs", operation: "CreateCluster", own: &[], carry: carried::<EcsClusterSpec> },
+    Row {
+        kind: "EcsTaskDefinition",
+        service: "ecs",
+        operation: "RegisterTaskDefinition",
+        own: &["deleteRevisions", "revisionHistoryLimit"],
+        carry: carried::<EcsTaskDefinitionSpec>,
+    },
+    Row {
+        kind: "EcsService",
+        service: "ecs",
+        operation: "CreateService",
+        own: &[
+            "clusterRef",
+            "clusterRef.name",
+            "desiredCountOwner",
+            "rollout",
+            "rollout.minReadySeconds",
+            "rollout.progressDeadlineSeconds",
+            "rollout.restartOnSettings",
+            "rollout.unavailableAfterSeconds",
+            "taskDefinitionRef",
+            "taskDefinitionRef.name",
+        ],
+        carry: carried::<EcsServiceSpec>,
+    },
+];
+
+/// The row of a kind.
+pub(crate) fn kind(name: &str) -> &'static Row {
+    KINDS.iter().find(|kind| kind.kind == name).expect("the kind has a row")
+}
+
+/// The definition of a kind, as JSON.
+pub(crate) fn definition(kind: &str) -> Value {
+    let crd = ecs_operator_crds::all().into_iter().find(|crd| crd.spec.names.kind == kind).expect("the kind is defined");
+    serde_json::to_value(crd).expect("it serializes")
+}
+
+/// The document after it was parsed as the spec of a custom resource and written again.
+fn carried<Spec: Serialize + DeserializeOwned>(document: &Value) -> Result<Value, String> {
+    let spec: Spec = serde_json::from_value(document.clone()).map_err(|error| error.to_string())?;
+    serde_json::to_value(spec).map_err(|error| error.to_string())
+}
+
+/// Where a custom resource differs from the API on purpose: path, and why.
+pub(crate) const EXCEPTIONS: &[(&str, &str)] = &[
+    ("EcsService clientToken", "the operator makes the token, from the UID: a user's would not survive a crash"),
+    ("EcsTaskDefinition family required", "the default is metadata.name"),
+    ("EcsService serviceName required", "the default is metadata.name"),
+    ("EcsCluster tags max", "two of the 50 tags are the operator's"),
+    ("EcsTaskDefinition tags max", "two of the 50 tags are the operator's"),
+    ("EcsService tags max", "two of the 50 tags are the operator's"),
+    ("EcsService launchType value MANAGED_INSTANCES", "ECS shows it and does not take it: such services name a strategy"),
+];
+
+/// The API model leaves these optional, and ECS refuses documents without them; list keys need them besides.
+pub(crate) const REQUIRED_BY_US: &[&str] = &[
+    "EcsCluster settings[].name",
+    "EcsCluster settings[].value",
+    "EcsCluster tags[].key",
+    "EcsTaskDefinition containerDefinitions[].name",
+    "EcsTaskDefinition containerDefinitions[].image",
+    "EcsTaskDefinition containerDefinitions[].environment[].name",
+    "EcsTaskDefinition proxyConfiguration.properties[].name",
+    "EcsTaskDefinition volumes[].name",
+    "EcsTaskDefinition tags[].key",
+    "EcsService tags[].key",
+    "EcsService volumeConfigurations[].managedEBSVolume.tagSpecifications[].tags[].key",
+];
