@@ -6,20 +6,18 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::account::Aws;
+use super::ecs;
+use super::observer::Observer;
+use crate::Error;
+use crate::leadership::Leadership;
+use crate::metrics::{AwsMetrics, Gauge};
+use crate::readiness::Readiness;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::DisplayErrorContext;
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message};
 use aws_types::SdkConfig;
-use serde_json::Value;
-
-use super::account::Aws;
-use super::name_in;
-use super::observer::{Observer, ServiceKey};
-use crate::Error;
-use crate::leadership::Leadership;
-use crate::metrics::{AwsMetrics, Gauge};
-use crate::readiness::Readiness;
 
 /// How long SQS may hold a request back until there is a message; the most that it allows.
 const LONG_POLL: i32 = 20;
@@ -29,9 +27,6 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Most messages in one reply of SQS.
 const MESSAGES: i32 = 10;
-
-/// Most ARNs that are taken from one event; those of ECS name a handful.
-const ARNS: usize = 100;
 
 /// First and longest wait after trouble with the queue.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
@@ -123,11 +118,11 @@ impl EventQueue {
         let reply = sent.map_err(|error| problem("read the event queue", &error))?;
         let messages = reply.messages();
         for message in messages {
-            let meant = message.body().and_then(|body| serde_json::from_str(body).ok()).map(|event| services(&event));
-            let result = match &meant {
+            let event = message.body().and_then(|body| serde_json::from_str(body).ok());
+            let result = match event.map(|event| ecs::hint(observer, &event)) {
                 None => "unreadable",
-                Some(services) if services.iter().filter(|service| observer.hint(service)).count() == 0 => "not_ours",
-                Some(_) => "ours",
+                Some(true) => "ours",
+                Some(false) => "not_ours",
             };
             self.metrics.queue_event(result);
         }
@@ -149,70 +144,4 @@ fn entry((index, message): (usize, &Message)) -> Option<DeleteMessageBatchReques
 /// The Region in `https://sqs.REGION.amazonaws.com/…`; of other addresses it is not known.
 fn region_of(queue_url: &str) -> Option<&str> {
     queue_url.strip_prefix("https://sqs.")?.split('.').next()
-}
-
-/// The services that an event is about. Source: "Amazon ECS events", ECS developer guide.
-fn services(event: &Value) -> Vec<ServiceKey> {
-    let detail = &event["detail"];
-    let listed = event["resources"].as_array().into_iter().flatten();
-    let named = [&detail["serviceArn"], &detail["serviceDeploymentArn"]];
-    let arns = named.into_iter().chain(listed).filter_map(Value::as_str);
-    let mut services: Vec<_> = arns.take(ARNS).filter_map(service_in).collect();
-    // A task says by its group which service it is of.
-    let group = detail["group"].as_str().and_then(|group| group.strip_prefix("service:"));
-    if let (Some(name), Some(cluster)) = (group, detail["clusterArn"].as_str()) {
-        services.push(ServiceKey { cluster: name_in(cluster).to_owned(), name: name.to_owned() });
-    }
-    services.sort();
-    services.dedup();
-    services
-}
-
-/// The service in `arn:…:service/CLUSTER/NAME` or `arn:…:service-deployment/CLUSTER/NAME/ID`.
-fn service_in(arn: &str) -> Option<ServiceKey> {
-    let (_, resource) = arn.rsplit_once(':')?;
-    let mut parts = resource.split('/');
-    let (kind, cluster, name) = (parts.next()?, parts.next()?, parts.next()?);
-    matches!(kind, "service" | "service-deployment").then(|| ServiceKey { cluster: cluster.to_owned(), name: name.to_owned() })
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn named(event: &Value) -> Vec<String> {
-        services(event).iter().map(|key| format!("{}/{}", key.cluster, key.name)).collect()
-    }
-
-    #[test]
-    fn every_kind_of_event_names_its_service() {
-        let arn = |resource: &str| format!("arn:aws:ecs:eu-central-1:111122223333:{resource}");
-        let task = json!({"detail-type": "ECS Task State Change", "resources": [arn("task/shop/0123")],
-            "detail": {"clusterArn": arn("cluster/shop"), "group": "service:web", "lastStatus": "STOPPED"}});
-        let action = json!({"detail-type": "ECS Service Action", "resources": [arn("service/shop/web")],
-            "detail": {"eventName": "SERVICE_STEADY_STATE", "clusterArn": arn("cluster/shop")}});
-        let hook = json!({"detail-type": "ECS Hook State Change", "resources": [arn("service-deployment/shop/web/x1")],
-            "detail": {"serviceArn": arn("service/shop/web")}});
-        for event in [task, action, hook] {
-            assert_eq!(named(&event), ["shop/web"], "{event}");
-        }
-    }
-
-    #[test]
-    fn a_long_event_is_not_read_to_its_end() {
-        let arn = |number: usize| format!("arn:aws:ecs:eu-central-1:111122223333:service/shop/web-{number}");
-        let event = json!({"resources": (0..10 * ARNS).map(arn).collect::<Vec<_>>()});
-        assert_eq!(services(&event).len(), ARNS);
-    }
-
-    #[test]
-    fn what_is_about_no_service_names_none() {
-        let group = json!({"detail": {"clusterArn": "arn:aws:ecs:e:1:cluster/shop", "group": "family:job"}});
-        let old = json!({"resources": ["arn:aws:ecs:eu-central-1:111122223333:service/web"]});
-        for event in [group, old, json!({}), json!([1]), json!("text"), json!({"resources": 7, "detail": [null]})] {
-            assert_eq!(named(&event), [""; 0], "{event}");
-        }
-    }
 }

@@ -16,6 +16,7 @@ pub mod meaning;
 pub mod observer;
 pub mod operation;
 mod read_budget;
+pub mod replies;
 pub(crate) mod schema;
 pub mod services;
 pub mod tags;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ecs_operator::aws::observer::{ClusterKey, ServiceKey};
+use ecs_operator::aws::ecs::{ClusterKey, ServiceKey};
 use ecs_operator::aws::{Answer, ErrorKind, Freshness};
 use ecs_operator_crds::v1beta1::EcsCluster;
 use futures::StreamExt;

@@ -129,7 +129,7 @@ impl<K: Key> Shared<K> {
     /// waits go first, and then those about which there was a hint.
     async fn read(&self, mut waiting: BTreeMap<K, Vec<Requester>>) {
         let reads = self.batches(&waiting).into_iter().map(|(turn, batch)| async move {
-            let reads = self.calls.reads(K::FAMILY, turn).await;
+            let reads = self.calls.reads(K::OPERATION.family(), turn).await;
             let at = Instant::now();
             self.sent(&batch, at);
             self.calls.metrics.read_together(K::WHAT, batch.len());

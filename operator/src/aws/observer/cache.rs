@@ -12,7 +12,6 @@ use super::entry::{Entry, LAG};
 use super::state::{ReadRequest, Reading, Requester, Shared, State, Watched, interval};
 use super::types::{Answer, Freshness, Key, Pace, Seen, Sweep};
 use crate::aws::call::Calls;
-use crate::aws::ecs;
 use crate::aws::{AwsError, ErrorKind};
 use crate::trigger::{ObjectId, Triggers};
 
@@ -64,7 +63,7 @@ impl<K: Key> Cache<K> {
             self.shared.state().confirming.insert(key.clone());
         }
         let (reply, answer) = oneshot::channel();
-        let stopped = || AwsError::new(ecs::DescribeClusters, ErrorKind::Server, "the operator is shutting down");
+        let stopped = || AwsError::new(K::OPERATION, ErrorKind::Server, "the operator is shutting down");
         let asker = Requester { namespace: namespace.to_owned(), reply };
         self.requests.send(ReadRequest { key, asker }).map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?
@@ -163,12 +162,12 @@ impl<K: Key> Cache<K> {
     }
 
     /// Schedules an early read of `key`, if it is watched, and returns its watchers.
-    pub(super) fn hint(&self, key: &K) -> Vec<ObjectId> {
+    pub(in crate::aws) fn hint(&self, key: &K) -> Vec<ObjectId> {
         self.shared.state().hint(key)
     }
 
     /// Reads again soon what `watcher` watches, if it is meant.
-    pub(super) fn hint_of(&self, watcher: &ObjectId, is_meant: impl Fn(&K) -> bool) {
+    pub(in crate::aws) fn hint_of(&self, watcher: &ObjectId, is_meant: impl Fn(&K) -> bool) {
         let mut state = self.shared.state();
         if let Some(key) = state.keys.get(watcher).filter(|key| is_meant(key)).cloned() {
             state.hint(&key);
@@ -190,8 +189,8 @@ mod tests {
     use ecs_operator_crds::v1beta1::EcsService;
 
     use super::super::batch::may_be_read;
-    use super::super::{ClusterKey, FamilyKey, ServiceDeploymentKey, ServiceKey};
     use super::*;
+    use crate::aws::ecs::{ClusterKey, FamilyKey, ServiceDeploymentKey, ServiceKey};
     use crate::aws::read_budget::Turn;
     use crate::leadership::Leadership;
     use crate::metrics::AwsMetrics;

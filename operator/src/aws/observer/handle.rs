@@ -1,17 +1,15 @@
 //! The observer of one account and Region.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::Extensions;
 
 use super::cache::Cache;
 use super::caches::Caches;
 use super::polled::PolledKey;
-use super::read::{self, Blockers, ServiceKey};
-use super::rollouts::ServiceDeploymentKey;
 use super::types::{Key, Pace, Sweep};
-use super::usage::{self, Usage};
-use crate::aws::call::Calls;
-use crate::aws::error::AwsError;
+use crate::aws::call::{Calls, Reads};
 use crate::aws::read_budget::Turn;
 use crate::metrics::Gauge;
 use crate::trigger::{ObjectId, Triggers};
@@ -21,7 +19,8 @@ use crate::trigger::{ObjectId, Triggers};
 pub struct Observer {
     calls: Arc<Calls>,
     caches: Arc<Caches>,
-    usage: usage::Cache,
+    /// What services keep beside the caches.
+    extensions: Mutex<Extensions>,
 }
 
 impl Observer {
@@ -33,7 +32,7 @@ impl Observer {
         calls.metrics.register(Gauge::ObservationAge, move || {
             read.ages().into_iter().map(|(what, age)| (vec![("what", what.to_owned())], age.as_secs_f64())).collect()
         });
-        Self { calls: Arc::clone(calls), caches, usage: usage::Cache::default() }
+        Self { calls: Arc::clone(calls), caches, extensions: Mutex::default() }
     }
 
     /// The answers for one type of key.
@@ -63,49 +62,24 @@ impl Observer {
         }
     }
 
-    /// What lives in a cluster and keeps it from being deleted, for an object in `namespace`. Read at every call.
-    ///
-    /// # Errors
-    /// When a read fails.
-    pub async fn blockers(&self, cluster: &str, namespace: &str) -> Result<Blockers, AwsError> {
-        let reads = self.calls.later_reads(Turn::Of(vec![namespace.to_owned()]));
-        read::blockers(&reads, cluster).await
+    /// Returns a sender for reads that no cache serves.
+    pub(in crate::aws) fn reads(&self, turn: Turn) -> Reads<'_> {
+        self.calls.later_reads(turn)
+    }
+
+    pub(in crate::aws) fn calls(&self) -> &Arc<Calls> {
+        &self.calls
+    }
+
+    /// State that a service keeps beside the caches, one of each type. It starts as its default.
+    pub(in crate::aws) fn extension<T: Clone + Default + Send + Sync + 'static>(&self) -> T {
+        let mut extensions = self.extensions.lock().unwrap_or_else(PoisonError::into_inner);
+        extensions.get_or_insert_default::<T>().clone()
     }
 
     /// The age of the oldest answer that is kept fresh, by what it is about.
     #[must_use]
     pub fn ages(&self) -> Vec<(&'static str, Duration)> {
         self.caches.ages()
-    }
-
-    /// Which services of the account and Region use which revisions, of others too; at most `age` old. Concurrent
-    /// calls share one read.
-    ///
-    /// # Errors
-    /// When a read fails, or when it takes longer than `patience`. It continues then, for later calls.
-    pub async fn usage(&self, age: Duration, patience: Duration) -> Result<Arc<Usage>, AwsError> {
-        self.usage.get(&self.calls, age, patience).await
-    }
-
-    /// The services that use a revision, `family:revision`, by the last answer of [`usage`](Self::usage), however old.
-    #[must_use]
-    pub fn last_users(&self, revision: &str) -> Vec<String> {
-        self.usage.last_users(revision)
-    }
-
-    /// Reads a service again soon, with its service deployment, because an event named it. Returns whether an object watches it.
-    #[must_use]
-    pub fn hint(&self, service: &ServiceKey) -> bool {
-        let watchers = self.cache::<ServiceKey>().hint(service);
-        let deployments = self.cache::<ServiceDeploymentKey>();
-        for watcher in &watchers {
-            deployments.hint_of(watcher, |deployment| deployment.is_of(service));
-        }
-        !watchers.is_empty()
-    }
-
-    /// Notes that a service is missing or INACTIVE: it uses no revision, whatever was read before `at`.
-    pub fn is_gone(&self, service: &ServiceKey, at: Instant) {
-        self.usage.is_gone(service, at);
     }
 }

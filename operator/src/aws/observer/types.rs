@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::aws::call::Reads;
 use crate::aws::error::AwsError;
-use crate::aws::operation::ActionFamily;
+use crate::aws::operation::Operation;
 
 /// What AWS says of one object. A failed read is an `Err`, and so is an object that the reply does not mention at all.
 #[derive(Clone, PartialEq)]
@@ -75,8 +75,8 @@ pub struct Sweep {
 
 /// A key of the cache: the name of an object in AWS, or of a list.
 pub trait Key: Clone + fmt::Debug + fmt::Display + Eq + std::hash::Hash + Ord + Send + Sync + 'static {
-    /// The quota that its reads draw on.
-    const FAMILY: ActionFamily;
+    /// The call that reads it. Its quota limits the reads.
+    const OPERATION: Operation;
 
     /// Most keys that one call can read.
     const BATCH: usize;

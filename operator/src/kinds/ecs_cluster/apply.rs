@@ -4,8 +4,9 @@ use ecs_operator_crds::v1beta1::EcsCluster;
 
 use super::observed::ObservedCluster;
 use super::observed::read;
-use crate::aws::ecs;
-use crate::aws::observer::{Answer, ClusterKey, tagged, written};
+use crate::aws::ecs::{self, ClusterKey, written};
+use crate::aws::observer::Answer;
+use crate::aws::replies::tagged;
 use crate::aws::{AwsError, Permit};
 use crate::reconcile::Pass;
 use crate::reconcile::plan::Write;

@@ -11,7 +11,8 @@ use super::observed::Cluster;
 use super::observed::ObservedCluster;
 use super::observed::read;
 use super::shape::CAPACITY;
-use crate::aws::observer::{Answer, CapacityProviderKey, ClusterKey};
+use crate::aws::ecs::{self, CapacityProviderKey, ClusterKey};
+use crate::aws::observer::Answer;
 use crate::aws::{AwsError, Freshness, name_in};
 use crate::k8s::object::Object;
 use crate::reconcile::Pass;
@@ -35,7 +36,7 @@ pub(super) async fn observe(
         observed.cluster.is_none() && pass.aws.observer.cache::<ClusterKey>().may_be_there(&ClusterKey(name.clone()));
     observed.managed_instances = managed_instances(object, pass, observed.cluster.as_ref()).await?;
     if is_end && observed.cluster.is_some() {
-        observed.blockers = pass.aws.observer.blockers(&name, namespace).await?;
+        observed.blockers = ecs::blockers(&pass.aws.observer, &name, namespace).await?;
     }
     observed.dependants = dependants;
     Ok(observed)

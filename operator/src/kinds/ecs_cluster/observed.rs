@@ -7,8 +7,8 @@ use std::time::Instant;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::aws::ecs;
-use crate::aws::observer::{Answer, Blockers, Seen};
+use crate::aws::ecs::{self, Blockers};
+use crate::aws::observer::{Answer, Seen};
 use crate::aws::tags::Tags;
 use crate::aws::{AwsError, ErrorKind};
 use crate::reconcile::references::Dependants;

@@ -4,8 +4,8 @@ use ecs_operator_crds::v1beta1::EcsService;
 use serde_json::json;
 
 use super::shape::OWN_MEMBERS;
+use crate::aws::ecs::family_of;
 use crate::aws::name_in;
-use crate::aws::observer::family_of;
 use crate::reconcile::plan::{hash, request};
 
 /// Hash of what is asked for: the task definition and the spec, less what changes without a rollout. A number of tasks that

@@ -8,8 +8,8 @@ use super::described::read;
 use super::observed::ObservedService;
 use super::validate::validate;
 use super::{observe_rollout, references};
-use crate::aws::ecs;
-use crate::aws::observer::{Answer, ServiceKey};
+use crate::aws::ecs::{self, ServiceKey};
+use crate::aws::observer::Answer;
 use crate::aws::{AwsError, ErrorKind, Freshness};
 use crate::k8s::object::Object;
 use crate::reconcile::Pass;
@@ -39,7 +39,7 @@ pub(super) async fn observe(
     let freshness = if is_end { Freshness::Since(Instant::now()) } else { freshness };
     let seen = services.get(observed.key.clone(), freshness, namespace).await?;
     if !matches!(seen.answer, Answer::Found(_)) {
-        pass.aws.observer.is_gone(&observed.key, seen.at);
+        ecs::note_gone(&pass.aws.observer, &observed.key, seen.at);
     }
     let definition = references::task_definition_object(object, &pass.context.stores);
     let service = read(&seen)?;

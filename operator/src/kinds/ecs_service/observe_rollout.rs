@@ -15,7 +15,8 @@ use super::described::{Service, short};
 use super::ecs_events::tell_of_starts;
 use super::observed::ObservedService;
 use super::tasks;
-use crate::aws::observer::{Answer, Seen, ServiceDeploymentKey, ServiceRevisionKey, StoppedTasksKey, TaskDefinitionKey};
+use crate::aws::ecs::{ServiceDeploymentKey, ServiceRevisionKey, StoppedTasksKey, TaskDefinitionKey};
+use crate::aws::observer::{Answer, Seen};
 use crate::aws::{AwsError, Freshness, name_in, time};
 use crate::reconcile::Pass;
 

@@ -7,7 +7,7 @@ use ecs_operator_crds::v1beta1::service::StoppedTask;
 
 use super::deployment::ServiceDeployment;
 use super::described::Service;
-use crate::aws::observer::ServiceKey;
+use crate::aws::ecs::ServiceKey;
 use crate::reconcile::plan::Obstacle;
 use crate::reconcile::references::Resolved;
 

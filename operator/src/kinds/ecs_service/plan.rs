@@ -15,8 +15,7 @@ use super::shape::{OWN_MEMBERS, cluster_arn, resets};
 use super::update::{
     counts, hidden, is_changed_by_others, is_undone, left_to_controller, pair, shows, takes_unseen, unseen, update, with_hidden,
 };
-use crate::aws::ecs;
-use crate::aws::observer::ServiceKey;
+use crate::aws::ecs::{self, ServiceKey};
 use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
 use crate::k8s::conditions;
 use crate::k8s::object::Object;

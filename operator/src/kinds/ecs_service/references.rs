@@ -6,8 +6,8 @@ use ecs_operator_crds::v1beta1::{EcsCluster, EcsService, EcsTaskDefinition};
 use kube::ResourceExt;
 
 use super::users;
+use crate::aws::ecs::family_of;
 use crate::aws::name_in;
-use crate::aws::observer::family_of;
 use crate::k8s::object::Object;
 use crate::reconcile::plan::Obstacle;
 use crate::reconcile::references::{Resolved, not_ready, obstacle};

@@ -6,8 +6,8 @@ use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::EcsService;
 use kube::ResourceExt;
 
+use crate::aws::ecs::user;
 use crate::aws::name_in;
-use crate::aws::observer::user;
 use crate::k8s::conditions;
 use crate::reconcile::Stores;
 use crate::reconcile::ignore::ignores;

@@ -17,7 +17,7 @@ use super::revision::describe;
 use super::revision::number;
 use super::shape::{has_surplus, known_arn, lacks_revisions};
 use super::surplus::{self};
-use crate::aws::observer::{FamilyKey, TaskDefinitionKey, listed};
+use crate::aws::ecs::{FamilyKey, TaskDefinitionKey, listed};
 use crate::aws::tags::Ownership;
 use crate::aws::{AwsError, Freshness};
 use crate::k8s::conditions;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::aws::observer::{Answer, TaskDefinitionKey};
+use crate::aws::ecs::TaskDefinitionKey;
+use crate::aws::observer::Answer;
 use crate::aws::tags::{Ownership, SPEC_HASH, Tags};
 use crate::aws::{AwsError, Freshness};
 use crate::reconcile::Pass;

@@ -11,8 +11,8 @@ use super::observed::Surplus;
 use super::revision::{Revision, describe, number};
 use super::shape::deletes;
 use super::shape::known_arn;
-use crate::aws::ecs;
-use crate::aws::observer::{AllRevisionsKey, Answer, FamilyKey, ServiceKey, TaskDefinitionKey, is_user, key_of, listed};
+use crate::aws::ecs::{self, AllRevisionsKey, FamilyKey, ServiceKey, TaskDefinitionKey, is_user, key_of, listed};
+use crate::aws::observer::Answer;
 use crate::aws::tags::{Ownership, Tags};
 use crate::aws::{AwsError, ErrorKind, Freshness, name_in};
 use crate::k8s::object::Object;
@@ -97,7 +97,7 @@ fn seen_user(revision: &str, pass: &Pass<'_, ObservedTaskDefinition>) -> Option<
         Some(Answer::Found(service)) => is_user(&service, revision),
         _ => false,
     };
-    let user = pass.aws.observer.last_users(revision).into_iter().find(is_seen)?;
+    let user = ecs::last_users(&pass.aws.observer, revision).into_iter().find(is_seen)?;
     Some(format!("{revision} runs in service {user}"))
 }
 
@@ -204,7 +204,7 @@ async fn sort_out(
     let others = |users: Vec<String>| users.into_iter().filter(|user| !is_set_here(user, stores)).collect::<Vec<_>>();
     let mut unused = Vec::new();
     for arn in candidates {
-        match user(name_in(&arn), others(pass.aws.observer.last_users(name_in(&arn))), pass).await? {
+        match user(name_in(&arn), others(ecs::last_users(&pass.aws.observer, name_in(&arn))), pass).await? {
             Some(user) => found.used.push(format!("{} runs in service {user}", name_in(&arn))),
             None => unused.push(arn),
         }
@@ -213,7 +213,7 @@ async fn sort_out(
         return Ok(SortedOut { found, gone });
     }
     // Only now that it matters: this reads all services.
-    let usage = pass.aws.observer.usage(USAGE, patience).await?;
+    let usage = ecs::usage(&pass.aws.observer, USAGE, patience).await?;
     for arn in unused {
         let name = name_in(&arn);
         let listed = others(usage.get(name).cloned().unwrap_or_default());

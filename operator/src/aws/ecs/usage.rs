@@ -9,10 +9,12 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
 use serde_json::{Value, json};
 
-use super::read::{ServiceKey, arns, pages};
+use super::keys::ServiceKey;
+use super::operations as ecs;
 use crate::aws::call::Reads;
-use crate::aws::ecs;
+use crate::aws::observer::Observer;
 use crate::aws::read_budget::Turn;
+use crate::aws::replies::{arns, pages};
 use crate::aws::{AwsError, Calls, ErrorKind, name_in};
 
 /// How long a service that is gone is remembered: longer than a read of all services may take.
@@ -21,9 +23,28 @@ const REMEMBERED: Duration = Duration::from_secs(3600);
 /// Services, as `SERVICE in cluster CLUSTER`, by the revision, as `family:revision`, that one of their deployments runs.
 pub type Usage = BTreeMap<String, Vec<String>>;
 
+/// Which services of the account and Region use which revisions, of others too; at most `age` old. Concurrent calls share one read.
+///
+/// # Errors
+/// When a read fails, or when it takes longer than `patience`. It continues then, for later calls.
+pub async fn usage(observer: &Observer, age: Duration, patience: Duration) -> Result<Arc<Usage>, AwsError> {
+    observer.extension::<Cache>().get(observer.calls(), age, patience).await
+}
+
+/// The services that use a revision, `family:revision`, by the last answer of [`usage`], however old.
+#[must_use]
+pub fn last_users(observer: &Observer, revision: &str) -> Vec<String> {
+    observer.extension::<Cache>().last_users(revision)
+}
+
+/// Notes that a service is missing or INACTIVE: it uses no revision, whatever was read before `at`.
+pub fn note_gone(observer: &Observer, service: &ServiceKey, at: Instant) {
+    observer.extension::<Cache>().note_gone(service, at);
+}
+
 /// The last answer, and the read that is under way, which all callers share. In a large account it takes minutes.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Cache(Arc<Mutex<State>>);
+struct Cache(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -53,7 +74,7 @@ impl Read {
 }
 
 impl Cache {
-    pub(super) async fn get(&self, calls: &Arc<Calls>, age: Duration, patience: Duration) -> Result<Arc<Usage>, AwsError> {
+    async fn get(&self, calls: &Arc<Calls>, age: Duration, patience: Duration) -> Result<Arc<Usage>, AwsError> {
         let calls = Arc::clone(calls);
         // This read takes turns with the namespaces as if it were one of them.
         let read = async move { read(&calls.later_reads(Turn::Of(Vec::new()))).await };
@@ -104,13 +125,13 @@ impl Cache {
         task.map(move |done| done.unwrap_or_else(broken)).boxed().shared()
     }
 
-    pub(super) fn last_users(&self, revision: &str) -> Vec<String> {
+    fn last_users(&self, revision: &str) -> Vec<String> {
         let state = self.state();
         let usage = state.last.as_ref().and_then(|last| last.usage.as_ref().ok());
         usage.and_then(|usage| usage.get(revision)).cloned().unwrap_or_default()
     }
 
-    pub(super) fn is_gone(&self, service: &ServiceKey, at: Instant) {
+    fn note_gone(&self, service: &ServiceKey, at: Instant) {
         let (mut state, user) = (self.state(), user(&service.name, &service.cluster));
         if let Some(Read { began, usage: Ok(usage), .. }) = &mut state.last
             && at > *began
@@ -209,8 +230,8 @@ mod tests {
         let (cache, before) = (Cache::default(), Instant::now());
         let key = |name: &str| ServiceKey { cluster: "shop".to_owned(), name: name.to_owned() };
         cache.get_by(HOUR, HOUR, async { Ok(used_by(&["web", "api", "old"])) }).await.expect("it is read");
-        cache.is_gone(&key("old"), before);
-        cache.is_gone(&key("web"), Instant::now() + Duration::from_millis(1));
+        cache.note_gone(&key("old"), before);
+        cache.note_gone(&key("web"), Instant::now() + Duration::from_millis(1));
         let usage = cache.get_by(HOUR, HOUR, async { unreachable!("it is known") }).await.expect("it is known");
         assert_eq!(usage["web:1"], ["api in cluster shop", "old in cluster shop"], "old has come back since");
     }
@@ -222,7 +243,7 @@ mod tests {
         let slow = async move { Ok(is_done.await.expect("the test ends it")) };
         cache.get_by(HOUR, Duration::from_millis(10), slow).await.expect_err("it takes longer than anybody waits");
         let key = ServiceKey { cluster: "shop".to_owned(), name: "web".to_owned() };
-        cache.is_gone(&key, Instant::now());
+        cache.note_gone(&key, Instant::now());
         done.send(used_by(&["web", "api"])).expect("somebody reads");
         let usage = cache.get_by(HOUR, HOUR, async { unreachable!("it is under way") }).await.expect("it is read");
         assert_eq!(usage["web:1"], ["api in cluster shop"]);

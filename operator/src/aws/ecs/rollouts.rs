@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::read::{ServiceKey, arns, sort_out};
-use super::types::{Answer, Key};
-use crate::aws::AwsError;
+use super::keys::ServiceKey;
+use super::operations as ecs;
+use super::replies::sort_out;
 use crate::aws::call::Reads;
-use crate::aws::ecs;
-use crate::aws::operation::ActionFamily;
+use crate::aws::observer::{Answer, Key};
+use crate::aws::replies::arns;
+use crate::aws::{AwsError, Operation};
 
 /// ARN of a service deployment.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -26,7 +27,7 @@ pub struct StoppedTasksKey(pub ServiceKey);
 
 impl ServiceDeploymentKey {
     /// Whether it is one of this service: its ARN ends in `service-deployment/CLUSTER/SERVICE/ID`.
-    pub(super) fn is_of(&self, service: &ServiceKey) -> bool {
+    pub(in crate::aws) fn is_of(&self, service: &ServiceKey) -> bool {
         let mut parts = self.0.rsplit('/').skip(1);
         parts.next() == Some(&service.name) && parts.next() == Some(&service.cluster)
     }
@@ -52,7 +53,7 @@ impl fmt::Display for StoppedTasksKey {
 
 impl Key for ServiceDeploymentKey {
     const WHAT: &'static str = "service_deployments";
-    const FAMILY: ActionFamily = ecs::ServiceDeploymentRead;
+    const OPERATION: Operation = ecs::DescribeServiceDeployments;
     const BATCH: usize = 20;
 
     fn group(&self) -> &'static str {
@@ -69,7 +70,7 @@ impl Key for ServiceDeploymentKey {
 
 impl Key for ServiceRevisionKey {
     const WHAT: &'static str = "service_revisions";
-    const FAMILY: ActionFamily = ecs::ServiceRevisionRead;
+    const OPERATION: Operation = ecs::DescribeServiceRevisions;
     const BATCH: usize = 20;
 
     fn group(&self) -> &'static str {
@@ -89,7 +90,7 @@ const STOPPED: usize = 100;
 /// Found is the list of tasks as DescribeTasks shows them; ECS forgets them after about an hour.
 impl Key for StoppedTasksKey {
     const WHAT: &'static str = "stopped_tasks";
-    const FAMILY: ActionFamily = ecs::ClusterResourceRead;
+    const OPERATION: Operation = ecs::ListTasks;
     const BATCH: usize = 1;
 
     fn group(&self) -> &str {

@@ -9,12 +9,11 @@ use futures::future::ready;
 use futures::{FutureExt, StreamExt, stream};
 use serde_json::{Value, json};
 
-use super::read::{arns, pages, some_pages};
-use super::types::{Answer, Key, Sweep};
+use super::operations as ecs;
 use crate::aws::call::Reads;
-use crate::aws::ecs;
-use crate::aws::operation::ActionFamily;
-use crate::aws::{AwsError, ErrorKind, name_in};
+use crate::aws::observer::{Answer, Key, Sweep};
+use crate::aws::replies::{arns, pages, some_pages};
+use crate::aws::{AwsError, ErrorKind, Operation, name_in};
 
 /// Name of a task definition family.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -35,7 +34,7 @@ const NEWEST: usize = 10;
 /// tells which need no look of their own.
 impl Key for FamilyKey {
     const WHAT: &'static str = "families";
-    const FAMILY: ActionFamily = ecs::TaskDefinitionRead;
+    const OPERATION: Operation = ecs::ListTaskDefinitions;
     const BATCH: usize = 100;
     // Each family that there is needs a call of its own.
     const ROOM_IS_FREE: bool = false;
@@ -110,7 +109,7 @@ impl fmt::Display for AllRevisionsKey {
 /// longer than that.
 impl Key for AllRevisionsKey {
     const WHAT: &'static str = "all_revisions";
-    const FAMILY: ActionFamily = ecs::TaskDefinitionRead;
+    const OPERATION: Operation = ecs::ListTaskDefinitions;
     const BATCH: usize = 100;
     const ROOM_IS_FREE: bool = false;
     // A list can be long, and is of use only to the pass that asks for it.
