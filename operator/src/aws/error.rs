@@ -83,10 +83,10 @@ impl AwsError {
         !matches!(self.kind, ErrorKind::Server | ErrorKind::AlreadyExists)
     }
 
-    /// Whether AWS says that the cluster or service is not there.
+    /// Whether AWS says by its code that an object is not there, such as `ServiceNotFoundException`.
     #[must_use]
     pub fn says_missing(&self) -> bool {
-        matches!(self.code.as_deref(), Some("ServiceNotFoundException" | "ClusterNotFoundException"))
+        self.code.as_deref().is_some_and(|code| code.ends_with("NotFoundException"))
     }
 
     /// AWS does not know yet what it has just confirmed.

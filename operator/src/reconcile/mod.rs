@@ -13,6 +13,7 @@ mod driver;
 pub mod ignore;
 pub mod index;
 pub mod kind;
+pub mod lifecycle;
 mod object_state;
 pub mod outcome;
 mod permits;

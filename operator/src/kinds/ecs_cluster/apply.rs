@@ -9,7 +9,10 @@ use crate::aws::observer::Answer;
 use crate::aws::replies::tagged;
 use crate::aws::{AwsError, Permit};
 use crate::reconcile::Pass;
+use crate::reconcile::lifecycle::Lifecycle;
 use crate::reconcile::plan::Write;
+
+const LIFECYCLE: Lifecycle = Lifecycle { create: ecs::CreateCluster, delete: ecs::DeleteCluster, deleted: &[] };
 
 pub(super) async fn apply(
     object: &EcsCluster,
@@ -21,26 +24,18 @@ pub(super) async fn apply(
     let clusters = pass.aws.observer.cache::<ClusterKey>();
     let key = ClusterKey(object.cluster_name());
     let what = key.to_string();
-    let mut before = None;
     if write.operation == ecs::CreateCluster {
         pass.context.claims.claim(write.operation, &what, pass.uid())?;
-        before = clusters.creating(key.clone());
     }
-    let reply = match (write.operation, pass.aws.writer.send(permit, &write.request).await) {
-        // ECS does not show yet what the operator has just created.
-        (ecs::DeleteCluster, Err(error)) if error.says_missing() && clusters.is_written_lately(&key) => {
-            return Err(error.not_yet());
-        }
-        // It is deleted already.
-        (ecs::DeleteCluster, Err(error)) if error.says_missing() => {
-            return read(clusters.enter(key, Answer::Missing));
-        }
-        (ecs::CreateCluster, Err(error)) if error.made_nothing() => {
-            clusters.not_created(&key, before);
-            pass.context.claims.release(&what, pass.uid());
+    let reply = match LIFECYCLE.send(pass, &key, write, permit).await {
+        Ok(Some(reply)) => reply,
+        Ok(None) => return read(clusters.enter(key, Answer::Missing)),
+        Err(error) => {
+            if write.operation == ecs::CreateCluster && error.made_nothing() {
+                pass.context.claims.release(&what, pass.uid());
+            }
             return Err(error);
         }
-        (_, reply) => reply?,
     };
     let tags = match (write.operation, &observed.cluster) {
         (ecs::TagResource | ecs::UntagResource, Some(cluster)) => {

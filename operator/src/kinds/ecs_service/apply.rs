@@ -13,7 +13,11 @@ use crate::aws::observer::Answer;
 use crate::aws::replies::tagged;
 use crate::aws::{AwsError, Freshness, Permit};
 use crate::reconcile::Pass;
+use crate::reconcile::lifecycle::Lifecycle;
 use crate::reconcile::plan::Write;
+
+const LIFECYCLE: Lifecycle =
+    Lifecycle { create: ecs::CreateService, delete: ecs::DeleteService, deleted: &["ServiceNotActiveException"] };
 
 pub(super) async fn apply(
     object: &EcsService,
@@ -24,26 +28,14 @@ pub(super) async fn apply(
 ) -> Result<ObservedService, AwsError> {
     let services = pass.aws.observer.cache::<ServiceKey>();
     let key = observed.key.clone();
-    let before = if write.operation == ecs::CreateService { services.creating(key.clone()) } else { None };
-    let seen = match (write.operation, pass.aws.writer.send(permit, &write.request).await) {
-        // ECS does not show yet what the operator has just created.
-        (ecs::DeleteService, Err(error)) if error.says_missing() && services.is_written_lately(&key) => {
-            return Err(error.not_yet());
-        }
-        // It is deleted already.
-        (ecs::DeleteService, Err(error)) if is_gone(&error) => services.enter(key, Answer::Missing),
-        (operation, Err(error)) => {
-            if operation == ecs::CreateService && error.made_nothing() {
-                services.not_created(&key, before);
-            }
-            return Err(error);
-        }
-        (ecs::TagResource | ecs::UntagResource, Ok(_)) => {
+    let seen = match (write.operation, LIFECYCLE.send(pass, &key, write, permit).await?) {
+        (_, None) => services.enter(key, Answer::Missing),
+        (ecs::TagResource | ecs::UntagResource, Some(_)) => {
             let service = observed.service.as_ref().ok_or_else(|| AwsError::incomplete(write.operation, "service"))?;
             services.enter(key, tagged(&service.json, &write.request, ecs::SERVICE.tag_shape))
         }
         // Replies to these say nothing of the service.
-        (ecs::StopServiceDeployment | ecs::ContinueServiceDeployment, Ok(_)) => {
+        (ecs::StopServiceDeployment | ecs::ContinueServiceDeployment, Some(_)) => {
             let Ok(seen) = services.get(key.clone(), Freshness::Since(Instant::now()), pass.namespace()).await else {
                 // The write was accepted all the same; a later look tells.
                 services.invalidate(&key);
@@ -53,7 +45,7 @@ pub(super) async fn apply(
             };
             seen
         }
-        (_, Ok(reply)) => {
+        (_, Some(reply)) => {
             let tags = match &observed.service {
                 Some(service) => service.json["tags"].clone(),
                 None => write.request["tags"].clone(),
@@ -66,8 +58,4 @@ pub(super) async fn apply(
     after.carried_out.extend(carried_out_by(object, observed, write));
     let known = after.clone();
     Ok(observe_rollout::observe(object, pass, after).await.unwrap_or(known))
-}
-
-fn is_gone(error: &AwsError) -> bool {
-    matches!(error.code.as_deref(), Some("ServiceNotFoundException" | "ServiceNotActiveException" | "ClusterNotFoundException"))
 }
