@@ -87,13 +87,16 @@ fn strategy(service: &Service) -> &str {
     service.json["deploymentConfiguration"]["strategy"].as_str().unwrap_or("ROLLING")
 }
 
-/// Whether a rolling deployment has nothing left to do but to wait for its alarms: the bake time of those is ECS's own, and no answer
-/// tells it. Source: "How CloudWatch alarms detect Amazon ECS deployment failures" in the developer guide.
+/// Whether a rolling deployment has nothing left to do but to wait for its alarms. Their bake time begins when the new revision has scaled
+/// out and the old ones have scaled in; ECS chooses it, and no reply shows it. Source: "How CloudWatch alarms detect Amazon ECS deployment
+/// failures" in the developer guide.
 fn is_watched_by_alarms(service: &Service, seen: &RolloutStatus) -> bool {
     let enabled = service.json["deploymentConfiguration"]["alarms"]["enable"] == true;
     let goes_on = service.primary().is_some_and(|primary| primary.rollout_state.as_deref() == Some("IN_PROGRESS"));
     let runs = seen.running_count.is_some() && seen.running_count >= seen.requested_count;
-    enabled && goes_on && runs && seen.pending_count.unwrap_or_default() == 0 && strategy(service) == "ROLLING"
+    let is_primary = |deployment: &Deployment| deployment.status.as_deref() == Some("PRIMARY");
+    let scaled_in = service.deployments.iter().all(|other| is_primary(other) || is_over(other) || tasks(other) == 0);
+    enabled && goes_on && runs && scaled_in && seen.pending_count.unwrap_or_default() == 0 && strategy(service) == "ROLLING"
 }
 
 /// Minutes that a Network Load Balancer takes to shift traffic.
@@ -213,9 +216,15 @@ fn on_the_way_back(before: &RolloutStatus, service: &Service) -> RolloutStatus {
 
 /// Whether a deployment is only still listed: replaced, or failed and without tasks.
 pub(super) fn is_over(deployment: &Deployment) -> bool {
-    let tasks = deployment.running_count.unwrap_or_default() + deployment.pending_count.unwrap_or_default();
     deployment.status.as_deref() == Some("INACTIVE")
-        || (deployment.status.as_deref() == Some("ACTIVE") && deployment.rollout_state.as_deref() == Some("FAILED") && tasks == 0)
+        || (deployment.status.as_deref() == Some("ACTIVE")
+            && deployment.rollout_state.as_deref() == Some("FAILED")
+            && tasks(deployment) == 0)
+}
+
+/// Number of tasks of a deployment that run or start.
+fn tasks(deployment: &Deployment) -> i32 {
+    deployment.running_count.unwrap_or_default() + deployment.pending_count.unwrap_or_default()
 }
 
 fn is_same(before: &RolloutStatus, seen: &RolloutStatus) -> bool {

@@ -111,6 +111,17 @@ fn a_rolling_deployment_with_alarms_bakes_without_a_deadline() {
     let (_, later) = after_pass(&baking, &seen(true, "IN_PROGRESS", 2), 9000);
     assert_eq!(later.status, baking.status);
     assert_eq!(ready(&after_pass(&later, &seen(true, "COMPLETED", 2), 9010).1).0, "True");
+    // The bake time begins when the old revision has scaled in: until then the deployment has its deadline.
+    let beside_old = |now: i64, before: &EcsService| {
+        let mut shown = seen(true, "IN_PROGRESS", 2);
+        let old = json!({"id": "ecs-svc/0", "status": "ACTIVE", "taskDefinition": REVISION.replace(":3", ":2"),
+            "rolloutState": "COMPLETED", "desiredCount": 2, "runningCount": 2, "pendingCount": 0, "failedTasks": 0});
+        shown.service.as_mut().unwrap().deployments.push(serde_json::from_value(old).unwrap());
+        after_pass(before, &shown, now).1
+    };
+    let scaling_in = beside_old(200, &starting);
+    assert_eq!((ready(&scaling_in).1.as_str(), next(&scaling_in, 200)), ("Progressing", Some(600)));
+    assert_eq!(ready(&beside_old(800, &scaling_in)).1, "ProgressDeadlineExceeded");
     // Without them, a deployment that ECS does not complete is told.
     let (_, running) = after_pass(&starting, &seen(false, "IN_PROGRESS", 2), 200);
     assert_eq!(ready(&after_pass(&running, &seen(false, "IN_PROGRESS", 2), 800).1).1, "ProgressDeadlineExceeded");
