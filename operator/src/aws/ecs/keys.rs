@@ -72,7 +72,7 @@ impl Key for ClusterKey {
 
     async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, AwsError>> {
         let names: Vec<_> = keys.iter().map(|key| key.0.as_str()).collect();
-        let request = json!({"clusters": names, "include": ["CONFIGURATIONS", "SETTINGS", "TAGS"]});
+        let request = json!({"clusters": names, "include": ["ATTACHMENTS", "CONFIGURATIONS", "SETTINGS", "TAGS"]});
         let reply = reads.send(ecs::DescribeClusters, &request).await;
         sort_out(ecs::DescribeClusters, reply, "clusters", "clusterName", &names)
     }

@@ -38,6 +38,8 @@ pub struct Cluster {
     pub cluster_arn: String,
     /// ACTIVE, PROVISIONING, DEPROVISIONING or FAILED.
     pub status: String,
+    /// UPDATE_IN_PROGRESS, UPDATE_COMPLETE or UPDATE_FAILED: whether the last change of the capacity providers has taken effect.
+    pub attachments_status: Option<String>,
     /// Services in state ACTIVE.
     pub active_services_count: Option<i32>,
     /// Running tasks.
@@ -52,6 +54,11 @@ pub struct Cluster {
 }
 
 impl Cluster {
+    /// Whether ECS is still attaching or detaching capacity providers.
+    pub(super) fn is_attaching(&self) -> bool {
+        self.attachments_status.as_deref() == Some("UPDATE_IN_PROGRESS")
+    }
+
     /// Tags of the cluster.
     pub(super) fn tags(&self) -> Tags {
         Tags::read(&self.json["tags"])

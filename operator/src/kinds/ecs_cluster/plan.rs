@@ -60,10 +60,16 @@ pub(super) fn plan(object: &EcsCluster, observed: &ObservedCluster, owner: &Owne
             owner.of(&present) == Ownership::Nobody || applied.is_some_and(|applied| applied.iter().any(|path| path == NAMESPACE))
         }
     };
-    let mut writes: Vec<Write> =
-        update(&name, &spec, cluster, sent).into_iter().chain(put_capacity(&name, &spec, observed, cluster)).collect();
+    let capacity = put_capacity(&name, &spec, observed, cluster);
+    let waits = capacity.is_some() && cluster.is_attaching();
+    let capacity = capacity.filter(|_| !waits);
+    let mut writes: Vec<Write> = update(&name, &spec, cluster, sent).into_iter().chain(capacity).collect();
     let managed = object.status.as_ref().and_then(|status| status.managed_tags.as_deref());
     writes.extend(tagged.tag_writes(&desired, managed, policies));
+    if writes.is_empty() && waits {
+        // ECS refuses PutClusterCapacityProviders until then (UpdateInProgressException).
+        return Plan::pause(Reason::Busy, format!("{what} is still attaching its former capacity providers"));
+    }
     Plan::writes(writes)
 }
 

@@ -47,6 +47,7 @@ fn show(status: &mut EcsClusterStatus, cluster: Option<&Cluster>) {
         running_tasks_count,
         pending_tasks_count,
         registered_container_instances_count,
+        attachments_status: _,
         json: _,
     } = cluster.cloned().unwrap_or_default();
     status.cluster_arn = cluster.map(|_| cluster_arn);
@@ -60,7 +61,21 @@ fn show(status: &mut EcsClusterStatus, cluster: Option<&Cluster>) {
 /// ECS holds what the spec asks for; is the cluster usable?
 fn running(object: &EcsCluster, cluster: Option<&Cluster>) -> Verdict {
     let name = object.cluster_name();
+    let attachments = cluster.and_then(|cluster| cluster.attachments_status.as_deref());
     match cluster.map(|cluster| cluster.status.as_str()) {
+        Some("ACTIVE") if attachments == Some("UPDATE_IN_PROGRESS") => Verdict::new(
+            State::Progressing,
+            Reason::Progressing,
+            format!("Cluster {name} is ACTIVE, and ECS is changing its capacity providers"),
+        ),
+        Some("ACTIVE") if attachments == Some("UPDATE_FAILED") => Verdict::new(
+            State::Waiting,
+            Reason::AwsUnavailable,
+            format!(
+                "Cluster {name} is ACTIVE, and ECS could not change its capacity providers (attachmentsStatus UPDATE_FAILED): look at the \
+                 Auto Scaling groups of spec.capacityProviders"
+            ),
+        ),
         Some("ACTIVE") => Verdict::new(State::Ready, Reason::Succeeded, format!("Cluster {name} is ACTIVE")),
         Some("FAILED") => Verdict::new(
             State::Waiting,

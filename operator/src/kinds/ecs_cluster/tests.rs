@@ -283,6 +283,24 @@ fn ready_is_an_active_cluster() {
 }
 
 #[test]
+fn is_ready_when_its_capacity_providers_are_attached() {
+    let spec = object(&json!({"capacityProviders": ["asg"]}), false);
+    let seen = |attachments: &str, providers: Value| {
+        observed(&json!({"attachmentsStatus": attachments, "capacityProviders": providers}))
+    };
+    for (attachments, ready) in [("UPDATE_COMPLETE", "True"), ("UPDATE_IN_PROGRESS", "Unknown"), ("UPDATE_FAILED", "False")] {
+        let seen = seen(attachments, json!(["asg"]));
+        let status = status::status(&spec, Some(&seen), &Outcome::InSync, Timestamp::UNIX_EPOCH);
+        assert_eq!(status.conditions[0].status, ready, "{attachments}");
+    }
+    // ECS refuses another change until then.
+    let waiting = plan::plan(&spec, &seen("UPDATE_IN_PROGRESS", json!([])), &owner());
+    assert!(matches!(&waiting, Plan::Wait(obstacle) if obstacle.passing), "{waiting:?}");
+    let put = writes(plan::plan(&spec, &seen("UPDATE_COMPLETE", json!([])), &owner()));
+    assert_eq!(put[0].operation, ecs::PutClusterCapacityProviders);
+}
+
+#[test]
 fn how_a_cluster_of_somebody_else_is_does_not_show() {
     let object = object(&json!({}), false);
     for tags in [json!([]), json!([{"key": OWNER, "value": "k8s/other/shop/u-9"}])] {
