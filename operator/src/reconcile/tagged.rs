@@ -8,7 +8,10 @@ use serde_json::json;
 use super::ignore::ignores;
 use super::plan::{Plan, Write};
 use crate::aws::operation::Tagging;
-use crate::aws::tags::{OWNER, Owner, Ownership, RETAINED, Tags};
+use crate::aws::tags::{OWNER, Owner, Ownership, RETAINED, SPEC_HASH, Tags};
+
+/// Most tags of an AWS object. Source: "Tag your AWS resources", AWS general reference.
+const MAX_TAGS: usize = 50;
 
 /// An AWS object with its tags.
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +64,13 @@ impl Tagged<'_> {
             return Plan::Gone;
         }
         let mark = Tags([(RETAINED.to_owned(), "true".to_owned())].into());
-        Plan::Write(vec![self.tag(&mark, format!("Marked {} as retained", self.what))])
+        let mut writes = Vec::new();
+        if self.tags.0.len() >= MAX_TAGS && self.tags.0.contains_key(SPEC_HASH) {
+            // The hash is of no use to a retained object, and its place is needed.
+            writes.push(self.untag(&[SPEC_HASH.to_owned()]));
+        }
+        writes.push(self.tag(&mark, format!("Marked {} as retained", self.what)));
+        Plan::Write(writes)
     }
 
     /// The writes that change the tags of an object to `desired`, and remove those that the operator set and the spec no longer lists.
@@ -86,13 +95,18 @@ impl Tagged<'_> {
         // It has an owner again.
         dropped.extend(present.0.contains_key(RETAINED).then(|| RETAINED.to_owned()).filter(|_| !policies.observes()));
         if !dropped.is_empty() {
-            writes.push(Write {
-                operation: self.tagging.untag,
-                note: format!("Removed tags from {what}: {}", dropped.join(", ")),
-                request: json!({"resourceArn": self.arn, "tagKeys": dropped}),
-            });
+            writes.push(self.untag(&dropped));
         }
         writes
+    }
+
+    /// The write that removes tags.
+    fn untag(&self, keys: &[String]) -> Write {
+        Write {
+            operation: self.tagging.untag,
+            note: format!("Removed tags from {}: {}", self.what, keys.join(", ")),
+            request: json!({"resourceArn": self.arn, "tagKeys": keys}),
+        }
     }
 
     /// The write that sets tags.
@@ -136,7 +150,29 @@ pub fn left(what: &str, ownership: &Ownership, arn: Option<&str>, policies: &Pol
     }
     let why = match ownership {
         Ownership::Other(other) => format!("it belongs to another custom resource now ({other})"),
-        _ => format!("it no longer carries the tag {OWNER}"),
+        _ => format!("it does not carry the tag {OWNER}"),
     };
-    Plan::Left(format!("{what} is left in AWS, no longer owned: {why}"))
+    Plan::Left(format!("{what} is left in AWS, because this object does not own it: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::ecs;
+
+    #[test]
+    fn marks_a_retained_object_that_has_all_the_tags_it_can_have() {
+        let [cluster_id, namespace, name, uid] = ["k8s", "default", "web", "u-1"].map(str::to_owned);
+        let owner = Owner { cluster_id, namespace, name, uid, former_clusters: Vec::new() };
+        let operations = |listed: usize| {
+            let listed = (0..listed).map(|number| (format!("tag-{number}"), String::new()));
+            let own = [(OWNER.to_owned(), owner.tag()), (SPEC_HASH.to_owned(), "x".to_owned())];
+            let tags = Tags(listed.chain(own).collect());
+            let tagged = Tagged { tagging: ecs::TAGGING, what: "service web", arn: "arn", tags: &tags };
+            let Plan::Write(writes) = tagged.retain(&owner) else { panic!("it has to be marked") };
+            writes.iter().map(|write| write.operation).collect::<Vec<_>>()
+        };
+        assert_eq!(operations(47), [ecs::TagResource]);
+        assert_eq!(operations(48), [ecs::UntagResource, ecs::TagResource]);
+    }
 }

@@ -247,7 +247,7 @@ fn a_cluster_whose_owner_tag_was_taken_away_is_left_with_words() {
     let words = |plan: Plan| if let Plan::Left(words) = plan { words } else { panic!("{plan:?}") };
     assert!(
         words(plan(&deleting, &json!([])))
-            .starts_with("cluster shop is left in AWS, no longer owned: it no longer carries the tag")
+            .starts_with("cluster shop is left in AWS, because this object does not own it: it does not carry the tag")
     );
     let others = json!([{"key": OWNER, "value": "k8s/other/shop/u-9"}]);
     assert!(words(plan(&deleting, &others)).contains("belongs to another custom resource now (k8s/other/shop/u-9)"));
