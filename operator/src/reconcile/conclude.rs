@@ -103,7 +103,13 @@ async fn tell<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>, acted: &Acted<K
                 remember(&written, context);
                 narrowed(object, context, &after, &why);
             }
-            Err(error) => return (Some(trouble(object, pass, &error)), Vec::new()),
+            Err(error) => {
+                // A write that AWS has refused is held off whether or not a status can say so.
+                if acted.outcome.policy(false).holds_off {
+                    next(object, pass, acted, &after);
+                }
+                return (Some(trouble(object, pass, &error)), Vec::new());
+            }
         }
         notices = object.events(&before, &after);
         notices.extend(problem_event(&before, &after));

@@ -204,3 +204,19 @@ async fn many_reads_of_one_namespace_do_not_delay_another() {
     let place = order.lock().expect("no test panics with it").iter().position(|cluster| cluster == "alone");
     assert!(place.is_some_and(|place| place < 8), "{place:?}");
 }
+
+#[tokio::test]
+async fn a_refused_write_is_held_off_though_the_status_cannot_say_so() {
+    let ecs = working();
+    let ecs = move |operation: &str, request: &Value| match operation {
+        "CreateCluster" => refusal("InvalidParameterException", "Long arn format must be enabled"),
+        _ => ecs(operation, request),
+    };
+    let world = World::new(cluster(&json!({})), ecs).await;
+    world.denies_status.store(true, Ordering::Relaxed);
+    for _ in 0..3 {
+        world.pass::<EcsCluster>().await;
+    }
+    let created = world.new_writes().iter().filter(|write| *write == "CreateCluster").count();
+    assert_eq!(created, 1);
+}

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -46,6 +47,9 @@ pub(crate) struct World {
     /// The API server takes no events while a test holds this.
     #[allow(dead_code, reason = "not every test program needs it")]
     pub(crate) events: Arc<tokio::sync::Mutex<()>>,
+    /// Whether the API server denies the writes of statuses.
+    #[allow(dead_code, reason = "not every test program needs it")]
+    pub(crate) denies_status: Arc<AtomicBool>,
 }
 
 impl World {
@@ -83,7 +87,8 @@ impl World {
         let calls = Arc::new(Calls::new(&config, share, Leadership::always_leader(), scoped));
         let (triggers, triggered) = Triggers::new(["EcsCluster".into()]);
         let events = Arc::default();
-        let client = api_server(Arc::clone(&object), Arc::clone(&writes), Arc::clone(&events));
+        let denies_status = Arc::<AtomicBool>::default();
+        let client = api_server(Arc::clone(&object), Arc::clone(&writes), Arc::clone(&events), Arc::clone(&denies_status));
         let context = Context {
             events: Events::start(&client),
             client,
@@ -102,7 +107,7 @@ impl World {
             claims: Claims::default(),
         };
         (
-            Self { context: Arc::new(context), object, writes, events },
+            Self { context: Arc::new(context), object, writes, events, denies_status },
             triggered.into_iter().next().expect("the channel of the kind"),
         )
     }
@@ -177,14 +182,26 @@ async fn serve_ecs(
 }
 
 /// An API server that knows merge patches of metadata, applied statuses and events.
-fn api_server(object: Arc<Mutex<Value>>, writes: Arc<Mutex<Vec<String>>>, events: Arc<tokio::sync::Mutex<()>>) -> Client {
+fn api_server(
+    object: Arc<Mutex<Value>>,
+    writes: Arc<Mutex<Vec<String>>>,
+    events: Arc<tokio::sync::Mutex<()>>,
+    denies_status: Arc<AtomicBool>,
+) -> Client {
     let service = tower::service_fn(move |request: http::Request<Body>| {
         let (object, writes, events) = (Arc::clone(&object), Arc::clone(&writes), Arc::clone(&events));
+        let denies_status = denies_status.load(Ordering::Relaxed);
         async move {
             let (parts, body) = request.into_parts();
             let body = body.collect_bytes().await.expect("a body");
             let body: Value = serde_json::from_slice(&body).unwrap_or_default();
             let path = parts.uri.path();
+            if denies_status && path.ends_with("/status") {
+                let status =
+                    json!({"kind": "Status", "status": "Failure", "code": 403, "reason": "Forbidden", "message": "denied"});
+                let reply = http::Response::builder().status(403).body(Body::from(status.to_string().into_bytes()));
+                return Ok(reply.expect("a valid reply"));
+            }
             let reply = if path.ends_with("/events") {
                 drop(events.lock().await);
                 writes.lock().unwrap().push(format!("event {}", body["reason"].as_str().unwrap_or_default()));
