@@ -95,7 +95,7 @@ reasons! {
     Conflict: "The AWS object is owned by another custom resource.", "Delete the object and create it again with another name, or [hand it over](ownership.md#handing-over). If you only delete the other object, its AWS object is deleted, too.";
     AccessDenied: "AWS denies an action.", "Give the operator the IAM action that the message names.";
     CredentialsUnavailable: "No AWS credentials, or AWS no longer accepts them.", "Look at the identity of the operator's pod; the operator continues when there are credentials.";
-    Throttled: "AWS throttles the account.", "The operator slows down and tries again.";
+    Throttled: "AWS throttles the account, or reads wait long for their turn in the operator's share of the API quota.", "The operator slows down and tries again.";
     QuotaExceeded: "An AWS quota is used up.", "Raise the quota or delete something; it is tried again every 10 to 30 minutes.";
     AwsUnavailable: "AWS answers with an error of its own, or does not answer.", "Resolves when AWS answers.";
     Busy: "The AWS object is busy with an earlier change.", "Resolves when the earlier change is complete.";

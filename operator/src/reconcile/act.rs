@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::context::Pass;
+use super::context::{Pass, Sending};
 use super::kind::{Kind, Observed};
 use super::outcome::Outcome;
 use super::permits::{await_turn, obtain};
@@ -35,9 +35,19 @@ impl<O> Acted<O> {
         &self.planned[..self.sent]
     }
 
+    /// What is known of a pass that broke off. The write after the accepted ones may have been sent.
+    pub(super) fn broken_off(sending: Sending, outcome: Outcome) -> Self {
+        Self { planned: sending.writes, sent: sending.accepted, ..Self::new(None, outcome) }
+    }
+
     /// The write that AWS may have accepted: it got no reply.
     pub(super) fn unanswered(&self) -> Option<&Write> {
-        let is_unanswered = matches!(&self.outcome, Outcome::Failed(error) if !error.made_nothing());
+        let is_unanswered = match &self.outcome {
+            Outcome::Failed(error) => !error.made_nothing(),
+            // A pass that broke off.
+            Outcome::InternalError(_) | Outcome::Waiting(_) => true,
+            _ => false,
+        };
         self.planned.get(self.sent).filter(|_| is_unanswered)
     }
 }
@@ -126,6 +136,7 @@ async fn apply<K: Kind>(
 ) -> Acted<K::Observed> {
     // A later pass asks for the permits of the others.
     writes.truncate(permits.len());
+    pass.sending(|sending| sending.writes.clone_from(&writes));
     let mut sent = 0;
     for (write, permit) in writes.iter().zip(permits) {
         match claimed(object, pass, &observed.value, write, permit).await {
@@ -136,6 +147,7 @@ async fn apply<K: Kind>(
             }
         }
         sent += 1;
+        pass.sending(|sending| sending.accepted = sent);
     }
     let mut rest = object.plan(&observed.value, &pass.owner);
     if matches!(rest, Plan::Write(_)) {
@@ -199,6 +211,16 @@ mod tests {
     use super::*;
     use crate::aws::ecs;
     use crate::reconcile::tagged::Tagged;
+
+    #[test]
+    fn a_pass_that_breaks_off_remembers_what_it_sent() {
+        let write = |note: &str| Write { operation: ecs::UpdateService, request: json!({}), note: note.to_owned() };
+        let sending = Sending { writes: vec![write("first"), write("second"), write("third")], accepted: 1 };
+        let acted = Acted::<()>::broken_off(sending, Outcome::InternalError(String::new()));
+        assert_eq!(acted.accepted(), [write("first")]);
+        // It may have been sent.
+        assert_eq!(acted.unanswered(), Some(&write("second")));
+    }
 
     #[test]
     fn a_write_of_the_owner_tag_claims_the_object() {

@@ -8,6 +8,7 @@ use kube::ResourceExt;
 use super::claims::Claims;
 use super::cluster_rule::ClusterRule;
 use super::object_state::{ObjectState, ObjectStates};
+use super::plan::Write;
 use super::stores::Stores;
 use crate::aws::account::{Accounts, Aws};
 use crate::aws::observer::{Key, PolledKey};
@@ -71,6 +72,17 @@ pub struct Pass<'a, O> {
     pub applied: Option<&'a O>,
     /// What to poll when the pass cannot read AWS.
     fallback: Mutex<Vec<PolledKey>>,
+    /// The writes that the pass sends, for the case that it breaks off.
+    sending: Mutex<Sending>,
+}
+
+/// The writes of a pass.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sending {
+    /// All of them, in their order.
+    pub(super) writes: Vec<Write>,
+    /// How many of them, from the first on, AWS has accepted.
+    pub(super) accepted: usize,
 }
 
 impl<'a, O> Pass<'a, O> {
@@ -78,14 +90,17 @@ impl<'a, O> Pass<'a, O> {
     #[must_use]
     pub fn new<K: Object>(object: &K, context: &'a Context) -> Self {
         let aws = Arc::clone(context.accounts.default_scope());
-        Self { context, aws, owner: context.owner(object), began: Instant::now(), applied: None, fallback: Mutex::default() }
+        let owner = context.owner(object);
+        let (fallback, sending) = (Mutex::default(), Mutex::default());
+        Self { context, aws, owner, began: Instant::now(), applied: None, fallback, sending }
     }
 
     /// The same pass, after a write that left `applied`.
     #[must_use]
     pub fn after<'b>(&'b self, applied: &'b O) -> Pass<'b, O> {
         let (aws, owner) = (Arc::clone(&self.aws), self.owner.clone());
-        Pass { context: self.context, aws, owner, began: self.began, applied: Some(applied), fallback: Mutex::default() }
+        let (fallback, sending) = (Mutex::default(), Mutex::default());
+        Pass { context: self.context, aws, owner, began: self.began, applied: Some(applied), fallback, sending }
     }
 
     /// Names a key to poll when this pass cannot read AWS, so that a change there triggers the object. Called by a kind before it reads.
@@ -96,6 +111,11 @@ impl<'a, O> Pass<'a, O> {
     /// What to poll when the pass could not read AWS; empty when it did not try.
     pub(super) fn fallback(&self) -> Vec<PolledKey> {
         self.fallback.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Works with the record of the writes that the pass sends.
+    pub(super) fn sending<T>(&self, work: impl FnOnce(&mut Sending) -> T) -> T {
+        work(&mut self.sending.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Namespace of the object, which takes turns with others to read and write; empty for a cluster-scoped object.

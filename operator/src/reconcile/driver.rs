@@ -4,6 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ecs_operator_crds::condition::Reason;
 use futures::FutureExt;
 
 use super::act::{Acted, act};
@@ -11,6 +12,7 @@ use super::conclude::{conclude, remember, trouble};
 use super::context::{Context, Pass};
 use super::kind::Kind;
 use super::outcome::{Outcome, Place};
+use super::plan::Obstacle;
 use crate::aws::tags::RETAINED;
 use crate::k8s::{RequestError, finalizer};
 use crate::trigger::ObjectId;
@@ -35,12 +37,11 @@ pub async fn reconcile<K: Kind>(object: Arc<K>, context: Arc<Context>) -> Option
     let (outcome, requeue) = match tokio::time::timeout(PASS_TIMEOUT, ended).await {
         Ok(Ok(ended)) => ended,
         broken => {
-            let what = if broken.is_err() { "took too long" } else { "panicked" };
-            tracing::error!(kind = %K::kind(&()), namespace = object.namespace(), name = object.name_any(), "a pass {what}");
-            let acted =
-                Acted::new(None, Outcome::InternalError(format!("The reconciliation of this object {what}; please report it")));
-            let requeue = conclude(&*object, &pass, &acted).await;
-            (acted.outcome, requeue)
+            let outcome = if broken.is_err() { took_too_long() } else { panicked() };
+            tracing::error!(kind = %K::kind(&()), namespace = object.namespace(), name = object.name_any(), "a pass broke off");
+            let acted = Acted::broken_off(pass.sending(std::mem::take), outcome);
+            let ended = AssertUnwindSafe(conclude(&*object, &pass, &acted)).catch_unwind().await;
+            (acted.outcome, ended.unwrap_or(Some(PASS_TIMEOUT)))
         }
     };
     keep_place(&pass, &outcome);
@@ -49,6 +50,19 @@ pub async fn reconcile<K: Kind>(object: Arc<K>, context: Arc<Context>) -> Option
     }
     context.metrics.reconciled(&K::kind(&()), outcome.as_str(), started.elapsed());
     requeue
+}
+
+/// Each call has a deadline of its own, so a pass that takes too long has waited for its turn to read.
+fn took_too_long() -> Outcome {
+    let seconds = PASS_TIMEOUT.as_secs();
+    let message = format!(
+        "Reading AWS took longer than {seconds} s, because the reads of the operator wait for their turn in the API quota; it is tried again"
+    );
+    Outcome::Waiting(Obstacle { reason: Reason::Throttled, message, passing: true })
+}
+
+fn panicked() -> Outcome {
+    Outcome::InternalError("The reconciliation of this object panicked; please report it".to_owned())
 }
 
 async fn run<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>) -> (Outcome, Option<Duration>) {
