@@ -11,12 +11,9 @@ use super::{AwsError, Operation};
 
 /// The answer about `object` after TagResource or UntagResource with `request`: replies to them are empty, and a read may lag behind. `shape`
 /// is that of the service.
+#[must_use]
 pub fn tagged(object: &Value, request: &Value, shape: TagShape) -> Answer {
-    let mut tags = Tags::read(&object["tags"]);
-    tags.0.extend(Tags::read(&request["tags"]).0);
-    for key in request["tagKeys"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-        tags.0.remove(key);
-    }
+    let tags = Tags::read(&object["tags"]).after(request);
     let mut object = object.clone();
     object["tags"] = tags.write(shape);
     Answer::Found(Arc::new(object))

@@ -82,8 +82,9 @@ impl Owner {
     /// The tags an object of this owner shall carry: those of the spec, and ours.
     #[must_use]
     pub fn desired(&self, spec: Option<&[Tag]>) -> Tags {
-        let listed = spec.unwrap_or_default().iter().map(|tag| (tag.key.clone(), tag.value.clone().unwrap_or_default()));
-        Tags(listed.chain([(OWNER.to_owned(), self.tag())]).collect())
+        let mut tags = Tags::of_spec(spec);
+        tags.0.insert(OWNER.to_owned(), self.tag());
+        tags
     }
 }
 
@@ -101,6 +102,24 @@ pub enum TagShape {
 pub struct Tags(pub BTreeMap<String, String>);
 
 impl Tags {
+    /// The tags of a spec.
+    #[must_use]
+    pub fn of_spec(spec: Option<&[Tag]>) -> Self {
+        let tags = spec.unwrap_or_default().iter();
+        Self(tags.map(|tag| (tag.key.clone(), tag.value.clone().unwrap_or_default())).collect())
+    }
+
+    /// The tags after TagResource or UntagResource with `request`.
+    #[must_use]
+    pub fn after(&self, request: &Value) -> Self {
+        let mut tags = self.clone();
+        tags.0.extend(Self::read(&request["tags"]).0);
+        for key in request["tagKeys"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            tags.0.remove(key);
+        }
+        tags
+    }
+
     /// Reads a list of tags, of either shape; absent means none.
     #[must_use]
     pub fn read(tags: &Value) -> Self {

@@ -10,16 +10,14 @@ use crate::aws::tags::{SPEC_HASH, Tags};
 use crate::aws::{AwsError, ErrorKind, Operation, name_in};
 
 /// The answer in a reply of DescribeTaskDefinition or RegisterTaskDefinition: the task definition with its tags, which the
-/// API puts beside it. Of one that carries the hash of its request only what decisions need is kept; of another one the
+/// API puts beside it. A revision that is INACTIVE is found, too, as its tags say whose it was. Of one that carries the hash of its request only what decisions need is kept; of another one the
 /// definition itself, too, to compare it.
 pub(crate) fn task_definition(mut reply: Value) -> Answer {
     let tags = reply["tags"].take();
     let Value::Object(described) = reply["taskDefinition"].take() else { return Answer::Missing };
-    match described.get("status").and_then(Value::as_str) {
-        Some("INACTIVE") => return Answer::Inactive,
-        // It cannot be used, and nothing is left to do.
-        Some("DELETE_IN_PROGRESS") => return Answer::Missing,
-        _ => {}
+    // It cannot be used, and nothing is left to do.
+    if described.get("status").is_some_and(|status| status == "DELETE_IN_PROGRESS") {
+        return Answer::Missing;
     }
     let kept = ["taskDefinitionArn", "family", "revision", "status"];
     let mut found: serde_json::Map<_, _> = described

@@ -18,6 +18,7 @@ use super::tasks;
 use crate::aws::ecs::{ServiceDeploymentKey, ServiceRevisionKey, StoppedTasksKey, TaskDefinitionKey};
 use crate::aws::observer::{Answer, Seen};
 use crate::aws::{AwsError, Freshness, name_in, time};
+use crate::kinds::ecs_task_definition::is_active;
 use crate::reconcile::Pass;
 
 /// How often stopped tasks are looked at while a rollout is slow and ECS counts no failures.
@@ -44,7 +45,7 @@ pub(super) async fn rollback_target(object: &EcsService, pass: &Pass<'_, Observe
     let key = TaskDefinitionKey(revision);
     let seen =
         pass.aws.observer.cache::<TaskDefinitionKey>().get(key, Freshness::Since(Instant::now()), pass.namespace()).await?;
-    Ok(Some(matches!(seen.answer, Answer::Found(_))))
+    Ok(Some(matches!(&seen.answer, Answer::Found(revision) if is_active(revision))))
 }
 
 /// The service deployment that ECS names, or the last one that we know to be unfinished.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::observed::ObservedTaskDefinition;
 use super::registrations::Registrations;
-use super::revision::Revision;
+use super::revision::{Revision, is_active};
 use super::shape::deletes;
 use crate::aws::ecs::{self, FamilyKey, TaskDefinitionKey, listed, task_definition};
 use crate::aws::observer::Answer;
@@ -144,7 +144,7 @@ async fn retagged(
         _ => revisions.get(key, Freshness::Since(Instant::now()), pass.namespace()).await?,
     };
     let current = match seen.answer {
-        Answer::Found(json) => Some(Revision::read(&json)),
+        Answer::Found(json) => Some(Revision::read(&json)).filter(|_| is_active(&json)),
         Answer::Inactive | Answer::Missing => None,
     };
     // An adopted revision is no longer foreign.

@@ -17,3 +17,4 @@ mod tests;
 
 pub use observed::{ObservedTaskDefinition, Surplus};
 pub use revision::Revision;
+pub(crate) use revision::is_active;

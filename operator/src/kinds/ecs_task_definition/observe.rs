@@ -13,11 +13,12 @@ use super::observed::ObservedTaskDefinition;
 use super::observed::Surplus;
 use super::registrations::Registrations;
 use super::revision::Revision;
-use super::revision::describe;
 use super::revision::number;
+use super::revision::{Described, describe};
 use super::shape::{has_surplus, known_arn, lacks_revisions};
 use super::surplus::{self};
 use crate::aws::ecs::{FamilyKey, TaskDefinitionKey, listed};
+use crate::aws::observer::Seen;
 use crate::aws::tags::Ownership;
 use crate::aws::{AwsError, Freshness};
 use crate::k8s::conditions;
@@ -49,7 +50,7 @@ pub(super) async fn observe(
     }
     // As long as a registration has no answer, every look is one for what it made.
     let freshness = if unanswered(pass, None).is_some() { Freshness::Since(Instant::now()) } else { freshness };
-    let newest = listed(&families.get(family, freshness, pass.namespace()).await?.answer);
+    let newest = families.get(family, freshness, pass.namespace()).await?;
     let mut observed = search(object, pass, freshness, &newest).await?;
     observed.unanswered = unanswered(pass, observed.current.as_ref());
     let current = observed.current.as_ref().filter(|current| is_same(object, current, &pass.owner));
@@ -88,19 +89,18 @@ async fn search(
     object: &EcsTaskDefinition,
     pass: &Pass<'_, ObservedTaskDefinition>,
     freshness: Freshness,
-    newest: &[String],
+    newest: &Seen,
 ) -> Result<ObservedTaskDefinition, AwsError> {
-    let at = match freshness {
-        Freshness::Any => None,
-        Freshness::Since(_) | Freshness::Confirmed(_) => Some(Instant::now()),
-    };
-    let mut observed = ObservedTaskDefinition { at, looked: true, ..ObservedTaskDefinition::default() };
+    let mut oldest = newest.at;
+    let mut observed = ObservedTaskDefinition { looked: true, ..ObservedTaskDefinition::default() };
     // A list may lag behind, and others may have registered more revisions since than it shows.
+    let newest = listed(&newest.answer);
     let mut candidates: Vec<_> = newest.iter().map(String::as_str).chain(known_arn(object)).collect();
     candidates.sort_by_key(|arn| std::cmp::Reverse(number(arn)));
     candidates.dedup();
     for arn in candidates {
-        let Some((revision, ownership)) = describe(pass, arn, freshness).await? else { continue };
+        let Some(Described { at, revision, ownership }) = describe(pass, arn, freshness).await? else { continue };
+        oldest = oldest.min(at);
         if ownership == Ownership::Ours || object.spec.policies.observes() {
             observed.current = Some(revision);
             break;
@@ -112,6 +112,10 @@ async fn search(
             break;
         }
     }
+    observed.at = match freshness {
+        Freshness::Any => None,
+        Freshness::Since(_) | Freshness::Confirmed(_) => Some(oldest),
+    };
     Ok(observed)
 }
 
@@ -127,7 +131,8 @@ async fn observe_end(
     if object.spec.policies.retains() {
         if let Some(arn) = known_arn(object) {
             let described = describe(pass, arn, freshness).await?;
-            observed.current = described.filter(|(_, ownership)| *ownership == Ownership::Ours).map(|(revision, _)| revision);
+            let ours = described.filter(|described| described.ownership == Ownership::Ours);
+            observed.current = ours.map(|described| described.revision);
         }
         if let Freshness::Any = freshness {
             // What is to be marked is looked at before.

@@ -41,6 +41,8 @@ pub struct Surplus {
     pub used: Vec<String>,
     /// The revision of the status, if it is registered and has another owner now, and its owner.
     pub lost: Option<(String, Ownership)>,
+    /// Why the objects that may use revisions beyond the limit cannot be read, so that these stay.
+    pub unreadable: Option<String>,
     /// How many more wait for a later pass.
     pub left: usize,
     /// How long that one waits at least, after trouble.

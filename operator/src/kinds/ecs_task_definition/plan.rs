@@ -39,7 +39,8 @@ pub(super) fn plan(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition
             let present = current.tags.as_ref();
             let writes = present
                 .map_or_else(Vec::new, |present| tagged(&what, &current.arn, present).tag_writes(&tags, managed, policies));
-            Plan::writes(writes.into_iter().chain(deletions(object, &observed.surplus)).collect())
+            // The deregistrations wait for a quota that the tags do not need.
+            Plan::writes(if writes.is_empty() { deletions(object, &observed.surplus) } else { writes })
         }
         (None, Some((foreign, Ownership::Nobody | Ownership::Retained)))
             if policies.adopts() && is_same(object, foreign, owner) =>

@@ -1,11 +1,12 @@
 //! One revision.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde_json::Value;
 
 use crate::aws::ecs::TaskDefinitionKey;
-use crate::aws::observer::Answer;
+use crate::aws::observer::{Answer, Seen};
 use crate::aws::tags::{Ownership, SPEC_HASH, Tags};
 use crate::aws::{AwsError, Freshness};
 use crate::reconcile::Pass;
@@ -44,17 +45,27 @@ pub(super) fn number(arn: &str) -> i32 {
     arn.rsplit(':').next().and_then(|number| number.parse().ok()).unwrap_or_default()
 }
 
-/// A revision that ECS lists as ACTIVE, and whose it is now; `None` when it has gone meanwhile.
-pub(super) async fn describe<O>(
-    pass: &Pass<'_, O>,
-    arn: &str,
-    freshness: Freshness,
-) -> Result<Option<(Revision, Ownership)>, AwsError> {
+/// Whether a revision, as ECS describes it, is still registered.
+pub(crate) fn is_active(json: &Value) -> bool {
+    json["status"] != "INACTIVE"
+}
+
+/// A registered revision.
+#[derive(Clone, Debug)]
+pub(super) struct Described {
+    /// When it was read.
+    pub(super) at: Instant,
+    pub(super) revision: Revision,
+    /// Whose it is now.
+    pub(super) ownership: Ownership,
+}
+
+/// Describes a revision; `None` when it is no longer registered.
+pub(super) async fn describe<O>(pass: &Pass<'_, O>, arn: &str, freshness: Freshness) -> Result<Option<Described>, AwsError> {
     let revisions = pass.aws.observer.cache::<TaskDefinitionKey>();
-    let Answer::Found(json) = revisions.get(TaskDefinitionKey(arn.to_owned()), freshness, pass.namespace()).await?.answer else {
-        return Ok(None);
-    };
+    let Seen { at, answer } = revisions.get(TaskDefinitionKey(arn.to_owned()), freshness, pass.namespace()).await?;
+    let Answer::Found(json) = answer else { return Ok(None) };
     let revision = Revision::read(&json);
     let ownership = revision.tags.as_ref().map_or(Ownership::Nobody, |tags| pass.owner.of(tags));
-    Ok(Some((revision, ownership)))
+    Ok(is_active(&json).then_some(Described { at, revision, ownership }))
 }

@@ -5,9 +5,12 @@ use ecs_operator_crds::v1beta1::{EcsTaskDefinition, EcsTaskDefinitionStatus};
 use k8s_openapi::jiff::Timestamp;
 
 use super::observed::ObservedTaskDefinition;
+use super::revision::Revision;
 use super::shape::deletes;
+use crate::aws::tags::Tags;
 use crate::k8s::conditions::{State, Verdict, conditions};
 use crate::k8s::object::Object;
+use crate::reconcile::ignore::ignores;
 use crate::reconcile::outcome::Outcome;
 use crate::reconcile::reset::remembered;
 
@@ -38,6 +41,12 @@ pub(super) fn status(
         status.managed_tags = remembered.tags;
     }
     let registered = format!("Revision {}:{} is registered", object.family(), status.revision.unwrap_or_default());
+    let registered = match observed.and_then(|observed| observed.surplus.unreadable.as_ref()) {
+        Some(why) => {
+            format!("{registered}; revisions beyond revisionHistoryLimit stay while EcsServices cannot be read: {why}")
+        }
+        None => registered,
+    };
     let verdict = match outcome {
         // That an old one cannot go is no trouble of the current one.
         Outcome::Failed(error) if error.operation.is_cleanup() && !object.is_deleting() => {
@@ -53,12 +62,21 @@ pub(super) fn status(
     status
 }
 
-/// Whether nothing but old revisions is left to see to. They are looked for only beside a current revision that is what the spec asks
-/// for.
+/// Whether nothing is left to do but to deregister old revisions. They are read only beside a current revision that matches the spec, whose
+/// tags may still have to change.
 fn only_lets_go(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition) -> bool {
     let surplus = &observed.surplus;
     let is_left = !surplus.active.is_empty() || !surplus.inactive.is_empty();
-    is_left && !object.is_deleting()
+    let has_its_tags = observed.current.as_ref().is_some_and(|current| has_its_tags(object, current));
+    is_left && has_its_tags && !object.is_deleting()
+}
+
+/// Whether a revision of the object has the tags of the spec, and none that the spec has dropped.
+fn has_its_tags(object: &EcsTaskDefinition, current: &Revision) -> bool {
+    let Some(present) = current.tags.as_ref().filter(|_| !ignores(&object.spec.policies, "tags")) else { return true };
+    let wanted = Tags::of_spec(object.spec.tags.as_deref());
+    let managed = object.status.as_ref().and_then(|status| status.managed_tags.as_deref());
+    wanted.missing_from(present).0.is_empty() && wanted.dropped(managed, present).is_empty()
 }
 
 /// Our revisions, where there is a limit to keep, or where they are about to be deleted; `None` has the next pass look for them.
@@ -72,7 +90,9 @@ fn revisions(
     }
     let found = observed.and_then(|observed| observed.surplus.revisions.clone());
     let mut revisions = found.or_else(|| status.revisions.clone())?;
-    if let Some(current) = status.revision.filter(|current| !revisions.contains(current)) {
+    // With `managementPolicy: Observe`, the current revision may be that of somebody else.
+    let is_new = |current: &i32| !object.spec.policies.observes() && !revisions.contains(current);
+    if let Some(current) = status.revision.filter(is_new) {
         revisions.insert(0, current);
     }
     Some(revisions)

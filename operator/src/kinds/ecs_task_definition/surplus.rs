@@ -4,17 +4,19 @@
 
 use std::time::{Duration, Instant};
 
-use ecs_operator_crds::v1beta1::{EcsService, EcsTaskDefinition};
+use ecs_operator_crds::v1beta1::EcsTaskDefinition;
+use kube::Resource;
 
 use super::observed::ObservedTaskDefinition;
 use super::observed::Surplus;
-use super::revision::{Revision, describe, number};
+use super::revision::{Described, Revision, describe, is_active, number};
 use super::shape::deletes;
 use super::shape::known_arn;
 use crate::aws::ecs::{self, AllRevisionsKey, FamilyKey, ServiceKey, TaskDefinitionKey, is_user, key_of, listed};
 use crate::aws::observer::Answer;
-use crate::aws::tags::{Ownership, Tags};
+use crate::aws::tags::{Owner, Ownership, Tags};
 use crate::aws::{AwsError, ErrorKind, Freshness, name_in};
+use crate::k8s::availability::Unavailable;
 use crate::k8s::object::Object;
 use crate::kinds::ecs_service::users::{is_set_here, user_of};
 use crate::reconcile::Pass;
@@ -56,10 +58,14 @@ pub(super) async fn observe(
     }
     revisions.sort_unstable_by_key(|number| std::cmp::Reverse(*number));
     let beyond: Vec<_> = revisions.iter().copied().filter(|number| *number < current.revision).skip(limit).collect();
+    if beyond.is_empty() {
+        return Ok(Surplus { revisions: Some(revisions), ..Surplus::default() });
+    }
     // An EcsService that cannot be read may run one of them, or be about to go back to it.
-    if beyond.is_empty() || pass.context.stores.availability.why::<EcsService>().is_some() {
-        let left = usize::from(!beyond.is_empty());
-        return Ok(Surplus { revisions: Some(revisions), left, pause: UNREADABLE, ..Surplus::default() });
+    let unreadable = pass.context.stores.unreadable_referrers(&EcsTaskDefinition::kind(&()), pass.namespace());
+    if let Some(Unavailable { words, .. }) = unreadable {
+        let unreadable = Some(words);
+        return Ok(Surplus { revisions: Some(revisions), left: 1, pause: UNREADABLE, unreadable, ..Surplus::default() });
     }
     let family = current.arn.rsplit_once(':').map(|(family, _)| family).unwrap_or_default();
     let beyond = beyond.iter().rev().map(|number| format!("{family}:{number}")).collect();
@@ -123,7 +129,7 @@ pub(super) async fn observe_all(
     found.revisions = revisions;
     if let Some(known) = known_arn(object).filter(|known| ours.iter().all(|ours| ours.arn != **known)) {
         let described = describe(pass, known, Freshness::Any).await?;
-        found.lost = described.map(|(revision, ownership)| (name_in(&revision.arn).to_owned(), ownership));
+        found.lost = described.map(|Described { revision, ownership, .. }| (name_in(&revision.arn).to_owned(), ownership));
     }
     found.wait_for_status(object);
     Ok((found, ours))
@@ -136,6 +142,12 @@ fn goes_with(object: &EcsTaskDefinition, ownership: &Ownership) -> bool {
         Ownership::Retained => object.spec.policies.adopts(),
         Ownership::Nobody | Ownership::Other(_) => false,
     }
+}
+
+/// Whether a revision that is INACTIVE was the object's. Where ECS shows no tags of it, the status has to do, which lists only revisions
+/// of the object.
+pub(super) fn was_ours(object: &EcsTaskDefinition, owner: &Owner, tags: &Tags) -> bool {
+    tags.0.is_empty() || goes_with(object, &owner.of(tags))
 }
 
 /// The ACTIVE revisions of the family that are the object's. Where they are many, a later pass looks at the rest: what was seen is
@@ -156,9 +168,9 @@ async fn ours(object: &EcsTaskDefinition, pass: &Pass<'_, ObservedTaskDefinition
             return Err(AwsError::new(ecs::DescribeTaskDefinition, ErrorKind::Busy, message));
         }
         match describe(pass, arn, Freshness::Any).await? {
-            Some((revision, ownership)) if goes_with(object, &ownership) => ours.push(revision),
+            Some(Described { revision, ownership, .. }) if goes_with(object, &ownership) => ours.push(revision),
             // Those before it were retained with it.
-            Some((_, Ownership::Retained)) => break,
+            Some(Described { ownership: Ownership::Retained, .. }) => break,
             _ => {}
         }
     }
@@ -225,7 +237,15 @@ async fn sort_out(
             let key = TaskDefinitionKey(arn.clone());
             match pass.aws.observer.cache::<TaskDefinitionKey>().get(key, Freshness::Since(since), pass.namespace()).await?.answer
             {
+                Answer::Found(json) if !is_active(&json) => {
+                    if deletes(object) && was_ours(object, owner, &Tags::read(&json["tags"])) {
+                        found.inactive.push(arn);
+                    } else {
+                        gone.push(arn);
+                    }
+                }
                 Answer::Found(json) if goes_with(object, &owner.of(&Tags::read(&json["tags"]))) => found.active.push(arn),
+                // The operator has just deregistered it.
                 Answer::Inactive if deletes(object) => found.inactive.push(arn),
                 // Deregistered, deleted, or with the tag of another owner.
                 _ => gone.push(arn),

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::observed::{ObservedTaskDefinition, Surplus};
 use super::revision::Revision;
+use super::surplus::was_ours;
 use super::{plan, status};
 use crate::aws::ecs;
 use crate::aws::tags::{OWNER, Owner, Ownership, SPEC_HASH, Tags};
@@ -309,6 +310,64 @@ fn old_revisions_that_wait_for_their_turn_are_no_trouble_of_the_current_one() {
         assert_eq!(ready(&observed), "True");
         assert_eq!(ready(&first), "Unknown", "something else is unfinished");
     }
+}
+
+#[test]
+fn is_not_ready_while_a_tag_is_missing_beside_old_revisions() {
+    let first = registered(&write(planned(&spec(), &ObservedTaskDefinition::default())));
+    let surplus = Surplus { active: vec![ARN.replace(":1", ":7")], ..Surplus::default() };
+    let observed = ObservedTaskDefinition { surplus, ..first };
+    let mut tagged = spec();
+    tagged["tags"] = json!([{"key": "team", "value": "shop"}]);
+    // The tag does not wait for the quota of the deregistration.
+    assert_eq!(write(planned(&tagged, &observed)).operation, ecs::TagResource);
+    let queued = Outcome::Queued(std::time::Instant::now());
+    let status = status::status(&object(&tagged, false), Some(&observed), &queued, Timestamp::UNIX_EPOCH);
+    assert_eq!(status.conditions[0].status, "Unknown");
+}
+
+#[test]
+fn lists_no_revision_of_somebody_else_as_its_own() {
+    let theirs = Revision { arn: ARN.replace(":1", ":7"), revision: 7, ..Revision::default() };
+    let observed = ObservedTaskDefinition { current: Some(theirs), ..ObservedTaskDefinition::default() };
+    let revisions = |policy: &str| {
+        let mut spec = spec();
+        spec["revisionHistoryLimit"] = json!(5);
+        spec["managementPolicy"] = json!(policy);
+        let mut object = object(&spec, false);
+        object.status = Some(EcsTaskDefinitionStatus { revisions: Some(vec![3]), ..Default::default() });
+        status::status(&object, Some(&observed), &Outcome::InSync, Timestamp::UNIX_EPOCH).revisions
+    };
+    assert_eq!(revisions("Observe"), Some(vec![3]));
+    assert_eq!(revisions("Full"), Some(vec![7, 3]));
+}
+
+#[test]
+fn deletes_no_inactive_revision_that_has_another_owner() {
+    let mut spec = spec();
+    spec["deleteRevisions"] = json!(true);
+    let object = object(&spec, true);
+    let tags = |key: &str, value: &str| Tags([(key.to_owned(), value.to_owned())].into());
+    let rows = [
+        (tags(OWNER, &owner().tag()), true),
+        // Where ECS shows no tags, the status knows.
+        (Tags::default(), true),
+        (tags(OWNER, "k8s/other/web/u-9"), false),
+        (tags("team", "shop"), false),
+    ];
+    for (tags, expected) in rows {
+        assert_eq!(was_ours(&object, &owner(), &tags), expected, "{tags:?}");
+    }
+}
+
+#[test]
+fn says_why_old_revisions_stay() {
+    let first = registered(&write(planned(&spec(), &ObservedTaskDefinition::default())));
+    let surplus = Surplus { left: 1, unreadable: Some("services is forbidden".to_owned()), ..Surplus::default() };
+    let observed = ObservedTaskDefinition { surplus, ..first };
+    let status = status::status(&object(&spec(), false), Some(&observed), &Outcome::InSync, Timestamp::UNIX_EPOCH);
+    assert_eq!(status.conditions[0].status, "True");
+    assert!(status.conditions[0].message.ends_with("cannot be read: services is forbidden"), "{}", status.conditions[0].message);
 }
 
 /// Any other hash would register a revision of everything, and have every service roll, when the operator is upgraded.
