@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use aws_types::SdkConfig;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::dispatch::ServiceClient;
 use super::error::AwsError;

@@ -4,7 +4,9 @@
 //! and triggers its object if something changed. So events may come twice, late, in any order, or not at all.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::account::Aws;
 use super::ecs;

@@ -5,9 +5,10 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
 
 use super::operation::ActionFamily;
 use super::tokens::Tokens;
@@ -328,7 +329,7 @@ mod tests {
         assert_eq!(queue.hand_out(start), Some(TOKEN * 2));
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn without_a_share_no_read_waits() {
         let budget = ReadBudget::new(None);
         for _ in 0..1000 {
@@ -337,7 +338,7 @@ mod tests {
         budget.admit(FAMILY, &Turn::Regular).now_or_never().expect("no limit applies");
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn all_waiting_calls_are_admitted_in_turn() {
         // Two thousand tokens a second.
         let budget = ReadBudget::new(Some(100.0));

@@ -1,6 +1,8 @@
 //! A token bucket that slows down when AWS throttles, and recovers.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// Of what AWS grants, this part is the least that is used after AWS has throttled again and again.
 const SLOWEST: f64 = 1.0 / 16.0;

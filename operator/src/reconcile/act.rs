@@ -1,6 +1,6 @@
 //! The steps of a pass: observe, plan, wait for a turn, observe afresh, plan, apply, observe.
 
-use std::time::Instant;
+use tokio::time::Instant;
 
 use super::context::{Pass, Sending};
 use super::kind::{Kind, Observed};

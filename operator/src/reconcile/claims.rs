@@ -3,7 +3,8 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+
+use tokio::time::Instant;
 
 use crate::aws::observer::LAG;
 use crate::aws::{AwsError, ErrorKind, Operation};

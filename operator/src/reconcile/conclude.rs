@@ -1,11 +1,12 @@
 //! The end of a pass: events, the one status write, and when the next pass comes.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::shared::Status;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
+use tokio::time::Instant;
 
 use super::act::Acted;
 use super::context::{Context, Pass};

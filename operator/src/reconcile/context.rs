@@ -1,9 +1,9 @@
 //! What every pass needs: the parts that all passes share, and those of one pass.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use kube::ResourceExt;
+use tokio::time::Instant;
 
 use super::claims::Claims;
 use super::cluster_rule::ClusterRule;

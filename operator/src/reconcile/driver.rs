@@ -2,10 +2,11 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ecs_operator_crds::condition::Reason;
 use futures::FutureExt;
+use tokio::time::Instant;
 
 use super::act::{Acted, act};
 use super::conclude::{conclude, remember, trouble};

@@ -1,9 +1,10 @@
 //! What the driver asks of a kind.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Map, Value};
+use tokio::time::Instant;
 
 use super::context::Pass;
 use super::index::Reference;

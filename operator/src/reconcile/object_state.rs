@@ -3,7 +3,9 @@
 use std::any::Any;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::outcome::{Limits, Outcome};
 use super::plan::Write;

@@ -1,8 +1,9 @@
 //! What came of a pass, and what the driver does about it: one table for the write queue, the pace of polls and the next pass.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ecs_operator_crds::condition::Reason;
+use tokio::time::Instant;
 
 use super::plan::{Obstacle, Plan, Write};
 use crate::aws::observer::Pace;

@@ -1,8 +1,7 @@
 //! The permits that a plan needs before its first write.
 
-use std::time::Instant;
-
 use ecs_operator_crds::v1beta1::shared::Status;
+use tokio::time::Instant;
 
 use super::context::Pass;
 use super::kind::{Kind, Observed};

@@ -5,7 +5,9 @@
 mod support;
 
 mod lost;
+mod outcomes;
 mod refused;
+mod test_kind;
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};

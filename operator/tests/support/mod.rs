@@ -58,6 +58,15 @@ impl World {
         Self::swept(object, ecs, Duration::from_secs(86400)).await.0
     }
 
+    /// A world of one object of a kind that calls no AWS.
+    #[allow(dead_code, reason = "not every test program needs it")]
+    pub(crate) async fn without_aws<K: Kind>(object: Value) -> Self {
+        let mut stores = Builder::default();
+        stores.add(store::<K>(&object), K::SHAPE.refers_to);
+        let ecs = |_: &str, _: &Value| refusal("InvalidAction", "the kind calls no AWS");
+        Self::with(object, stores.build(), ecs, Duration::from_secs(86400), None).await.0
+    }
+
     /// The same, with an observer that looks by itself this often, and the clusters that it wakes.
     pub(crate) async fn swept(
         object: Value,
@@ -75,6 +84,16 @@ impl World {
         share: Option<f64>,
     ) -> (Self, Triggered) {
         let stores = stores(&object);
+        Self::with(object, stores, ecs, every, share).await
+    }
+
+    async fn with(
+        object: Value,
+        stores: Stores,
+        ecs: impl Fn(&str, &Value) -> Reply + Clone + Send + Sync + 'static,
+        every: Duration,
+        share: Option<f64>,
+    ) -> (Self, Triggered) {
         let (object, writes) = (Arc::new(Mutex::new(object)), Arc::new(Mutex::new(Vec::new())));
         let metrics = Arc::new(Metrics::default());
         let config = aws_config::defaults(aws_config::BehaviorVersion::latest())
@@ -144,16 +163,17 @@ impl World {
     }
 }
 
-/// What the watches see: the object.
-fn stores(object: &Value) -> Stores {
-    fn store<K: Kind>(object: &Value) -> Store<K> {
-        let (store, mut writer) = reflector::store();
-        if object["kind"] == *K::kind(&()) {
-            let object = serde_json::from_value(object.clone()).expect("a valid object");
-            writer.apply_watcher_event(&Event::<K>::Apply(object));
-        }
-        store
+/// What the watch of a kind sees: the object, if it is of the kind.
+fn store<K: Kind>(object: &Value) -> Store<K> {
+    let (store, mut writer) = reflector::store();
+    if object["kind"] == *K::kind(&()) {
+        let object = serde_json::from_value(object.clone()).expect("a valid object");
+        writer.apply_watcher_event(&Event::<K>::Apply(object));
     }
+    store
+}
+
+fn stores(object: &Value) -> Stores {
     let mut stores = Builder::default();
     stores.add(store::<EcsCluster>(object), EcsCluster::SHAPE.refers_to);
     stores.add(store::<EcsTaskDefinition>(object), EcsTaskDefinition::SHAPE.refers_to);

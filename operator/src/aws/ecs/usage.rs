@@ -3,11 +3,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::keys::ServiceKey;
 use super::operations as ecs;
@@ -225,7 +226,7 @@ mod tests {
         Usage::from([("web:1".to_owned(), services.iter().map(|name| user(name, "shop")).collect())])
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_service_that_has_gone_since_counts_no_more() {
         let (cache, before) = (Cache::default(), Instant::now());
         let key = |name: &str| ServiceKey { cluster: "shop".to_owned(), name: name.to_owned() };
@@ -236,7 +237,7 @@ mod tests {
         assert_eq!(usage["web:1"], ["api in cluster shop", "old in cluster shop"], "old has come back since");
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_service_that_goes_while_all_are_read_counts_no_more() {
         let cache = Cache::default();
         let (done, is_done) = tokio::sync::oneshot::channel();
@@ -249,7 +250,7 @@ mod tests {
         assert_eq!(usage["web:1"], ["api in cluster shop"]);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn what_takes_long_to_read_is_read_once_for_all_who_ask() {
         let cache = Cache::default();
         let (done, is_done) = tokio::sync::oneshot::channel();
@@ -275,7 +276,7 @@ mod tests {
         assert_eq!((good_for(1, 60), good_for(1, 5), good_for(100, 5)), (60, 5, 200));
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_read_that_fails_is_tried_again_by_who_asks_later() {
         let cache = Cache::default();
         let denied = || AwsError::new(ecs::ListServices, ErrorKind::AccessDenied, "not authorized");

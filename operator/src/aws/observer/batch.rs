@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::{StreamExt, stream};
 use tokio::sync::mpsc;
-use tokio::time::{sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::entry::LAG;
 use super::state::{ReadRequest, Reading, Requester, Shared, State, Watched, interval};
@@ -45,7 +45,7 @@ pub(super) async fn run<K: Key>(shared: Arc<Shared<K>>, mut incoming: mpsc::Unbo
                     collect(&mut incoming, &mut waiting).await;
                 }
             },
-            () = sleep_until(due.into()) => shared.forget(),
+            () = sleep_until(due) => shared.forget(),
         }
         shared.add_due(Instant::now(), &mut waiting);
         if !waiting.is_empty() {
@@ -62,7 +62,7 @@ async fn collect<K: Key>(incoming: &mut mpsc::UnboundedReceiver<ReadRequest<K>>,
     let closes = Instant::now() + LONGEST;
     while waiting.len() < K::BATCH {
         let idle = (Instant::now() + IDLE).min(closes);
-        match timeout_at(idle.into(), incoming.recv()).await {
+        match timeout_at(idle, incoming.recv()).await {
             Ok(Some(request)) => waiting.entry(request.key).or_default().push(request.asker),
             Ok(None) | Err(_) => return,
         }

@@ -3,7 +3,9 @@
 //! Namespaces take turns, so that a namespace with a thousand writes delays another by one, and changes by users precede repairs. No call
 //! waits in the bucket: an object comes back at the time that it got, and may get a later one if others came in between.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::asker::{Priority, Requester};
 use super::queue::Queue;

@@ -1,9 +1,9 @@
 //! The writer of one account and Region.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::asker::{Priority, Requester};
 use super::budget::{Budget, Permit};

@@ -1,7 +1,9 @@
 //! Who waits for a bucket, in turn by namespace.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::asker::Requester;
 

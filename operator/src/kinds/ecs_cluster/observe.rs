@@ -1,11 +1,11 @@
 //! Observes an EcsCluster: the cluster as ECS describes it, and at its deletion also its services and tasks.
 
 use std::collections::BTreeSet;
-use std::time::Instant;
 
 use ecs_operator_crds::v1beta1::EcsCluster;
 use futures::future::try_join_all;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::observed::Cluster;
 use super::observed::ObservedCluster;

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Instant;
 
 use serde::Deserialize;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::aws::ecs::{self, Blockers};
 use crate::aws::observer::{Answer, Seen};

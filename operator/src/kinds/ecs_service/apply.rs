@@ -1,8 +1,7 @@
 //! Sends one write of an EcsService, and enters its reply into the observer.
 
-use std::time::Instant;
-
 use ecs_operator_crds::v1beta1::EcsService;
+use tokio::time::Instant;
 
 use super::commands::carried_out_by;
 use super::described::read;

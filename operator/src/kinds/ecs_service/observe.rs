@@ -1,8 +1,7 @@
 //! Observes an EcsService: the service as ECS describes it, and what its references resolve to.
 
-use std::time::Instant;
-
 use ecs_operator_crds::v1beta1::{EcsCluster, EcsService};
+use tokio::time::Instant;
 
 use super::described::read;
 use super::observed::ObservedService;

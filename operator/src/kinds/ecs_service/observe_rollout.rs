@@ -1,13 +1,14 @@
 //! Observes the parts of a rollout that DescribeServices does not show. Read only while there is something
 //! to observe.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ecs_operator_crds::ROLLBACK_TO;
 use ecs_operator_crds::v1beta1::EcsService;
 use ecs_operator_crds::v1beta1::service::{RolloutPhase, StoppedTask};
 use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::commands::{is_in_history, unanswered};
 use super::deployment::ServiceDeployment;

@@ -1,9 +1,9 @@
 //! What is known of a service.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
 
 use ecs_operator_crds::v1beta1::service::StoppedTask;
+use tokio::time::Instant;
 
 use super::deployment::ServiceDeployment;
 use super::described::Service;

@@ -1,9 +1,9 @@
 //! Sends one write of an EcsTaskDefinition, and enters its reply into the observer.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::observed::ObservedTaskDefinition;
 use super::registrations::Registrations;

@@ -3,10 +3,11 @@
 //! A revision never changes, so one that the status knows is not read again. Only before a write the family is looked
 //! through: a revision that an earlier pass registered without learning of it is found by its tags.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ecs_operator_crds::v1beta1::EcsTaskDefinition;
 use ecs_operator_crds::v1beta1::shared::Status;
+use tokio::time::Instant;
 
 use super::definition::is_same;
 use super::observed::ObservedTaskDefinition;

@@ -1,8 +1,9 @@
 //! What is known of a family.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ecs_operator_crds::v1beta1::EcsTaskDefinition;
+use tokio::time::Instant;
 
 use super::revision::{Revision, number};
 use super::shape::deletes;

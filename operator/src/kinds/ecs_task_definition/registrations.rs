@@ -3,7 +3,9 @@
 //! RegisterTaskDefinition has no client token, and lists may lag behind: what such a call has made is known by its hash and by a number
 //! that is newer than what there was before.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::revision::Revision;
 use crate::aws::observer::LAG;

@@ -1,9 +1,9 @@
 //! One revision.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::aws::ecs::TaskDefinitionKey;
 use crate::aws::observer::{Answer, Seen};

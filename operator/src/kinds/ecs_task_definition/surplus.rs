@@ -2,10 +2,11 @@
 //!
 //! A revision that a service uses, or can be rolled back to, is left where it is.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ecs_operator_crds::v1beta1::EcsTaskDefinition;
 use kube::Resource;
+use tokio::time::Instant;
 
 use super::observed::ObservedTaskDefinition;
 use super::observed::Surplus;
