@@ -1,37 +1,24 @@
 //! Tables for `plan` and `status`.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::{EcsCluster, EcsClusterStatus};
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::observed::{ObservedCluster, read};
 use super::{plan, status};
 use crate::aws::ecs;
 use crate::aws::observer::{Answer, Seen};
-use crate::aws::tags::{OWNER, Owner};
+use crate::aws::tags::OWNER;
 use crate::reconcile::outcome::Outcome;
-use crate::reconcile::plan::{Plan, Write};
+use crate::reconcile::plan::Plan;
 use crate::reconcile::references::Dependants;
+use crate::testkit::{Fixture, operations, owner, writes};
 
 const ARN: &str = "arn:aws:ecs:eu-central-1:111122223333:cluster/shop";
-
-fn owner() -> Owner {
-    let [cluster_id, namespace, name, uid] = ["k8s", "default", "shop", "u-1"].map(str::to_owned);
-    Owner { cluster_id, namespace, name, uid, former_clusters: Vec::new() }
-}
-
-fn object(spec: &Value, deleting: bool) -> EcsCluster {
-    let mut metadata = json!({"name": "shop", "namespace": "default", "uid": "u-1", "generation": 1});
-    if deleting {
-        metadata["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
-    }
-    let object = json!({"apiVersion": "ecs-operator.dev/v1beta1", "kind": "EcsCluster", "metadata": metadata, "spec": spec});
-    serde_json::from_value(object).expect("a valid object")
-}
 
 fn observed(changes: &Value) -> ObservedCluster {
     let mut cluster = json!({
@@ -41,7 +28,7 @@ fn observed(changes: &Value) -> ObservedCluster {
         "capacityProviders": [],
         "defaultCapacityProviderStrategy": [],
         "settings": [{"name": "containerInsights", "value": "disabled"}],
-        "tags": [{"key": OWNER, "value": owner().tag()}],
+        "tags": [{"key": OWNER, "value": owner("shop").tag()}],
     });
     for (name, value) in changes.as_object().into_iter().flatten() {
         cluster[name] = value.clone();
@@ -53,22 +40,15 @@ fn missing() -> ObservedCluster {
     read(Seen { at: Instant::now(), answer: Answer::Inactive }).expect("a valid answer")
 }
 
-fn writes(plan: Plan) -> Vec<Write> {
-    match plan {
-        Plan::Write(writes) => writes,
-        other => panic!("{other:?} is no write"),
-    }
-}
-
 #[test]
 fn a_missing_or_inactive_cluster_is_created() {
     let spec = json!({"settings": [{"name": "containerInsights", "value": "enabled"}], "deletionPolicy": "Retain"});
-    let writes = writes(plan::plan(&object(&spec, false), &missing(), &owner()));
+    let writes = writes(plan::plan(&EcsCluster::test("shop", &spec), &missing(), &owner("shop")));
     assert_eq!(writes[0].operation, ecs::CreateCluster);
     let expected = json!({
         "clusterName": "shop",
         "settings": [{"name": "containerInsights", "value": "enabled"}],
-        "tags": [{"key": OWNER, "value": owner().tag()}],
+        "tags": [{"key": OWNER, "value": owner("shop").tag()}],
     });
     assert_eq!(writes[0].request, expected);
 }
@@ -97,7 +77,7 @@ fn each_member_goes_through_its_call() {
         ),
     ];
     for (spec, expected) in rows {
-        let plan = plan::plan(&object(&spec, false), &observed(&json!({})), &owner());
+        let plan = plan::plan(&EcsCluster::test("shop", &spec), &observed(&json!({})), &owner("shop"));
         let found: Vec<_> = match plan {
             Plan::InSync => Vec::new(),
             plan => writes(plan).into_iter().map(|write| (write.operation, write.request)).collect(),
@@ -111,12 +91,13 @@ fn what_a_spec_drops_of_ecs_exec_is_set_back_and_the_rest_stays() {
     let exec = |exec: Value| json!({"executeCommandConfiguration": exec, "managedStorageConfiguration": {"kmsKeyId": "theirs"}});
     let shown = observed(&json!({"configuration": exec(json!({"kmsKeyId": "ours", "logging": "DEFAULT"}))}));
     let spec = json!({"configuration": {"executeCommandConfiguration": {"kmsKeyId": "ours"}}});
-    let with_key = object(&spec, false);
-    let status = status::status(&with_key, Some(&shown), &plan::plan(&with_key, &shown, &owner()).into(), Timestamp::UNIX_EPOCH);
+    let with_key = EcsCluster::test("shop", &spec);
+    let status =
+        status::status(&with_key, Some(&shown), &plan::plan(&with_key, &shown, &owner("shop")).into(), Timestamp::UNIX_EPOCH);
     assert_eq!(status.applied_members, Some(vec!["configuration.executeCommandConfiguration.kmsKeyId".to_owned()]));
-    let mut without = object(&json!({}), false);
+    let mut without = EcsCluster::test("shop", &json!({}));
     without.status = Some(status);
-    let update = writes(plan::plan(&without, &shown, &owner())).remove(0);
+    let update = writes(plan::plan(&without, &shown, &owner("shop"))).remove(0);
     // ECS replaces the configuration as a whole.
     assert_eq!(
         update.request["configuration"],
@@ -124,16 +105,16 @@ fn what_a_spec_drops_of_ecs_exec_is_set_back_and_the_rest_stays() {
         "executeCommandConfiguration": {"logging": "DEFAULT"}, "managedStorageConfiguration": {"kmsKeyId": "theirs"}})
     );
     let after = observed(&json!({"configuration": exec(json!({"logging": "DEFAULT"}))}));
-    assert_eq!(plan::plan(&without, &after, &owner()), Plan::InSync);
+    assert_eq!(plan::plan(&without, &after, &owner("shop")), Plan::InSync);
 }
 
 #[test]
 fn what_others_have_set_for_ecs_exec_stays_when_the_spec_drops_its_own_part() {
     let shown = observed(&json!({"configuration": {"executeCommandConfiguration": {"kmsKeyId": "ours", "logging": "NONE"}}}));
-    let mut without = object(&json!({}), false);
+    let mut without = EcsCluster::test("shop", &json!({}));
     let applied = json!({"appliedMembers": ["configuration.executeCommandConfiguration.kmsKeyId"]});
     without.status = serde_json::from_value(applied).expect("a valid status");
-    let update = writes(plan::plan(&without, &shown, &owner())).remove(0);
+    let update = writes(plan::plan(&without, &shown, &owner("shop"))).remove(0);
     assert_eq!(update.request["configuration"], json!({"executeCommandConfiguration": {"logging": "NONE"}}));
 }
 
@@ -141,8 +122,8 @@ fn what_others_have_set_for_ecs_exec_stays_when_the_spec_drops_its_own_part() {
 fn managed_instances_providers_are_neither_compared_nor_sent() {
     let spec = json!({"capacityProviders": ["FARGATE", "managed"]});
     let mut shown = observed(&json!({"capacityProviders": ["FARGATE", "managed", "managed-2"]}));
-    let plan = |spec: &Value, shown: &ObservedCluster| plan::plan(&object(spec, false), shown, &owner());
-    assert!(matches!(plan(&spec, &shown), Plan::Write(_)), "those of Auto Scaling groups are");
+    let plan = |spec: &Value, shown: &ObservedCluster| plan::plan(&EcsCluster::test("shop", spec), shown, &owner("shop"));
+    assert_eq!(operations(&plan(&spec, &shown)), [ecs::PutClusterCapacityProviders], "those of Auto Scaling groups are");
     shown.managed_instances = ["managed", "managed-2"].map(str::to_owned).into();
     assert_eq!(plan(&spec, &shown), Plan::InSync);
     let put = writes(plan(&json!({"capacityProviders": ["FARGATE_SPOT"]}), &shown)).remove(0);
@@ -153,7 +134,7 @@ fn managed_instances_providers_are_neither_compared_nor_sent() {
 fn a_setting_that_only_aws_names_is_no_drift() {
     let spec = json!({"settings": [{"name": "containerInsights", "value": "disabled"}]});
     let shown = json!({"settings": [{"name": "later", "value": "on"}, {"name": "containerInsights", "value": "disabled"}]});
-    assert_eq!(plan::plan(&object(&spec, false), &observed(&shown), &owner()), Plan::InSync);
+    assert_eq!(plan::plan(&EcsCluster::test("shop", &spec), &observed(&shown), &owner("shop")), Plan::InSync);
 }
 
 #[test]
@@ -162,12 +143,13 @@ fn a_namespace_by_name_is_sent_when_the_spec_changes_it_and_at_no_other_time() {
     let arn = |id: &str| json!({"namespace": format!("arn:aws:servicediscovery:eu-central-1:1:namespace/{id}")});
     // The tags of a cluster that was sent this.
     let tagged = |sent: &Value| {
-        let create = writes(plan::plan(&object(&json!({"serviceConnectDefaults": sent}), false), &missing(), &owner()));
+        let create =
+            writes(plan::plan(&EcsCluster::test("shop", &json!({"serviceConnectDefaults": sent})), &missing(), &owner("shop")));
         create[0].request["tags"].clone()
     };
     let calls = |spec: &Value, tags: &Value, shown: &Value| -> Vec<_> {
         let observed = observed(&json!({"serviceConnectDefaults": shown, "tags": tags}));
-        match plan::plan(&object(&json!({"serviceConnectDefaults": spec}), false), &observed, &owner()) {
+        match plan::plan(&EcsCluster::test("shop", &json!({"serviceConnectDefaults": spec})), &observed, &owner("shop")) {
             Plan::InSync => Vec::new(),
             plan => {
                 writes(plan).into_iter().map(|write| (write.operation, write.request["serviceConnectDefaults"].clone())).collect()
@@ -184,11 +166,11 @@ fn a_namespace_by_name_is_sent_when_the_spec_changes_it_and_at_no_other_time() {
     assert_eq!(calls(&arn("ns-1"), &tagged(&one), &arn("ns-1")), [tag()], "from a name to its ARN");
     assert_eq!(calls(&arn("ns-2"), &tagged(&arn("ns-2")), &arn("ns-1")), [update(&arn("ns-2"))], "by somebody else");
     assert_eq!(calls(&one, &tagged(&one), &json!(null)), [update(&one)], "taken away by somebody else");
-    let ours = json!([{"key": OWNER, "value": owner().tag()}]);
+    let ours = json!([{"key": OWNER, "value": owner("shop").tag()}]);
     assert_eq!(calls(&one, &ours, &arn("ns-1")), [update(&one), tag()], "somebody else's, before the spec had one");
     let adopting = json!({"serviceConnectDefaults": one, "adoptionPolicy": "IfUnowned"});
     let unowned = observed(&json!({"serviceConnectDefaults": arn("ns-1"), "tags": []}));
-    let adopted = writes(plan::plan(&object(&adopting, false), &unowned, &owner()));
+    let adopted = writes(plan::plan(&EcsCluster::test("shop", &adopting), &unowned, &owner("shop")));
     assert_eq!(adopted.iter().map(|write| write.operation).collect::<Vec<_>>(), [ecs::TagResource], "ours first");
     // With the owner tag it is as above: of a namespace that was not ours to send nobody knows the name.
     assert_eq!(calls(&one, &adopted[0].request["tags"], &arn("ns-1")), [update(&one), tag()]);
@@ -199,16 +181,20 @@ fn a_namespace_by_name_is_sent_when_the_spec_changes_it_and_at_no_other_time() {
 fn a_namespace_that_was_accepted_without_its_tag_is_taken_back_with_the_spec() {
     let spec = |name: &str| json!({"serviceConnectDefaults": {"namespace": name}});
     let arn = json!({"namespace": "arn:aws:servicediscovery:eu-central-1:1:namespace/ns-2"});
-    let tags = writes(plan::plan(&object(&spec("shop"), false), &missing(), &owner()))[0].request["tags"].clone();
+    let tags =
+        writes(plan::plan(&EcsCluster::test("shop", &spec("shop")), &missing(), &owner("shop")))[0].request["tags"].clone();
     let shown = observed(&json!({"serviceConnectDefaults": arn, "tags": tags}));
-    let edited = object(&spec("desk"), false);
-    let accepted = writes(plan::plan(&edited, &shown, &owner()));
+    let edited = EcsCluster::test("shop", &spec("desk"));
+    let accepted = writes(plan::plan(&edited, &shown, &owner("shop")));
     let mut status = edited.status.clone().unwrap_or_default();
     plan::remember_sent(&edited, &mut status, &accepted[..1], None);
-    let known = |name: &str, status: &EcsClusterStatus| EcsCluster { status: Some(status.clone()), ..object(&spec(name), false) };
-    let again = writes(plan::plan(&known("desk", &status), &shown, &owner()));
+    let known = |name: &str, status: &EcsClusterStatus| EcsCluster {
+        status: Some(status.clone()),
+        ..EcsCluster::test("shop", &spec(name))
+    };
+    let again = writes(plan::plan(&known("desk", &status), &shown, &owner("shop")));
     assert_eq!(again.iter().map(|write| write.operation).collect::<Vec<_>>(), [ecs::TagResource]);
-    let back = writes(plan::plan(&known("shop", &status), &shown, &owner()));
+    let back = writes(plan::plan(&known("shop", &status), &shown, &owner("shop")));
     assert_eq!(back[0].request["serviceConnectDefaults"], json!({"namespace": "shop"}));
     plan::remember_sent(&edited, &mut status, &[], Some(&accepted[0]));
     assert_eq!(status.hidden_hash.as_deref(), Some("unknown"));
@@ -216,14 +202,14 @@ fn a_namespace_that_was_accepted_without_its_tag_is_taken_back_with_the_spec() {
 
 #[test]
 fn a_cluster_without_a_namespace_has_no_hash() {
-    let create = writes(plan::plan(&object(&json!({}), false), &missing(), &owner()));
-    assert_eq!(create[0].request["tags"], json!([{"key": OWNER, "value": owner().tag()}]));
+    let create = writes(plan::plan(&EcsCluster::test("shop", &json!({})), &missing(), &owner("shop")));
+    assert_eq!(create[0].request["tags"], json!([{"key": OWNER, "value": owner("shop").tag()}]));
 }
 
 #[test]
 fn a_cluster_is_deleted_only_when_it_is_empty_and_ours() {
-    let deleting = object(&json!({}), true);
-    let plan = |observed: &ObservedCluster| plan::plan(&deleting, observed, &owner());
+    let deleting = EcsCluster::test("shop", &json!({})).deleting();
+    let plan = |observed: &ObservedCluster| plan::plan(&deleting, observed, &owner("shop"));
     assert_eq!(writes(plan(&observed(&json!({}))))[0].request, json!({"cluster": "shop"}));
     assert_eq!(plan(&missing()), Plan::Gone);
     assert_eq!(plan(&observed(&json!({"tags": []}))), Plan::Gone);
@@ -241,9 +227,9 @@ fn a_cluster_is_deleted_only_when_it_is_empty_and_ours() {
 
 #[test]
 fn a_cluster_whose_owner_tag_was_taken_away_is_left_with_words() {
-    let mut deleting = object(&json!({}), true);
+    let mut deleting = EcsCluster::test("shop", &json!({})).deleting();
     deleting.status = serde_json::from_value(json!({"clusterArn": "arn"})).expect("a valid status");
-    let plan = |deleting: &EcsCluster, tags: &Value| plan::plan(deleting, &observed(&json!({"tags": tags})), &owner());
+    let plan = |deleting: &EcsCluster, tags: &Value| plan::plan(deleting, &observed(&json!({"tags": tags})), &owner("shop"));
     let words = |plan: Plan| if let Plan::Left(words) = plan { words } else { panic!("{plan:?}") };
     assert!(
         words(plan(&deleting, &json!([])))
@@ -253,7 +239,11 @@ fn a_cluster_whose_owner_tag_was_taken_away_is_left_with_words() {
     assert!(words(plan(&deleting, &others)).contains("belongs to another custom resource now (k8s/other/shop/u-9)"));
     // A look before the deletion may have told of the loss already.
     let seen = observed(&json!({"tags": others}));
-    let conflict = plan::plan(&EcsCluster { metadata: object(&json!({}), false).metadata, ..deleting.clone() }, &seen, &owner());
+    let conflict = plan::plan(
+        &EcsCluster { metadata: EcsCluster::test("shop", &json!({})).metadata, ..deleting.clone() },
+        &seen,
+        &owner("shop"),
+    );
     deleting.status = Some(status::status(&deleting, Some(&seen), &conflict.into(), Timestamp::UNIX_EPOCH));
     assert!(words(plan(&deleting, &others)).contains("belongs to another"));
     // What never was its own.
@@ -263,20 +253,22 @@ fn a_cluster_whose_owner_tag_was_taken_away_is_left_with_words() {
 
 #[test]
 fn a_retained_cluster_waits_for_its_services_and_for_nothing_else() {
-    let retained = object(&json!({"deletionPolicy": "Retain"}), true);
+    let retained = EcsCluster::test("shop", &json!({"deletionPolicy": "Retain"})).deleting();
     let mut seen = observed(&json!({}));
     seen.blockers.services = vec!["legacy".into()];
-    let marks = writes(plan::plan(&retained, &seen, &owner())).remove(0);
+    let marks = writes(plan::plan(&retained, &seen, &owner("shop"))).remove(0);
     assert_eq!(marks.request, json!({"resourceArn": ARN, "tags": [{"key": "ecs-operator.dev/retained", "value": "true"}]}));
     seen.dependants = Dependants { names: "web".into(), leaving: true };
-    assert!(matches!(plan::plan(&retained, &seen, &owner()), Plan::Wait(obstacle) if obstacle.reason == Reason::DeletionBlocked));
+    assert!(
+        matches!(plan::plan(&retained, &seen, &owner("shop")), Plan::Wait(obstacle) if obstacle.reason == Reason::DeletionBlocked)
+    );
 }
 
 #[test]
 fn ready_is_an_active_cluster() {
     for (state, ready) in [("ACTIVE", "True"), ("PROVISIONING", "Unknown"), ("FAILED", "False")] {
         let seen = observed(&json!({"status": state, "runningTasksCount": 4}));
-        let status = status::status(&object(&json!({}), false), Some(&seen), &Outcome::InSync, Timestamp::UNIX_EPOCH);
+        let status = status::status(&EcsCluster::test("shop", &json!({})), Some(&seen), &Outcome::InSync, Timestamp::UNIX_EPOCH);
         assert_eq!(status.conditions[0].status, ready, "{state}");
         assert_eq!(status.running_tasks_count, Some(4));
     }
@@ -284,7 +276,7 @@ fn ready_is_an_active_cluster() {
 
 #[test]
 fn is_ready_when_its_capacity_providers_are_attached() {
-    let spec = object(&json!({"capacityProviders": ["asg"]}), false);
+    let spec = EcsCluster::test("shop", &json!({"capacityProviders": ["asg"]}));
     let seen = |attachments: &str, providers: Value| {
         observed(&json!({"attachmentsStatus": attachments, "capacityProviders": providers}))
     };
@@ -294,18 +286,18 @@ fn is_ready_when_its_capacity_providers_are_attached() {
         assert_eq!(status.conditions[0].status, ready, "{attachments}");
     }
     // ECS refuses another change until then.
-    let waiting = plan::plan(&spec, &seen("UPDATE_IN_PROGRESS", json!([])), &owner());
+    let waiting = plan::plan(&spec, &seen("UPDATE_IN_PROGRESS", json!([])), &owner("shop"));
     assert!(matches!(&waiting, Plan::Wait(obstacle) if obstacle.passing), "{waiting:?}");
-    let put = writes(plan::plan(&spec, &seen("UPDATE_COMPLETE", json!([])), &owner()));
+    let put = writes(plan::plan(&spec, &seen("UPDATE_COMPLETE", json!([])), &owner("shop")));
     assert_eq!(put[0].operation, ecs::PutClusterCapacityProviders);
 }
 
 #[test]
 fn how_a_cluster_of_somebody_else_is_does_not_show() {
-    let object = object(&json!({}), false);
+    let object = EcsCluster::test("shop", &json!({}));
     for tags in [json!([]), json!([{"key": OWNER, "value": "k8s/other/shop/u-9"}])] {
         let seen = observed(&json!({"tags": tags, "runningTasksCount": 4}));
-        let outcome = plan::plan(&object, &seen, &owner()).into();
+        let outcome = plan::plan(&object, &seen, &owner("shop")).into();
         let status = status::status(&object, Some(&seen), &outcome, Timestamp::UNIX_EPOCH);
         assert_eq!((status.conditions[0].status.as_str(), status.running_tasks_count), ("False", None), "{tags}");
     }

@@ -10,18 +10,13 @@ use super::revision::Revision;
 use super::surplus::was_ours;
 use super::{plan, status};
 use crate::aws::ecs;
-use crate::aws::tags::{OWNER, Owner, Ownership, SPEC_HASH, Tags};
+use crate::aws::tags::{OWNER, Ownership, SPEC_HASH, Tags};
 use crate::reconcile::Kind;
 use crate::reconcile::outcome::Outcome;
 use crate::reconcile::plan::{Plan, Write};
-use crate::testkit::samples;
+use crate::testkit::{Fixture, owner, samples, write};
 
 const ARN: &str = "arn:aws:ecs:eu-central-1:111122223333:task-definition/web:1";
-
-fn owner() -> Owner {
-    let [cluster_id, namespace, name, uid] = ["k8s", "default", "web", "u-1"].map(str::to_owned);
-    Owner { cluster_id, namespace, name, uid, former_clusters: Vec::new() }
-}
 
 fn spec() -> Value {
     json!({
@@ -33,25 +28,8 @@ fn spec() -> Value {
     })
 }
 
-fn object(spec: &Value, deleting: bool) -> EcsTaskDefinition {
-    let mut metadata = json!({"name": "web", "namespace": "default", "uid": "u-1", "generation": 1});
-    if deleting {
-        metadata["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
-    }
-    let object =
-        json!({"apiVersion": "ecs-operator.dev/v1beta1", "kind": "EcsTaskDefinition", "metadata": metadata, "spec": spec});
-    serde_json::from_value(object).expect("a valid object")
-}
-
 fn planned(spec: &Value, observed: &ObservedTaskDefinition) -> Plan {
-    plan::plan(&object(spec, false), observed, &owner())
-}
-
-fn write(plan: Plan) -> Write {
-    match plan {
-        Plan::Write(mut writes) if writes.len() == 1 => writes.remove(0),
-        other => panic!("{other:?} is not one write"),
-    }
+    plan::plan(&EcsTaskDefinition::test("web", spec), observed, &owner("web"))
 }
 
 /// What is known after `write` has registered revision 1.
@@ -68,7 +46,7 @@ fn the_request_is_the_spec_with_family_and_tags() {
     assert_eq!(write.operation, ecs::RegisterTaskDefinition);
     let mut request = write.request;
     let tags = Tags::read(&request["tags"].take());
-    assert_eq!(tags.0.get(OWNER), Some(&owner().tag()));
+    assert_eq!(tags.0.get(OWNER), Some(&owner("web").tag()));
     request.as_object_mut().unwrap().remove("tags");
     let mut expected = spec();
     expected["family"] = json!("web");
@@ -116,7 +94,7 @@ fn what_ecs_refuses_is_not_registered() {
     let register = write(planned(&observing, &nothing));
     assert_eq!(register.operation, ecs::RegisterTaskDefinition);
     assert_eq!(planned(&refused, &registered(&register)), Plan::InSync);
-    assert_eq!(plan::plan(&object(&refused, true), &nothing, &owner()), Plan::Gone);
+    assert_eq!(plan::plan(&EcsTaskDefinition::test("web", &refused).deleting(), &nothing, &owner("web")), Plan::Gone);
 }
 
 #[test]
@@ -150,7 +128,14 @@ fn what_is_to_be_deleted_is_remembered_with_and_without_a_limit() {
     let observed = ObservedTaskDefinition { surplus, ..ObservedTaskDefinition::default() };
     let mut spec = spec();
     spec["deleteRevisions"] = json!(true);
-    let known = |spec: &Value| status::status(&object(spec, true), Some(&observed), &Outcome::Unfinished, Timestamp::UNIX_EPOCH);
+    let known = |spec: &Value| {
+        status::status(
+            &EcsTaskDefinition::test("web", spec).deleting(),
+            Some(&observed),
+            &Outcome::Unfinished,
+            Timestamp::UNIX_EPOCH,
+        )
+    };
     assert_eq!(known(&spec).revisions, Some(vec![2, 1]));
     spec["revisionHistoryLimit"] = json!(3);
     assert_eq!(known(&spec).revisions, Some(vec![2, 1]));
@@ -158,7 +143,9 @@ fn what_is_to_be_deleted_is_remembered_with_and_without_a_limit() {
 
 #[test]
 fn deletion_deregisters_our_revisions_when_nobody_refers_to_them() {
-    let plan = |spec: &Value, observed: &ObservedTaskDefinition| plan::plan(&object(spec, true), observed, &owner());
+    let plan = |spec: &Value, observed: &ObservedTaskDefinition| {
+        plan::plan(&EcsTaskDefinition::test("web", spec).deleting(), observed, &owner("web"))
+    };
     let surplus = Surplus { active: vec![ARN.into()], ..Surplus::default() };
     let mut observed = ObservedTaskDefinition { surplus, ..Default::default() };
     let deregister = write(plan(&spec(), &observed));
@@ -252,7 +239,7 @@ fn surplus_revisions_go_and_the_status_forgets_them() {
     let mut observed = observed;
     observed.surplus.revisions = Some(vec![8, 7, 6]);
     observed.surplus.forget(&older(7));
-    let status = status::status(&object(&kept, false), Some(&observed), &Outcome::InSync, Timestamp::UNIX_EPOCH);
+    let status = status::status(&EcsTaskDefinition::test("web", &kept), Some(&observed), &Outcome::InSync, Timestamp::UNIX_EPOCH);
     assert_eq!(status.revisions, Some(vec![1, 8, 6]));
 }
 
@@ -262,7 +249,8 @@ fn a_newer_revision_of_somebody_else_is_shown_and_left_alone() {
     observed.looked = true;
     observed.foreign = Some((Revision { revision: 2, ..Default::default() }, Ownership::Nobody));
     assert_eq!(planned(&spec(), &observed), Plan::InSync);
-    let status = status::status(&object(&spec(), false), Some(&observed), &Outcome::InSync, Timestamp::UNIX_EPOCH);
+    let status =
+        status::status(&EcsTaskDefinition::test("web", &spec()), Some(&observed), &Outcome::InSync, Timestamp::UNIX_EPOCH);
     assert_eq!((status.foreign_revision.as_deref(), status.revision), (Some("web:2"), Some(1)));
 }
 
@@ -270,7 +258,7 @@ fn a_newer_revision_of_somebody_else_is_shown_and_left_alone() {
 fn at_the_end_a_revision_in_use_is_left_and_named() {
     let surplus = Surplus { used: vec!["web:1 runs in service legacy in cluster shop".into()], ..Surplus::default() };
     let observed = ObservedTaskDefinition { surplus, ..Default::default() };
-    let plan = plan::plan(&object(&spec(), true), &observed, &owner());
+    let plan = plan::plan(&EcsTaskDefinition::test("web", &spec()).deleting(), &observed, &owner("web"));
     assert!(
         matches!(&plan, Plan::Wait(obstacle) if obstacle.reason == Reason::DeletionBlocked && obstacle.message.contains("legacy")),
         "{plan:?}"
@@ -280,7 +268,8 @@ fn at_the_end_a_revision_in_use_is_left_and_named() {
 #[test]
 fn the_status_names_the_revision_and_its_hash() {
     let observed = registered(&write(planned(&spec(), &ObservedTaskDefinition::default())));
-    let status = status::status(&object(&spec(), false), Some(&observed), &Outcome::InSync, Timestamp::UNIX_EPOCH);
+    let status =
+        status::status(&EcsTaskDefinition::test("web", &spec()), Some(&observed), &Outcome::InSync, Timestamp::UNIX_EPOCH);
     assert_eq!((status.revision, status.task_definition_arn.as_deref()), (Some(1), Some(ARN)));
     assert_eq!(status.spec_hash, observed.current.unwrap().hash);
     assert_eq!(status.conditions[0].message, "Revision web:1 is registered");
@@ -288,12 +277,12 @@ fn the_status_names_the_revision_and_its_hash() {
 
 #[test]
 fn a_revision_whose_owner_tag_was_taken_away_is_left_with_words() {
-    let mut deleting = object(&spec(), true);
+    let mut deleting = EcsTaskDefinition::test("web", &spec()).deleting();
     let surplus = Surplus { lost: Some(("web:1".into(), Ownership::Nobody)), ..Surplus::default() };
     let observed = ObservedTaskDefinition { surplus, ..ObservedTaskDefinition::default() };
-    assert_eq!(plan::plan(&deleting, &observed, &owner()), Plan::Gone, "nobody knows that it was");
+    assert_eq!(plan::plan(&deleting, &observed, &owner("web")), Plan::Gone, "nobody knows that it was");
     deleting.status = serde_json::from_value(json!({"taskDefinitionArn": ARN})).expect("a valid status");
-    let left = plan::plan(&deleting, &observed, &owner());
+    let left = plan::plan(&deleting, &observed, &owner("web"));
     assert!(matches!(&left, Plan::Left(words) if words.starts_with("task definition web:1 is left in AWS")), "{left:?}");
 }
 
@@ -302,9 +291,10 @@ fn old_revisions_that_wait_for_their_turn_are_no_trouble_of_the_current_one() {
     let first = registered(&write(planned(&spec(), &ObservedTaskDefinition::default())));
     let surplus = Surplus { active: vec![ARN.replace(":1", ":7")], ..Surplus::default() };
     let observed = ObservedTaskDefinition { surplus, ..first.clone() };
-    for outcome in [Outcome::Unfinished, Outcome::Queued(std::time::Instant::now())] {
+    for outcome in [Outcome::Unfinished, Outcome::Queued(tokio::time::Instant::now())] {
         let ready = |observed: &ObservedTaskDefinition| {
-            let status = status::status(&object(&spec(), false), Some(observed), &outcome, Timestamp::UNIX_EPOCH);
+            let status =
+                status::status(&EcsTaskDefinition::test("web", &spec()), Some(observed), &outcome, Timestamp::UNIX_EPOCH);
             status.conditions[0].status.clone()
         };
         assert_eq!(ready(&observed), "True");
@@ -321,8 +311,8 @@ fn is_not_ready_while_a_tag_is_missing_beside_old_revisions() {
     tagged["tags"] = json!([{"key": "team", "value": "shop"}]);
     // The tag does not wait for the quota of the deregistration.
     assert_eq!(write(planned(&tagged, &observed)).operation, ecs::TagResource);
-    let queued = Outcome::Queued(std::time::Instant::now());
-    let status = status::status(&object(&tagged, false), Some(&observed), &queued, Timestamp::UNIX_EPOCH);
+    let queued = Outcome::Queued(tokio::time::Instant::now());
+    let status = status::status(&EcsTaskDefinition::test("web", &tagged), Some(&observed), &queued, Timestamp::UNIX_EPOCH);
     assert_eq!(status.conditions[0].status, "Unknown");
 }
 
@@ -334,7 +324,7 @@ fn lists_no_revision_of_somebody_else_as_its_own() {
         let mut spec = spec();
         spec["revisionHistoryLimit"] = json!(5);
         spec["managementPolicy"] = json!(policy);
-        let mut object = object(&spec, false);
+        let mut object = EcsTaskDefinition::test("web", &spec);
         object.status = Some(EcsTaskDefinitionStatus { revisions: Some(vec![3]), ..Default::default() });
         status::status(&object, Some(&observed), &Outcome::InSync, Timestamp::UNIX_EPOCH).revisions
     };
@@ -346,17 +336,17 @@ fn lists_no_revision_of_somebody_else_as_its_own() {
 fn deletes_no_inactive_revision_that_has_another_owner() {
     let mut spec = spec();
     spec["deleteRevisions"] = json!(true);
-    let object = object(&spec, true);
+    let object = EcsTaskDefinition::test("web", &spec).deleting();
     let tags = |key: &str, value: &str| Tags([(key.to_owned(), value.to_owned())].into());
     let rows = [
-        (tags(OWNER, &owner().tag()), true),
+        (tags(OWNER, &owner("web").tag()), true),
         // Where ECS shows no tags, the status knows.
         (Tags::default(), true),
         (tags(OWNER, "k8s/other/web/u-9"), false),
         (tags("team", "shop"), false),
     ];
     for (tags, expected) in rows {
-        assert_eq!(was_ours(&object, &owner(), &tags), expected, "{tags:?}");
+        assert_eq!(was_ours(&object, &owner("web"), &tags), expected, "{tags:?}");
     }
 }
 
@@ -365,7 +355,8 @@ fn says_why_old_revisions_stay() {
     let first = registered(&write(planned(&spec(), &ObservedTaskDefinition::default())));
     let surplus = Surplus { left: 1, unreadable: Some("services is forbidden".to_owned()), ..Surplus::default() };
     let observed = ObservedTaskDefinition { surplus, ..first };
-    let status = status::status(&object(&spec(), false), Some(&observed), &Outcome::InSync, Timestamp::UNIX_EPOCH);
+    let status =
+        status::status(&EcsTaskDefinition::test("web", &spec()), Some(&observed), &Outcome::InSync, Timestamp::UNIX_EPOCH);
     assert_eq!(status.conditions[0].status, "True");
     assert!(status.conditions[0].message.ends_with("cannot be read: services is forbidden"), "{}", status.conditions[0].message);
 }
@@ -389,7 +380,7 @@ fn the_hash_of_a_spec_is_the_same_in_all_versions() {
 #[test]
 fn keeps_the_hashes_of_the_samples() {
     let hashes = samples::<EcsTaskDefinition>().into_iter().map(|(name, object)| {
-        let request = write(plan::plan(&object, &ObservedTaskDefinition::default(), &owner())).request;
+        let request = write(plan::plan(&object, &ObservedTaskDefinition::default(), &owner("web"))).request;
         format!("{name} {}", Tags::read(&request["tags"]).0[SPEC_HASH])
     });
     assert_eq!(
@@ -413,7 +404,10 @@ fn keeps_the_hashes_of_the_samples() {
 #[test]
 fn somebody_comes_back_for_old_revisions() {
     let again = |policy: &str, revisions: &[i32], surplus: Surplus| {
-        let object = object(&json!({"containerDefinitions": [], "revisionHistoryLimit": 1, "managementPolicy": policy}), false);
+        let object = EcsTaskDefinition::test(
+            "web",
+            &json!({"containerDefinitions": [], "revisionHistoryLimit": 1, "managementPolicy": policy}),
+        );
         let status = EcsTaskDefinitionStatus { revisions: Some(revisions.to_vec()), ..Default::default() };
         let observed = ObservedTaskDefinition { surplus, ..Default::default() };
         object.requeue_after(Some(&observed), &status, Timestamp::UNIX_EPOCH).map(|wait| wait.as_secs())

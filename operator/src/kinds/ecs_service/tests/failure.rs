@@ -31,10 +31,10 @@ fn what_ecs_rolled_back_is_not_tried_again_until_something_changes() {
     assert_eq!(after_pass(&rolled_back, &waiting, 45).1.status.unwrap().rollout, rolled_back.status.as_ref().unwrap().rollout);
     // A new revision, another spec, or a restart is a new attempt; another number of tasks is not.
     let newer = ObservedService { task_definition: Resolved::To(REVISION.replace(":3", ":4")), ..back.clone() };
-    assert!(matches!(after_pass(&rolled_back, &newer, 50).0, Plan::Write(_)));
+    assert_eq!(operations(&after_pass(&rolled_back, &newer, 50).0), [ecs::UpdateService]);
     let mut edited = rolled_back.clone();
     edited.spec.health_check_grace_period_seconds = Some(60);
-    assert!(matches!(after_pass(&edited, &back, 50).0, Plan::Write(_)));
+    assert_eq!(operations(&after_pass(&edited, &back, 50).0), [ecs::UpdateService]);
     let mut scaled = rolled_back.clone();
     (scaled.spec.desired_count, scaled.metadata.generation) = (Some(3), Some(4));
     let scale = writes(after_pass(&scaled, &back, 50).0).remove(0);
@@ -49,7 +49,7 @@ fn what_ecs_rolled_back_is_not_tried_again_until_something_changes() {
 
     // An outsider who sets another revision is drift, also while something else rolls.
     let steady = after_pass(&object(&spec(), &json!({})), &observed(Some(described())), 10).1;
-    assert!(matches!(after_pass(&steady, &back, 20).0, Plan::Write(_)));
+    assert_eq!(operations(&after_pass(&steady, &back, 20).0), [ecs::UpdateService]);
     // All is well again: nothing is remembered, and what failed is history.
     let healed = after_pass(&rolled_back, &deploying(&[deployment(3, 3, "COMPLETED", [2, 2, 0])]), 60).1.status.unwrap();
     assert_eq!(healed.failed_deployment, None);
@@ -70,11 +70,11 @@ fn what_failed_before_its_reply_came_is_not_sent_again() {
     let mut adopting = before.clone();
     adopting.metadata.creation_timestamp =
         Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(Timestamp::from_second(1000).unwrap()));
-    assert!(matches!(after_pass(&adopting, &went_back, 2000).0, Plan::Write(_)));
+    assert_eq!(operations(&after_pass(&adopting, &went_back, 2000).0), [ecs::UpdateService]);
     // Another spec with the same revision is a new attempt, also while ECS still shows the old one.
     let mut edited = told.clone();
     edited.spec.health_check_grace_period_seconds = Some(60);
-    assert!(matches!(after_pass(&edited, &went_back, 30).0, Plan::Write(_)));
+    assert_eq!(operations(&after_pass(&edited, &went_back, 30).0), [ecs::UpdateService]);
     // And where the reply to that one is lost, too, its failure is another one than the one that was told.
     let failed_twice =
         [deployment(1, 2, "COMPLETED", [2, 2, 0]), deployment(2, 3, "FAILED", [0, 0, 0]), deployment(3, 3, "FAILED", [0, 0, 0])];
@@ -85,7 +85,7 @@ fn what_failed_before_its_reply_came_is_not_sent_again() {
     assert!(matches!(after_pass(&told, &gone, 50).0, Plan::Stall(_)), "told is told, also when ECS lists it no more");
     let mut edited = told;
     edited.spec.health_check_grace_period_seconds = Some(90);
-    assert!(matches!(after_pass(&edited, &again, 60).0, Plan::Write(_)), "and a third spec is tried");
+    assert_eq!(operations(&after_pass(&edited, &again, 60).0), [ecs::UpdateService], "and a third spec is tried");
     // Who goes back to what runs, and then forward once more, tries it once more, also while ECS still lists what failed.
     edited.spec.health_check_grace_period_seconds = None;
     let mut back = deploying(&failed_twice);
@@ -96,7 +96,7 @@ fn what_failed_before_its_reply_came_is_not_sent_again() {
     assert_eq!(status.failed_deployment, None);
     let history: Vec<_> = status.rollout_history.iter().flatten().filter_map(|record| record.id.as_deref()).collect();
     assert_eq!(history, ["ecs-svc/3", "ecs-svc/2"]);
-    assert!(matches!(after_pass(&settled, &again, 80).0, Plan::Write(_)));
+    assert_eq!(operations(&after_pass(&settled, &again, 80).0), [ecs::UpdateService]);
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn what_failed_need_not_be_the_revision() {
     // A spec that was edited while ECS still goes back from the one before is a new attempt.
     let mut edited = rolling;
     edited.spec.network_configuration.as_mut().unwrap().awsvpc_configuration.as_mut().unwrap().subnets.pop();
-    assert!(matches!(after_pass(&edited, &observed(Some(back)), 20).0, Plan::Write(_)));
+    assert_eq!(operations(&after_pass(&edited, &observed(Some(back)), 20).0), [ecs::UpdateService]);
 }
 
 #[test]

@@ -9,12 +9,12 @@ mod stable;
 mod update;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::{EcsService, EcsServiceStatus};
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::described::read;
 use super::kind::{is_rolling, wants_another_revision};
@@ -28,14 +28,10 @@ use crate::reconcile::outcome::Outcome;
 use crate::reconcile::plan::{Obstacle, Plan, Write, tagged_hash};
 use crate::reconcile::references::Resolved;
 use crate::reconcile::reset::remember_sent;
+use crate::testkit::{self, Fixture, operations, writes};
 
 const ARN: &str = "arn:aws:ecs:eu-central-1:111122223333:service/shop/web";
 const REVISION: &str = "arn:aws:ecs:eu-central-1:111122223333:task-definition/web:3";
-
-fn owner() -> Owner {
-    let [cluster_id, namespace, name, uid] = ["k8s", "default", "web", "u-1"].map(str::to_owned);
-    Owner { cluster_id, namespace, name, uid, former_clusters: Vec::new() }
-}
 
 fn spec() -> Value {
     json!({
@@ -47,19 +43,12 @@ fn spec() -> Value {
     })
 }
 
+fn owner() -> Owner {
+    testkit::owner("web")
+}
+
 fn object(spec: &Value, more: &Value) -> EcsService {
-    let mut object = json!({
-        "apiVersion": "ecs-operator.dev/v1beta1",
-        "kind": "EcsService",
-        "metadata": {"name": "web", "namespace": "default", "uid": "u-1", "generation": 3},
-        "spec": spec,
-    });
-    for (name, value) in more.as_object().into_iter().flatten() {
-        for (member, value) in value.as_object().into_iter().flatten() {
-            object[name][member] = value.clone();
-        }
-    }
-    serde_json::from_value(object).expect("a valid object")
+    EcsService::test("web", spec).with(&json!({"metadata": {"generation": 3}})).with(more)
 }
 
 /// The service as ECS describes it when all is well.
@@ -135,13 +124,6 @@ fn ready(object: &EcsService) -> (String, String) {
 
 fn planned(spec: &Value, service: Option<Value>) -> Plan {
     plan::plan(&object(spec, &json!({})), &observed(service), &owner())
-}
-
-fn writes(plan: Plan) -> Vec<Write> {
-    match plan {
-        Plan::Write(writes) => writes,
-        other => panic!("{other:?} is no write"),
-    }
 }
 
 #[test]
@@ -253,7 +235,7 @@ fn a_cluster_of_another_account_is_not_taken_for_ours_of_that_name() {
     let creation = writes(planned(&spec_of("444455556666"), None)).remove(0);
     assert_eq!(creation.request["cluster"], "arn:aws:ecs:eu-central-1:444455556666:cluster/shop");
     let unowned = with(&json!({"tags": []}));
-    assert!(matches!(planned(&spec_of("111122223333"), Some(unowned.clone())), Plan::Write(_)));
+    assert_eq!(operations(&planned(&spec_of("111122223333"), Some(unowned.clone()))), [ecs::TagResource]);
     for there in [unowned, described()] {
         let Plan::Stall(obstacle) = planned(&spec_of("444455556666"), Some(there)) else { panic!("it is another cluster") };
         assert_eq!(obstacle.reason, Reason::InvalidSpec);

@@ -306,7 +306,7 @@ fn who_owns_the_desired_count_decides_whether_it_is_set_back() {
     let (_, after) = after_pass(&external(4, Some(2)), &observed(Some(with(&json!({"desiredCount": 4})))), 0);
     assert_eq!(after.status.unwrap().applied_desired_count, Some(4));
     // By default it is the spec's.
-    assert!(matches!(planned(&spec(), Some(with(&json!({"desiredCount": 7})))), Plan::Write(_)));
+    assert_eq!(operations(&planned(&spec(), Some(with(&json!({"desiredCount": 7}))))), [ecs::UpdateService]);
 }
 
 #[test]

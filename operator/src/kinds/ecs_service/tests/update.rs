@@ -125,7 +125,7 @@ fn an_element_of_a_list_is_the_spec_alone() {
     assert_eq!(update.request["loadBalancers"], spec["loadBalancers"], "what the strategy before needed goes");
     spec["loadBalancers"] = balancer(&json!({"alternateTargetGroupArn": "u", "roleArn": "r"}));
     let testing = json!({"alternateTargetGroupArn": "u", "roleArn": "r", "testListenerRule": "l"});
-    assert!(matches!(planned(&spec, Some(with(&json!({"loadBalancers": balancer(&testing)})))), Plan::Write(_)));
+    assert_eq!(operations(&planned(&spec, Some(with(&json!({"loadBalancers": balancer(&testing)}))))), [ecs::UpdateService]);
 }
 
 #[test]
@@ -309,7 +309,7 @@ fn a_change_of_our_own_is_not_taken_for_one_of_others() {
     let waiting = ObservedService { task_definition: Resolved::NotYet(obstacle), ..before.clone() };
     let (_, edited) = after_pass(&edited, &waiting, 20);
     before.at = Instant::now();
-    assert!(matches!(plan::plan(&edited, &before, &owner()), Plan::Write(_)));
+    assert_eq!(operations(&plan::plan(&edited, &before, &owner())), [ecs::UpdateService, ecs::TagResource]);
     assert_eq!(plan::plan(&edited, &shown("desk", &spec), &owner()), Plan::InSync, "sent, and not again");
 }
 
