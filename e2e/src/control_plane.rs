@@ -41,13 +41,19 @@ pub struct ControlPlane {
     processes: Vec<Process>,
 }
 
+/// Whether the environment names an existing cluster to use (`USE_EXISTING_CLUSTER=true`).
+#[must_use]
+pub fn is_cluster_given() -> bool {
+    env::var("USE_EXISTING_CLUSTER").is_ok_and(|value| value == "true")
+}
+
 impl ControlPlane {
     /// Starts one with its data and logs in `dir`; with `USE_EXISTING_CLUSTER=true` takes the one in `KUBECONFIG`.
     ///
     /// # Errors
     /// When it does not become ready.
     pub async fn start(dir: &Path) -> Result<Self> {
-        if env::var("USE_EXISTING_CLUSTER").is_ok_and(|value| value == "true") {
+        if is_cluster_given() {
             let kubeconfig = env::var_os("KUBECONFIG").context("USE_EXISTING_CLUSTER needs KUBECONFIG")?;
             let kubectl = env::var_os("TEST_ASSET_KUBECTL").unwrap_or_else(|| "kubectl".into());
             return Ok(Self {

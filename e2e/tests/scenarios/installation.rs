@@ -15,10 +15,6 @@ use crate::basics::{OBJECTS, SAMPLES, SERVICE};
 
 /// A control plane of its own, without our definitions at first and then without the rights for one kind.
 pub(crate) async fn missing_definitions_and_rights_are_named(world: &World) -> Result<()> {
-    if std::env::var("USE_EXISTING_CLUSTER").is_ok_and(|value| value == "true") {
-        // It cannot be taken from a cluster that others use.
-        return Ok(());
-    }
     let dir = world.dir.join("installation");
     let mut control_plane = ControlPlane::start(&dir).await?;
     let kubectl = control_plane.kubectl(Some("default"));

@@ -34,6 +34,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use e2e::aws_server::Kind;
+use e2e::control_plane::is_cluster_given;
 use e2e::rights;
 use e2e::world::World;
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -173,7 +174,19 @@ fn trials(world: &Arc<World>, runtime: &Runtime) -> Vec<Trial> {
     trials.extend(crash::trials(world, runtime.handle()));
     trials.extend(iam::trials(world, runtime.handle()));
     trials.extend(storms::trials(world, runtime.handle()));
-    trials
+    trials.into_iter().map(|trial| if is_possible(trial.name()) { trial } else { trial.with_ignored_flag(true) }).collect()
+}
+
+/// Whether a scenario can run here. One that cannot is reported as ignored.
+fn is_possible(scenario: &str) -> bool {
+    match scenario {
+        "corpus::real_documents_reach_aws_whole" => corpus::real_documents().is_dir(),
+        // They install and remove definitions, which an existing cluster needs.
+        "docs::the_quick_start_goes_as_written"
+        | "docs::every_command_and_manifest_of_the_other_pages_goes_well"
+        | "installation::missing_definitions_and_rights_are_named" => !is_cluster_given(),
+        _ => true,
+    }
 }
 
 /// Whether the operators have used just what the chart grants.
