@@ -33,7 +33,7 @@ lint: ## Formatting and clippy
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 
 unit: ## Unit tests, schema tests, the layers of modules and the driver against mock servers
-	$(CARGO) test --workspace --locked --lib --bins --test schema --test cel --test generated --test driver --test rollouts --test modules
+	$(CARGO) test --workspace --locked --lib --bins --test schema --test cel --test generated --test driver --test rollouts --test modules --test messages
 
 scenarios: build ## End-to-end scenarios on a real API server, and the schemas against AWS's API model
 	$(CARGO) test --workspace --locked --test api_model --test scenarios
@@ -55,6 +55,7 @@ generate: build ## Regenerate what is generated from the code
 	$(BIN)/e2e metrics > docs/metrics.md
 	$(BIN)/e2e kinds
 	$(BIN)/e2e merge-keys > gitops/kustomize/ecs-operator-openapi.json
+	UPDATE_MESSAGES=1 $(CARGO) test --workspace --locked --test messages
 
 audit: ## Licences, bans and sources of the dependencies, where cargo-deny is installed
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny check licenses bans sources; else echo "cargo-deny is not installed: skipped"; fi

@@ -65,7 +65,7 @@ impl AwsError {
         let message = match error {
             SdkError::TimeoutError(_) => "AWS did not answer in time".to_owned(),
             SdkError::DispatchFailure(_) => format!("AWS cannot be reached: {}", innermost(error)),
-            SdkError::ResponseError(_) | SdkError::ServiceError(_) => "AWS answered something that is no ECS reply".to_owned(),
+            SdkError::ResponseError(_) | SdkError::ServiceError(_) => "AWS sent a reply that is not valid for its API".to_owned(),
             _ => innermost(error).to_string(),
         };
         Self::new(operation, ErrorKind::Server, message)

@@ -91,7 +91,7 @@ pub fn suspended(
     generation: Option<i64>,
     now: Timestamp,
 ) -> Vec<Condition> {
-    let message = "spec.suspend is true: the operator looks and changes nothing in AWS".to_owned();
+    let message = "spec.suspend is true: the operator reads AWS and changes nothing".to_owned();
     if let (Some(ready), 1..) =
         (conditions.iter_mut().find(|condition| condition.type_ == ConditionType::Ready.as_str()), waiting)
     {

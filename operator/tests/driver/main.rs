@@ -132,7 +132,7 @@ async fn faults_are_told_once_in_the_words_of_their_class() {
             ["Ready False AwsUnavailable", "Reconciling True AwsUnavailable"],
             "we have trouble",
         ),
-        ("DescribeClusters", html(), ["Ready False AwsUnavailable", "Reconciling True AwsUnavailable"], "no ECS reply"),
+        ("DescribeClusters", html(), ["Ready False AwsUnavailable", "Reconciling True AwsUnavailable"], "not valid for its API"),
     ];
     for (failing, reply, conditions, words) in rows {
         let ecs = working();

@@ -122,7 +122,7 @@ impl Cache {
             (state.last, state.pending) = (Some(Read { began, usage: read.clone(), ended: Instant::now() }), None);
             read
         });
-        let broken = |_| Err(AwsError::new(ecs::DescribeServices, ErrorKind::Server, "the look at all services broke off"));
+        let broken = |_| Err(AwsError::new(ecs::DescribeServices, ErrorKind::Server, "reading all services failed"));
         task.map(move |done| done.unwrap_or_else(broken)).boxed().shared()
     }
 

@@ -50,7 +50,7 @@ pub(super) fn status(
     let verdict = match outcome {
         // That an old one cannot go is no trouble of the current one.
         Outcome::Failed(error) if error.operation.is_cleanup() && !object.is_deleting() => {
-            Verdict::new(State::Ready, Reason::Succeeded, format!("{registered}; an old one stays for now: {error}"))
+            Verdict::new(State::Ready, Reason::Succeeded, format!("{registered}; an old revision stays for now: {error}"))
         }
         Outcome::Unfinished | Outcome::Queued(_) if observed.is_some_and(|observed| only_lets_go(object, observed)) => {
             Verdict::new(State::Ready, Reason::Succeeded, registered)
