@@ -15,35 +15,34 @@ use kube::CustomResourceExt;
 /// The API group of every kind of this crate.
 pub const GROUP: &str = "ecs-operator.dev";
 
-/// The finalizer that holds an object back until what it made in AWS is gone.
+/// The finalizer that keeps an object until its AWS object is deleted.
 pub const FINALIZER: &str = "ecs-operator.dev/finalizer";
 
-/// Annotation that asks for a look at AWS now: one for each new value, which the status then echoes in
-/// `lastHandledReconcileAt`. The value is free, a time is usual.
+/// Annotation that requests a reconciliation with a fresh read of AWS, one for each new value. The status shows the handled value in
+/// `lastHandledReconcileAt`. Any text is a value; a time is usual.
 pub const RECONCILE_AT: &str = "ecs-operator.dev/reconcileAt";
 
 /// The same, as Flux writes it (`flux reconcile`).
 pub const FLUX_REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
 
-/// Annotation on an EcsService that asks for new tasks of the same revision, and for another try of one that failed: one
-/// forced deployment for each new value, a time (RFC 3339), as `kubectl rollout restart` does it.
+/// Annotation on an EcsService that restarts its tasks with the same revision, and retries a deployment that failed: one forced deployment
+/// for each new value, a time (RFC 3339), as `kubectl rollout restart` does it.
 ///
 /// Like every command by annotation it is answered once, by an event and in `status.handledCommands`.
 pub const RESTARTED_AT: &str = "ecs-operator.dev/restartedAt";
 
-/// Annotation on an EcsService that puts the revision of an earlier rollout in the place of the one in the spec, until the spec
-/// or its revision changes. The value is `family:revision`, one of `status.rolloutHistory`.
+/// Annotation on an EcsService that rolls back to the revision of an earlier rollout, until the spec or its revision changes. The value is `family:revision`, one of `status.rolloutHistory`.
 pub const ROLLBACK_TO: &str = "ecs-operator.dev/rollbackTo";
 
-/// Annotation on an EcsService that lets a deployment go on that a pause hook holds (ContinueServiceDeployment). The value is a
+/// Annotation on an EcsService that continues a deployment which is paused at a hook (ContinueServiceDeployment). The value is a
 /// time.
 pub const CONTINUE_AT: &str = "ecs-operator.dev/continueAt";
 
-/// Annotation on an EcsService that stops the deployment under way and has ECS go back (StopServiceDeployment, ROLLBACK). The
+/// Annotation on an EcsService that stops the current deployment and rolls it back (StopServiceDeployment, ROLLBACK). The
 /// value is a time.
 pub const STOP_AT: &str = "ecs-operator.dev/stopAt";
 
-/// The same without the way back (StopServiceDeployment, ABORT).
+/// The same without a rollback (StopServiceDeployment, ABORT).
 pub const ABORT_AT: &str = "ecs-operator.dev/abortAt";
 
 /// The commands by annotation, in the order in which they are answered.

@@ -167,13 +167,13 @@ pub struct ClusterServiceConnectDefaults {
     pub namespace: String,
 }
 
-/// What the operator knows of the cluster.
+/// Observed state of the cluster.
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("default" = {"observedGeneration": -1}))]
 pub struct EcsClusterStatus {
-    /// Generation of the spec that this status speaks of; -1 before the first look.
+    /// Generation of the spec that this status reports; -1 before the first reconciliation.
     pub observed_generation: Option<i64>,
     /// Ready; Reconciling or Stalled while true (kstatus).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -187,18 +187,18 @@ pub struct EcsClusterStatus {
     pub active_services_count: Option<i32>,
     /// Number of running tasks.
     pub running_tasks_count: Option<i32>,
-    /// Number of tasks on their way to running.
+    /// Number of tasks that are starting.
     pub pending_tasks_count: Option<i32>,
     /// Number of container instances.
     pub registered_container_instances_count: Option<i32>,
-    /// Members that the spec had when AWS was last in sync and that have to be set back when it drops them.
+    /// Members that the spec had when AWS was last in sync and that are reset when the spec drops them.
     pub applied_members: Option<Vec<String>>,
     /// Hash of the Service Connect namespace that ECS accepted last, while the tag of the cluster does not have it; `unknown` after an update
     /// without a reply. ECS shows the namespace as an ARN.
     pub hidden_hash: Option<String>,
-    /// Value of the annotation `ecs-operator.dev/reconcileAt` or `reconcile.fluxcd.io/requestedAt` that was answered last.
+    /// Value of the annotation `ecs-operator.dev/reconcileAt` or `reconcile.fluxcd.io/requestedAt` that was handled last.
     pub last_handled_reconcile_at: Option<String>,
-    /// What the operator would do in AWS if `managementPolicy` or `suspend` let it.
+    /// Changes that the operator does not make because of `managementPolicy` or `suspend`.
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub pending_changes: Option<Vec<String>>,
     /// Keys of the tags that the operator set because the spec lists them, to remove those that the spec drops.

@@ -105,7 +105,7 @@ pub struct EcsServiceSpec {
     /// Cloud Map service in which tasks are registered; at most one.
     #[schemars(length(max = 1), extend("x-kubernetes-list-type" = "atomic"))]
     pub service_registries: Option<Vec<ServiceRegistry>>,
-    /// Number of tasks to keep running. Absent: one at creation, and from then on whatever it is in ECS. Dropped from the spec, it stays.
+    /// Number of tasks to keep running. Absent: one at creation, and the number in ECS after that. Dropped from the spec, it stays.
     #[schemars(range(min = 0))]
     pub desired_count: Option<i32>,
     /// Kind of compute: FARGATE, EC2 or EXTERNAL. Exclusive with `capacityProviderStrategy`. Dropped from the spec, it stays, unless
@@ -163,7 +163,7 @@ pub struct EcsServiceSpec {
     /// Resolution of the metrics that ECS publishes for the service. Dropped from the spec, it stays: write 60 seconds to go back.
     pub monitoring: Option<ServiceMonitoring>,
 
-    /// Who says how many tasks there are: Spec (default where `desiredCount` is set) or External, for `kubectl scale`, autoscalers and
+    /// What decides the number of tasks: Spec (default if `desiredCount` is set) or External, for `kubectl scale`, autoscalers and
     /// Application Auto Scaling. Without `desiredCount` the operator leaves the number to ECS.
     pub desired_count_owner: Option<DesiredCountOwner>,
     /// How rollouts are judged.
@@ -173,13 +173,13 @@ pub struct EcsServiceSpec {
     pub policies: Policies,
 }
 
-/// What the operator knows of the service.
+/// Observed state of the service.
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("default" = {"observedGeneration": -1}))]
 pub struct EcsServiceStatus {
-    /// Generation of the spec that this status speaks of; -1 before the first look.
+    /// Generation of the spec that this status reports; -1 before the first reconciliation.
     pub observed_generation: Option<i64>,
     /// Ready; Reconciling or Stalled while true (kstatus).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -199,31 +199,30 @@ pub struct EcsServiceStatus {
     pub desired_count: Option<i32>,
     /// Number of running tasks.
     pub running_count: Option<i32>,
-    /// Number of tasks on their way to running.
+    /// Number of tasks that are starting.
     pub pending_count: Option<i32>,
     /// Deployments of the service, the newest (PRIMARY) first.
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub deployments: Option<Vec<DeploymentStatus>>,
-    /// The rollout that is under way, or the last one.
+    /// The current rollout, or the last one.
     pub rollout: Option<RolloutStatus>,
     /// The last five rollouts before it, the newest first.
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub rollout_history: Option<Vec<RolloutRecord>>,
-    /// The revision whose deployment ECS gave up; it is not tried again until the spec or the revision changes, or on a restart.
+    /// The revision whose deployment failed in ECS. The operator does not retry it until the spec or the revision changes, or on a restart.
     pub failed_deployment: Option<FailedDeployment>,
     /// The revision by which `ecs-operator.dev/rollbackTo` replaced that of the spec.
     pub rollback: Option<Rollback>,
     /// Tasks of this rollout that stopped for a reason that needs attention, the newest first, one of each reason.
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub stopped_tasks: Option<Vec<StoppedTask>>,
-    /// How many failures ECS had counted when the stopped tasks were looked at last.
+    /// Number of failures in ECS when the stopped tasks were last read.
     pub explained_failures: Option<i32>,
-    /// Tasks that failed one after the other since the rollout has completed. Those that stop for deployments, scaling or somebody do
-    /// not count.
+    /// Tasks that failed one after the other after the rollout completed, without those that deployments, scaling or a user stopped.
     pub task_failures: Option<TaskFailures>,
     /// Since when tasks of a steady service are missing, or fail one after the other.
     pub unavailable_since: Option<Time>,
-    /// The last ten events of the service, as ECS tells them, the newest first. Each is passed on as an event of this object.
+    /// The last ten events of the service in ECS, the newest first. Each is published as an event of this object.
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub events: Option<Vec<ServiceEvent>>,
     /// The `desiredCount` of the spec that was sent last.
@@ -233,19 +232,18 @@ pub struct EcsServiceStatus {
     pub hidden_hash: Option<String>,
     /// Whether ECS has accepted `capacityProviderStrategy: []`: the service follows the default strategy of its cluster.
     pub follows_cluster_strategy: Option<bool>,
-    /// Members that the spec had when AWS was last in sync and that have to be set back when it drops them.
+    /// Members that the spec had when AWS was last in sync and that are reset when the spec drops them.
     pub applied_members: Option<Vec<String>>,
-    /// Value of the annotation `ecs-operator.dev/reconcileAt` or `reconcile.fluxcd.io/requestedAt` that was answered last.
+    /// Value of the annotation `ecs-operator.dev/reconcileAt` or `reconcile.fluxcd.io/requestedAt` that was handled last.
     pub last_handled_reconcile_at: Option<String>,
-    /// Commands by annotation that were answered last.
+    /// Commands by annotation that were handled last.
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["annotation"]))]
     pub handled_commands: Option<Vec<HandledCommand>>,
     /// Label selector of the scale subresource. Tasks are no Pods, so it matches nothing.
     pub selector: Option<String>,
-    /// Hash of Service Connect, volumes and VPC Lattice as ECS showed them when it was last in sync; a change tells that somebody
-    /// else changed them.
+    /// Hash of Service Connect, volumes and VPC Lattice as ECS showed them when it was last in sync; another hash means that somebody else changed them.
     pub shown_in_deployment: Option<String>,
-    /// What the operator would do in AWS if `managementPolicy` or `suspend` let it.
+    /// Changes that the operator does not make because of `managementPolicy` or `suspend`.
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub pending_changes: Option<Vec<String>>,
     /// Keys of the tags that the operator set because the spec lists them, to remove those that the spec drops.

@@ -21,8 +21,7 @@ pub enum DesiredCountOwner {
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RolloutPolicy {
-    /// Seconds without progress after which a rollout counts as failed, as in a Deployment; default 600. It goes on in ECS all the
-    /// same. More tasks, another stage and another traffic weight are progress; bake times, hooks and pauses do not count.
+    /// Seconds without progress after which a rollout counts as failed, as in a Deployment; default 600. ECS continues it. More tasks, another stage and another traffic weight are progress; bake times, hooks and pauses do not count.
     #[schemars(range(min = 1))]
     pub progress_deadline_seconds: Option<i32>,
     /// Seconds for which the tasks of a new rollout must run, without one that fails, before the service is Ready, as in a Deployment;
@@ -37,7 +36,7 @@ pub struct RolloutPolicy {
     pub restart_on_settings: Option<bool>,
 }
 
-/// Where a rollout stands.
+/// Phase of a rollout.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 pub enum RolloutPhase {
     /// ECS has accepted it and not begun.
@@ -49,13 +48,13 @@ pub enum RolloutPhase {
     Baking,
     /// A pause hook waits for the annotation `ecs-operator.dev/continueAt`.
     AwaitingApproval,
-    /// ECS goes back to the revision before.
+    /// ECS is rolling back to the previous revision.
     RollingBack,
-    /// The new revision runs, and nothing else does.
+    /// Only the new revision runs.
     Succeeded,
-    /// ECS went back to the revision before.
+    /// ECS has rolled back to the previous revision.
     RolledBack,
-    /// ECS gave up, and there was nothing to go back to or the way back failed.
+    /// The deployment failed, and there was no revision to roll back to, or the rollback failed.
     Failed,
     /// It was stopped.
     Stopped,
@@ -64,37 +63,37 @@ pub enum RolloutPhase {
 }
 
 impl RolloutPhase {
-    /// Whether nothing more is to come.
+    /// Whether the rollout has ended.
     #[must_use]
     pub fn is_final(self) -> bool {
         matches!(self, Self::Succeeded | Self::RolledBack | Self::Failed | Self::Stopped | Self::Superseded)
     }
 
-    /// Whether the new revision is not coming.
+    /// Whether the new revision was not deployed.
     #[must_use]
     pub fn is_failure(self) -> bool {
         matches!(self, Self::RollingBack | Self::RolledBack | Self::Failed | Self::Stopped)
     }
 }
 
-/// The rollout that is under way, or the last one.
+/// The current rollout, or the last one.
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RolloutStatus {
-    /// Revision that it brings: `family:revision`.
+    /// Revision that it deploys: `family:revision`.
     pub revision: String,
-    /// Hash of what was asked for: the revision and the spec, less `desiredCount` and tags.
+    /// Hash of the revision and the spec without `desiredCount` and tags.
     pub hash: String,
     /// ID of the deployment, `ecs-svc/…`.
     pub id: Option<String>,
-    /// ARN of the service deployment, where ECS tells.
+    /// ARN of the service deployment, if ECS shows one.
     pub service_deployment_arn: Option<String>,
-    /// ARN of the service revision that it brings, where ECS tells.
+    /// ARN of the service revision that it deploys, if ECS shows one.
     pub service_revision_arn: Option<String>,
     /// ROLLING, BLUE_GREEN, LINEAR or CANARY.
     pub strategy: Option<String>,
-    /// Where it stands.
+    /// Phase of the rollout.
     pub phase: RolloutPhase,
     /// Stage in the life cycle of a deployment, such as PRODUCTION_TRAFFIC_SHIFT.
     pub lifecycle_stage: Option<String>,
@@ -126,7 +125,7 @@ pub struct RolloutStatus {
     pub task_settings: Option<TaskSettings>,
     /// When it began.
     pub started_at: Option<Time>,
-    /// When it was last seen to get further.
+    /// When it last made progress.
     pub progressed_at: Option<Time>,
     /// When it ended.
     pub finished_at: Option<Time>,
@@ -158,18 +157,18 @@ pub struct HookStatus {
     pub expires_at: Option<Time>,
 }
 
-/// A rollout of the past.
+/// An earlier rollout.
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RolloutRecord {
-    /// Revision that it brought: `family:revision`.
+    /// Revision that it deployed: `family:revision`.
     pub revision: String,
-    /// Hash of what was asked for: the revision and the spec, less `desiredCount` and tags.
+    /// Hash of the revision and the spec without `desiredCount` and tags.
     pub hash: String,
     /// ID of the deployment, `ecs-svc/…`.
     pub id: Option<String>,
-    /// What became of it.
+    /// Its last phase.
     pub result: RolloutPhase,
     /// When it began.
     pub started_at: Option<Time>,
@@ -179,7 +178,7 @@ pub struct RolloutRecord {
     pub reason: Option<String>,
 }
 
-/// A deployment that ECS gave up.
+/// A deployment that failed in ECS.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FailedDeployment {
@@ -187,7 +186,7 @@ pub struct FailedDeployment {
     pub task_definition: String,
     /// Hash of what was asked for, as in `rollout`; something else is a new attempt.
     pub hash: String,
-    /// What became of it.
+    /// Its last phase.
     pub result: RolloutPhase,
     /// What ECS said.
     pub message: String,
@@ -196,7 +195,7 @@ pub struct FailedDeployment {
     pub deployment_ids: Vec<String>,
 }
 
-/// A revision that a command put in the place of the one in the spec.
+/// A revision that a command deployed instead of the one in the spec.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Rollback {
@@ -208,14 +207,14 @@ pub struct Rollback {
     pub hash: String,
 }
 
-/// A command by annotation that was answered.
+/// A command by annotation that was handled.
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HandledCommand {
     /// The annotation.
     pub annotation: String,
-    /// Its value; the same value is not answered again.
+    /// Its value; the same value is not handled again.
     pub value: String,
     /// Why it was refused; absent when it was carried out.
     pub refused: Option<String>,
@@ -252,7 +251,7 @@ pub struct TaskFailures {
     pub last_at: Time,
 }
 
-/// An event of the service, as ECS tells it.
+/// An event of the service in ECS.
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]

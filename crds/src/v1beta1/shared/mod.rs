@@ -19,15 +19,15 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 /// What the status of every kind has in common. The driver works on this and knows no kind.
 pub trait Status {
-    /// The generation of the spec that this status speaks of; `None` or -1 before the first look.
+    /// The generation of the spec that this status reports; `None` or -1 before the first reconciliation.
     fn observed_generation(&self) -> Option<i64>;
     /// Ready, and Reconciling or Stalled while true.
     fn conditions(&self) -> &[Condition];
     /// The same, to replace them.
     fn conditions_mut(&mut self) -> &mut Vec<Condition>;
-    /// The last request for a look at AWS that was answered.
+    /// The last reconciliation request that was handled.
     fn last_handled_reconcile_at(&mut self) -> &mut Option<String>;
-    /// What the operator would do in AWS if it were allowed to.
+    /// Changes that the operator may not make.
     fn pending_changes(&mut self) -> &mut Option<Vec<String>>;
     /// ARN of the AWS object, which is what a reference to the custom resource resolves to.
     fn arn(&self) -> Option<&str>;

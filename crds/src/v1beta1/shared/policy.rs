@@ -13,19 +13,17 @@ pub struct Policies {
     pub adoption_policy: Option<AdoptionPolicy>,
     /// What happens in AWS when this object is deleted: Delete (default) or Retain.
     pub deletion_policy: Option<DeletionPolicy>,
-    /// Whether this object is kept from being deleted: `kubectl delete` is refused while it is true.
+    /// Whether the API server refuses to delete this object.
     pub deletion_protection: Option<bool>,
-    /// Parts of the spec that are left to others, as JSON pointers below `spec`, such as `/desiredCount`: sent when the AWS
-    /// object is created, and never compared or changed after that. A position in a list, as in `/capacityProviderStrategy/0/weight`, names
-    /// the element of the spec; in AWS it is found by its key. Lists whose order ECS does not keep and whose elements have no key can be
-    /// left to others as a whole only.
+    /// Parts of the spec that others manage in AWS, as JSON pointers below `spec`, such as `/desiredCount`. The operator sends them when it
+    /// creates the AWS object, and neither compares nor changes them later. A position in a list, as in `/capacityProviderStrategy/0/weight`,
+    /// names the element of the spec; in AWS it is found by its key. A list without keys whose order ECS does not keep can only be ignored
+    /// as a whole.
     #[schemars(length(max = 32), inner(length(max = 256)), extend("x-kubernetes-list-type" = "set"))]
     pub ignore_fields: Option<Vec<String>>,
-    /// Full (default), or Observe: the operator reads and compares, shows in `status.pendingChanges` what it would do, and never
-    /// changes anything in AWS.
+    /// Full (default), or Observe: the operator changes nothing in AWS, and lists in `status.pendingChanges` what it would change.
     pub management_policy: Option<ManagementPolicy>,
-    /// Whether the operator holds still: it goes on looking, and changes nothing in AWS until this is false again. Deletion goes
-    /// on all the same.
+    /// Whether the operator stops to change AWS. It still reads AWS and updates the status, and it still deletes.
     pub suspend: Option<bool>,
 }
 
@@ -40,7 +38,7 @@ impl Policies {
         self.adoption_policy == Some(AdoptionPolicy::IfUnowned)
     }
 
-    /// Whether the operator only looks.
+    /// Whether the operator changes nothing in AWS.
     #[must_use]
     pub fn observes(&self) -> bool {
         self.management_policy == Some(ManagementPolicy::Observe)
@@ -58,7 +56,7 @@ impl Policies {
         self.deletion_protection == Some(true)
     }
 
-    /// Whether the operator holds still.
+    /// Whether the operator stops to change AWS.
     #[must_use]
     pub fn suspends(&self) -> bool {
         self.suspend == Some(true)
@@ -85,13 +83,12 @@ pub enum DeletionPolicy {
     Retain,
 }
 
-/// Full (default), or Observe: the operator reads and compares, shows in `status.pendingChanges` what it would do, and never
-/// changes anything in AWS.
+/// Full (default), or Observe: the operator changes nothing in AWS, and lists in `status.pendingChanges` what it would change.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 pub enum ManagementPolicy {
     /// It creates, changes and deletes the AWS object.
     #[default]
     Full,
-    /// It only looks, and tells.
+    /// It changes nothing in AWS and reports the differences.
     Observe,
 }

@@ -33,7 +33,7 @@ pub use storage::{
 use super::shared::rules::name_in_ecs;
 use super::shared::{PlacementConstraint, Policies, Tag, spec, status};
 
-/// A task definition family: what runs together as one task. Every change registers a new revision.
+/// A task definition family: containers that run together as one task. Every change registers a new revision.
 #[skip_serializing_none]
 #[derive(CustomResource, JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[kube(
@@ -108,24 +108,24 @@ pub struct EcsTaskDefinitionSpec {
     /// How strictly the task is isolated from others on the same hardware.
     pub trusted_execution_configuration: Option<TrustedExecutionConfiguration>,
 
-    /// How many of our older revisions stay registered; those beyond it that no service uses and none can be rolled back to are
-    /// deregistered. Absent: all stay. Revisions of others always stay.
+    /// Number of older revisions of this object that stay registered. Others are deregistered, unless a service uses them or can be rolled
+    /// back to them. Absent: all stay. Revisions that others registered always stay.
     #[schemars(range(min = 0))]
     pub revision_history_limit: Option<i32>,
-    /// Whether what is deregistered is deleted as well (DeleteTaskDefinitions). Default false: it stays INACTIVE in ECS.
+    /// Whether deregistered revisions are deleted as well (DeleteTaskDefinitions). Default false: they stay INACTIVE in ECS.
     pub delete_revisions: Option<bool>,
     /// What the operator may do with the AWS object.
     #[serde(flatten)]
     pub policies: Policies,
 }
 
-/// What the operator knows of the family.
+/// Observed state of the family.
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("default" = {"observedGeneration": -1}))]
 pub struct EcsTaskDefinitionStatus {
-    /// Generation of the spec that this status speaks of; -1 before the first look.
+    /// Generation of the spec that this status reports; -1 before the first reconciliation.
     pub observed_generation: Option<i64>,
     /// Ready; Reconciling or Stalled while true (kstatus).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -135,17 +135,16 @@ pub struct EcsTaskDefinitionStatus {
     pub task_definition_arn: Option<String>,
     /// Number of the current revision.
     pub revision: Option<i32>,
-    /// Numbers of our revisions that are not deregistered yet, the newest first.
+    /// Numbers of the revisions of this object that are not deregistered yet, the newest first.
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub revisions: Option<Vec<i32>>,
-    /// The newest revision of the family, `family:revision`, where somebody else registered it. It is left alone: services that
-    /// refer to this object run ours.
+    /// The newest revision of the family, `family:revision`, where somebody else registered it. The operator does not change it: services that refer to this object run the revision of this object.
     pub foreign_revision: Option<String>,
     /// Hash of the request that made the current revision; also its tag `ecs-operator.dev/spec-hash`.
     pub spec_hash: Option<String>,
-    /// Value of the annotation `ecs-operator.dev/reconcileAt` or `reconcile.fluxcd.io/requestedAt` that was answered last.
+    /// Value of the annotation `ecs-operator.dev/reconcileAt` or `reconcile.fluxcd.io/requestedAt` that was handled last.
     pub last_handled_reconcile_at: Option<String>,
-    /// What the operator would do in AWS if `managementPolicy` or `suspend` let it.
+    /// Changes that the operator does not make because of `managementPolicy` or `suspend`.
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub pending_changes: Option<Vec<String>>,
     /// Keys of the tags that the operator set because the spec lists them, to remove those that the spec drops.
