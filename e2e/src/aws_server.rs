@@ -136,7 +136,7 @@ async fn reply(request: reqwest::RequestBuilder, account: &str, service: &str, w
     Ok(text)
 }
 
-/// A client of an outsider: it speaks to the server directly, past the ledger.
+/// A client of an outsider: it speaks to the server directly, past the AWS proxy.
 pub async fn outsider(url: &str, account: &str) -> aws_sdk_ecs::Client {
     let config = aws_config::defaults(BehaviorVersion::latest())
         .endpoint_url(url)

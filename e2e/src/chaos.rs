@@ -11,9 +11,9 @@ use kube::Api;
 use kube::api::{ApiResource, DynamicObject, ListParams};
 use serde_json::{Value, json};
 
+use crate::aws_proxy::is_write;
 use crate::gate::{Boundary, Trouble};
 use crate::kube_proxy::KubeProxy;
-use crate::ledger::is_write;
 use crate::operator::Operator;
 use crate::samples::{self, SAMPLES};
 use crate::world::{PATIENCE, Scenario, World, is_ready, ready};
@@ -245,7 +245,7 @@ pub async fn run(world: &World, workload: Workload, boundary: Option<&Boundary>)
     if workload == Workload::FailedRollout {
         scenario.use_server(&world.rolling().await?.server.url).await?;
     }
-    let gate = scenario.ledger.gate.clone();
+    let gate = scenario.aws_proxy.gate.clone();
     let proxy = KubeProxy::start(&scenario.options.kubeconfig, gate.clone(), &world.dir.join(&scenario.namespace)).await?;
     scenario.options.kubeconfig.clone_from(&proxy.kubeconfig);
     workload.prepare(&scenario).await?;
@@ -271,7 +271,7 @@ pub async fn run(world: &World, workload: Workload, boundary: Option<&Boundary>)
 
 /// The workload, and the trouble if its boundary is reached meanwhile.
 async fn survive(scenario: &Scenario<'_>, workload: Workload, operator: &mut Operator) -> Result<bool> {
-    let gate = &scenario.ledger.gate;
+    let gate = &scenario.aws_proxy.gate;
     let mut work = std::pin::pin!(workload.carry_out(scenario));
     let trouble = tokio::select! {
         result = &mut work => {
@@ -293,7 +293,7 @@ async fn judge(scenario: &Scenario<'_>, workload: Workload) -> Result<()> {
     let settled = async || workload.judge(scenario).await;
     // AWS may be ahead of the status by one look, and settings are no part of Ready.
     wait::until("the end state", PATIENCE, settled).await?;
-    let counts = scenario.ledger.counts();
+    let counts = scenario.aws_proxy.counts();
     for (operation, most) in workload.limits() {
         ensure!(counts.of(operation) <= *most, "{operation} was carried out {} times: {counts:?}", counts.of(operation));
     }
@@ -301,7 +301,7 @@ async fn judge(scenario: &Scenario<'_>, workload: Workload) -> Result<()> {
         return Ok(());
     }
     scenario.is_quiet().await?;
-    let calls = scenario.ledger.calls();
+    let calls = scenario.aws_proxy.calls();
     let late: Vec<_> = calls.iter().skip(counts.operations.values().map(|count| count.count).sum()).collect();
     ensure!(late.iter().all(|call| !is_write(&call.operation)), "written after all was well: {late:?}");
     Ok(())

@@ -128,7 +128,7 @@ async fn send(
 ) -> Result<()> {
     let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(ecs_operator_crds::GROUP, "v1beta1", kind));
     let api = Api::<DynamicObject>::namespaced_with(scenario.client.clone(), &scenario.namespace, &resource);
-    let seen = scenario.ledger.calls().len();
+    let seen = scenario.aws_proxy.calls().len();
     let mut sent = Vec::new();
     for document in wave {
         let object =
@@ -140,7 +140,7 @@ async fn send(
     }
     for document in sent {
         let request = wait::until(&document.file, PATIENCE, async || {
-            let calls = scenario.ledger.calls();
+            let calls = scenario.aws_proxy.calls();
             let ours = calls.iter().skip(seen).find(|call| {
                 let names = identity.iter().map(|member| call.request[*member].as_str().unwrap_or_default());
                 call.operation == operation && names.eq(document.identity.iter().map(String::as_str))

@@ -77,7 +77,7 @@ async fn story(steps: &mut Steps, scenario: &Scenario<'_>) -> Result<()> {
     scenario.wait_ready(&OBJECTS)?;
     show_text(scenario.kubectl.run(&["get", "ecs"])?);
     show_aws(&scenario.outsider).await?;
-    let counts = scenario.ledger.counts();
+    let counts = scenario.aws_proxy.counts();
     ensure!(counts.writes() == 3, "three objects take three writes: {counts:?}");
 
     steps.next("change the image: a new revision, and the service moves to exactly that one");
@@ -229,7 +229,7 @@ async fn aws_is_empty(aws: &Client) -> Result<()> {
 }
 
 fn summary(scenario: &Scenario<'_>) -> Result<()> {
-    let counts = scenario.ledger.counts();
+    let counts = scenario.aws_proxy.counts();
     for (operation, count) in &counts.operations {
         println!("    {operation:<28} {:>3}  errors {}", count.count, count.errors);
     }

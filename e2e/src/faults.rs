@@ -1,6 +1,6 @@
 //! Faults of AWS and of the way to it, by rules: which calls, how often, and what happens to them.
 //!
-//! The ledger takes them as JSON: `PUT /faults` sets all rules anew, `GET /faults` shows them.
+//! The aws_proxy takes them as JSON: `PUT /faults` sets all rules anew, `GET /faults` shows them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -212,7 +212,7 @@ pub(crate) fn truncated((status, mut headers, reply): Reply) -> Response {
     (status, headers, body).into_response()
 }
 
-/// The rules of a ledger, to be changed while it runs.
+/// The rules of an AWS proxy, to be changed while it runs.
 #[derive(Clone, Debug, Default)]
 pub struct Rules(pub(crate) Arc<Injector>);
 

@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_runs_ends_with_a_signal_and_nothing_begins_after_it() {
+    async fn a_signal_ends_running_passes_and_starts_none() {
         let interruption = Interruption::listen().expect("signals can be listened to");
         interruption.stops(async { Ok(()) }).await.expect("nobody has interrupted it");
         raise(Signal::SIGTERM).expect("we may tell ourselves");

@@ -1,8 +1,9 @@
-//! The test world of ecs-operator: a real control plane, AWS servers that we did not write, a proxy that keeps the ledger of
+//! The test world of ecs-operator: a real control plane, AWS servers that we did not write, a proxy that records
 //! AWS calls, and the operator as a process.
 
 pub mod api_model;
 pub mod assets;
+pub mod aws_proxy;
 pub mod aws_server;
 pub mod bench;
 pub mod chaos;
@@ -18,7 +19,6 @@ pub mod installation;
 pub mod interruption;
 pub mod kube_proxy;
 pub mod kubectl;
-pub mod ledger;
 pub mod merge_keys;
 pub mod operator;
 pub mod playground;

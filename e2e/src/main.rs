@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
+use e2e::aws_proxy::AwsProxy;
 use e2e::aws_server::Kind;
 use e2e::docker_engine::DockerEngine;
 use e2e::interruption::Interruption;
-use e2e::ledger::Ledger;
 use e2e::world::World;
 use e2e::{assets, bench, chart, corpus, demo, gitops, merge_keys, playground, reference};
 
@@ -25,7 +25,7 @@ enum Command {
     Setup,
     /// Show the main job of the operator from apply to deletion
     Demo,
-    /// Start a playground: control plane, AWS server, ledger and operator
+    /// Start a playground: control plane, AWS server, AWS proxy and operator
     Up,
     /// End the playground
     Down,
@@ -69,15 +69,15 @@ enum Command {
         #[arg(long)]
         port: u16,
     },
-    /// Run the ledger proxy alone
-    Ledger {
+    /// Run the AWS proxy alone
+    AwsProxy {
         /// Address of the AWS server
         #[arg(long)]
         upstream: String,
         /// Port for clients of AWS
         #[arg(long)]
         aws_port: u16,
-        /// Port of the ledger
+        /// Port of the AWS proxy
         #[arg(long)]
         port: u16,
     },
@@ -148,7 +148,7 @@ async fn run(command: Command) -> Result<()> {
             Ok(())
         }
         Command::Engine { port } => DockerEngine::start_at(port).await?.serve().await,
-        Command::Ledger { upstream, aws_port, port } => Ledger::start(&upstream, aws_port, port).await?.serve().await,
+        Command::AwsProxy { upstream, aws_port, port } => AwsProxy::start(&upstream, aws_port, port).await?.serve().await,
     }
 }
 

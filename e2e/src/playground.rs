@@ -59,13 +59,13 @@ pub async fn up() -> Result<()> {
 
     let [aws_port, port] = free_ports()?;
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["ledger", "--upstream", &upstream, "--aws-port", &aws_port.to_string(), "--port", &port.to_string()]);
-    let ledger = Process::start("ledger", &dir, command.process_group(0))?;
-    let (aws_url, ledger_url) = (format!("http://127.0.0.1:{aws_port}"), format!("http://127.0.0.1:{port}"));
-    wait::until("the ledger", PATIENCE, async || reqwest::get(&ledger_url).await).await?;
+    command.args(["aws_proxy", "--upstream", &upstream, "--aws-port", &aws_port.to_string(), "--port", &port.to_string()]);
+    let aws_proxy = Process::start("aws_proxy", &dir, command.process_group(0))?;
+    let (aws_url, proxy_url) = (format!("http://127.0.0.1:{aws_port}"), format!("http://127.0.0.1:{port}"));
+    wait::until("the AWS proxy", PATIENCE, async || reqwest::get(&proxy_url).await).await?;
 
     let mut processes = control_plane.into_processes();
-    processes.extend([engine, server.into_process(), ledger]);
+    processes.extend([engine, server.into_process(), aws_proxy]);
     let mut operator_pid = String::new();
     if with_operator {
         let options = Options {
@@ -83,7 +83,7 @@ pub async fn up() -> Result<()> {
     variables.extend([
         ("KUBECONFIG", kubeconfig.display().to_string()),
         ("AWS_UPSTREAM_URL", upstream),
-        ("LEDGER_URL", ledger_url),
+        ("AWS_PROXY_URL", proxy_url),
         ("OPERATOR_PID", operator_pid),
         ("PATH", path.to_string_lossy().into_owned()),
     ]);
@@ -101,7 +101,7 @@ pub async fn up() -> Result<()> {
     . {}
     kubectl apply --server-side -f samples/
     kubectl get ecs
-    curl -s $LEDGER_URL
+    curl -s $AWS_PROXY_URL
 
 Tasks take their time, and the names of images decide what becomes of them: no-such-image… cannot be pulled, crash… ends with
 exit code 1, slow… takes two seconds to start, all others run.

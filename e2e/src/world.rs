@@ -1,5 +1,5 @@
 //! The world of a test run: one control plane and one AWS server for all, and for each scenario a namespace, an account, a
-//! ledger and an operator of its own.
+//! AWS proxy and an operator of its own.
 
 mod scenario;
 
@@ -15,6 +15,7 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use crate::assets;
+use crate::aws_proxy::AwsProxy;
 use crate::aws_server::{self, AwsServer};
 use crate::chart::RELEASE;
 use crate::control_plane::ControlPlane;
@@ -22,7 +23,6 @@ use crate::docker_engine::DockerEngine;
 use crate::installation::Installation;
 use crate::interruption::Interruption;
 use crate::kubectl::Kubectl;
-use crate::ledger::Ledger;
 use crate::operator::Options;
 use crate::recorder::Recorder;
 pub use scenario::Scenario;
@@ -197,7 +197,7 @@ impl World {
     pub async fn scenario_without_operator(&self, name: &str) -> Result<Scenario<'_>> {
         let namespace = self.namespace(name).await?;
         let account = format!("1{:011}", self.scenarios.fetch_add(1, Ordering::Relaxed));
-        let ledger = Ledger::start(&self.aws.url, 0, 0).await?;
+        let aws_proxy = AwsProxy::start(&self.aws.url, 0, 0).await?;
         let recorder = Recorder::start(&self.client, &namespace);
         let options = Options {
             // Short sweeps, so that nobody waits for long; everything else as users have it.
@@ -206,7 +206,7 @@ impl World {
                 .into_iter()
                 .chain([format!("--watch-namespaces={namespace}"), "--log-filter=info,ecs_operator=debug".to_owned()])
                 .collect(),
-            environment: aws_server::environment(&ledger.aws_url, &account),
+            environment: aws_server::environment(&aws_proxy.aws_url, &account),
             kubeconfig: self.installation.kubeconfig.clone(),
         };
         Ok(Scenario {
@@ -219,7 +219,7 @@ impl World {
             operator: None,
             namespace,
             account,
-            ledger,
+            aws_proxy,
             options,
         })
     }

@@ -7,7 +7,7 @@ use clap::Parser;
 use ecs_operator::cli::{Cli, Command};
 
 #[test]
-fn what_is_committed_is_what_the_code_makes() {
+fn generated_files_are_current() {
     let crds = ecs_operator::crd::yaml().expect("the definitions can be printed");
     let Command::IamPolicy(defaults) = Cli::parse_from(["ecs-operator", "iam-policy"]).command else { unreachable!() };
     let policy = ecs_operator::iam::json(&defaults);

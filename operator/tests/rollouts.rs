@@ -344,7 +344,7 @@ async fn a_service_drains_in_its_own_time_and_its_name_is_free_then() {
 }
 
 #[tokio::test]
-async fn who_waits_for_ready_after_a_command_does_not_get_what_was_before() {
+async fn ready_is_not_that_of_before_a_command() {
     let ecs = Ecs::default();
     let answers = ecs.clone();
     let answer = move |operation: &str, request: &Value| answers.answer(operation, request);

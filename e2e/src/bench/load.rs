@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use super::PATIENCE;
+use crate::aws_proxy::Counts;
 use crate::faults::Faults;
-use crate::ledger::Counts;
 use crate::wait;
 use crate::world::{Scenario, World, ready};
 
@@ -62,7 +62,7 @@ impl<'a> Load<'a> {
     async fn with(mut scenario: Scenario<'a>, flags: &[&str], faults: Faults) -> Result<Self> {
         scenario.options.flags = flags.iter().copied().map(str::to_owned).collect();
         scenario.recorder.stop();
-        scenario.ledger.faults.set(faults);
+        scenario.aws_proxy.faults.set(faults);
         let objects = Objects::default();
         let watches = vec![
             watch::<EcsCluster>(&scenario, &objects),
@@ -86,7 +86,7 @@ impl<'a> Load<'a> {
     }
 
     pub(super) fn counts(&self) -> Counts {
-        self.scenario.ledger.counts()
+        self.scenario.aws_proxy.counts()
     }
 
     pub(super) fn calls(&self, operation: &str) -> usize {
@@ -146,7 +146,7 @@ impl<'a> Load<'a> {
         let spec = json!({"cluster": CLUSTER, "taskDefinition": "app-0:1", "serviceName": "alone", "desiredCount": count});
         self.put::<EcsService>(namespace, "alone", spec).await?;
         wait::until("the service of another namespace", PATIENCE, async || {
-            let made = self.scenario.ledger.calls();
+            let made = self.scenario.aws_proxy.calls();
             let made = made.iter().any(|call| {
                 let name = match &*call.operation {
                     "CreateService" => &call.request["serviceName"],

@@ -1,4 +1,4 @@
-//! What was called so far: AWS by the ledger, the API server by its own metrics.
+//! What was called so far: AWS by the AWS proxy, the API server by its own metrics.
 
 use std::time::Instant;
 

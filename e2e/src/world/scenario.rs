@@ -10,9 +10,9 @@ use kube::{Api, Client};
 use serde_json::Value;
 
 use super::{Judges, PATIENCE, World, ready};
+use crate::aws_proxy::{AwsProxy, Counts};
 use crate::aws_server;
 use crate::kubectl::Kubectl;
-use crate::ledger::{Counts, Ledger};
 use crate::operator::{Operator, Options};
 use crate::recorder::Recorder;
 use crate::wait;
@@ -29,9 +29,9 @@ pub struct Scenario<'a> {
     pub kubectl: Kubectl,
     /// A client with all rights.
     pub client: Client,
-    /// The ledger between its operator and AWS.
-    pub ledger: Ledger,
-    /// A client of AWS past the ledger.
+    /// The AWS proxy between its operator and AWS.
+    pub aws_proxy: AwsProxy,
+    /// A client of AWS past the AWS proxy.
     pub outsider: aws_sdk_ecs::Client,
     /// How its operator is started.
     pub options: Options,
@@ -53,7 +53,7 @@ impl Drop for Scenario<'_> {
 impl Scenario<'_> {
     /// Prints what helps to find out why it failed.
     pub fn explain(&self) {
-        eprintln!("--- {}: calls to AWS: {:?}", self.namespace, self.ledger.counts().operations);
+        eprintln!("--- {}: calls to AWS: {:?}", self.namespace, self.aws_proxy.counts().operations);
         if let Some(operator) = &self.operator {
             let log = operator.process.log();
             let lines: Vec<_> = log.lines().collect();
@@ -69,17 +69,17 @@ impl Scenario<'_> {
     pub async fn use_account(&mut self, account: &str) {
         account.clone_into(&mut self.account);
         self.outsider = aws_server::outsider(&self.world.aws.url, account).await;
-        self.options.environment = aws_server::environment(&self.ledger.aws_url, account);
+        self.options.environment = aws_server::environment(&self.aws_proxy.aws_url, account);
     }
 
-    /// Has its operator and its outsider work on another server, behind a new ledger.
+    /// Has its operator and its outsider work on another server, behind a new AWS proxy.
     ///
     /// # Errors
-    /// When the ledger finds no port.
+    /// When the AWS proxy finds no port.
     pub async fn use_server(&mut self, url: &str) -> Result<()> {
-        self.ledger = Ledger::start(url, 0, 0).await?;
+        self.aws_proxy = AwsProxy::start(url, 0, 0).await?;
         self.outsider = aws_server::outsider(url, &self.account).await;
-        self.options.environment = aws_server::environment(&self.ledger.aws_url, &self.account);
+        self.options.environment = aws_server::environment(&self.aws_proxy.aws_url, &self.account);
         Ok(())
     }
 
@@ -197,11 +197,11 @@ impl Scenario<'_> {
     /// # Errors
     /// With what it changed.
     pub async fn is_quiet(&self) -> Result<()> {
-        let before = self.ledger.counts();
+        let before = self.aws_proxy.counts();
         self.looks(4).await?;
         let versions = self.versions()?;
         self.looks(6).await?;
-        let (after, now) = (self.ledger.counts(), self.versions()?);
+        let (after, now) = (self.aws_proxy.counts(), self.versions()?);
         ensure!(after.writes() == before.writes(), "AWS was written after Ready: {before:?} became {after:?}");
         ensure!(now == versions, "objects were written after Ready: {versions} became {now}");
         Ok(())
@@ -227,9 +227,9 @@ impl Scenario<'_> {
     /// When it does not.
     pub async fn looks(&self, times: usize) -> Result<()> {
         let looks = |counts: &Counts| counts.of("DescribeServices") + counts.of("DescribeClusters");
-        let before = looks(&self.ledger.counts());
+        let before = looks(&self.aws_proxy.counts());
         wait::until("sweeps", PATIENCE, async || {
-            let seen = looks(&self.ledger.counts()) - before;
+            let seen = looks(&self.aws_proxy.counts()) - before;
             ensure!(seen >= times, "{seen} of {times}");
             Ok(())
         })

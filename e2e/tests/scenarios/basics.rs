@@ -17,7 +17,7 @@ pub(crate) async fn three_objects_become_ready_and_stay_quiet(world: &World) -> 
     scenario.kubectl.apply(SAMPLES)?;
     scenario.wait_ready(&OBJECTS)?;
 
-    let counts = scenario.ledger.counts();
+    let counts = scenario.aws_proxy.counts();
     ensure!(counts.writes() == 3, "{counts:?}");
     ensure!(counts.reads() <= 10, "{counts:?}");
     let described = scenario.outsider.describe_services().cluster("shop").services("web").send().await?;
@@ -43,9 +43,9 @@ pub(crate) async fn a_new_image_rolls_the_service_to_exactly_that_revision(world
     scenario.kubectl.apply(&SAMPLES.replace("nginx:1.29", "nginx:1.30"))?;
     scenario.until(SERVICE, |service| service["status"]["revision"] == "web:2").await?;
     scenario.wait_ready(&OBJECTS)?;
-    let counts = scenario.ledger.counts();
+    let counts = scenario.aws_proxy.counts();
     ensure!(counts.of("RegisterTaskDefinition") == 2 && counts.of("UpdateService") == 1, "{counts:?}");
-    let update = scenario.ledger.calls().into_iter().find(|call| call.operation == "UpdateService").context("it was sent")?;
+    let update = scenario.aws_proxy.calls().into_iter().find(|call| call.operation == "UpdateService").context("it was sent")?;
     ensure!(update.request["taskDefinition"].as_str().is_some_and(|arn| arn.ends_with(":2")), "{update:?}");
     ensure!(update.request.get("desiredCount").is_none(), "only what differs is sent: {update:?}");
     scenario.is_quiet().await?;
@@ -56,7 +56,7 @@ pub(crate) async fn the_same_manifests_applied_again_change_nothing(world: &Worl
     let scenario = world.scenario("again").await?;
     scenario.kubectl.apply(SAMPLES)?;
     scenario.wait_ready(&OBJECTS)?;
-    let before = scenario.ledger.counts().writes();
+    let before = scenario.aws_proxy.counts().writes();
     scenario.kubectl.apply(SAMPLES)?;
     // The same environment in another order means the same.
     let reordered = SAMPLES.replace(
@@ -73,7 +73,7 @@ pub(crate) async fn the_same_manifests_applied_again_change_nothing(world: &Worl
     scenario.kubectl.apply(&swapped)?;
     scenario.wait_ready(&OBJECTS)?;
     scenario.is_quiet().await?;
-    let counts = scenario.ledger.counts();
+    let counts = scenario.aws_proxy.counts();
     ensure!(counts.of("RegisterTaskDefinition") == 2 && counts.writes() == before + 2, "{counts:?}");
     scenario.end().await
 }
@@ -102,7 +102,7 @@ pub(crate) async fn tags_follow_the_spec_and_foreign_tags_stay(world: &World) ->
     .await?;
     ensure!(keys == ["cost-center", "ecs-operator.dev/owner", "ecs-operator.dev/spec-hash", "squad"], "{keys:?}");
     scenario.wait_ready(&OBJECTS)?;
-    ensure!(scenario.ledger.counts().of("UpdateService") == 0, "tags have calls of their own");
+    ensure!(scenario.aws_proxy.counts().of("UpdateService") == 0, "tags have calls of their own");
     scenario.is_quiet().await?;
     scenario.end().await
 }
@@ -129,20 +129,20 @@ pub(crate) async fn kubectl_scales_restarts_and_asks_for_a_look(world: &World) -
     ensure!(restarted["status"]["deployments"][0]["id"] != deployment, "{restarted}");
     scenario.wait_ready(&OBJECTS)?;
     scenario.is_quiet().await?;
-    let forced = scenario.ledger.calls().into_iter().filter(|call| call.request["forceNewDeployment"] == true).count();
+    let forced = scenario.aws_proxy.calls().into_iter().filter(|call| call.request["forceNewDeployment"] == true).count();
     ensure!(forced == 1, "{forced} forced deployments");
 
-    let looks = scenario.ledger.counts().of("ListTaskDefinitions");
+    let looks = scenario.aws_proxy.counts().of("ListTaskDefinitions");
     for (object, annotation) in [(OBJECTS[1], "ecs-operator.dev/reconcileAt"), (OBJECTS[0], "reconcile.fluxcd.io/requestedAt")] {
         scenario.kubectl.run(&["annotate", object, &format!("{annotation}=now-1")])?;
         scenario.until(object, |found| found["status"]["lastHandledReconcileAt"] == "now-1").await?;
     }
-    ensure!(scenario.ledger.counts().of("ListTaskDefinitions") > looks, "{:?}", scenario.ledger.counts());
+    ensure!(scenario.aws_proxy.counts().of("ListTaskDefinitions") > looks, "{:?}", scenario.aws_proxy.counts());
     scenario.is_quiet().await?;
     scenario.end().await
 }
 
-pub(crate) async fn what_the_spec_drops_is_set_back(world: &World) -> Result<()> {
+pub(crate) async fn resets_members_that_the_spec_drops(world: &World) -> Result<()> {
     let scenario = world.scenario("drop").await?;
     scenario.kubectl.apply(SAMPLES)?;
     scenario.wait_ready(&OBJECTS)?;
@@ -159,7 +159,7 @@ pub(crate) async fn what_the_spec_drops_is_set_back(world: &World) -> Result<()>
     })
     .await?;
     scenario.wait_ready(&OBJECTS)?;
-    ensure!(scenario.ledger.counts().of("UpdateService") == 1, "{:?}", scenario.ledger.counts());
+    ensure!(scenario.aws_proxy.counts().of("UpdateService") == 1, "{:?}", scenario.aws_proxy.counts());
     scenario.is_quiet().await?;
     scenario.end().await
 }

@@ -94,7 +94,7 @@ const BAD: [(&str, &str); 25] = [
     ("aws.roleArn=arn:aws:iam::111122223333:role/a,aws.credentialsSecret.name=b", "aws.roleArn: static keys"),
 ];
 
-pub(crate) async fn what_is_generated_is_current(_: &World) -> Result<()> {
+pub(crate) async fn generated_files_of_the_chart_are_current(_: &World) -> Result<()> {
     for (path, current) in [
         ("charts/ecs-operator/values.yaml", chart::values_yaml()?),
         ("charts/ecs-operator/README.md", chart::readme()?),
@@ -189,7 +189,7 @@ pub(crate) async fn a_digest_decides_which_image_runs(world: &World) -> Result<(
     Ok(())
 }
 
-pub(crate) async fn what_installs_the_operator_by_git_fits_the_chart(world: &World) -> Result<()> {
+pub(crate) async fn gitops_manifests_of_the_operator_fit_the_chart(world: &World) -> Result<()> {
     let rows = [
         ("argocd/operator.yaml", "Application", "/spec/source/path", "/spec/source/helm/valuesObject"),
         ("flux/operator.yaml", "HelmRelease", "/spec/chart/spec/chart", "/spec/values"),
@@ -340,7 +340,7 @@ pub(crate) async fn rights_in_some_namespaces_are_enough(world: &World) -> Resul
     scenario.is_quiet().await?;
     let untouched: Value = serde_json::from_str(&world.kubectl(Some(&foreign)).run(&["get", objects[0], "-o", "json"])?)?;
     ensure!(untouched["metadata"]["finalizers"].is_null() && ready(&untouched).is_none(), "{untouched}");
-    ensure!(scenario.ledger.counts().writes() == 6, "{:?}", scenario.ledger.counts());
+    ensure!(scenario.aws_proxy.counts().writes() == 6, "{:?}", scenario.aws_proxy.counts());
     elsewhere.run(&["delete", "ecs", "--all"])?;
     scenario.kubectl.run(&["delete", "ecs", "--all"])?;
     scenario.end().await

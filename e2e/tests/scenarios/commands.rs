@@ -33,7 +33,7 @@ pub(crate) async fn nonsense_is_refused_with_words_and_changes_nothing(world: &W
     let scenario = world.scenario("nonsense").await?;
     scenario.kubectl.apply(SAMPLES)?;
     scenario.wait_ready(&OBJECTS)?;
-    let writes = scenario.ledger.counts().writes();
+    let writes = scenario.aws_proxy.counts().writes();
     let rows = [
         ("restartedAt", "soon", "is not a time"),
         ("rollbackTo", "web:7", "is not a revision of status.rolloutHistory"),
@@ -46,7 +46,7 @@ pub(crate) async fn nonsense_is_refused_with_words_and_changes_nothing(world: &W
         scenario.kubectl.run(&["annotate", SERVICE, &format!("ecs-operator.dev/{command}-")])?;
         scenario.until(SERVICE, |service| condition(service, "CommandAccepted").is_none()).await?;
     }
-    ensure!(scenario.ledger.counts().writes() == writes, "{:?}", scenario.ledger.counts());
+    ensure!(scenario.aws_proxy.counts().writes() == writes, "{:?}", scenario.aws_proxy.counts());
     scenario.end().await
 }
 
@@ -103,11 +103,11 @@ pub(crate) async fn a_number_of_tasks_that_is_somebody_elses_stays(world: &World
     // External: the last word counts, whoever has it.
     scenario.kubectl.apply(&samples("  desiredCount: 2\n  desiredCountOwner: External\n"))?;
     scenario.wait_ready(&OBJECTS)?;
-    let updates = scenario.ledger.counts().of("UpdateService");
+    let updates = scenario.aws_proxy.counts().of("UpdateService");
     outside(5).await?;
     scenario.until(SERVICE, |service| service["status"]["runningCount"] == 5).await?;
     scenario.is_quiet().await?;
-    ensure!(scenario.ledger.counts().of("UpdateService") == updates, "{:?}", scenario.ledger.counts());
+    ensure!(scenario.aws_proxy.counts().of("UpdateService") == updates, "{:?}", scenario.aws_proxy.counts());
     scenario.kubectl.run(&["scale", SERVICE, "--replicas=3"])?;
     scenario.until(SERVICE, |service| service["status"]["runningCount"] == 3).await?;
     // Absent: nobody is asked.
@@ -122,7 +122,7 @@ pub(crate) async fn a_number_of_tasks_that_is_somebody_elses_stays(world: &World
     outside(1).await?;
     scenario.until(SERVICE, |service| service["status"]["runningCount"] == 1).await?;
     scenario.is_quiet().await?;
-    ensure!(scenario.ledger.counts().of("UpdateService") == updates + 1, "{:?}", scenario.ledger.counts());
+    ensure!(scenario.aws_proxy.counts().of("UpdateService") == updates + 1, "{:?}", scenario.aws_proxy.counts());
 
     // A DAEMON has no number, and an owner needs one.
     let service = |count: &str, name: &str| {

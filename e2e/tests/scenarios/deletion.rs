@@ -1,8 +1,8 @@
 //! The end of objects.
 
 use anyhow::{Context, Result, ensure};
+use e2e::aws_proxy::AwsProxy;
 use e2e::aws_server;
-use e2e::ledger::Ledger;
 use e2e::process::free_ports;
 use e2e::samples;
 use e2e::wait;
@@ -55,10 +55,10 @@ pub(crate) async fn many_go_at_once_in_every_order_of_one_file(world: &World) ->
         let file = file.join("---\n");
         scenario.kubectl.apply(&file)?;
         scenario.kubectl.run(&["wait", "--for=condition=Ready", "ecs", "--all", "--timeout=60s"])?;
-        let before = scenario.ledger.counts();
+        let before = scenario.aws_proxy.counts();
         scenario.kubectl.delete(&file)?;
         scenario.until_empty().await.with_context(|| format!("order {order:?}"))?;
-        let after = scenario.ledger.counts();
+        let after = scenario.aws_proxy.counts();
         let calls = (after.writes() + after.reads()) - (before.writes() + before.reads());
         // DeleteService, DescribeTaskDefinition and DeregisterTaskDefinition of each pair, and the cluster's own. Lists and batches
         // are shared; how many there are depends on how long the machine takes.
@@ -123,7 +123,7 @@ pub(crate) async fn a_cluster_waits_for_what_others_run_in_it(world: &World) -> 
             ready.contains("legacy") && !ready.contains("EcsService")
         })
         .await?;
-    ensure!(scenario.ledger.counts().of("DeleteCluster") == 0, "nothing is deleted with others in it");
+    ensure!(scenario.aws_proxy.counts().of("DeleteCluster") == 0, "nothing is deleted with others in it");
 
     outsider.delete_service().cluster("shop").service("legacy").force(true).send().await?;
     scenario.kubectl.run(&["delete", OBJECTS[1]])?;
@@ -132,7 +132,7 @@ pub(crate) async fn a_cluster_waits_for_what_others_run_in_it(world: &World) -> 
     scenario.end().await
 }
 
-pub(crate) async fn what_waits_to_be_deleted_serves_on(world: &World) -> Result<()> {
+pub(crate) async fn a_blocked_deletion_keeps_serving_references(world: &World) -> Result<()> {
     let scenario = world.scenario("serves-on").await?;
     scenario.kubectl.apply(SAMPLES)?;
     scenario.wait_ready(&OBJECTS)?;
@@ -154,7 +154,7 @@ pub(crate) async fn what_waits_to_be_deleted_serves_on(world: &World) -> Result<
     scenario.end().await
 }
 
-pub(crate) async fn what_is_retained_stays_in_aws(world: &World) -> Result<()> {
+pub(crate) async fn retained_objects_stay_in_aws(world: &World) -> Result<()> {
     let scenario = world.scenario("retain").await?;
     scenario.kubectl.apply(&SAMPLES.replace("\nspec:\n", "\nspec:\n  deletionPolicy: Retain\n"))?;
     scenario.wait_ready(&OBJECTS)?;
@@ -168,10 +168,10 @@ pub(crate) async fn what_is_retained_stays_in_aws(world: &World) -> Result<()> {
     })
     .await?;
     scenario.wait_ready(&OBJECTS)?;
-    let writes = scenario.ledger.counts().writes();
+    let writes = scenario.aws_proxy.counts().writes();
     scenario.kubectl.run(&["delete", "ecs", "--all"])?;
     scenario.until_empty().await?;
-    let counts = scenario.ledger.counts();
+    let counts = scenario.aws_proxy.counts();
     ensure!(counts.writes() == writes + 3, "each is marked, and nothing else is changed: {counts:?}");
     let described = async || scenario.outsider.describe_services().cluster("shop").services("web").send().await;
     ensure!(described().await?.services()[0].running_count() == 2, "{:?}", described().await?);
@@ -185,10 +185,10 @@ pub(crate) async fn what_is_retained_stays_in_aws(world: &World) -> Result<()> {
     }
     ensure!(described().await?.services()[0].desired_count() == 2, "{:?}", described().await?);
     // Nor do they take it along.
-    let writes = scenario.ledger.counts().writes();
+    let writes = scenario.aws_proxy.counts().writes();
     scenario.kubectl.run(&["delete", "ecs", "--all"])?;
     scenario.until_empty().await?;
-    ensure!(scenario.ledger.counts().writes() == writes, "{:?}", scenario.ledger.counts());
+    ensure!(scenario.aws_proxy.counts().writes() == writes, "{:?}", scenario.aws_proxy.counts());
     scenario.kubectl.apply(&next.replace("\nspec:\n", "\nspec:\n  adoptionPolicy: IfUnowned\n"))?;
     scenario.wait_ready(&OBJECTS)?;
     scenario.until_desired_count("shop", "web", 1, PATIENCE).await?;
@@ -198,7 +198,7 @@ pub(crate) async fn what_is_retained_stays_in_aws(world: &World) -> Result<()> {
     scenario.end().await
 }
 
-pub(crate) async fn what_is_gone_already_is_no_trouble(world: &World) -> Result<()> {
+pub(crate) async fn deletion_of_missing_objects_succeeds(world: &World) -> Result<()> {
     let scenario = world.scenario("gone").await?;
     scenario.kubectl.apply(SAMPLES)?;
     scenario.wait_ready(&OBJECTS)?;
@@ -234,7 +234,7 @@ pub(crate) async fn an_unreachable_aws_keeps_the_finalizer_and_tells_the_way_out
     scenario.wait_ready(&OBJECTS)?;
     scenario.operator()?.process.stop().await?;
     let [port] = free_ports()?;
-    let nowhere = Ledger::start(&format!("http://127.0.0.1:{port}"), 0, 0).await?;
+    let nowhere = AwsProxy::start(&format!("http://127.0.0.1:{port}"), 0, 0).await?;
     let environment =
         std::mem::replace(&mut scenario.options.environment, aws_server::environment(&nowhere.aws_url, &scenario.account));
     scenario.start_operator()?;

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
+use e2e::aws_proxy::AwsProxy;
 use e2e::aws_server;
 use e2e::chart::RELEASE;
 use e2e::control_plane::ControlPlane;
 use e2e::installation::Installation;
 use e2e::kubectl::Kubectl;
-use e2e::ledger::Ledger;
 use e2e::operator::{Operator, Options};
 use e2e::samples::SAMPLES;
 use e2e::world::{PATIENCE, World};
@@ -72,7 +72,7 @@ fn dry_runs(page: &str) -> Result<Vec<String>> {
 struct Machine {
     control_plane: ControlPlane,
     kubectl: Kubectl,
-    ledger: Ledger,
+    aws_proxy: AwsProxy,
     path: String,
     dir: PathBuf,
 }
@@ -82,16 +82,16 @@ impl Machine {
         let dir = world.dir.join(name);
         let control_plane = ControlPlane::start(&dir.join("control-plane")).await?;
         let kubectl = control_plane.kubectl(Some("default"));
-        let ledger = Ledger::start(&world.aws.url, 0, 0).await?;
+        let aws_proxy = AwsProxy::start(&world.aws.url, 0, 0).await?;
         let options = Options {
             flags: ["--sweep-active=500ms", "--sweep-steady=1s", "--log-format=pretty"].map(str::to_owned).into(),
-            environment: aws_server::environment(&ledger.aws_url, account),
+            environment: aws_server::environment(&aws_proxy.aws_url, account),
             kubeconfig: dir.join("operator.kubeconfig"),
         };
         let tools = [control_plane.kubectl.clone(), assets::helm().await?, assets::operator()?];
         let dirs = tools.iter().filter_map(|tool| tool.parent().map(|dir| dir.display().to_string()));
         let path = dirs.chain(std::env::var("PATH")).collect::<Vec<_>>().join(":");
-        Ok((Self { control_plane, kubectl, ledger, path, dir }, options))
+        Ok((Self { control_plane, kubectl, aws_proxy, path, dir }, options))
     }
 
     /// Carries out commands as they stand, in the root of the checkout.
@@ -136,7 +136,7 @@ pub(crate) async fn the_quick_start_goes_as_written(world: &World) -> Result<()>
             operator = Some(started);
         }
     }
-    let counts = machine.ledger.counts();
+    let counts = machine.aws_proxy.counts();
     let restarts = counts.of("UpdateService");
     ensure!(counts.of("RegisterTaskDefinition") == 2 && counts.of("DeleteService") == 1 && restarts >= 3, "{counts:?}");
     operator.context("the page installs it")?.process.stop().await?;

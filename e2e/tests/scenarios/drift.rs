@@ -24,7 +24,7 @@ pub(crate) async fn changes_behind_our_back_are_repaired(world: &World) -> Resul
     })
     .await?;
     scenario.wait_ready(&OBJECTS)?;
-    ensure!(scenario.ledger.counts().of("UpdateService") == 1, "one repair, not more: {:?}", scenario.ledger.counts());
+    ensure!(scenario.aws_proxy.counts().of("UpdateService") == 1, "one repair, not more: {:?}", scenario.aws_proxy.counts());
     let events = scenario.events("web").await?;
     let told = events
         .iter()
@@ -34,7 +34,7 @@ pub(crate) async fn changes_behind_our_back_are_repaired(world: &World) -> Resul
     scenario.end().await
 }
 
-pub(crate) async fn what_was_deleted_behind_our_back_comes_back(world: &World) -> Result<()> {
+pub(crate) async fn recreates_objects_deleted_in_aws(world: &World) -> Result<()> {
     let scenario = world.scenario("recreate").await?;
     scenario.kubectl.apply(SAMPLES)?;
     scenario.wait_ready(&OBJECTS)?;
@@ -45,7 +45,7 @@ pub(crate) async fn what_was_deleted_behind_our_back_comes_back(world: &World) -
 
     scenario.outsider.delete_service().cluster("shop").service("web").force(true).send().await?;
     wait::until("a new service", PATIENCE, async || {
-        let counts = scenario.ledger.counts();
+        let counts = scenario.aws_proxy.counts();
         ensure!(counts.of("CreateService") == 2, "{counts:?}");
         Ok(())
     })

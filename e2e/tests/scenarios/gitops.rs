@@ -45,10 +45,10 @@ pub(crate) async fn the_actions_of_argo_cd_do_what_they_say(world: &World) -> Re
     offered(&["refresh", "restart", "resume"])?;
     act(&scenario, "resume")?;
     scenario.until(SERVICE, |service| condition(service, "Suspended").is_none()).await?;
-    let before = scenario.ledger.counts().of("UpdateService");
+    let before = scenario.aws_proxy.counts().of("UpdateService");
     act(&scenario, "restart")?;
     scenario.until(SERVICE, |service| !service["status"]["handledCommands"].is_null()).await?;
-    ensure!(scenario.ledger.counts().of("UpdateService") == before + 1, "{:?}", scenario.ledger.counts());
+    ensure!(scenario.aws_proxy.counts().of("UpdateService") == before + 1, "{:?}", scenario.aws_proxy.counts());
 
     scenario.kubectl.apply(&samples::TASK_DEFINITION.replace("nginx:1.29", "nginx:2"))?;
     scenario.until(SERVICE, |service| service["status"]["revision"] == "web:2").await?;

@@ -70,7 +70,7 @@ pub(crate) async fn events_have_changes_found_without_regular_looks(world: &Worl
     scenario.wait_ready(&OBJECTS)?;
 
     // Junk, events about others, and the same one again and again do no harm.
-    let before = scenario.ledger.counts();
+    let before = scenario.aws_proxy.counts();
     put(&scenario, &url, &"x".repeat(256 * 1024)).await?;
     for body in ["{", "7", "[]", r#"{"resources": {"a": 1}, "detail": "x"}"#] {
         put(&scenario, &url, body).await?;
@@ -82,7 +82,7 @@ pub(crate) async fn events_have_changes_found_without_regular_looks(world: &Worl
     until_metric(&scenario, r#"ecs_operator_queue_events_total{result="ours""#, 21).await?;
     until_metric(&scenario, r#"ecs_operator_queue_events_total{result="unreadable""#, 2).await?;
     until_metric(&scenario, r#"ecs_operator_queue_events_total{result="not_ours""#, 4).await?;
-    let after = scenario.ledger.counts();
+    let after = scenario.aws_proxy.counts();
     ensure!(after.of("UpdateService") == before.of("UpdateService"), "{before:?} became {after:?}");
     let looks = after.of("DescribeServices") - before.of("DescribeServices");
     ensure!(looks <= 10, "{looks} looks for 21 events");

@@ -129,8 +129,8 @@ async fn until_ready(scenario: &Scenario<'_>) -> Result<()> {
 pub(crate) async fn the_policy_is_enough_and_none_of_it_is_never_used(world: &World) -> Result<()> {
     let scenario = guarded(world, &policy(None)?).await?;
     live(&scenario).await?;
-    let counts = scenario.ledger.counts();
-    let denied: Vec<_> = scenario.ledger.calls().into_iter().filter(|call| call.error.is_some()).collect();
+    let counts = scenario.aws_proxy.counts();
+    let denied: Vec<_> = scenario.aws_proxy.calls().into_iter().filter(|call| call.error.is_some()).collect();
     ensure!(denied.iter().all(|call| call.error.as_deref() != Some("AccessDeniedException")), "{denied:?}");
     let used: BTreeSet<_> = counts.operations.keys().map(|operation| format!("ecs:{operation}")).collect();
     let unused: Vec<_> = actions().into_iter().filter(|action| !used.contains(action)).collect();

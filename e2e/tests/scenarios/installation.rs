@@ -1,11 +1,11 @@
 //! The operator meets a cluster that is not ready for it.
 
 use anyhow::{Context, Result, ensure};
+use e2e::aws_proxy::AwsProxy;
 use e2e::aws_server;
 use e2e::chart::RELEASE;
 use e2e::control_plane::ControlPlane;
 use e2e::installation::Installation;
-use e2e::ledger::Ledger;
 use e2e::operator::{Operator, Options};
 use e2e::wait;
 use e2e::world::{PATIENCE, World, ready};
@@ -19,10 +19,10 @@ pub(crate) async fn missing_definitions_and_rights_are_named(world: &World) -> R
     let mut control_plane = ControlPlane::start(&dir).await?;
     let kubectl = control_plane.kubectl(Some("default"));
     let installation = Installation::new(&kubectl, RELEASE, &["--set=crds.enabled=false"], &dir).await?;
-    let ledger = Ledger::start(&world.aws.url, 0, 0).await?;
+    let aws_proxy = AwsProxy::start(&world.aws.url, 0, 0).await?;
     let options = Options {
         flags: Vec::new(),
-        environment: aws_server::environment(&ledger.aws_url, "199999999999"),
+        environment: aws_server::environment(&aws_proxy.aws_url, "199999999999"),
         kubeconfig: installation.kubeconfig,
     };
     let mut operator = Operator::start(&dir, &options)?;
@@ -66,7 +66,7 @@ pub(crate) async fn missing_definitions_and_rights_are_named(world: &World) -> R
     rights(json!(["ecsclusters", "ecsservices", "ecstaskdefinitions"]))?;
     report("[+] ecstaskdefinitions: ok").await?;
     kubectl.run(&["wait", OBJECTS[0], OBJECTS[1], OBJECTS[2], "--for=condition=Ready", "--timeout=60s"])?;
-    ensure!(ledger.counts().writes() == 3, "{:?}", ledger.counts());
+    ensure!(aws_proxy.counts().writes() == 3, "{:?}", aws_proxy.counts());
     ensure!(operator.process.log().contains("waiting: RBAC does not let"), "the log says it too");
 
     // A kind that is taken away while the operator runs.
@@ -82,7 +82,7 @@ pub(crate) async fn missing_definitions_and_rights_are_named(world: &World) -> R
     // The service was marked as retained, and an object of its name takes it over when told so.
     kubectl.apply(&SAMPLES.replace("\nspec:\n", "\nspec:\n  adoptionPolicy: IfUnowned\n"))?;
     kubectl.run(&["wait", SERVICE, "--for=condition=Ready", "--timeout=60s"])?;
-    let (counts, tagged) = (ledger.counts(), ledger.counts().of("TagResource") + ledger.counts().of("UntagResource"));
+    let (counts, tagged) = (aws_proxy.counts(), aws_proxy.counts().of("TagResource") + aws_proxy.counts().of("UntagResource"));
     ensure!(counts.writes() == 3 + tagged, "only tags were written: {counts:?}");
     operator.process.stop().await?;
     control_plane.stop().await

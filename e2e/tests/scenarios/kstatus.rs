@@ -118,7 +118,7 @@ pub(crate) async fn every_state_of_the_conditions_has_its_judgement(world: &Worl
 }
 
 /// The samples on a world without trouble leave a record, and it is judged like every other.
-pub(crate) async fn what_objects_say_on_their_way_to_ready_is_recorded(world: &World) -> Result<()> {
+pub(crate) async fn records_every_status_until_ready(world: &World) -> Result<()> {
     let scenario = world.scenario("record").await?;
     scenario.kubectl.apply(crate::basics::SAMPLES)?;
     scenario.wait_ready(&OBJECTS)?;

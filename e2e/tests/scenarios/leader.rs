@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, ensure};
+use e2e::aws_proxy::AwsProxy;
 use e2e::aws_server;
 use e2e::installation::Installation;
-use e2e::ledger::Ledger;
 use e2e::operator::{Operator, Options};
 use e2e::process::signal;
 use e2e::wait;
@@ -16,8 +16,8 @@ use nix::sys::signal::Signal;
 
 use crate::basics::{OBJECTS, SAMPLES, SERVICE};
 
-/// Starts the operator of the scenario, which leads, and then another one beside it, with a ledger of its own.
-async fn two<'a>(world: &'a World, name: &str) -> Result<(Scenario<'a>, Operator, Ledger)> {
+/// Starts the operator of the scenario, which leads, and then another one beside it, with an AWS proxy of its own.
+async fn two<'a>(world: &'a World, name: &str) -> Result<(Scenario<'a>, Operator, AwsProxy)> {
     let mut scenario = world.scenario_without_operator(name).await?;
     // A release in the namespace of the scenario, with rights in no other: its Lease lies there.
     let own = &scenario.namespace;
@@ -33,13 +33,13 @@ async fn two<'a>(world: &'a World, name: &str) -> Result<(Scenario<'a>, Operator
     scenario.start_operator()?;
     scenario.operator()?.ready().await?;
     until_leader(scenario.operator()?).await?;
-    let ledger = Ledger::start(&world.aws.url, 0, 0).await?;
+    let aws_proxy = AwsProxy::start(&world.aws.url, 0, 0).await?;
     let options =
-        Options { environment: aws_server::environment(&ledger.aws_url, &scenario.account), ..scenario.options.clone() };
+        Options { environment: aws_server::environment(&aws_proxy.aws_url, &scenario.account), ..scenario.options.clone() };
     let mut other = Operator::start(&world.dir.join(format!("{}-other", scenario.namespace)), &options)?;
     other.ready().await?;
     ensure!(!is_leader(&other), "there are two leaders");
-    Ok((scenario, other, ledger))
+    Ok((scenario, other, aws_proxy))
 }
 
 fn is_leader(operator: &Operator) -> bool {
@@ -54,35 +54,35 @@ async fn until_leader(operator: &Operator) -> Result<()> {
     .await
 }
 
-pub(crate) async fn who_was_stopped_and_wakes_up_writes_nothing_and_ends(world: &World) -> Result<()> {
-    let (mut scenario, other, ledger) = two(world, "stopped").await?;
+pub(crate) async fn a_paused_leader_writes_nothing_and_ends(world: &World) -> Result<()> {
+    let (mut scenario, other, aws_proxy) = two(world, "stopped").await?;
     let ended = scenario.operator()?.process.ended()?;
     ensure!(ended.is_none(), "it ended before it was stopped: {ended:?}");
     scenario.kubectl.apply(SAMPLES)?;
     scenario.wait_ready(&OBJECTS)?;
-    ensure!(ledger.counts().writes() + ledger.counts().reads() == 0, "the standby calls AWS: {:?}", ledger.counts());
+    ensure!(aws_proxy.counts().writes() + aws_proxy.counts().reads() == 0, "the standby calls AWS: {:?}", aws_proxy.counts());
 
     signal(scenario.operator()?.process.pid(), Signal::SIGSTOP);
     scenario.kubectl.apply(&SAMPLES.replace("nginx:1.29", "nginx:1.30"))?;
     until_leader(&other).await?;
     scenario.until(SERVICE, |service| service["status"]["revision"] == "web:2").await?;
     scenario.wait_ready(&OBJECTS)?;
-    let written = scenario.ledger.counts().writes();
+    let written = scenario.aws_proxy.counts().writes();
     signal(scenario.operator()?.process.pid(), Signal::SIGCONT);
     let code = tokio::time::timeout(PATIENCE, scenario.operator()?.process.wait()).await.context("it goes on")??;
     let log = scenario.operator()?.process.log();
     ensure!(code == 1 && log.contains("lost the leader election"), "{code}: {log}");
-    ensure!(scenario.ledger.counts().writes() == written, "who was deposed wrote: {:?}", scenario.ledger.counts());
+    ensure!(scenario.aws_proxy.counts().writes() == written, "who was deposed wrote: {:?}", scenario.aws_proxy.counts());
 
     // The other one has made one revision and one update, and nothing twice.
-    let counts = ledger.counts();
+    let counts = aws_proxy.counts();
     ensure!(counts.of("RegisterTaskDefinition") == 1 && counts.of("UpdateService") == 1 && counts.writes() == 2, "{counts:?}");
     scenario.operator = Some(other);
     scenario.end().await
 }
 
 pub(crate) async fn a_leader_renews_its_lease_and_stays(world: &World) -> Result<()> {
-    let (mut scenario, other, _ledger) = two(world, "stays").await?;
+    let (mut scenario, other, _proxy) = two(world, "stays").await?;
     let leases = Api::<Lease>::namespaced(scenario.client.clone(), &scenario.namespace);
     let mut renewed = BTreeSet::new();
     let mut holders = BTreeSet::new();
@@ -102,25 +102,25 @@ pub(crate) async fn a_leader_renews_its_lease_and_stays(world: &World) -> Result
 }
 
 pub(crate) async fn a_standby_goes_on_where_the_leader_was_killed(world: &World) -> Result<()> {
-    let (mut scenario, other, ledger) = two(world, "killed").await?;
-    let hold = scenario.ledger.hold("CreateService");
+    let (mut scenario, other, aws_proxy) = two(world, "killed").await?;
+    let hold = scenario.aws_proxy.hold("CreateService");
     scenario.kubectl.apply(SAMPLES)?;
     wait::until("the service", PATIENCE, async || {
-        ensure!(scenario.ledger.counts().of("CreateService") == 1, "{:?}", scenario.ledger.counts());
+        ensure!(scenario.aws_proxy.counts().of("CreateService") == 1, "{:?}", scenario.aws_proxy.counts());
         Ok(())
     })
     .await?;
     scenario.operator()?.process.kill().await?;
     drop(hold);
     scenario.wait_ready(&OBJECTS)?;
-    ensure!(ledger.counts().of("CreateService") == 0, "the service is made twice: {:?}", ledger.counts());
-    ensure!(ledger.counts().of("RegisterTaskDefinition") == 0, "the revision is made twice: {:?}", ledger.counts());
+    ensure!(aws_proxy.counts().of("CreateService") == 0, "the service is made twice: {:?}", aws_proxy.counts());
+    ensure!(aws_proxy.counts().of("RegisterTaskDefinition") == 0, "the revision is made twice: {:?}", aws_proxy.counts());
     scenario.operator = Some(other);
     scenario.end().await
 }
 
-pub(crate) async fn who_ends_in_peace_lets_the_lease_go(world: &World) -> Result<()> {
-    let (mut scenario, other, ledger) = two(world, "peace").await?;
+pub(crate) async fn a_leader_releases_its_lease_at_shutdown(world: &World) -> Result<()> {
+    let (mut scenario, other, aws_proxy) = two(world, "peace").await?;
     scenario.kubectl.apply(SAMPLES)?;
     scenario.wait_ready(&OBJECTS)?;
     let code = scenario.operator()?.process.stop().await?;
@@ -130,7 +130,7 @@ pub(crate) async fn who_ends_in_peace_lets_the_lease_go(world: &World) -> Result
     until_leader(&other).await?;
     scenario.kubectl.apply(&SAMPLES.replace("nginx:1.29", "nginx:1.30"))?;
     scenario.until(SERVICE, |service| service["status"]["revision"] == "web:2").await?;
-    ensure!(ledger.counts().writes() == 2, "{:?}", ledger.counts());
+    ensure!(aws_proxy.counts().writes() == 2, "{:?}", aws_proxy.counts());
     scenario.operator = Some(other);
     scenario.end().await
 }

@@ -1,7 +1,7 @@
 //! End-to-end scenarios: a real kube-apiserver, an AWS server that we did not write, the operator as a process.
 //!
 //! One world for all, started before the first scenario and stopped after the last. Each scenario has a namespace, an AWS
-//! account, a ledger and an operator of its own, and they run side by side.
+//! account, an AWS proxy and an operator of its own, and they run side by side.
 
 mod basics;
 mod chart;
@@ -11,6 +11,7 @@ mod crash;
 mod deletion;
 mod docs;
 mod drift;
+mod faults;
 mod gitops;
 mod hints;
 mod iam;
@@ -24,7 +25,6 @@ mod revisions;
 mod rollout;
 mod schema;
 mod second_server;
-mod storms;
 #[path = "../../../crds/tests/table/mod.rs"]
 mod table;
 mod trouble;
@@ -84,13 +84,13 @@ fn trials(world: &Arc<World>, runtime: &Runtime) -> Vec<Trial> {
         corpus::real_documents_reach_aws_whole,
         corpus::samples_become_ready,
         basics::kubectl_scales_restarts_and_asks_for_a_look,
-        basics::what_the_spec_drops_is_set_back,
-        chart::what_is_generated_is_current,
+        basics::resets_members_that_the_spec_drops,
+        chart::generated_files_of_the_chart_are_current,
         chart::every_set_of_values_is_taken_by_the_api_server_and_by_the_operator,
         chart::wrong_values_are_refused_by_name,
         chart::a_network_policy_without_ports_lets_nothing_out,
         chart::a_digest_decides_which_image_runs,
-        chart::what_installs_the_operator_by_git_fits_the_chart,
+        chart::gitops_manifests_of_the_operator_fit_the_chart,
         chart::a_release_goes_to_one_replica_and_back,
         chart::pods_fit_the_restricted_profile,
         chart::rights_in_some_namespaces_are_enough,
@@ -104,15 +104,15 @@ fn trials(world: &Arc<World>, runtime: &Runtime) -> Vec<Trial> {
         deletion::many_go_at_once_in_every_order_of_one_file,
         deletion::a_task_definition_goes_as_soon_as_a_service_elsewhere_has_left_it,
         deletion::a_cluster_waits_for_what_others_run_in_it,
-        deletion::what_waits_to_be_deleted_serves_on,
-        deletion::what_is_retained_stays_in_aws,
-        deletion::what_is_gone_already_is_no_trouble,
+        deletion::a_blocked_deletion_keeps_serving_references,
+        deletion::retained_objects_stay_in_aws,
+        deletion::deletion_of_missing_objects_succeeds,
         deletion::a_namespace_goes_with_all_that_is_in_it,
         deletion::an_unreachable_aws_keeps_the_finalizer_and_tells_the_way_out,
         docs::the_quick_start_goes_as_written,
         docs::every_command_and_manifest_of_the_other_pages_goes_well,
         drift::changes_behind_our_back_are_repaired,
-        drift::what_was_deleted_behind_our_back_comes_back,
+        drift::recreates_objects_deleted_in_aws,
         gitops::the_actions_of_argo_cd_do_what_they_say,
         gitops::a_deployment_that_waits_can_go_on_or_stop_by_action,
         gitops::kustomize_reaches_images_counts_and_references,
@@ -125,23 +125,23 @@ fn trials(world: &Arc<World>, runtime: &Runtime) -> Vec<Trial> {
         installation::a_taken_port_and_a_wrong_flag_end_the_operator_with_words,
         kstatus::every_row_of_the_state_map_is_what_kubernetes_tools_expect,
         kstatus::every_state_of_the_conditions_has_its_judgement,
-        kstatus::what_objects_say_on_their_way_to_ready_is_recorded,
-        leader::who_was_stopped_and_wakes_up_writes_nothing_and_ends,
+        kstatus::records_every_status_until_ready,
+        leader::a_paused_leader_writes_nothing_and_ends,
         leader::a_leader_renews_its_lease_and_stays,
         leader::a_standby_goes_on_where_the_leader_was_killed,
-        leader::who_ends_in_peace_lets_the_lease_go,
+        leader::a_leader_releases_its_lease_at_shutdown,
         leader::without_rights_on_leases_it_says_which_it_needs,
-        ownership::what_we_did_not_make_is_left_alone_until_adopted,
+        ownership::unowned_objects_are_unchanged_until_adopted,
         ownership::two_namespaces_may_use_the_same_names_for_different_things,
-        ownership::of_objects_that_begin_at_once_one_gets_the_name,
-        ownership::what_runs_already_is_adopted_without_a_restart,
-        ownership::what_is_handed_over_runs_on,
+        ownership::one_of_two_concurrent_objects_gets_the_name,
+        ownership::adopts_running_services_without_a_restart,
+        ownership::handed_over_services_keep_running,
         ownership::objects_restored_from_git_find_what_is_theirs,
-        policies::who_observes_writes_nothing_and_tells_what_it_would_do,
-        policies::who_is_suspended_waits_and_goes_on,
-        policies::what_is_protected_cannot_be_deleted,
+        policies::observe_writes_nothing_and_lists_pending_changes,
+        policies::a_suspended_object_waits_and_resumes,
+        policies::protected_objects_cannot_be_deleted,
         policies::a_namespace_uses_the_clusters_that_it_may_use,
-        policies::what_is_left_to_others_is_not_repaired,
+        policies::ignored_fields_are_not_repaired,
         restart::a_lost_reply_and_a_kill_make_no_second_service,
         restart::a_lost_reply_and_a_kill_make_no_second_revision,
         restart::a_lost_reply_to_an_update_makes_no_second_revision,
@@ -163,8 +163,8 @@ fn trials(world: &Arc<World>, runtime: &Runtime) -> Vec<Trial> {
         schema::two_managers_share_lists_by_key,
         schema::a_cluster_needs_no_spec,
         second_server::moto_holds_what_we_ask_for,
-        storms::without_api_server_and_aws_it_waits_and_goes_on,
-        storms::watches_that_lost_their_place_start_anew,
+        faults::without_api_server_and_aws_it_waits_and_goes_on,
+        faults::watches_that_lost_their_place_start_anew,
         trouble::a_missing_reference_starts_the_service_when_it_appears,
         trouble::the_schema_refuses_with_words,
         trouble::a_service_that_does_not_fit_its_task_definition_is_told_before_aws,
@@ -173,7 +173,7 @@ fn trials(world: &Arc<World>, runtime: &Runtime) -> Vec<Trial> {
     ];
     trials.extend(crash::trials(world, runtime.handle()));
     trials.extend(iam::trials(world, runtime.handle()));
-    trials.extend(storms::trials(world, runtime.handle()));
+    trials.extend(faults::trials(world, runtime.handle()));
     trials.into_iter().map(|trial| if is_possible(trial.name()) { trial } else { trial.with_ignored_flag(true) }).collect()
 }
 

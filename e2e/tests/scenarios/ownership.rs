@@ -2,9 +2,9 @@
 
 use anyhow::{Context, Result, ensure};
 use aws_sdk_ecs::types::{ContainerDefinition, ServiceField, Tag};
+use e2e::aws_proxy::Counts;
 use e2e::aws_server;
 use e2e::kubectl::Kubectl;
-use e2e::ledger::Counts;
 use e2e::samples::plain;
 use e2e::wait;
 use e2e::world::{PATIENCE, Scenario, World, ready};
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::basics::{OBJECTS, SAMPLES, SERVICE};
 
-pub(crate) async fn what_we_did_not_make_is_left_alone_until_adopted(world: &World) -> Result<()> {
+pub(crate) async fn unowned_objects_are_unchanged_until_adopted(world: &World) -> Result<()> {
     let scenario = world.scenario("adopt").await?;
     let outsider = &scenario.outsider;
     outsider.create_cluster().cluster_name("shop").send().await?;
@@ -27,13 +27,13 @@ pub(crate) async fn what_we_did_not_make_is_left_alone_until_adopted(world: &Wor
     }
     let message = scenario.until_ready_is(SERVICE, "False", "DependencyNotReady").await?;
     ensure!(message.contains("NotOwned"), "{message}");
-    ensure!(scenario.ledger.counts().writes() == 0, "{:?}", scenario.ledger.counts());
+    ensure!(scenario.aws_proxy.counts().writes() == 0, "{:?}", scenario.aws_proxy.counts());
     scenario.told_once("shop", "NotOwned").await?;
 
     scenario.kubectl.apply(&SAMPLES.replace("\nspec:\n", "\nspec:\n  adoptionPolicy: IfUnowned\n"))?;
     scenario.wait_ready(&OBJECTS)?;
     ensure!(scenario.get(OBJECTS[1])?["status"]["revision"] == 2, "the adopted family goes on with its next revision");
-    ensure!(scenario.ledger.counts().of("CreateCluster") == 0, "{:?}", scenario.ledger.counts());
+    ensure!(scenario.aws_proxy.counts().of("CreateCluster") == 0, "{:?}", scenario.aws_proxy.counts());
     scenario.is_quiet().await?;
 
     // A tag of another owner cannot be adopted away.
@@ -61,7 +61,7 @@ pub(crate) async fn two_namespaces_may_use_the_same_names_for_different_things(w
 
     scenario.kubectl.apply(&labelled)?;
     scenario.wait_ready(&OBJECTS)?;
-    let writes = scenario.ledger.counts().writes();
+    let writes = scenario.aws_proxy.counts().writes();
     // The same names in ECS: the second comes too late.
     second.apply(&labelled)?;
     for object in &OBJECTS[..2] {
@@ -72,10 +72,10 @@ pub(crate) async fn two_namespaces_may_use_the_same_names_for_different_things(w
         })
         .await?;
     }
-    ensure!(scenario.ledger.counts().writes() == writes, "no tug of war: {:?}", scenario.ledger.counts());
+    ensure!(scenario.aws_proxy.counts().writes() == writes, "no tug of war: {:?}", scenario.aws_proxy.counts());
     second.run(&["delete", "ecs", "--all"])?;
     scenario.wait_ready(&OBJECTS)?;
-    ensure!(scenario.ledger.counts().writes() == writes, "the end of the second touches nothing of the first");
+    ensure!(scenario.aws_proxy.counts().writes() == writes, "the end of the second touches nothing of the first");
 
     // The same names in Kubernetes for different things in ECS are no conflict.
     let apart = labelled.replacen("\nspec:\n", "\nspec:\n  clusterName: shop-two\n", 1).replacen(
@@ -91,7 +91,7 @@ pub(crate) async fn two_namespaces_may_use_the_same_names_for_different_things(w
     scenario.end().await
 }
 
-pub(crate) async fn what_runs_already_is_adopted_without_a_restart(world: &World) -> Result<()> {
+pub(crate) async fn adopts_running_services_without_a_restart(world: &World) -> Result<()> {
     let scenario = world.rolling_scenario("take-over").await?;
     // Somebody made all three with another tool, from the very documents that the specs are.
     let samples = plain("web:1");
@@ -127,7 +127,7 @@ pub(crate) async fn what_runs_already_is_adopted_without_a_restart(world: &World
     scenario.kubectl.apply(&samples.replace("\nspec:\n", "\nspec:\n  adoptionPolicy: IfUnowned\n"))?;
     scenario.wait_ready(&OBJECTS)?;
     scenario.is_quiet().await?;
-    let counts = scenario.ledger.counts();
+    let counts = scenario.aws_proxy.counts();
     ensure!(counts.writes() == counts.of("TagResource") && counts.writes() >= 3, "only tags were written: {counts:?}");
     ensure!((deployment(&scenario).await?, tasks(&scenario).await?) == running, "the tasks are the same");
     ensure!(scenario.get(SERVICE)?["status"]["revision"] == "web:1");
@@ -152,7 +152,7 @@ pub(crate) async fn objects_restored_from_git_find_what_is_theirs(world: &World)
     let mut scenario = world.scenario("restored").await?;
     scenario.kubectl.apply(SAMPLES)?;
     scenario.wait_ready(&OBJECTS)?;
-    let (before, running) = (scenario.ledger.counts(), deployment(&scenario).await?);
+    let (before, running) = (scenario.aws_proxy.counts(), deployment(&scenario).await?);
     // The cluster is lost with all that is in it, and AWS goes on.
     lose(&mut scenario).await?;
     scenario.start_operator()?;
@@ -176,15 +176,15 @@ pub(crate) async fn objects_restored_from_git_find_what_is_theirs(world: &World)
     ensure!(deployment(&scenario).await? == running, "the tasks are the same");
     // What was taken back is ours to the end.
     scenario.kubectl.run(&["delete", "ecs", "--all"])?;
-    ensure!(scenario.ledger.counts().of("DeleteCluster") == 1, "{:?}", scenario.ledger.counts());
+    ensure!(scenario.aws_proxy.counts().of("DeleteCluster") == 1, "{:?}", scenario.aws_proxy.counts());
     scenario.end().await
 }
 
-pub(crate) async fn what_is_handed_over_runs_on(world: &World) -> Result<()> {
+pub(crate) async fn handed_over_services_keep_running(world: &World) -> Result<()> {
     let scenario = world.scenario("handed-over").await?;
     scenario.kubectl.apply(&SAMPLES.replace("\nspec:\n", "\nspec:\n  deletionPolicy: Retain\n"))?;
     scenario.wait_ready(&OBJECTS)?;
-    let (before, running) = (scenario.ledger.counts(), deployment(&scenario).await?);
+    let (before, running) = (scenario.aws_proxy.counts(), deployment(&scenario).await?);
     let arn_of = |object: &str, member: &str| {
         Ok::<_, anyhow::Error>(scenario.get(object)?["status"][member].as_str().context("an ARN")?.to_owned())
     };
@@ -226,14 +226,14 @@ async fn lose(scenario: &mut Scenario<'_>) -> Result<()> {
 }
 
 fn only_tags_were_written(scenario: &Scenario<'_>, before: &Counts) -> Result<()> {
-    let after = scenario.ledger.counts();
+    let after = scenario.aws_proxy.counts();
     let changes = |counts: &Counts| counts.of("TagResource") + counts.of("UntagResource");
     let tagged = changes(&after) - changes(before);
     ensure!(after.writes() - before.writes() == tagged, "only tags were written: {after:?}");
     Ok(())
 }
 
-pub(crate) async fn of_objects_that_begin_at_once_one_gets_the_name(world: &World) -> Result<()> {
+pub(crate) async fn one_of_two_concurrent_objects_gets_the_name(world: &World) -> Result<()> {
     let mut scenario = world.scenario_without_operator("race").await?;
     let rival = world.namespace("race-rival").await?;
     scenario.options.flags.push(format!("--watch-namespaces={rival}"));
@@ -269,7 +269,7 @@ pub(crate) async fn of_objects_that_begin_at_once_one_gets_the_name(world: &Worl
         let revisions = scenario.outsider.list_task_definitions().family_prefix(name).send().await?;
         ensure!(revisions.task_definition_arns().len() == 1, "{revisions:?}");
     }
-    let counts = scenario.ledger.counts();
+    let counts = scenario.aws_proxy.counts();
     ensure!(counts.of("CreateCluster") == names.len(), "each is created once: {counts:?}");
     scenario.end().await
 }

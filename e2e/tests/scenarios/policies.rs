@@ -29,17 +29,17 @@ async fn leave_unowned(scenario: &Scenario<'_>) -> Result<()> {
     Ok(())
 }
 
-pub(crate) async fn who_observes_writes_nothing_and_tells_what_it_would_do(world: &World) -> Result<()> {
+pub(crate) async fn observe_writes_nothing_and_lists_pending_changes(world: &World) -> Result<()> {
     let scenario = world.scenario("observe").await?;
     scenario.kubectl.apply(&samples_with("managementPolicy: Observe"))?;
     let message = scenario.until_ready_is(OBJECTS[0], "False", "Observing").await?;
     ensure!(message.contains("CreateCluster: cluster shop"), "{message}");
     ensure!(scenario.get(OBJECTS[0])?["status"]["pendingChanges"][0] == "CreateCluster: cluster shop");
-    ensure!(scenario.ledger.counts().writes() == 0, "{:?}", scenario.ledger.counts());
+    ensure!(scenario.aws_proxy.counts().writes() == 0, "{:?}", scenario.aws_proxy.counts());
     scenario.kubectl.run(&["delete", "ecs", "--all"])?;
 
     leave_unowned(&scenario).await?;
-    let writes = scenario.ledger.counts().writes();
+    let writes = scenario.aws_proxy.counts().writes();
     scenario.kubectl.apply(&samples_with("managementPolicy: Observe"))?;
     scenario.wait_ready(&OBJECTS)?;
     scenario.outsider.update_service().cluster("shop").service("web").desired_count(1).send().await?;
@@ -47,17 +47,17 @@ pub(crate) async fn who_observes_writes_nothing_and_tells_what_it_would_do(world
     ensure!(message.contains("UpdateService: service web in cluster shop: desiredCount"), "{message}");
     ensure!(scenario.get(SERVICE)?["status"]["runningCount"] == 1, "what runs is shown");
     scenario.kubectl.run(&["delete", "ecs", "--all"])?;
-    ensure!(scenario.ledger.counts().writes() == writes, "{:?}", scenario.ledger.counts());
+    ensure!(scenario.aws_proxy.counts().writes() == writes, "{:?}", scenario.aws_proxy.counts());
     let described = scenario.outsider.describe_services().cluster("shop").services("web").send().await?;
     ensure!(described.services()[0].status() == Some("ACTIVE"), "{described:?}");
     scenario.end().await
 }
 
-pub(crate) async fn who_is_suspended_waits_and_goes_on(world: &World) -> Result<()> {
+pub(crate) async fn a_suspended_object_waits_and_resumes(world: &World) -> Result<()> {
     let scenario = world.scenario("suspend").await?;
     scenario.kubectl.apply(SAMPLES)?;
     scenario.wait_ready(&OBJECTS)?;
-    let writes = scenario.ledger.counts().writes();
+    let writes = scenario.aws_proxy.counts().writes();
     let suspended = samples_with("suspend: true").replace("desiredCount: 2", "desiredCount: 3");
     scenario.kubectl.apply(&suspended)?;
     let service = scenario
@@ -68,7 +68,7 @@ pub(crate) async fn who_is_suspended_waits_and_goes_on(world: &World) -> Result<
     ensure!(ready(&service).is_some_and(|ready| ready["status"] == "True"), "{service}");
     ensure!(service["status"]["observedGeneration"] == service["metadata"]["generation"], "{service}");
     scenario.is_quiet().await?;
-    ensure!(scenario.ledger.counts().writes() == writes, "{:?}", scenario.ledger.counts());
+    ensure!(scenario.aws_proxy.counts().writes() == writes, "{:?}", scenario.aws_proxy.counts());
 
     scenario.kubectl.apply(&suspended.replace("suspend: true", "suspend: false"))?;
     let service = scenario.until(SERVICE, |service| service["status"]["runningCount"] == 3).await?;
@@ -76,11 +76,11 @@ pub(crate) async fn who_is_suspended_waits_and_goes_on(world: &World) -> Result<
     // What is suspended can be deleted all the same.
     scenario.kubectl.apply(&suspended)?;
     scenario.kubectl.run(&["delete", "ecs", "--all"])?;
-    ensure!(scenario.ledger.counts().of("DeleteService") == 1, "{:?}", scenario.ledger.counts());
+    ensure!(scenario.aws_proxy.counts().of("DeleteService") == 1, "{:?}", scenario.aws_proxy.counts());
     scenario.end().await
 }
 
-pub(crate) async fn what_is_protected_cannot_be_deleted(world: &World) -> Result<()> {
+pub(crate) async fn protected_objects_cannot_be_deleted(world: &World) -> Result<()> {
     let scenario = world.scenario("protect").await?;
     scenario.kubectl.apply(&samples_with("deletionProtection: true"))?;
     scenario.wait_ready(&OBJECTS)?;
@@ -99,7 +99,7 @@ pub(crate) async fn what_is_protected_cannot_be_deleted(world: &World) -> Result
     scenario.end().await
 }
 
-pub(crate) async fn what_is_left_to_others_is_not_repaired(world: &World) -> Result<()> {
+pub(crate) async fn ignored_fields_are_not_repaired(world: &World) -> Result<()> {
     let scenario = world.scenario("ignore").await?;
     let ignoring = |pointers: &str| SAMPLES.replace("  clusterRef:", &format!("  ignoreFields: {pointers}\n  clusterRef:"));
     let pointers = r#"["/desiredCount", "/deploymentConfiguration/maximumPercent"]"#;
@@ -108,7 +108,7 @@ pub(crate) async fn what_is_left_to_others_is_not_repaired(world: &World) -> Res
     scenario.outsider.update_service().cluster("shop").service("web").desired_count(4).send().await?;
     scenario.until(SERVICE, |service| service["status"]["runningCount"] == 4).await?;
     scenario.is_quiet().await?;
-    ensure!(scenario.ledger.counts().of("UpdateService") == 0, "{:?}", scenario.ledger.counts());
+    ensure!(scenario.aws_proxy.counts().of("UpdateService") == 0, "{:?}", scenario.aws_proxy.counts());
 
     for (pointer, words) in [("desiredCount", r#"write "/desiredCount""#), ("/serviceName", "says which AWS object it is")] {
         scenario.kubectl.apply(&ignoring(&format!(r#"["{pointer}"]"#)))?;
@@ -124,7 +124,7 @@ pub(crate) async fn what_is_left_to_others_is_not_repaired(world: &World) -> Res
         })
         .await?;
     }
-    ensure!(scenario.ledger.counts().of("UpdateService") == 0, "{:?}", scenario.ledger.counts());
+    ensure!(scenario.aws_proxy.counts().of("UpdateService") == 0, "{:?}", scenario.aws_proxy.counts());
     scenario.end().await
 }
 
@@ -143,14 +143,14 @@ pub(crate) async fn a_namespace_uses_the_clusters_that_it_may_use(world: &World)
     }
     scenario.wait_ready(&OBJECTS[1..2])?;
     // Nor are they looked after: looks come from what is allowed alone.
-    let looks = |scenario: &Scenario<'_>| scenario.ledger.counts().of("DescribeTaskDefinition");
+    let looks = |scenario: &Scenario<'_>| scenario.aws_proxy.counts().of("DescribeTaskDefinition");
     let before = looks(&scenario);
     wait::until("regular looks", PATIENCE, async || {
-        ensure!(looks(&scenario) >= before + 2, "{:?}", scenario.ledger.counts());
+        ensure!(looks(&scenario) >= before + 2, "{:?}", scenario.aws_proxy.counts());
         Ok(())
     })
     .await?;
-    let counts = scenario.ledger.counts();
+    let counts = scenario.aws_proxy.counts();
     ensure!(
         ["CreateCluster", "CreateService", "DescribeClusters", "DescribeServices"].iter().all(|name| counts.of(name) == 0),
         "{counts:?}"

@@ -15,10 +15,10 @@ use crate::basics::{OBJECTS, SAMPLES, SERVICE};
 /// Applies the samples, kills the operator when AWS has carried out `operation` and before it learns of it, and starts it
 /// again.
 async fn kill_at(scenario: &mut Scenario<'_>, operation: &str) -> Result<()> {
-    let hold = scenario.ledger.hold(operation);
+    let hold = scenario.aws_proxy.hold(operation);
     scenario.kubectl.apply(SAMPLES)?;
     wait::until(operation, PATIENCE, async || {
-        ensure!(scenario.ledger.counts().of(operation) == 1, "{:?}", scenario.ledger.counts());
+        ensure!(scenario.aws_proxy.counts().of(operation) == 1, "{:?}", scenario.aws_proxy.counts());
         Ok(())
     })
     .await?;
@@ -32,15 +32,15 @@ async fn kill_at(scenario: &mut Scenario<'_>, operation: &str) -> Result<()> {
 pub(crate) async fn a_lost_reply_and_a_kill_make_no_second_service(world: &World) -> Result<()> {
     let mut scenario = world.scenario("kill-service").await?;
     kill_at(&mut scenario, "CreateService").await?;
-    ensure!(scenario.ledger.counts().of("CreateService") == 1, "{:?}", scenario.ledger.counts());
-    ensure!(scenario.ledger.counts().of("UpdateService") == 0, "{:?}", scenario.ledger.counts());
+    ensure!(scenario.aws_proxy.counts().of("CreateService") == 1, "{:?}", scenario.aws_proxy.counts());
+    ensure!(scenario.aws_proxy.counts().of("UpdateService") == 0, "{:?}", scenario.aws_proxy.counts());
     scenario.end().await
 }
 
 pub(crate) async fn a_lost_reply_and_a_kill_make_no_second_revision(world: &World) -> Result<()> {
     let mut scenario = world.scenario("kill-revision").await?;
     kill_at(&mut scenario, "RegisterTaskDefinition").await?;
-    ensure!(scenario.ledger.counts().of("RegisterTaskDefinition") == 1, "{:?}", scenario.ledger.counts());
+    ensure!(scenario.aws_proxy.counts().of("RegisterTaskDefinition") == 1, "{:?}", scenario.aws_proxy.counts());
     ensure!(scenario.get(SERVICE)?["status"]["revision"] == "web:1");
     scenario.end().await
 }
@@ -49,10 +49,10 @@ pub(crate) async fn a_lost_reply_to_an_update_makes_no_second_revision(world: &W
     let mut scenario = world.scenario("kill-update").await?;
     scenario.kubectl.apply(SAMPLES)?;
     scenario.wait_ready(&OBJECTS)?;
-    let hold = scenario.ledger.hold("RegisterTaskDefinition");
+    let hold = scenario.aws_proxy.hold("RegisterTaskDefinition");
     scenario.kubectl.apply(&SAMPLES.replace("nginx:1.29", "nginx:1.30"))?;
     wait::until("the second revision", PATIENCE, async || {
-        ensure!(scenario.ledger.counts().of("RegisterTaskDefinition") == 2, "{:?}", scenario.ledger.counts());
+        ensure!(scenario.aws_proxy.counts().of("RegisterTaskDefinition") == 2, "{:?}", scenario.aws_proxy.counts());
         Ok(())
     })
     .await?;
@@ -62,7 +62,7 @@ pub(crate) async fn a_lost_reply_to_an_update_makes_no_second_revision(world: &W
     scenario.until(SERVICE, |service| service["status"]["revision"] == "web:2").await?;
     scenario.wait_ready(&OBJECTS)?;
     scenario.is_quiet().await?;
-    ensure!(scenario.ledger.counts().of("RegisterTaskDefinition") == 2, "{:?}", scenario.ledger.counts());
+    ensure!(scenario.aws_proxy.counts().of("RegisterTaskDefinition") == 2, "{:?}", scenario.aws_proxy.counts());
     scenario.end().await
 }
 
@@ -77,10 +77,10 @@ pub(crate) async fn a_lost_reply_to_a_restart_makes_no_second_one(world: &World)
         Ok(Timestamp::from_second(Timestamp::now().as_second())?)
     })
     .await?;
-    let hold = scenario.ledger.hold("UpdateService");
+    let hold = scenario.aws_proxy.hold("UpdateService");
     scenario.kubectl.run(&["annotate", SERVICE, &format!("ecs-operator.dev/restartedAt={at}")])?;
     wait::until("the restart", PATIENCE, async || {
-        ensure!(scenario.ledger.counts().of("UpdateService") == 1, "{:?}", scenario.ledger.counts());
+        ensure!(scenario.aws_proxy.counts().of("UpdateService") == 1, "{:?}", scenario.aws_proxy.counts());
         Ok(())
     })
     .await?;
@@ -90,7 +90,7 @@ pub(crate) async fn a_lost_reply_to_a_restart_makes_no_second_one(world: &World)
     scenario.until(SERVICE, |service| service["status"]["handledCommands"][0]["value"] == at.to_string()).await?;
     scenario.wait_ready(&OBJECTS)?;
     scenario.is_quiet().await?;
-    ensure!(scenario.ledger.counts().of("UpdateService") == 1, "{:?}", scenario.ledger.counts());
+    ensure!(scenario.aws_proxy.counts().of("UpdateService") == 1, "{:?}", scenario.aws_proxy.counts());
     scenario.end().await
 }
 
@@ -99,12 +99,12 @@ pub(crate) async fn a_restarted_operator_changes_nothing(world: &World) -> Resul
     scenario.kubectl.apply(SAMPLES)?;
     scenario.wait_ready(&OBJECTS)?;
     scenario.is_quiet().await?;
-    let writes = scenario.ledger.counts().writes();
+    let writes = scenario.aws_proxy.counts().writes();
     scenario.operator()?.process.kill().await?;
     scenario.start_operator()?;
     scenario.operator()?.ready().await?;
     scenario.is_quiet().await?;
-    ensure!(scenario.ledger.counts().writes() == writes, "{:?}", scenario.ledger.counts());
+    ensure!(scenario.aws_proxy.counts().writes() == writes, "{:?}", scenario.aws_proxy.counts());
 
     // A lost status is found again from AWS, without a new revision.
     scenario.operator()?.process.kill().await?;
@@ -114,7 +114,7 @@ pub(crate) async fn a_restarted_operator_changes_nothing(world: &World) -> Resul
     scenario.start_operator()?;
     scenario.wait_ready(&OBJECTS)?;
     scenario.is_quiet().await?;
-    ensure!(scenario.ledger.counts().writes() == writes, "{:?}", scenario.ledger.counts());
+    ensure!(scenario.aws_proxy.counts().writes() == writes, "{:?}", scenario.aws_proxy.counts());
     ensure!(scenario.get(SERVICE)?["status"]["revision"] == "web:1");
     scenario.end().await
 }
@@ -132,7 +132,7 @@ pub(crate) async fn aws_may_be_down_at_the_start(world: &World) -> Result<()> {
 
     let mut server = AwsServer::start_at(Kind::Ministack, &world.dir.join(&scenario.namespace), port).await?;
     scenario.wait_ready(&OBJECTS)?;
-    ensure!(scenario.ledger.counts().writes() == 3, "{:?}", scenario.ledger.counts());
+    ensure!(scenario.aws_proxy.counts().writes() == 3, "{:?}", scenario.aws_proxy.counts());
     server.stop().await?;
     scenario.end().await
 }
@@ -159,10 +159,10 @@ pub(crate) async fn missing_credentials_are_named_and_found_later(world: &World)
 pub(crate) async fn sigterm_ends_the_operator_in_time(world: &World) -> Result<()> {
     let mut scenario = world.scenario("sigterm").await?;
     // A pass hangs in a call that is not answered.
-    let hold = scenario.ledger.hold("CreateCluster");
+    let hold = scenario.aws_proxy.hold("CreateCluster");
     scenario.kubectl.apply(SAMPLES)?;
     wait::until("CreateCluster", PATIENCE, async || {
-        scenario.ledger.counts().operations.get("CreateCluster").context("not yet").map(drop)
+        scenario.aws_proxy.counts().operations.get("CreateCluster").context("not yet").map(drop)
     })
     .await?;
     let process = &mut scenario.operator()?.process;
@@ -175,6 +175,6 @@ pub(crate) async fn sigterm_ends_the_operator_in_time(world: &World) -> Result<(
     drop(hold);
     scenario.start_operator()?;
     scenario.wait_ready(&OBJECTS)?;
-    ensure!(scenario.ledger.counts().of("CreateCluster") == 1, "{:?}", scenario.ledger.counts());
+    ensure!(scenario.aws_proxy.counts().of("CreateCluster") == 1, "{:?}", scenario.aws_proxy.counts());
     scenario.end().await
 }

@@ -49,7 +49,7 @@ pub(crate) async fn old_revisions_go_unless_somebody_needs_them(world: &World) -
     // Ours are 1 and 3 to 9. The last is current, one more stays, and the service can be rolled back to the five before.
     until_active(&scenario, &["web:1", "web:2", "web:4", "web:5", "web:6", "web:7", "web:8", "web:9"]).await?;
     scenario.is_quiet().await?;
-    ensure!(scenario.ledger.counts().of("DeregisterTaskDefinition") == 1, "{:?}", scenario.ledger.counts());
+    ensure!(scenario.aws_proxy.counts().of("DeregisterTaskDefinition") == 1, "{:?}", scenario.aws_proxy.counts());
 
     // At the end all of ours go but the one that somebody still runs.
     scenario.kubectl.run(&["delete", SERVICE])?;
@@ -106,7 +106,7 @@ pub(crate) async fn a_limit_holds_for_what_had_to_wait_for_its_turn(world: &Worl
         scenario.until(&format!("ecstaskdefinition/{name}"), |definition| definition["status"]["revision"] == 1).await?;
     }
     // The last of them had to wait for its turn.
-    let calls = scenario.ledger.calls();
+    let calls = scenario.aws_proxy.calls();
     let registered: Vec<_> = calls.iter().filter(|call| call.operation == "RegisterTaskDefinition").collect();
     let queued = registered.last().and_then(|call| call.request["family"].as_str()).context("it is registered")?;
     let object = format!("ecstaskdefinition/{queued}");

@@ -40,11 +40,11 @@ pub(crate) async fn a_failing_rollout_is_told_and_not_tried_again_until_the_spec
         failed["status"]["failedDeployment"]["taskDefinition"].as_str().is_some_and(|arn| arn.ends_with("web:2")),
         "{failed}"
     );
-    ensure!(scenario.ledger.counts().of("UpdateService") == 1, "{:?}", scenario.ledger.counts());
+    ensure!(scenario.aws_proxy.counts().of("UpdateService") == 1, "{:?}", scenario.aws_proxy.counts());
     // The way back ends, and nobody sends the failed revision again.
     scenario.until(SERVICE, |service| service["status"]["revision"] == "web:1" && service["status"]["runningCount"] == 2).await?;
     scenario.is_quiet().await?;
-    ensure!(scenario.ledger.counts().of("UpdateService") == 1, "{:?}", scenario.ledger.counts());
+    ensure!(scenario.aws_proxy.counts().of("UpdateService") == 1, "{:?}", scenario.aws_proxy.counts());
     let told = scenario.events("web").await?.into_iter().filter(|(reason, _)| reason == "DeploymentRolledBack").count();
     ensure!(told == 1, "told {told} times");
     // kubectl describe tells the whole story: what ECS said, why tasks stopped, what became of it.
@@ -76,12 +76,12 @@ pub(crate) async fn an_image_that_cannot_be_pulled_is_told_and_a_restart_tries_a
     let events = scenario.events("web").await?;
     let pulls = events.iter().filter(|(reason, _)| reason == "TaskImagePullFailed").count();
     ensure!(pulls == 1, "one for all tasks: {events:?}");
-    ensure!(scenario.ledger.counts().of("UpdateService") == 0, "{:?}", scenario.ledger.counts());
+    ensure!(scenario.aws_proxy.counts().of("UpdateService") == 0, "{:?}", scenario.aws_proxy.counts());
 
     scenario.kubectl.run(&["annotate", SERVICE, "ecs-operator.dev/restartedAt=2099-01-01T00:00:00Z"])?;
     scenario.until(SERVICE, |service| service["status"]["rolloutHistory"][0]["result"] == "Failed").await?;
     scenario.until_ready_is(SERVICE, "False", "DeploymentFailed").await?;
-    ensure!(scenario.ledger.counts().of("UpdateService") == 1, "{:?}", scenario.ledger.counts());
+    ensure!(scenario.aws_proxy.counts().of("UpdateService") == 1, "{:?}", scenario.aws_proxy.counts());
     scenario.kubectl.apply(&plain("web:2"))?;
     scenario.until(SERVICE, |service| service["status"]["revision"] == "web:2").await?;
     scenario.wait_ready(&OBJECTS)?;

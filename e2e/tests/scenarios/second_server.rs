@@ -18,7 +18,7 @@ pub(crate) async fn moto_holds_what_we_ask_for(world: &World) -> Result<()> {
     scenario.kubectl.apply(&format!("{}---\n{service}", samples::CLUSTER))?;
     scenario.wait_ready(&["ecscluster/shop", "ecstaskdefinition/edge"])?;
     scenario.until("ecsservice/edge", |service| service["status"]["revision"] == "edge:1").await?;
-    ensure!(scenario.ledger.counts().writes() == 3, "{:?}", scenario.ledger.counts());
+    ensure!(scenario.aws_proxy.counts().writes() == 3, "{:?}", scenario.aws_proxy.counts());
     scenario.kubectl.run(&["delete", "ecs", "--all"])?;
     scenario.until_empty().await?;
     server.stop().await?;

@@ -20,7 +20,7 @@ pub(crate) async fn a_missing_reference_starts_the_service_when_it_appears(world
             .is_some_and(|ready| ready["message"].as_str().is_some_and(|text| text.contains("EcsTaskDefinition web")))
     };
     scenario.until(SERVICE, named).await?;
-    ensure!(scenario.ledger.counts().of("CreateService") == 0);
+    ensure!(scenario.aws_proxy.counts().of("CreateService") == 0);
     scenario.kubectl.apply(definition)?;
     scenario.wait_ready(&OBJECTS)?;
     scenario.is_quiet().await?;
@@ -73,7 +73,7 @@ pub(crate) async fn a_service_that_does_not_fit_its_task_definition_is_told_befo
     scenario.kubectl.apply(&SAMPLES.replace("  launchType", balancer))?;
     let message = scenario.until_ready_is(SERVICE, "False", "InvalidSpec").await?;
     ensure!(message.contains("containerName wbe is not a container of the task definition: it has [web, metrics]"), "{message}");
-    ensure!(scenario.ledger.counts().of("CreateService") == 0, "{:?}", scenario.ledger.counts());
+    ensure!(scenario.aws_proxy.counts().of("CreateService") == 0, "{:?}", scenario.aws_proxy.counts());
     scenario.kubectl.apply(SAMPLES)?;
     scenario.wait_ready(&OBJECTS)?;
     scenario.end().await
@@ -97,7 +97,7 @@ spec:
     scenario.kubectl.apply(&manifest("{containerName: web, condition: START}"))?;
     let message = scenario.until_ready_is("ecstaskdefinition/web", "False", "InvalidSpec").await?;
     ensure!(message.contains("containerDefinitions[].dependsOn: web -> db -> web is a cycle"), "{message}");
-    ensure!(scenario.ledger.counts().writes() == 0, "{:?}", scenario.ledger.counts());
+    ensure!(scenario.aws_proxy.counts().writes() == 0, "{:?}", scenario.aws_proxy.counts());
     scenario.kubectl.apply(&manifest(""))?;
     scenario.wait_ready(&["ecstaskdefinition/web"])?;
     scenario.end().await
@@ -114,7 +114,7 @@ pub(crate) async fn a_refusal_of_aws_is_told_once_and_mended_by_a_new_spec(world
     ensure!(condition(&service, "Stalled").is_some() && condition(&service, "Reconciling").is_none(), "{service}");
     ensure!(service["spec"]["taskDefinition"].as_str().is_some_and(|arn| arn.ends_with("nothing:7")), "the spec is the user's");
     scenario.is_quiet().await?;
-    ensure!(scenario.ledger.counts().of("CreateService") == 1, "no hot loop: {:?}", scenario.ledger.counts());
+    ensure!(scenario.aws_proxy.counts().of("CreateService") == 1, "no hot loop: {:?}", scenario.aws_proxy.counts());
     let told = scenario.events("web").await?.into_iter().filter(|(reason, _)| reason == "InvalidSpec").count();
     ensure!(told == 1, "told {told} times");
 

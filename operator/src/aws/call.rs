@@ -126,7 +126,7 @@ mod tests {
     use crate::aws::ecs;
 
     #[tokio::test]
-    async fn who_is_not_the_leader_writes_nothing() {
+    async fn writes_nothing_without_leadership() {
         let config = SdkConfig::builder().behavior_version(BehaviorVersion::latest()).build();
         let calls = Calls::new(&config, None, Leadership::lost_for_good(), AwsMetrics::new(Arc::default(), "", ""));
         let message = async |operation| calls.send(operation, &Value::Null).await.map_err(|error| error.message);

@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_spec_leaves_out_is_no_drift() {
+    fn absent_members_are_no_drift() {
         let observed =
             json!({"desiredCount": 2, "platformVersion": "LATEST", "deploymentConfiguration": {"maximumPercent": 200}});
         assert_eq!(drift(&json!({"desiredCount": 2}), &observed), [""; 0]);
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_aws_reorders_or_leaves_out_is_no_drift() {
+    fn order_and_omissions_of_aws_are_no_drift() {
         let rows = [
             (
                 json!({"networkConfiguration": {"awsvpcConfiguration": {"subnets": ["a", "b"], "assignPublicIp": "DISABLED"}}}),

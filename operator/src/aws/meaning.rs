@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn what_aws_would_fill_in_normalises_to_nothing() {
+    fn defaults_normalise_to_absence() {
         let short = json!({
             "networkMode": "awsvpc", "cpu": "1024", "memory": "2048",
             "containerDefinitions": [{"name": "a", "portMappings": [{"containerPort": 80}], "healthCheck": {"command": ["x"]}}],

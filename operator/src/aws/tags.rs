@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_retained_is_not_taken_by_the_next_object_of_that_name() {
+    fn a_retained_object_needs_consent_of_its_successor() {
         let tagged = |value: &str| Tags::read(&json!([{"key": OWNER, "value": value}, {"key": RETAINED, "value": "true"}]));
         assert_eq!(owner().of(&tagged("k8s/shop/web/u-1")), Ownership::Ours, "before its own end");
         assert_eq!(owner().of(&tagged("k8s/shop/web/u-2")), Ownership::Retained);

@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn who_is_not_the_leader_writes_nothing() -> kube::Result<()> {
+    async fn writes_nothing_without_leadership() -> kube::Result<()> {
         // Of the installed ones there is none in tests; a second one is no error here.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let nowhere = Config::new("http://127.0.0.1:9".parse().expect("an address"));

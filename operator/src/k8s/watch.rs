@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_while_nobody_watches_is_forgotten() {
+    fn forgets_objects_deleted_while_the_watch_was_down() {
         let object = |uid: &str| {
             let object = json!({"apiVersion": "ecs-operator.dev/v1beta1", "kind": "EcsTaskDefinition", "spec": {"containerDefinitions": []},
                 "metadata": {"name": uid, "namespace": "default", "uid": uid}});

@@ -53,7 +53,7 @@ mod tests {
     use crate::aws::ecs;
 
     #[test]
-    fn what_one_object_makes_no_other_makes() {
+    fn one_object_at_a_time_creates_a_name() {
         let (claims, claim) = (Claims::default(), |claims: &Claims, uid| claims.claim(ecs::CreateCluster, "cluster shop", uid));
         assert!(claim(&claims, "a").is_ok());
         assert!(claim(&claims, "a").is_ok(), "again, after a lost reply");

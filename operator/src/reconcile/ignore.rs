@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_to_others_is_as_they_left_it() {
+    fn ignored_fields_keep_their_live_values() {
         let desired = json!({"desiredCount": 2, "deploymentConfiguration": {"alarms": {"enable": true}, "maximumPercent": 200},
             "list": [{"a": 1, "b": 1}], "gone": 1});
         let live = json!({"desiredCount": 9, "deploymentConfiguration": {"alarms": {"enable": false}, "maximumPercent": 150},

@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_spec_drops_is_set_back_and_nothing_else() {
+    fn resets_only_members_that_the_spec_drops() {
         let before = map(&json!({"list": ["a"], "outer": {"inner": {"enable": true}}, "other": 1}));
         let applied = applied(&before, TABLE);
         assert_eq!(applied.as_deref(), Some(&["list".to_owned(), "outer.inner".to_owned()][..]));
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_own_is_not_remembered() {
+    fn does_not_remember_members_of_another_owner() {
         let spec = map(&json!({"list": ["a"], "outer": {"number": 1, "inner": {"enable": true}}}));
         let tags = [Tag { key: "team".into(), value: None }];
         let of = |policies: Value| {
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_spec_leaves_out_of_a_member_goes_along_as_it_is() {
+    fn sends_absent_nested_members_as_they_are_live() {
         let live = json!({"awsvpcConfiguration": {"subnets": ["a"], "securityGroups": ["theirs"], "assignPublicIp": "ENABLED", "new": 1}});
         let sent = |desired: Value| completed("networkConfiguration", &desired, &live, TABLE);
         let theirs =
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sent_is_remembered_beside_what_was_there() {
+    fn remembers_sent_members_beside_known_ones() {
         let list = |texts: &[&str]| Some(texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>());
         let remembered = |operation: Operation, request: Value| {
             let new = LastApplied { members: list(&["list", "other.inner"]), tags: list(&["stage"]) };

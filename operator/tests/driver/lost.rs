@@ -54,7 +54,7 @@ async fn a_deletion_waits_for_what_a_lost_reply_may_have_made() {
 }
 
 #[tokio::test]
-async fn what_shows_after_a_lost_reply_is_not_looked_for_any_more() {
+async fn stops_waiting_when_a_lost_creation_shows() {
     let ecs = working();
     let ecs = move |operation: &str, request: &Value| match operation {
         "CreateCluster" => {
@@ -76,7 +76,7 @@ async fn what_shows_after_a_lost_reply_is_not_looked_for_any_more() {
 }
 
 #[tokio::test]
-async fn what_was_there_a_moment_ago_is_not_gone_because_a_call_does_not_find_it() {
+async fn a_recently_created_object_is_not_deleted_when_aws_does_not_find_it() {
     let (ecs, refused) = (working(), Arc::new(AtomicBool::new(false)));
     let ecs = move |operation: &str, request: &Value| {
         if operation == "DeleteCluster" && !refused.swap(true, Ordering::Relaxed) {

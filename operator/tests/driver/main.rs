@@ -314,7 +314,7 @@ async fn many_writes_of_a_kind_are_sent_as_the_budget_allows() {
 }
 
 #[tokio::test]
-async fn what_is_let_go_by_hand_during_a_pass_is_watched_no_more() {
+async fn stops_polling_an_object_whose_finalizer_a_user_removed() {
     for (shown, watched) in [("u-1", true), ("u-2", false)] {
         let mut object = cluster(&json!({}));
         object["metadata"]["uid"] = json!(shown);

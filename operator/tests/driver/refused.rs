@@ -25,7 +25,7 @@ fn unless_theirs(request: &Value) -> Reply {
 }
 
 #[tokio::test]
-async fn who_may_read_none_of_them_asks_for_all_at_once() {
+async fn reads_denied_keys_with_one_call() {
     let asked = Arc::new(Mutex::new(0));
     let count = Arc::clone(&asked);
     let ecs = move |_: &str, _: &Value| {
@@ -95,7 +95,7 @@ async fn an_object_learns_that_aws_lets_nobody_look_any_more() {
 }
 
 #[tokio::test]
-async fn what_aws_refuses_to_show_hides_nothing_else_later_on() {
+async fn denied_keys_do_not_hide_others_later() {
     let asked = Arc::new(Mutex::new(0));
     let count = Arc::clone(&asked);
     let ecs = move |_: &str, request: &Value| {

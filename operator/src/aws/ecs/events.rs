@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_about_no_service_names_none() {
+    fn events_without_a_service_name_none() {
         let group = json!({"detail": {"clusterArn": "arn:aws:ecs:e:1:cluster/shop", "group": "family:job"}});
         let old = json!({"resources": ["arn:aws:ecs:eu-central-1:111122223333:service/web"]});
         for event in [group, old, json!({}), json!([1]), json!("text"), json!({"resources": 7, "detail": [null]})] {

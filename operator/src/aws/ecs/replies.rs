@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_events_the_newest_are_kept() {
+    fn keeps_the_newest_events() {
         let events: Vec<_> = (0..100).map(|id| json!({"id": id})).collect();
         let Answer::Found(service) = described(json!({"status": "ACTIVE", "events": events})) else { panic!("it is found") };
         assert_eq!(service["events"].as_array().map(Vec::len), Some(EVENTS));

@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_takes_long_to_read_is_read_once_for_all_who_ask() {
+    async fn concurrent_callers_share_one_slow_read() {
         let cache = Cache::default();
         let (done, is_done) = tokio::sync::oneshot::channel();
         let nobody = || async { unreachable!("it is under way or known") };
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn what_took_long_to_read_is_good_for_as_long_again() {
+    fn a_slow_read_stays_valid_for_twice_its_time() {
         let began = Instant::now();
         let good_for = |took: u64, age: u64| {
             let read = Read { began, ended: began + Duration::from_secs(took), usage: Ok(Arc::default()) };

@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_leaves_is_gone_as_soon_as_a_read_says_so() {
+    fn a_draining_service_is_gone_when_a_read_says_so() {
         let start = Instant::now();
         let second = |n| start + Duration::from_secs(n);
         let draining = Answer::Found(Arc::new(json!({"status": "DRAINING"})));

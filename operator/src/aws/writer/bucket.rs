@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn who_wants_several_gets_all_of_them_or_none() {
+    fn grants_all_permits_of_a_plan_or_none() {
         let start = Instant::now();
         let mut bucket = Bucket::new(2.0, 1.0, start);
         assert_eq!(take(&mut bucket, asker("shop", "one"), start), Ok(Duration::ZERO));
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn who_wants_several_is_not_overtaken_by_who_wants_few() {
+    fn a_large_plan_is_not_overtaken_by_small_ones() {
         let start = Instant::now();
         let mut bucket = Bucket::new(5.0, 1.0, start);
         assert_eq!(bucket.draw(asker("shop", "first"), 5, start), Duration::ZERO);
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_told_to_stay_away_for_long() {
+    fn returns_a_turn_at_most_half_a_minute_away() {
         let start = Instant::now();
         let mut bucket = Bucket::new(50.0, 5.0, start);
         for second in 0..10 {
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_for_another_bucket_leaves_none_idle() {
+    fn a_plan_that_waits_leaves_no_bucket_idle() {
         let start = Instant::now();
         let mut bucket = Bucket::new(5.0, 1.0, start);
         // It is their turn, and they do not come to draw.
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn who_gives_up_its_place_holds_up_nobody() {
+    fn a_withdrawn_place_delays_nobody() {
         let start = Instant::now();
         let mut bucket = empty(start);
         for n in 0..10 {
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_back_is_there_again() {
+    fn returned_tokens_are_available() {
         let start = Instant::now();
         let mut bucket = empty(start);
         bucket.give_back();

@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_for_one_family_holds_up_nobody_in_another() {
+    fn a_full_family_does_not_delay_another() {
         let (budget, start) = (budget(0.1), Instant::now());
         let plan = [ecs::UpdateService, ecs::TagResource];
         let names: Vec<_> = (0..50).map(|number| number.to_string()).collect();

@@ -87,7 +87,7 @@ fn each_member_goes_through_its_call() {
 }
 
 #[test]
-fn what_a_spec_drops_of_ecs_exec_is_set_back_and_the_rest_stays() {
+fn resets_dropped_members_of_ecs_exec_only() {
     let exec = |exec: Value| json!({"executeCommandConfiguration": exec, "managedStorageConfiguration": {"kmsKeyId": "theirs"}});
     let shown = observed(&json!({"configuration": exec(json!({"kmsKeyId": "ours", "logging": "DEFAULT"}))}));
     let spec = json!({"configuration": {"executeCommandConfiguration": {"kmsKeyId": "ours"}}});
@@ -109,7 +109,7 @@ fn what_a_spec_drops_of_ecs_exec_is_set_back_and_the_rest_stays() {
 }
 
 #[test]
-fn what_others_have_set_for_ecs_exec_stays_when_the_spec_drops_its_own_part() {
+fn keeps_ecs_exec_members_that_others_set() {
     let shown = observed(&json!({"configuration": {"executeCommandConfiguration": {"kmsKeyId": "ours", "logging": "NONE"}}}));
     let mut without = EcsCluster::test("shop", &json!({}));
     let applied = json!({"appliedMembers": ["configuration.executeCommandConfiguration.kmsKeyId"]});
@@ -293,7 +293,7 @@ fn is_ready_when_its_capacity_providers_are_attached() {
 }
 
 #[test]
-fn how_a_cluster_of_somebody_else_is_does_not_show() {
+fn hides_the_state_of_a_cluster_with_another_owner() {
     let object = EcsCluster::test("shop", &json!({}));
     for tags in [json!([]), json!([{"key": OWNER, "value": "k8s/other/shop/u-9"}])] {
         let seen = observed(&json!({"tags": tags, "runningTasksCount": 4}));

@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_named() {
+    fn names_members_that_do_not_fit_the_task_definition() {
         let definition = json!({"networkMode": "awsvpc", "containerDefinitions": [
             {"name": "web", "image": "i", "portMappings": [{"name": "http", "containerPort": 80}]}]});
         let bridge = json!({"networkMode": "bridge", "containerDefinitions": [{"name": "web", "image": "i"}]});

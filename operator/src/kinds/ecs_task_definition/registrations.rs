@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_of_a_registration_is_known_by_hash_and_number() {
+    fn finds_a_registration_by_hash_and_number() {
         let mut registrations = Registrations::default();
         assert!(registrations.unanswered().is_none());
         registrations.begin("a".to_owned(), 1);

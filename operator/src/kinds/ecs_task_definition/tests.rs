@@ -78,7 +78,7 @@ fn only_a_request_that_differs_makes_a_revision() {
 }
 
 #[test]
-fn what_ecs_refuses_is_not_registered() {
+fn does_not_register_a_definition_that_ecs_refuses() {
     let mut refused = spec();
     refused["containerDefinitions"][0]["secrets"] = json!([{"name": "A", "valueFrom": "s"}]);
     let nothing = ObservedTaskDefinition::default();
@@ -122,7 +122,7 @@ fn a_family_of_others_is_left_alone_unless_adopted() {
 }
 
 #[test]
-fn what_is_to_be_deleted_is_remembered_with_and_without_a_limit() {
+fn lists_revisions_to_delete_with_and_without_a_limit() {
     // The deletion waits for the status to know them: what is INACTIVE is listed nowhere.
     let surplus = Surplus { revisions: Some(vec![2, 1]), left: 2, ..Surplus::default() };
     let observed = ObservedTaskDefinition { surplus, ..ObservedTaskDefinition::default() };
@@ -183,7 +183,7 @@ fn an_existing_revision_that_is_what_the_spec_asks_for_is_adopted_by_tags_alone(
 }
 
 #[test]
-fn who_only_observes_compares_whatever_is_newest_and_misses_no_tags_of_ours() {
+fn observe_compares_the_newest_revision_without_owner_tags() {
     let mut observing = spec();
     observing["managementPolicy"] = json!("Observe");
     let first = write(planned(&spec(), &ObservedTaskDefinition::default()));
@@ -195,7 +195,7 @@ fn who_only_observes_compares_whatever_is_newest_and_misses_no_tags_of_ours() {
 }
 
 #[test]
-fn what_is_left_to_others_makes_no_revision() {
+fn ignored_fields_make_no_revision() {
     let first = registered(&write(planned(&spec(), &ObservedTaskDefinition::default())));
     let ignoring = |image: &str| {
         let mut spec = spec();
@@ -402,7 +402,7 @@ fn keeps_the_hashes_of_the_samples() {
 }
 
 #[test]
-fn somebody_comes_back_for_old_revisions() {
+fn requeues_while_old_revisions_are_left() {
     let again = |policy: &str, revisions: &[i32], surplus: Surplus| {
         let object = EcsTaskDefinition::test(
             "web",

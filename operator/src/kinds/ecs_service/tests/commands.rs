@@ -137,7 +137,7 @@ fn a_mistyped_command_is_refused_by_name() {
 }
 
 #[test]
-fn what_is_pending_is_told_as_something_to_come() {
+fn pending_changes_name_the_operation() {
     let both =
         writes(plan::plan(&asked("restartedAt", NOON, &json!({})), &observed(Some(with(&json!({"desiredCount": 9})))), &owner()));
     let pending = both[0].pending();

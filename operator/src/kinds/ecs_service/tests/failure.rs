@@ -4,7 +4,7 @@ use super::rollout::{deploying, deployment};
 use super::*;
 
 #[test]
-fn what_ecs_rolled_back_is_not_tried_again_until_something_changes() {
+fn does_not_retry_a_rollback_until_something_changes() {
     let before = after_pass(&object(&spec(), &json!({})), &deploying(&[deployment(1, 2, "COMPLETED", [2, 2, 0])]), 5).1;
     let rolling = deploying(&[deployment(2, 3, "IN_PROGRESS", [2, 0, 2]), deployment(1, 2, "OLD", [2, 2, 0])]);
     let rolling = after_pass(&before, &rolling, 10).1;
@@ -58,7 +58,7 @@ fn what_ecs_rolled_back_is_not_tried_again_until_something_changes() {
 }
 
 #[test]
-fn what_failed_before_its_reply_came_is_not_sent_again() {
+fn does_not_retry_a_deployment_that_failed_before_its_reply() {
     let before = after_pass(&object(&spec(), &json!({})), &deploying(&[deployment(1, 2, "COMPLETED", [2, 2, 0])]), 5).1;
     // The update was sent, and nobody ever saw it under way.
     let went_back = deploying(&[deployment(1, 2, "COMPLETED", [2, 2, 0]), deployment(2, 3, "FAILED", [0, 0, 0])]);
@@ -100,7 +100,7 @@ fn what_failed_before_its_reply_came_is_not_sent_again() {
 }
 
 #[test]
-fn what_failed_need_not_be_the_revision() {
+fn retries_the_same_revision_with_another_spec() {
     let mut primary = deployment(2, 3, "IN_PROGRESS", [2, 0, 2]);
     let rolling = after_pass(&object(&spec(), &json!({})), &deploying(&[primary.clone()]), 10).1;
     primary["rolloutStateReason"] = json!("rolling back to deploymentId ecs-svc/1.");
@@ -115,7 +115,7 @@ fn what_failed_need_not_be_the_revision() {
 }
 
 #[test]
-fn what_failed_is_not_sent_again_where_others_say_what_runs() {
+fn does_not_retry_a_deployment_under_another_controller() {
     let mut spec = spec();
     spec["ignoreFields"] = json!(["/taskDefinitionRef"]);
     let mut primary = deployment(2, 3, "IN_PROGRESS", [2, 0, 2]);
@@ -130,7 +130,7 @@ fn what_failed_is_not_sent_again_where_others_say_what_runs() {
 }
 
 #[test]
-fn what_ecs_went_back_from_is_sent_again_with_another_change_though_its_hash_says_that_it_was_sent() {
+fn sends_hidden_members_again_after_a_rollback() {
     let connect = |namespace: &str| json!({"enabled": true, "namespace": namespace});
     let deployed = |id: u8, number: u8, state: &str, namespace: &str| {
         let mut deployment = deployment(id, number, state, if state == "FAILED" { [0, 0, 0] } else { [2, 2, 0] });

@@ -207,7 +207,7 @@ fn obstacles_are_told_and_nothing_is_written() {
 }
 
 #[test]
-fn how_a_service_of_somebody_else_is_does_not_show() {
+fn hides_the_state_of_a_service_with_another_owner() {
     let (_, ours) = after_pass(&object(&spec(), &json!({})), &observed(Some(described())), 0);
     assert_eq!(ours.status.as_ref().unwrap().running_count, Some(2));
     for tags in [json!([]), json!([{"key": OWNER, "value": "k8s/other/web/u-9"}])] {
@@ -253,7 +253,7 @@ fn an_unowned_service_is_adopted_by_a_tag_alone() {
 }
 
 #[test]
-fn what_is_of_another_account_is_not_taken_for_what_has_its_name_here() {
+fn arns_of_another_account_match_no_local_name() {
     let mut spec = spec();
     spec.as_object_mut().expect("an object").remove("taskDefinitionRef");
     for (account, stalls) in [("111122223333", false), ("999999999999", true)] {

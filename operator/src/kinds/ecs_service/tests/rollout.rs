@@ -181,7 +181,7 @@ fn tasks_are_missed_as_well_where_no_rollout_is_followed() {
 }
 
 #[test]
-fn what_does_not_start_is_looked_for_while_the_revision_before_runs_on() {
+fn reads_stopped_tasks_while_the_previous_revision_runs() {
     let old = deployment(1, 2, "OLD", [2, 2, 0]);
     let looks = |new: Value| {
         let seen = deploying(&[new, old.clone()]);
@@ -288,7 +288,7 @@ fn events_of_ecs_come_through_once() {
 }
 
 #[test]
-fn who_owns_the_desired_count_decides_whether_it_is_set_back() {
+fn the_owner_of_desired_count_decides_whether_it_is_repaired() {
     let external = |count: i32, applied: Option<i32>| {
         let mut spec = spec();
         spec["desiredCount"] = json!(count);

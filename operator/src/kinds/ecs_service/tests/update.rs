@@ -4,7 +4,7 @@ use super::*;
 use crate::testkit::samples;
 
 #[test]
-fn what_aws_fills_in_and_reorders_is_in_sync() {
+fn defaults_and_order_of_aws_are_in_sync() {
     assert_eq!(planned(&spec(), Some(described())), Plan::InSync);
 }
 
@@ -95,7 +95,7 @@ fn remembering(spec: &Value, before: &EcsService) -> EcsService {
 }
 
 #[test]
-fn what_the_spec_leaves_out_or_to_others_goes_along_as_it_is() {
+fn sends_absent_and_ignored_members_as_they_are_live() {
     let theirs = json!({"awsvpcConfiguration": {
         "subnets": ["subnet-a"], "securityGroups": ["sg-theirs"], "assignPublicIp": "ENABLED"}});
     let shown = with(&json!({"networkConfiguration": theirs}));
@@ -142,7 +142,7 @@ fn a_change_beside_swapped_target_groups_does_not_swap_them_back() {
 }
 
 #[test]
-fn what_was_accepted_is_remembered_though_the_pass_failed() {
+fn remembers_accepted_writes_of_a_failed_pass() {
     let mut with_exec = spec();
     with_exec["enableExecuteCommand"] = json!(true);
     let object = object(&with_exec, &json!({}));
@@ -337,7 +337,7 @@ fn the_strategy_of_the_cluster_is_asked_for_once() {
 }
 
 #[test]
-fn what_was_left_to_others_or_only_looked_at_is_not_set_back_when_it_is_dropped() {
+fn does_not_reset_ignored_or_observed_members() {
     let balancers = json!([{"targetGroupArn": "t", "containerName": "web", "containerPort": 80}]);
     let mut tagged = with(&json!({"loadBalancers": balancers}));
     tagged["tags"].as_array_mut().unwrap().push(json!({"key": "team", "value": "theirs"}));
@@ -354,7 +354,7 @@ fn what_was_left_to_others_or_only_looked_at_is_not_set_back_when_it_is_dropped(
 }
 
 #[test]
-fn what_another_controller_has_to_bring_is_remembered_and_not_said_to_be_sent() {
+fn does_not_report_deployments_of_another_controller_as_sent() {
     let code_deploy = |changes: &Value| {
         let mut service = with(changes);
         service["deploymentController"] = json!({"type": "CODE_DEPLOY"});

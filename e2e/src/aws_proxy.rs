@@ -1,4 +1,4 @@
-//! A proxy between the operator and an AWS server that forwards everything and keeps the ledger of calls.
+//! A proxy between the operator and an AWS server that forwards everything and records all calls.
 //!
 //! `GET /` on its own address answers counts by operation, `GET /calls` the calls in order, `DELETE /` forgets them, `PUT /faults`
 //! sets what goes wrong ([`Faults`]).
@@ -33,7 +33,7 @@ const MAX_BODY: usize = 16 << 20;
 pub struct Call {
     /// Name of the operation, such as `CreateService`.
     pub operation: String,
-    /// When it came, in milliseconds since the ledger was opened.
+    /// When it came, in milliseconds since the proxy was started.
     pub at: u64,
     /// How long the server took, in milliseconds.
     pub took: u64,
@@ -89,10 +89,10 @@ pub fn is_write(operation: &str) -> bool {
 
 /// A running proxy; stopped when dropped.
 #[derive(Debug)]
-pub struct Ledger {
+pub struct AwsProxy {
     /// Address for clients of AWS.
     pub aws_url: String,
-    /// Address of the ledger itself.
+    /// Address of the AWS proxy itself.
     pub url: String,
     /// The gate that every call passes.
     pub gate: Gate,
@@ -114,7 +114,7 @@ struct Shared {
     faults: Rules,
 }
 
-impl Ledger {
+impl AwsProxy {
     /// Starts a proxy in front of `upstream`, on the given ports, where 0 is any.
     ///
     /// # Errors
@@ -133,12 +133,12 @@ impl Ledger {
         });
         let (aws_url, url) = (format!("http://{}", aws.local_addr()?), format!("http://{}", own.local_addr()?));
         let proxy = Router::new().fallback(forward).with_state(Arc::clone(&shared));
-        let ledger = Router::new()
+        let aws_proxy = Router::new()
             .route("/", get(counts).delete(reset))
             .route("/calls", get(calls))
             .route("/faults", get(show_faults).put(set_faults))
             .with_state(Arc::clone(&shared));
-        let servers = [(aws, proxy), (own, ledger)].map(|(listener, routes)| {
+        let servers = [(aws, proxy), (own, aws_proxy)].map(|(listener, routes)| {
             tokio::spawn(async move {
                 // It ends only when it is aborted.
                 let _ = axum::serve(listener, routes).await;
@@ -175,7 +175,7 @@ impl Ledger {
     }
 }
 
-impl Drop for Ledger {
+impl Drop for AwsProxy {
     fn drop(&mut self) {
         self.servers.iter().for_each(JoinHandle::abort);
     }

@@ -13,10 +13,10 @@ use tokio::runtime::Handle;
 
 use crate::basics::{OBJECTS, SAMPLES, SERVICE};
 
-/// Where the dice start.
+/// Seed of the faults that happen at random.
 const SEED: u64 = 20_261_121;
 
-/// A life in each kind of weather.
+/// The life of a service under each kind of fault.
 pub(crate) fn trials(world: &Arc<World>, runtime: &Handle) -> Vec<Trial> {
     let sometimes = |fault, probability| vec![Rule { probability: Some(probability), ..Rule::always(fault) }];
     let often = |fault| sometimes(fault, 0.2);
@@ -25,7 +25,7 @@ pub(crate) fn trials(world: &Arc<World>, runtime: &Handle) -> Vec<Trial> {
     let lost = ["RegisterTaskDefinition", "CreateService", "UpdateService"].map(|operation| first(Fault::LostReply, operation));
     let expired =
         ["DescribeClusters", "RegisterTaskDefinition", "UpdateService"].map(|operation| first(Fault::ExpiredToken, operation));
-    let weathers = [
+    let cases = [
         ("throttled", often(Fault::Throttled)),
         ("server_errors", often(Fault::ServerError)),
         ("expired_tokens", expired.into()),
@@ -40,18 +40,18 @@ pub(crate) fn trials(world: &Arc<World>, runtime: &Handle) -> Vec<Trial> {
     let trial = |(name, rules): (&str, Vec<Rule>)| {
         let (world, runtime) = (Arc::clone(world), runtime.clone());
         let faults = Faults { seed: SEED, rules, quotas: false };
-        Trial::test(format!("storms::{name}"), move || {
+        Trial::test(format!("faults::{name}"), move || {
             let lived = runtime.block_on(world.interruption.stops(live(&world, faults)));
             lived.map_err(|error| Failed::from(format!("seed {SEED}: {error:#}")))
         })
     };
-    weathers.into_iter().map(trial).collect()
+    cases.into_iter().map(trial).collect()
 }
 
 async fn live(world: &World, faults: Faults) -> Result<()> {
     let no_call_fails = faults.rules.iter().all(|rule| matches!(rule.fault, Fault::Delay(_) | Fault::Stale(_)));
-    let mut scenario = world.scenario_without_operator("storm").await?;
-    scenario.ledger.faults.set(faults);
+    let mut scenario = world.scenario_without_operator("faults").await?;
+    scenario.aws_proxy.faults.set(faults);
     scenario.start_operator()?;
     scenario.operator()?.ready().await?;
     scenario.kubectl.apply(SAMPLES)?;
@@ -62,13 +62,13 @@ async fn live(world: &World, faults: Faults) -> Result<()> {
     until_runs(&scenario, 2, 3).await?;
     if no_call_fails {
         scenario.looks(10).await?;
-        let counts = scenario.ledger.counts();
+        let counts = scenario.aws_proxy.counts();
         let needed = [("CreateCluster", 1), ("RegisterTaskDefinition", 2), ("CreateService", 1), ("UpdateService", 2)];
         for (operation, count) in needed {
             ensure!(counts.of(operation) == count, "no call failed, and {operation} was sent again: {counts:?}");
         }
     }
-    scenario.ledger.faults.clear();
+    scenario.aws_proxy.faults.clear();
     is_there_once(&scenario).await?;
     scenario.is_quiet().await?;
     scenario.end().await
@@ -100,7 +100,7 @@ async fn is_there_once(scenario: &Scenario<'_>) -> Result<()> {
 async fn behind_proxy<'a>(world: &'a World, name: &str) -> Result<(Scenario<'a>, KubeProxy)> {
     let mut scenario = world.scenario_without_operator(name).await?;
     let dir = world.dir.join(&scenario.namespace);
-    let proxy = KubeProxy::start(&scenario.options.kubeconfig, scenario.ledger.gate.clone(), &dir).await?;
+    let proxy = KubeProxy::start(&scenario.options.kubeconfig, scenario.aws_proxy.gate.clone(), &dir).await?;
     scenario.options.kubeconfig.clone_from(&proxy.kubeconfig);
     scenario.start_operator()?;
     scenario.operator()?.ready().await?;
@@ -116,17 +116,17 @@ pub(crate) async fn without_api_server_and_aws_it_waits_and_goes_on(world: &Worl
     scenario.outsider.update_service().cluster("shop").service("web").desired_count(7).send().await?;
     scenario.until_desired_count("shop", "web", 2, PATIENCE).await?;
     // Then AWS goes, too.
-    scenario.ledger.faults.set(Faults { rules: vec![Rule::always(Fault::ResetBefore)], ..Faults::default() });
+    scenario.aws_proxy.faults.set(Faults { rules: vec![Rule::always(Fault::ResetBefore)], ..Faults::default() });
     scenario.kubectl.apply(&SAMPLES.replace("nginx:1.29", "nginx:1.30"))?;
-    let tries = scenario.ledger.counts().reads();
+    let tries = scenario.aws_proxy.counts().reads();
     wait::until("looks in vain", PATIENCE, async || {
-        ensure!(scenario.ledger.counts().reads() >= tries + 5, "{:?}", scenario.ledger.counts());
+        ensure!(scenario.aws_proxy.counts().reads() >= tries + 5, "{:?}", scenario.aws_proxy.counts());
         Ok(())
     })
     .await?;
     proxy.set(Outage::None);
     scenario.until_ready_is(OBJECTS[1], "False", "AwsUnavailable").await?;
-    scenario.ledger.faults.clear();
+    scenario.aws_proxy.faults.clear();
     until_runs(&scenario, 2, 2).await?;
     is_there_once(&scenario).await?;
     let log = scenario.operator()?.process.log();
@@ -137,7 +137,7 @@ pub(crate) async fn without_api_server_and_aws_it_waits_and_goes_on(world: &Worl
 
 pub(crate) async fn watches_that_lost_their_place_start_anew(world: &World) -> Result<()> {
     let (mut scenario, proxy) = behind_proxy(world, "compacted").await?;
-    let writes = scenario.ledger.counts().writes();
+    let writes = scenario.aws_proxy.counts().writes();
     proxy.set(Outage::Gone);
     // Seen by no watch: one object changes, another one goes and comes again.
     scenario.kubectl.apply(&SAMPLES.replace("nginx:1.29", "nginx:1.30"))?;
@@ -146,7 +146,7 @@ pub(crate) async fn watches_that_lost_their_place_start_anew(world: &World) -> R
         Ok(())
     })
     .await?;
-    ensure!(scenario.ledger.counts().writes() == writes, "it cannot know: {:?}", scenario.ledger.counts());
+    ensure!(scenario.aws_proxy.counts().writes() == writes, "it cannot know: {:?}", scenario.aws_proxy.counts());
     proxy.set(Outage::None);
     until_runs(&scenario, 2, 2).await?;
     is_there_once(&scenario).await?;
