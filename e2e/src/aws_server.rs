@@ -26,7 +26,7 @@ pub enum Kind {
     Ministack,
     /// ministack with a Docker engine at this address: tasks start, fail and end over time.
     MinistackWithEngine(String),
-    /// ministack that lets nobody do what IAM does not allow; keys that are an account number may do all.
+    /// ministack that enforces IAM policies; access keys that are an account number may do everything.
     MinistackWithIam,
     /// moto: tasks never run.
     Moto,

@@ -23,7 +23,7 @@ const KINDS: [(&str, &str, &str, &[&str]); 3] = [
 
 /// One document.
 struct Document {
-    /// Its file, as it is told.
+    /// Name of its file.
     file: String,
     /// `metadata.name` of its custom resource.
     name: String,

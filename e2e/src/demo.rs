@@ -51,7 +51,7 @@ pub async fn run() -> Result<()> {
 
 async fn show(steps: &mut Steps, world: &World) -> Result<()> {
     let mut scenario = world.scenario_without_operator("demo").await?;
-    // Users look every 10 s and every minute; nobody wants to watch that.
+    // The defaults are 10 s and a minute, which is long to watch.
     scenario.options.flags.retain(|flag| !flag.starts_with("--sweep") && !flag.starts_with("--log-filter"));
     scenario.options.flags.extend(["--sweep-active=1s".to_owned(), "--sweep-steady=2s".to_owned()]);
     scenario.use_account(ACCOUNT).await;

@@ -1,6 +1,6 @@
 //! Faults of AWS and of the way to it, by rules: which calls, how often, and what happens to them.
 //!
-//! The aws_proxy takes them as JSON: `PUT /faults` sets all rules anew, `GET /faults` shows them.
+//! The AWS proxy takes them as JSON: `PUT /faults` replaces all rules, `GET /faults` shows them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -111,7 +111,7 @@ struct State {
 }
 
 impl Injector {
-    /// Sets all rules anew.
+    /// Replaces all rules.
     pub(crate) fn set(&self, faults: Faults) {
         let dice = Some(fastrand::Rng::with_seed(faults.seed));
         *self.state() = State { fitted: vec![0; faults.rules.len()], faults, dice, ..State::default() };
@@ -217,7 +217,7 @@ pub(crate) fn truncated((status, mut headers, reply): Reply) -> Response {
 pub struct Rules(pub(crate) Arc<Injector>);
 
 impl Rules {
-    /// Sets all rules anew.
+    /// Replaces all rules.
     pub fn set(&self, faults: Faults) {
         self.0.set(faults);
     }

@@ -1,4 +1,4 @@
-//! Where calls meet trouble: frozen before they are forwarded, or when they were carried out and before the reply, so that whoever
+//! Freezes calls before they are forwarded, or after they were carried out and before the reply, so that whoever
 //! made the call can be killed and never learns what became of it; refused; or carried out with a reply that is lost.
 
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use tokio::sync::watch;
 pub enum Trouble {
     /// It is frozen before it is forwarded.
     FrozenBefore,
-    /// It is frozen when it has been carried out, and nobody knows.
+    /// It is frozen after it was carried out, before the reply.
     FrozenAfter,
     /// It is refused for the moment, and not forwarded.
     Refused,

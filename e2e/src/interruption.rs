@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-/// Whether somebody has sent SIGINT or SIGTERM.
+/// Whether SIGINT or SIGTERM has come.
 #[derive(Clone, Debug)]
 pub struct Interruption(watch::Receiver<bool>);
 
@@ -24,7 +24,7 @@ impl Interruption {
                 _ = terminate.recv() => {}
             }
             sender.send_replace(true);
-            // Who waits later must still learn of it.
+            // Later waiters must still see it.
             sender.closed().await;
         });
         Ok(Self(receiver))

@@ -38,7 +38,7 @@ pub enum Outage {
 
 /// A running proxy; stopped when dropped.
 pub struct KubeProxy {
-    /// A kubeconfig for whoever is to go through it.
+    /// A kubeconfig for clients of the proxy.
     pub kubeconfig: PathBuf,
     shared: Arc<Shared>,
     server: JoinHandle<()>,

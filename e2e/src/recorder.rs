@@ -21,7 +21,7 @@ use tokio::task::JoinHandle;
 use crate::assets;
 use crate::world::condition;
 
-/// Reasons for which somebody has to change something: only these may be told as a failure.
+/// Reasons for which a user has to change something: only these may be reported as a failure.
 const FINAL: [&str; 12] = [
     "AccessDenied",
     "ClusterNotAllowed",
@@ -199,7 +199,7 @@ fn contradiction(object: &Value) -> Option<&'static str> {
     rules.into_iter().find(|(broken, _)| *broken).map(|(_, words)| words)
 }
 
-/// What Kubernetes tools are told that is not so.
+/// Statuses that mislead Kubernetes tools.
 fn misjudged(object: &Value, judgement: &str) -> Option<&'static str> {
     if !object["metadata"]["deletionTimestamp"].is_null() {
         return (judgement != "Terminating").then_some("an object that is being deleted and does not look like it");
@@ -225,7 +225,7 @@ fn misjudged_by_gitops(object: &Value, judgement: &str, GitOps { argo, flux, .. 
         "InProgress" if !is_suspended => "Progressing",
         "Failed" if !is_suspended => "Degraded",
         "Current" if !is_suspended => "Healthy",
-        // What nobody has looked at in its present form is not suspended yet.
+        // An object whose current generation was not reconciled is not suspended yet.
         _ if object["status"]["observedGeneration"] != object["metadata"]["generation"] => "Progressing",
         _ => "Suspended",
     };

@@ -89,7 +89,7 @@ fn write_object(path: &str, schema: &JSONSchemaProps, page: &mut String) -> Resu
     Ok(())
 }
 
-/// Whether the members of an object are told. Everybody knows those of a condition.
+/// Whether the members of an object are listed. Those of a condition are well known.
 fn has_section(schema: &JSONSchemaProps) -> bool {
     schema.properties.as_ref().is_some_and(|members| !members.is_empty() && !members.contains_key("lastTransitionTime"))
 }

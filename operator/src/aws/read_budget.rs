@@ -23,7 +23,7 @@ const OVERDUE: Duration = Duration::from_secs(10);
 /// Tokens that passes take before an overdue regular look takes one.
 const ASKED_PER_OVERDUE: u32 = 3;
 
-/// Who a read is for.
+/// For which namespaces a read is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
     /// Passes in these namespaces wait for the read.

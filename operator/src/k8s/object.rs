@@ -1,4 +1,4 @@
-//! What the operator needs of a custom resource to watch it and to write its status, whatever its kind.
+//! What all custom resources have in common, so that one code watches them and writes their status.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;

@@ -134,7 +134,7 @@ pub enum Change<'a, K> {
     },
     /// The object is gone.
     Deleted(&'a K),
-    /// All objects of a namespace were listed, or with `None` all of the kind: whatever refers to one of them may find something else now.
+    /// All objects of a namespace were listed, or with `None` all of the kind. Objects that refer to one of them are triggered.
     Listed(Option<&'a str>),
 }
 

@@ -1,4 +1,4 @@
-//! One pass over one object: what comes before it and after it, whatever the pass does.
+//! Runs one pass over one object, and handles panics and time-outs.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;

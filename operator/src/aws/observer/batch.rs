@@ -125,7 +125,7 @@ impl<K: Key> Shared<K> {
         }
     }
 
-    /// Reads keys in batches, a few side by side, and answers those who wait as soon as their batch is read. Batches for which somebody
+    /// Reads keys in batches, a few side by side, and answers requests as soon as their batch is read. Batches for which a pass
     /// waits go first, and then those about which there was a hint.
     async fn read(&self, mut waiting: BTreeMap<K, Vec<Requester>>) {
         let reads = self.batches(&waiting).into_iter().map(|(turn, batch)| async move {

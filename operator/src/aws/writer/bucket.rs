@@ -41,7 +41,7 @@ impl Bucket {
     pub(super) fn turn(&mut self, asker: Requester<'_>, count: u32, now: Instant) -> Result<(), Instant> {
         self.refill(now);
         let before = self.position(asker, count, now);
-        // Who wants more than there can be has them when the bucket is full.
+        // A plan that needs more tokens than the bucket holds gets them when it is full.
         let needed = before + f64::from(count).min(self.tokens.burst());
         let turn = now + self.tokens.until(needed).min(LONGEST_TURN);
         if let Some(waiting) = self.queues.iter_mut().find_map(|queue| queue.find(asker)) {

@@ -1,4 +1,4 @@
-//! Who waits for a bucket, in turn by namespace.
+//! The plans that wait for a bucket, in turn by namespace.
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -172,7 +172,7 @@ fn a_namespace_by_name_is_sent_when_the_spec_changes_it_and_at_no_other_time() {
     let unowned = observed(&json!({"serviceConnectDefaults": arn("ns-1"), "tags": []}));
     let adopted = writes(plan::plan(&EcsCluster::test("shop", &adopting), &unowned, &owner("shop")));
     assert_eq!(adopted.iter().map(|write| write.operation).collect::<Vec<_>>(), [ecs::TagResource], "ours first");
-    // With the owner tag it is as above: of a namespace that was not ours to send nobody knows the name.
+    // With the owner tag it is as above: the name of a namespace that the operator did not send is not known.
     assert_eq!(calls(&one, &adopted[0].request["tags"], &arn("ns-1")), [update(&one), tag()]);
     assert_eq!(calls(&json!(null), &tagged(&one), &arn("ns-1")), [tag()], "not ours any more");
 }
@@ -237,7 +237,7 @@ fn a_cluster_whose_owner_tag_was_taken_away_is_left_with_words() {
     );
     let others = json!([{"key": OWNER, "value": "k8s/other/shop/u-9"}]);
     assert!(words(plan(&deleting, &others)).contains("belongs to another custom resource now (k8s/other/shop/u-9)"));
-    // A look before the deletion may have told of the loss already.
+    // A pass before the deletion may have reported the loss already.
     let seen = observed(&json!({"tags": others}));
     let conflict = plan::plan(
         &EcsCluster { metadata: EcsCluster::test("shop", &json!({})).metadata, ..deleting.clone() },

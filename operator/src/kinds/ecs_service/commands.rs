@@ -131,7 +131,7 @@ fn is_unknown(annotation: &str) -> bool {
 /// The command that `write` carries out, if it is one.
 pub(super) fn carried_out_by(object: &EcsService, observed: &ObservedService, write: &Write) -> Option<(&'static str, String)> {
     let mut commands = pending(object, observed).into_iter();
-    // A restart rides along with whatever else an UpdateService changes.
+    // A restart is a part of the UpdateService that changes other members.
     let restarts = |command: &Command| command.annotation == RESTARTED_AT && write.request["forceNewDeployment"] == true;
     commands
         .find(|command| matches!(&command.answer, Answer::Send(sent) if sent == write || restarts(command)))

@@ -125,7 +125,7 @@ fn phase(status: &str, stage: Option<&str>, waits: bool) -> RolloutPhase {
         "ROLLBACK_FAILED" => RolloutPhase::Failed,
         _ if waits => RolloutPhase::AwaitingApproval,
         _ if stage == Some("BAKE_TIME") => RolloutPhase::Baking,
-        // IN_PROGRESS, and whatever ECS invents: it is not done.
+        // IN_PROGRESS, and states that are not known.
         _ => RolloutPhase::InProgress,
     }
 }

@@ -104,7 +104,7 @@ pub(super) fn failures(service: &Service) -> i32 {
     service.deployments.iter().filter_map(|deployment| deployment.failed_tasks).sum()
 }
 
-/// Those of `tasks` that run what the rollout brings and stopped since it began. What went before was told of then, and tasks
+/// Those of `tasks` that run the revision of the rollout and stopped since it began. Earlier ones were reported then, and tasks
 /// of other revisions have to stop.
 fn since_rollout(object: &EcsService, tasks: &Value) -> Value {
     let Some(rollout) = object.status.as_ref().and_then(|status| status.rollout.as_ref()) else { return Value::Null };

@@ -88,7 +88,7 @@ fn does_not_register_a_definition_that_ecs_refuses() {
         assert_eq!(obstacle.reason, Reason::InvalidSpec);
         assert!(obstacle.message.starts_with("containerDefinitions[].secrets[].name"), "{}", obstacle.message);
     }
-    // What is there cannot be wrong, who only looks is told what would be sent, and a deletion goes on.
+    // A registered revision is valid, `managementPolicy: Observe` lists what would be sent, and a deletion continues.
     let mut observing = refused.clone();
     observing["managementPolicy"] = json!("Observe");
     let register = write(planned(&observing, &nothing));

@@ -72,7 +72,7 @@ fn nonsense_is_refused_once_and_changes_nothing() {
         let said = refused(&object, &observed);
         assert!(said.contains(words), "{said}");
     }
-    // Remembered, and not told again.
+    // It is remembered, and not reported again.
     let (_, after) = after_pass(&asked("restartedAt", "soon", &json!({})), &seen, 0);
     let (_, later) = after_pass(&after, &seen, 60);
     assert_eq!(after.status, later.status);
@@ -171,7 +171,7 @@ fn a_deployment_is_continued_stopped_and_aborted() {
         let write = writes(plan::plan(&asked, &seen(RolloutPhase::AwaitingApproval), &owner())).remove(0);
         assert_eq!((write.operation, write.request), (operation, request));
     }
-    // On the way back already: whoever asked has what they want.
+    // ECS is rolling back already.
     let (_, after) = after_pass(&asked("stopAt", NOON, &json!({})), &seen(RolloutPhase::RollingBack), 0);
     assert_eq!(after.status.unwrap().handled_commands.unwrap()[0].refused, None);
     assert!(refused(&asked("stopAt", NOON, &json!({})), &seen(RolloutPhase::Succeeded)).contains("no deployment is under way"));
@@ -233,7 +233,7 @@ fn a_command_is_for_what_was_there_when_it_was_given() {
         plan::plan(&asked("continueAt", NOON, &json!({})), &seen("2026-05-01T00:00:00Z"), &owner()),
         Plan::Write(_)
     ));
-    // Without a service there is nobody to command yet, and nothing is refused.
+    // Without a service the command waits.
     let (plan, after) = after_pass(&asked("stopAt", NOON, &json!({})), &observed(None), 0);
     assert!(matches!(plan, Plan::Write(writes) if writes[0].operation == ecs::CreateService));
     assert_eq!(after.status.unwrap().handled_commands, None);

@@ -60,7 +60,7 @@ fn does_not_retry_a_rollback_until_something_changes() {
 #[test]
 fn does_not_retry_a_deployment_that_failed_before_its_reply() {
     let before = after_pass(&object(&spec(), &json!({})), &deploying(&[deployment(1, 2, "COMPLETED", [2, 2, 0])]), 5).1;
-    // The update was sent, and nobody ever saw it under way.
+    // The update was sent, and no read showed the deployment in progress.
     let went_back = deploying(&[deployment(1, 2, "COMPLETED", [2, 2, 0]), deployment(2, 3, "FAILED", [0, 0, 0])]);
     let (plan, told) = after_pass(&before, &went_back, 20);
     let words = "web:3 failed, and ECS rolled back to web:2: FAILED";
@@ -75,7 +75,7 @@ fn does_not_retry_a_deployment_that_failed_before_its_reply() {
     let mut edited = told.clone();
     edited.spec.health_check_grace_period_seconds = Some(60);
     assert_eq!(operations(&after_pass(&edited, &went_back, 30).0), [ecs::UpdateService]);
-    // And where the reply to that one is lost, too, its failure is another one than the one that was told.
+    // And where the reply to that one is lost, too, its failure differs from the reported one.
     let failed_twice =
         [deployment(1, 2, "COMPLETED", [2, 2, 0]), deployment(2, 3, "FAILED", [0, 0, 0]), deployment(3, 3, "FAILED", [0, 0, 0])];
     let again = deploying(&failed_twice);
@@ -86,7 +86,7 @@ fn does_not_retry_a_deployment_that_failed_before_its_reply() {
     let mut edited = told;
     edited.spec.health_check_grace_period_seconds = Some(90);
     assert_eq!(operations(&after_pass(&edited, &again, 60).0), [ecs::UpdateService], "and a third spec is tried");
-    // Who goes back to what runs, and then forward once more, tries it once more, also while ECS still lists what failed.
+    // A change back to what runs, and forward again, is a new try, also while ECS still lists the failed deployment.
     edited.spec.health_check_grace_period_seconds = None;
     let mut back = deploying(&failed_twice);
     back.task_definition = Resolved::To(REVISION.replace(":3", ":2"));

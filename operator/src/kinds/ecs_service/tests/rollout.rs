@@ -122,7 +122,7 @@ fn a_rolling_deployment_with_alarms_bakes_without_a_deadline() {
     let scaling_in = beside_old(200, &starting);
     assert_eq!((ready(&scaling_in).1.as_str(), next(&scaling_in, 200)), ("Progressing", Some(600)));
     assert_eq!(ready(&beside_old(800, &scaling_in)).1, "ProgressDeadlineExceeded");
-    // Without them, a deployment that ECS does not complete is told.
+    // Without them, a deployment that ECS does not complete is reported.
     let (_, running) = after_pass(&starting, &seen(false, "IN_PROGRESS", 2), 200);
     assert_eq!(ready(&after_pass(&running, &seen(false, "IN_PROGRESS", 2), 800).1).1, "ProgressDeadlineExceeded");
 }
@@ -226,7 +226,7 @@ fn ready_needs_one_completed_deployment_and_the_counts() {
             "Progressing",
         ),
         (json!({"deployments": [deployment("PRIMARY", "FAILED")]}), "False", "DeploymentFailed"),
-        // A failed deployment that is only still listed is in nobody's way; one with tasks is.
+        // A failed deployment without tasks does not count; one with tasks does.
         (json!({"deployments": [deployment("ACTIVE", "FAILED"), deployment("PRIMARY", "COMPLETED")]}), "True", "Succeeded"),
         (
             json!({"deployments": [{"status": "ACTIVE", "rolloutState": "FAILED", "runningCount": 1}, deployment("PRIMARY", "COMPLETED")]}),

@@ -113,7 +113,7 @@ fn a_rollback_is_told_from_its_request_to_its_end_and_never_repeated() {
     for (at, (number, change, phase, words)) in (1100..).step_by(100).zip(steps) {
         let fresh = EcsService { status: None, ..object.clone() };
         for known in [&object, &fresh] {
-            // It is plain from ECS alone, too: it all happened while nobody looked.
+            // ECS alone shows it, too, if the operator saw none of it.
             let (plan, after) = after_pass(known, &seen(number, &change), at);
             assert!(matches!(&plan, Plan::Stall(obstacle) if obstacle.reason == Reason::DeploymentRolledBack), "{plan:?}");
             assert_eq!(rollout(&after)["phase"], phase);
@@ -188,7 +188,7 @@ fn a_restart_of_what_failed_is_judged_by_its_own_deployment() {
     let rolling = after_pass(&object(&spec(), &json!({})), &seen(3, &json!({})), 1001).1;
     let back = json!({"status": "ROLLBACK_SUCCESSFUL", "finishedAt": 1500.0});
     let (_, rolled_back) = after_pass(&rolling, &seen(2, &back), 1600);
-    // ECS has begun anew, and still names the deployment that failed.
+    // ECS has started another deployment, and still names the one that failed.
     let mut restarted = seen(3, &back);
     let primary = &mut restarted.service.as_mut().unwrap().deployments[0];
     (primary.id, primary.created_at) = (Some("ecs-svc/9".into()), Some(json!(1700.0)));

@@ -80,7 +80,7 @@ fn a_new_rollout_is_ready_when_its_tasks_have_run_long_enough() {
         (_, quiet) = after_pass(&quiet, &look(2, &[], &[]), at);
         assert_eq!((ready(&quiet).0.as_str(), next_look(&quiet, at)), (is_ready, next), "{at}: {}", message(&quiet));
     }
-    // A failure begins the time anew, and one alone makes nobody unavailable.
+    // A failure restarts the time, and a single one does not make the service Unavailable.
     let mut failed = started(&policy);
     for (at, stopped, is_ready) in
         [(110, &[][..], "Unknown"), (152, &[150], "Unknown"), (211, &[], "Unknown"), (239, &[], "Unknown"), (240, &[], "True")]
