@@ -1,6 +1,7 @@
 //! Condition types and reasons: the words in which an object tells how it is.
 //!
-//! The reasons are one table, from which the page `docs/reasons.md` is made. Types follow kstatus (`sigs.k8s.io/cli-utils/pkg/kstatus`): `Reconciling` and `Stalled` are present only while true,
+//! The reasons are one table, from which the page `docs/reasons.md` is made. Types follow kstatus
+//! (`sigs.k8s.io/cli-utils/pkg/kstatus`): `Reconciling` and `Stalled` are present only while true,
 //! never together, and `Ready=True` excludes both.
 
 use std::fmt;
@@ -18,8 +19,8 @@ pub enum ConditionType {
     Suspended,
     /// False while an annotation stands that asks for something that cannot be done. Absent else.
     CommandAccepted,
-    /// Tasks that run have other settings than the service, which ECS gives to new tasks only. Present only while true; the object is
-    /// as ready as without it.
+    /// Tasks that run have other settings than the service, which ECS gives to new tasks only.
+    /// Present only while true; the object is as ready as without it.
     RestartRequired,
 }
 
@@ -47,7 +48,8 @@ impl fmt::Display for ConditionType {
 /// Declares the reasons: the name, what it means, and the way out.
 macro_rules! reasons {
     ($($name:ident: $meaning:literal, $way_out:literal;)*) => {
-        /// Why a condition has its status, or what an event reports. The list is finite, so reasons can be alerted on.
+        /// Why a condition has its status, or what an event reports. The list is finite, so reasons
+        /// can be alerted on.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Reason {
             $(#[doc = $meaning] #[doc = concat!("Way out: ", $way_out)] $name,)*
@@ -142,7 +144,13 @@ impl fmt::Display for Reason {
 /// The page about all reasons, in Markdown.
 #[must_use]
 pub fn page() -> String {
-    let rows = Reason::ALL.iter().map(|reason| format!("| {reason} | {} | {} |\n", reason.meaning(), reason.way_out()));
+    let rows = Reason::ALL.iter().map(|reason| {
+        format!(
+            "| {reason} | {} | {} |\n",
+            reason.meaning(),
+            reason.way_out()
+        )
+    });
     let head = String::from(
         "# Reasons\n\nThe `reason` of conditions and events: what it means and what you can do. Made by \
          `make generate` from `crds/src/condition.rs`.\n\nConditions follow kstatus: `Ready` is always there; `Reconciling=True` while the \

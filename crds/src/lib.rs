@@ -1,10 +1,17 @@
 //! The custom resources of ecs-operator: Amazon ECS objects as Kubernetes types.
 //!
-//! This crate knows Kubernetes schemas and nothing else: no AWS SDK, no client, no runtime. The members of a `spec` are
-//! those of the ECS API input of the same object, with the same names and nesting, so that its JSON *is* the request.
+//! This crate knows Kubernetes schemas and nothing else: no AWS SDK, no client, no runtime. The
+//! members of a `spec` are those of the ECS API input of the same object, with the same names and
+//! nesting, so that its JSON *is* the request.
 
-#![allow(clippy::duplicated_attributes, reason = "kube's derive takes one attribute for each printer column")]
-#![allow(unreachable_pub, reason = "kube's derive makes every spec public again in a module of its own")]
+#![allow(
+    clippy::duplicated_attributes,
+    reason = "kube's derive takes one attribute for each printer column"
+)]
+#![allow(
+    unreachable_pub,
+    reason = "kube's derive makes every spec public again in a module of its own"
+)]
 
 pub mod condition;
 pub mod v1beta1;
@@ -18,28 +25,32 @@ pub const GROUP: &str = "ecs-operator.dev";
 /// The finalizer that keeps an object until its AWS object is deleted.
 pub const FINALIZER: &str = "ecs-operator.dev/finalizer";
 
-/// Annotation that requests a reconciliation with a fresh read of AWS, one for each new value. The status shows the handled value in
-/// `lastHandledReconcileAt`. Any text is a value; a time is usual.
+/// Annotation that requests a reconciliation with a fresh read of AWS, one for each new value. The
+/// status shows the handled value in `lastHandledReconcileAt`. Any text is a value; a time is
+/// usual.
 pub const RECONCILE_AT: &str = "ecs-operator.dev/reconcileAt";
 
 /// The same, as Flux writes it (`flux reconcile`).
 pub const FLUX_REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
 
-/// Annotation on an EcsService that restarts its tasks with the same revision, and retries a deployment that failed: one forced deployment
-/// for each new value, a time (RFC 3339), as `kubectl rollout restart` does it.
+/// Annotation on an EcsService that restarts its tasks with the same revision, and retries a
+/// deployment that failed: one forced deployment for each new value, a time (RFC 3339), as `kubectl
+/// rollout restart` does it.
 ///
-/// Like every command by annotation it is answered once, by an event and in `status.handledCommands`.
+/// Like every command by annotation it is answered once, by an event and in
+/// `status.handledCommands`.
 pub const RESTARTED_AT: &str = "ecs-operator.dev/restartedAt";
 
-/// Annotation on an EcsService that rolls back to the revision of an earlier rollout, until the spec or its revision changes. The value is `family:revision`, one of `status.rolloutHistory`.
+/// Annotation on an EcsService that rolls back to the revision of an earlier rollout, until the
+/// spec or its revision changes. The value is `family:revision`, one of `status.rolloutHistory`.
 pub const ROLLBACK_TO: &str = "ecs-operator.dev/rollbackTo";
 
-/// Annotation on an EcsService that continues a deployment which is paused at a hook (ContinueServiceDeployment). The value is a
-/// time.
+/// Annotation on an EcsService that continues a deployment which is paused at a hook
+/// (ContinueServiceDeployment). The value is a time.
 pub const CONTINUE_AT: &str = "ecs-operator.dev/continueAt";
 
-/// Annotation on an EcsService that stops the current deployment and rolls it back (StopServiceDeployment, ROLLBACK). The
-/// value is a time.
+/// Annotation on an EcsService that stops the current deployment and rolls it back
+/// (StopServiceDeployment, ROLLBACK). The value is a time.
 pub const STOP_AT: &str = "ecs-operator.dev/stopAt";
 
 /// The same without a rollback (StopServiceDeployment, ABORT).
@@ -51,5 +62,9 @@ pub const COMMANDS: [&str; 5] = [STOP_AT, ABORT_AT, CONTINUE_AT, ROLLBACK_TO, RE
 /// All custom resource definitions, in the order in which a reader meets them.
 #[must_use]
 pub fn all() -> Vec<CustomResourceDefinition> {
-    vec![v1beta1::cluster::definition(), v1beta1::EcsTaskDefinition::crd(), v1beta1::EcsService::crd()]
+    vec![
+        v1beta1::cluster::definition(),
+        v1beta1::EcsTaskDefinition::crd(),
+        v1beta1::EcsService::crd(),
+    ]
 }

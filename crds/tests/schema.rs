@@ -31,7 +31,9 @@ fn every_property_is_explained() {
     let mut silent = Vec::new();
     each_property(|path, property| {
         // `spec` and `status` themselves are explained by their kind.
-        let explained = property["description"].as_str().is_some_and(|text| text.len() > 3);
+        let explained = property["description"]
+            .as_str()
+            .is_some_and(|text| text.len() > 3);
         if !explained && path.matches('.').count() > 1 {
             silent.push(path.to_owned());
         }
@@ -44,12 +46,16 @@ fn nothing_in_a_spec_has_a_default() {
     let mut defaults = Vec::new();
     each_property(|path, property| {
         // An empty spec sends nothing.
-        let is_empty_spec = matches!(path.split('.').collect::<Vec<_>>()[..], [_, "spec"]) && property["default"] == json!({});
+        let is_empty_spec = matches!(path.split('.').collect::<Vec<_>>()[..], [_, "spec"])
+            && property["default"] == json!({});
         if !property["default"].is_null() && path.contains(".spec") && !is_empty_spec {
             defaults.push(path.to_owned());
         }
     });
-    assert_eq!(defaults, [""; 0], "a default in the schema would be sent to AWS as the user's wish");
+    assert_eq!(
+        defaults, [""; 0],
+        "a default in the schema would be sent to AWS as the user's wish"
+    );
 }
 
 #[test]
@@ -57,8 +63,15 @@ fn a_spec_is_needed_unless_it_has_a_default() {
     for crd in all() {
         let crd = serde_json::to_value(crd).expect("a definition serializes");
         let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
-        let needed = schema["required"].as_array().is_some_and(|required| required.contains(&json!("spec")));
-        assert_eq!(needed, schema["properties"]["spec"]["default"].is_null(), "{}", crd["spec"]["names"]["kind"]);
+        let needed = schema["required"]
+            .as_array()
+            .is_some_and(|required| required.contains(&json!("spec")));
+        assert_eq!(
+            needed,
+            schema["properties"]["spec"]["default"].is_null(),
+            "{}",
+            crd["spec"]["names"]["kind"]
+        );
     }
 }
 
@@ -85,11 +98,20 @@ fn numbers_have_formats_that_kubernetes_knows() {
 fn kinds_have_short_names_a_category_and_useful_columns() {
     for crd in all() {
         assert_eq!(crd.spec.group, GROUP);
-        assert_eq!(crd.spec.names.categories.as_deref(), Some(&["ecs".to_owned()][..]));
+        assert_eq!(
+            crd.spec.names.categories.as_deref(),
+            Some(&["ecs".to_owned()][..])
+        );
         assert!(crd.spec.names.short_names.is_some());
-        let columns = crd.spec.versions[0].additional_printer_columns.clone().unwrap_or_default();
-        let names: Vec<_> =
-            columns.iter().filter(|column| column.priority.is_none()).map(|column| column.name.as_str()).collect();
+        let columns = crd.spec.versions[0]
+            .additional_printer_columns
+            .clone()
+            .unwrap_or_default();
+        let names: Vec<_> = columns
+            .iter()
+            .filter(|column| column.priority.is_none())
+            .map(|column| column.name.as_str())
+            .collect();
         assert_eq!(names.first(), Some(&"Ready"));
         assert_eq!(names.last(), Some(&"Age"));
     }
@@ -98,7 +120,13 @@ fn kinds_have_short_names_a_category_and_useful_columns() {
 #[test]
 fn definitions_are_small_enough_for_client_side_apply() {
     for crd in all() {
-        let size = serde_json::to_string(&crd).expect("a definition serializes").len();
-        assert!(size < 256 * 1024, "{} has {size} bytes", crd.spec.names.kind);
+        let size = serde_json::to_string(&crd)
+            .expect("a definition serializes")
+            .len();
+        assert!(
+            size < 256 * 1024,
+            "{} has {size} bytes",
+            crd.spec.names.kind
+        );
     }
 }

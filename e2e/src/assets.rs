@@ -1,4 +1,5 @@
-//! The programs of the test world: found where the user keeps them, else built or installed under `target/`.
+//! The programs of the test world: found where the user keeps them, else built or installed under
+//! `target/`.
 
 use std::env;
 use std::ffi::OsString;
@@ -32,7 +33,10 @@ pub struct KubernetesAssets {
 /// Never: this crate lies in a folder of the workspace.
 #[must_use]
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("e2e lies in the workspace").to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("e2e lies in the workspace")
+        .to_owned()
 }
 
 /// Where everything that we build and run is kept.
@@ -50,11 +54,17 @@ pub fn operator() -> Result<PathBuf> {
         return Ok(path.into());
     }
     let here = env::current_exe()?;
-    let found = here.ancestors().skip(1).take(2).map(|dir| dir.join("ecs-operator")).find(|path| path.is_file());
+    let found = here
+        .ancestors()
+        .skip(1)
+        .take(2)
+        .map(|dir| dir.join("ecs-operator"))
+        .find(|path| path.is_file());
     found.context("the operator is not built: run `cargo build --workspace` first")
 }
 
-/// The programs of the control plane: from `TEST_ASSET_*`, from `KUBEBUILDER_ASSETS`, or our own build.
+/// The programs of the control plane: from `TEST_ASSET_*`, from `KUBEBUILDER_ASSETS`, or our own
+/// build.
 ///
 /// # Errors
 /// When they cannot be built.
@@ -65,7 +75,10 @@ pub async fn kubernetes() -> Result<KubernetesAssets> {
         None => build_control_plane().await?,
     };
     let asset = |variable: &str, name: &str| given(variable).unwrap_or_else(|| dir.join(name));
-    let kube_controller_manager = asset("TEST_ASSET_KUBE_CONTROLLER_MANAGER", "kube-controller-manager");
+    let kube_controller_manager = asset(
+        "TEST_ASSET_KUBE_CONTROLLER_MANAGER",
+        "kube-controller-manager",
+    );
     Ok(KubernetesAssets {
         kube_apiserver: asset("TEST_ASSET_KUBE_APISERVER", "kube-apiserver"),
         kube_controller_manager: Some(kube_controller_manager).filter(|path| path.is_file()),
@@ -78,23 +91,49 @@ async fn build_control_plane() -> Result<PathBuf> {
     let module = root().join("e2e/control-plane");
     let dir = target().join("control-plane");
     let bin = dir.join("bin");
-    let stamp = Stamp::new(&dir, &[module.join("go.mod"), module.join("go.sum")], KUBERNETES)?;
+    let stamp = Stamp::new(
+        &dir,
+        &[module.join("go.mod"), module.join("go.sum")],
+        KUBERNETES,
+    )?;
     if stamp.is_current() {
         return Ok(bin);
     }
-    eprintln!("building kube-apiserver, kube-controller-manager, kubectl and etcd (some minutes, once)");
+    eprintln!(
+        "building kube-apiserver, kube-controller-manager, kubectl and etcd (some minutes, once)"
+    );
     let stripped = "-s -w";
     let version = "k8s.io/component-base/version";
     // Without the stamp the server calls itself v0.0.0-master and kubectl cannot parse that.
-    let flags = format!("{stripped} -X {version}.gitVersion={KUBERNETES} -X {version}.gitMajor=1 -X {version}.gitMinor=36");
+    let flags = format!(
+        "{stripped} -X {version}.gitVersion={KUBERNETES} -X {version}.gitMajor=1 -X {version}.gitMinor=36"
+    );
     let out = format!("{}/", bin.display());
-    let commands = ["kube-apiserver", "kube-controller-manager", "kubectl"].map(|name| format!("k8s.io/kubernetes/cmd/{name}"));
-    let mut arguments = vec!["build", "-mod=readonly", "-trimpath", "-ldflags", &flags, "-o", &out];
+    let commands = ["kube-apiserver", "kube-controller-manager", "kubectl"]
+        .map(|name| format!("k8s.io/kubernetes/cmd/{name}"));
+    let mut arguments = vec![
+        "build",
+        "-mod=readonly",
+        "-trimpath",
+        "-ldflags",
+        &flags,
+        "-o",
+        &out,
+    ];
     arguments.extend(commands.iter().map(String::as_str));
     let env = [("CGO_ENABLED", "0")];
     run("build Kubernetes", "go", &arguments, &module, &env).await?;
     let etcd = bin.join("etcd").display().to_string();
-    let arguments = ["build", "-mod=readonly", "-trimpath", "-ldflags", stripped, "-o", &etcd, "go.etcd.io/etcd/server/v3"];
+    let arguments = [
+        "build",
+        "-mod=readonly",
+        "-trimpath",
+        "-ldflags",
+        stripped,
+        "-o",
+        &etcd,
+        "go.etcd.io/etcd/server/v3",
+    ];
     run("build etcd", "go", &arguments, &module, &env).await?;
     stamp.set()?;
     Ok(bin)
@@ -108,10 +147,17 @@ pub async fn helm() -> Result<PathBuf> {
     // Else it takes the cluster that it renders for to be of version 1.20.
     let version = "helm.sh/helm/v3/pkg/chartutil";
     let flags = format!("-s -w -X {version}.k8sVersionMajor=1 -X {version}.k8sVersionMinor=36");
-    go_program("helm", &["go.mod", "go.sum"], "helm.sh/helm/v3/cmd/helm", &flags).await
+    go_program(
+        "helm",
+        &["go.mod", "go.sum"],
+        "helm.sh/helm/v3/cmd/helm",
+        &flags,
+    )
+    .await
 }
 
-/// The judge of statuses: a command around the kstatus library, which Flux, kpt and others wait with.
+/// The judge of statuses: a command around the kstatus library, which Flux, kpt and others wait
+/// with.
 ///
 /// # Errors
 /// When it cannot be built.
@@ -135,7 +181,8 @@ pub async fn prometheus() -> Result<PathBuf> {
     go_program("prometheus", &["go.mod", "go.sum", "main.go"], ".", "-s -w").await
 }
 
-/// The program `package` of the Go module `e2e/NAME`, built again when one of its `sources` or the linker's `flags` change.
+/// The program `package` of the Go module `e2e/NAME`, built again when one of its `sources` or the
+/// linker's `flags` change.
 async fn go_program(name: &str, sources: &[&str], package: &str, flags: &str) -> Result<PathBuf> {
     // Scenarios that run side by side may want the same one.
     static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
@@ -148,8 +195,24 @@ async fn go_program(name: &str, sources: &[&str], package: &str, flags: &str) ->
     if !stamp.is_current() {
         eprintln!("building {name} (some minutes, once)");
         let out = program.display().to_string();
-        let arguments = ["build", "-mod=readonly", "-trimpath", "-ldflags", flags, "-o", &out, package];
-        run(&format!("build {name}"), "go", &arguments, &module, &[("CGO_ENABLED", "0")]).await?;
+        let arguments = [
+            "build",
+            "-mod=readonly",
+            "-trimpath",
+            "-ldflags",
+            flags,
+            "-o",
+            &out,
+            package,
+        ];
+        run(
+            &format!("build {name}"),
+            "go",
+            &arguments,
+            &module,
+            &[("CGO_ENABLED", "0")],
+        )
+        .await?;
         stamp.set()?;
     }
     Ok(program)
@@ -181,9 +244,24 @@ pub async fn python_environment(name: &str) -> Result<PathBuf> {
     )
     .await?;
     let requirements = requirements.display().to_string();
-    let arguments =
-        ["install", "--quiet", "--disable-pip-version-check", "--require-hashes", "--only-binary", ":all:", "-r", &requirements];
-    run(&format!("install {name}"), venv.join("bin/pip"), &arguments, &dir, &[]).await?;
+    let arguments = [
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--require-hashes",
+        "--only-binary",
+        ":all:",
+        "-r",
+        &requirements,
+    ];
+    run(
+        &format!("install {name}"),
+        venv.join("bin/pip"),
+        &arguments,
+        &dir,
+        &[],
+    )
+    .await?;
     stamp.set()?;
     Ok(venv.join("bin"))
 }
@@ -201,13 +279,18 @@ impl Stamp {
         let mut digest = Sha256::new();
         digest.update(salt);
         for input in inputs {
-            digest.update(std::fs::read(input).with_context(|| format!("cannot read {}", input.display()))?);
+            digest.update(
+                std::fs::read(input).with_context(|| format!("cannot read {}", input.display()))?,
+            );
         }
         let mut hash = String::new();
         for byte in digest.finalize() {
             write!(hash, "{byte:02x}")?;
         }
-        Ok(Self { path: dir.join("stamp"), hash })
+        Ok(Self {
+            path: dir.join("stamp"),
+            hash,
+        })
     }
 
     fn is_current(&self) -> bool {
@@ -225,5 +308,7 @@ impl Stamp {
 /// When `dir` cannot be part of it.
 pub fn path_with(dir: &Path) -> Result<OsString> {
     let path = env::var_os("PATH").unwrap_or_default();
-    Ok(env::join_paths(std::iter::once(dir.to_owned()).chain(env::split_paths(&path)))?)
+    Ok(env::join_paths(
+        std::iter::once(dir.to_owned()).chain(env::split_paths(&path)),
+    )?)
 }

@@ -1,7 +1,7 @@
 //! A proxy between the operator and an AWS server that forwards everything and records all calls.
 //!
-//! `GET /` on its own address answers counts by operation, `GET /calls` the calls in order, `DELETE /` forgets them, `PUT /faults`
-//! sets what goes wrong ([`Faults`]).
+//! `GET /` on its own address answers counts by operation, `GET /calls` the calls in order, `DELETE
+//! /` forgets them, `PUT /faults` sets what goes wrong ([`Faults`]).
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -65,26 +65,38 @@ impl Counts {
     /// Number of calls that change AWS.
     #[must_use]
     pub fn writes(&self) -> usize {
-        self.operations.iter().filter(|(name, _)| is_write(name)).map(|(_, count)| count.count).sum()
+        self.operations
+            .iter()
+            .filter(|(name, _)| is_write(name))
+            .map(|(_, count)| count.count)
+            .sum()
     }
 
     /// Number of calls that only read.
     #[must_use]
     pub fn reads(&self) -> usize {
-        self.operations.iter().filter(|(name, _)| !is_write(name)).map(|(_, count)| count.count).sum()
+        self.operations
+            .iter()
+            .filter(|(name, _)| !is_write(name))
+            .map(|(_, count)| count.count)
+            .sum()
     }
 
     /// Number of calls of one operation.
     #[must_use]
     pub fn of(&self, operation: &str) -> usize {
-        self.operations.get(operation).map_or(0, |count| count.count)
+        self.operations
+            .get(operation)
+            .map_or(0, |count| count.count)
     }
 }
 
 /// Whether an operation changes AWS.
 #[must_use]
 pub fn is_write(operation: &str) -> bool {
-    !["Describe", "List", "Get"].iter().any(|prefix| operation.starts_with(prefix))
+    !["Describe", "List", "Get"]
+        .iter()
+        .any(|prefix| operation.starts_with(prefix))
 }
 
 /// A running proxy; stopped when dropped.
@@ -131,8 +143,13 @@ impl AwsProxy {
             gate: Gate::default(),
             faults: Rules::default(),
         });
-        let (aws_url, url) = (format!("http://{}", aws.local_addr()?), format!("http://{}", own.local_addr()?));
-        let proxy = Router::new().fallback(forward).with_state(Arc::clone(&shared));
+        let (aws_url, url) = (
+            format!("http://{}", aws.local_addr()?),
+            format!("http://{}", own.local_addr()?),
+        );
+        let proxy = Router::new()
+            .fallback(forward)
+            .with_state(Arc::clone(&shared));
         let aws_proxy = Router::new()
             .route("/", get(counts).delete(reset))
             .route("/calls", get(calls))
@@ -144,7 +161,14 @@ impl AwsProxy {
                 let _ = axum::serve(listener, routes).await;
             })
         });
-        Ok(Self { aws_url, url, gate: shared.gate.clone(), faults: shared.faults.clone(), shared, servers })
+        Ok(Self {
+            aws_url,
+            url,
+            gate: shared.gate.clone(),
+            faults: shared.faults.clone(),
+            shared,
+            servers,
+        })
     }
 
     /// All calls so far, in the order in which their replies came.
@@ -159,7 +183,8 @@ impl AwsProxy {
         self.shared.counts()
     }
 
-    /// Holds back the replies of an operation, which the server has carried out, until the answer is dropped.
+    /// Holds back the replies of an operation, which the server has carried out, until the answer
+    /// is dropped.
     #[must_use]
     pub fn hold(&self, operation: &str) -> Hold {
         self.shared.held.send_replace(Some(operation.to_owned()));
@@ -242,7 +267,13 @@ async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Respons
     };
     let fault = shared.faults.0.decide(&operation);
     if fault == Some(Fault::ResetBefore) {
-        shared.enter(operation, started, StatusCode::BAD_GATEWAY, &Bytes::new(), &body);
+        shared.enter(
+            operation,
+            started,
+            StatusCode::BAD_GATEWAY,
+            &Bytes::new(),
+            &body,
+        );
         faults::reset();
     }
     if let Some(reply) = fault.and_then(faults::instead) {
@@ -257,11 +288,22 @@ async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Respons
         .body(body.clone());
     let reply = async {
         let reply = call.send().await?;
-        Ok::<_, reqwest::Error>((reply.status(), end_to_end(reply.headers().clone()), reply.bytes().await?))
+        Ok::<_, reqwest::Error>((
+            reply.status(),
+            end_to_end(reply.headers().clone()),
+            reply.bytes().await?,
+        ))
     };
     let Ok(reply) = reply.await else {
-        // The server is down: so is the connection of whoever asked, who must not take this for an answer of AWS.
-        shared.enter(operation, started, StatusCode::BAD_GATEWAY, &Bytes::new(), &body);
+        // The server is down: so is the connection of whoever asked, who must not take this for an
+        // answer of AWS.
+        shared.enter(
+            operation,
+            started,
+            StatusCode::BAD_GATEWAY,
+            &Bytes::new(),
+            &body,
+        );
         return StatusCode::BAD_GATEWAY.into_response();
     };
     shared.enter(operation.clone(), started, reply.0, &reply.2, &body);
@@ -270,12 +312,20 @@ async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Respons
     }
     let mut held = shared.held.subscribe();
     // The sender lives as long as we do.
-    let _ = held.wait_for(|held| held.as_ref() != Some(&operation)).await;
+    let _ = held
+        .wait_for(|held| held.as_ref() != Some(&operation))
+        .await;
     answer(&shared, fault, &operation, &body, reply).await
 }
 
 /// The answer to a call that was carried out.
-async fn answer(shared: &Shared, fault: Option<Fault>, operation: &str, request: &Bytes, reply: Reply) -> Response {
+async fn answer(
+    shared: &Shared,
+    fault: Option<Fault>,
+    operation: &str,
+    request: &Bytes,
+    reply: Reply,
+) -> Response {
     match fault {
         Some(Fault::ResetAfter) => faults::reset(),
         Some(Fault::LostReply) => std::future::pending().await,
@@ -284,18 +334,31 @@ async fn answer(shared: &Shared, fault: Option<Fault>, operation: &str, request:
             tokio::time::sleep(Duration::from_millis(millis)).await;
             reply.into_response()
         }
-        Some(Fault::Stale(millis)) if !is_write(operation) => {
-            shared.faults.0.stale(operation, request, reply, Duration::from_millis(millis)).into_response()
-        }
+        Some(Fault::Stale(millis)) if !is_write(operation) => shared
+            .faults
+            .0
+            .stale(operation, request, reply, Duration::from_millis(millis))
+            .into_response(),
         _ => reply.into_response(),
     }
 }
 
 impl Shared {
-    fn enter(&self, operation: String, started: Instant, status: StatusCode, reply: &Bytes, request: &Bytes) {
+    fn enter(
+        &self,
+        operation: String,
+        started: Instant,
+        status: StatusCode,
+        reply: &Bytes,
+        request: &Bytes,
+    ) {
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let error = status.is_client_error() || status.is_server_error();
-        let code = || serde_json::from_slice::<Value>(reply).ok()?["__type"].as_str().map(str::to_owned);
+        let code = || {
+            serde_json::from_slice::<Value>(reply).ok()?["__type"]
+                .as_str()
+                .map(str::to_owned)
+        };
         self.calls().push(Call {
             operation,
             at: millis(started.duration_since(self.opened)),
@@ -309,13 +372,21 @@ impl Shared {
 
 /// The operation: the end of `X-Amz-Target` of JSON services; of others method and path.
 fn operation(headers: &HeaderMap, method: &str, path: &str) -> String {
-    let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok());
-    target.and_then(|target| target.rsplit('.').next()).map_or_else(|| format!("{method} {path}"), str::to_owned)
+    let target = headers
+        .get("x-amz-target")
+        .and_then(|target| target.to_str().ok());
+    target
+        .and_then(|target| target.rsplit('.').next())
+        .map_or_else(|| format!("{method} {path}"), str::to_owned)
 }
 
 /// Headers that are not about one connection. The name of the host stays: it is signed.
 fn end_to_end(mut headers: HeaderMap) -> HeaderMap {
-    let hop: [HeaderName; 3] = [header::CONNECTION, header::CONTENT_LENGTH, header::TRANSFER_ENCODING];
+    let hop: [HeaderName; 3] = [
+        header::CONNECTION,
+        header::CONTENT_LENGTH,
+        header::TRANSFER_ENCODING,
+    ];
     for name in hop {
         headers.remove(name);
     }

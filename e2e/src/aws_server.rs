@@ -26,7 +26,8 @@ pub enum Kind {
     Ministack,
     /// ministack with a Docker engine at this address: tasks start, fail and end over time.
     MinistackWithEngine(String),
-    /// ministack that enforces IAM policies; access keys that are an account number may do everything.
+    /// ministack that enforces IAM policies; access keys that are an account number may do
+    /// everything.
     MinistackWithIam,
     /// moto: tasks never run.
     Moto,
@@ -65,19 +66,36 @@ impl AwsServer {
                     Kind::MinistackWithEngine(host) => ("ministack-engine", host),
                     _ => ("ministack", String::new()),
                 };
-                let mut command = Command::new(assets::python_environment(environment).await?.join("ministack"));
-                command.env("BIND_HOST", "127.0.0.1").env("GATEWAY_PORT", port.to_string()).env("LOG_LEVEL", "WARNING");
-                command.env("DOCKER_HOST", engine).env("AUTH", guarded.to_string());
+                let mut command = Command::new(
+                    assets::python_environment(environment)
+                        .await?
+                        .join("ministack"),
+                );
+                command
+                    .env("BIND_HOST", "127.0.0.1")
+                    .env("GATEWAY_PORT", port.to_string())
+                    .env("LOG_LEVEL", "WARNING");
+                command
+                    .env("DOCKER_HOST", engine)
+                    .env("AUTH", guarded.to_string());
                 ("ministack", command, format!("{url}/_ministack/health"))
             }
             Kind::Moto => {
-                let mut command = Command::new(assets::python_environment("moto").await?.join("moto_server"));
+                let mut command = Command::new(
+                    assets::python_environment("moto")
+                        .await?
+                        .join("moto_server"),
+                );
                 command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
                 ("moto", command, format!("{url}/moto-api/data.json"))
             }
         };
         let mut process = Process::start(name, dir, command.process_group(0))?;
-        process.until_ready(PATIENCE, async || Ok(reqwest::get(&health).await?.error_for_status().map(drop)?)).await?;
+        process
+            .until_ready(PATIENCE, async || {
+                Ok(reqwest::get(&health).await?.error_for_status().map(drop)?)
+            })
+            .await?;
         Ok(Self { url, process })
     }
 
@@ -96,38 +114,72 @@ impl AwsServer {
     }
 }
 
-/// Puts a secret into Secrets Manager under the name that the ARN of the samples ends in, so that their tasks find it.
+/// Puts a secret into Secrets Manager under the name that the ARN of the samples ends in, so that
+/// their tasks find it.
 ///
 /// # Errors
 /// When the server refuses.
 pub async fn put_sample_secret(url: &str, account: &str) -> Result<()> {
     let secret = serde_json::json!({"Name": "shop/database-AbCdEf", "SecretString": "postgres://shop@db/shop"});
-    send(url, account, "secretsmanager", "secretsmanager.CreateSecret", &secret).await.map(drop)
+    send(
+        url,
+        account,
+        "secretsmanager",
+        "secretsmanager.CreateSecret",
+        &secret,
+    )
+    .await
+    .map(drop)
 }
 
-/// Sends a request document as it is, as `aws … --cli-input-json` would; the signature is left out, which the servers do not mind.
+/// Sends a request document as it is, as `aws … --cli-input-json` would; the signature is left out,
+/// which the servers do not mind.
 ///
 /// # Errors
 /// With the body of the reply, when the server refuses.
-pub async fn send(url: &str, account: &str, service: &str, target: &str, document: &Value) -> Result<Value> {
-    let request = reqwest::Client::new().post(url).header("x-amz-target", target);
-    let request = request.header("content-type", "application/x-amz-json-1.1").body(document.to_string());
-    Ok(serde_json::from_str(&reply(request, account, service, target).await?)?)
+pub async fn send(
+    url: &str,
+    account: &str,
+    service: &str,
+    target: &str,
+    document: &Value,
+) -> Result<Value> {
+    let request = reqwest::Client::new()
+        .post(url)
+        .header("x-amz-target", target);
+    let request = request
+        .header("content-type", "application/x-amz-json-1.1")
+        .body(document.to_string());
+    Ok(serde_json::from_str(
+        &reply(request, account, service, target).await?,
+    )?)
 }
 
 /// Calls the IAM API as the root of an account.
 ///
 /// # Errors
 /// With the body of the reply, when the server refuses.
-pub async fn iam(url: &str, account: &str, action: &str, parameters: &[(&str, &str)]) -> Result<String> {
+pub async fn iam(
+    url: &str,
+    account: &str,
+    action: &str,
+    parameters: &[(&str, &str)],
+) -> Result<String> {
     let common = [("Action", action), ("Version", "2010-05-08")];
     let url = reqwest::Url::parse_with_params(url, common.iter().chain(parameters))?;
-    let request = reqwest::Client::new().post(url).header("content-type", "application/x-www-form-urlencoded");
+    let request = reqwest::Client::new()
+        .post(url)
+        .header("content-type", "application/x-www-form-urlencoded");
     reply(request, account, "iam", action).await
 }
 
 /// What the server answers to a request of the root of an account.
-async fn reply(request: reqwest::RequestBuilder, account: &str, service: &str, what: &str) -> Result<String> {
+async fn reply(
+    request: reqwest::RequestBuilder,
+    account: &str,
+    service: &str,
+    what: &str,
+) -> Result<String> {
     let credential = format!("Credential={account}/20260101/{REGION}/{service}/aws4_request");
     let signature = format!("AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature=0");
     let reply = request.header("authorization", signature).send().await?;
@@ -147,7 +199,8 @@ pub async fn outsider(url: &str, account: &str) -> aws_sdk_ecs::Client {
     aws_sdk_ecs::Client::new(&config)
 }
 
-/// The environment with which a process reaches a server at `url` as `account`, and nothing of the user's own AWS.
+/// The environment with which a process reaches a server at `url` as `account`, and nothing of the
+/// user's own AWS.
 #[must_use]
 pub fn environment(url: &str, account: &str) -> Vec<(&'static str, String)> {
     let fixed = [
@@ -157,7 +210,10 @@ pub fn environment(url: &str, account: &str) -> Vec<(&'static str, String)> {
         ("AWS_CONFIG_FILE", "/dev/null"),
         ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
     ];
-    let mut environment: Vec<_> = fixed.into_iter().map(|(name, value)| (name, value.to_owned())).collect();
+    let mut environment: Vec<_> = fixed
+        .into_iter()
+        .map(|(name, value)| (name, value.to_owned()))
+        .collect();
     environment.push(("AWS_ENDPOINT_URL", url.to_owned()));
     environment.push(("AWS_ACCESS_KEY_ID", account.to_owned()));
     environment

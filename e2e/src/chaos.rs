@@ -1,5 +1,6 @@
-//! Trouble with every call: at a boundary of a call to AWS or to the API server the operator is killed and started again, or the call
-//! is refused, or its reply is lost; and in the end the world is as if nothing had happened.
+//! Trouble with every call: at a boundary of a call to AWS or to the API server the operator is
+//! killed and started again, or the call is refused, or its reply is lost; and in the end the world
+//! is as if nothing had happened.
 
 use std::collections::BTreeMap;
 
@@ -67,7 +68,8 @@ impl Workload {
 
     /// The order in which a file names what is to be deleted; `None` where nothing is.
     fn deletes(self) -> Option<[&'static str; 3]> {
-        let (cluster, definition, service) = (samples::CLUSTER, samples::TASK_DEFINITION, samples::SERVICE);
+        let (cluster, definition, service) =
+            (samples::CLUSTER, samples::TASK_DEFINITION, samples::SERVICE);
         match self {
             Self::Delete => Some([cluster, definition, service]),
             Self::DeleteDefinitionFirst => Some([definition, cluster, service]),
@@ -83,14 +85,27 @@ impl Workload {
         let [mut cluster, mut definition, mut service] = specs()?;
         cluster["clusterName"] = json!("shop");
         definition["family"] = json!("web");
-        for (member, value) in [("cluster", "shop"), ("serviceName", "web"), ("taskDefinition", "web:1")] {
+        for (member, value) in [
+            ("cluster", "shop"),
+            ("serviceName", "web"),
+            ("taskDefinition", "web:1"),
+        ] {
             service[member] = json!(value);
         }
-        for (operation, document) in
-            [("CreateCluster", cluster), ("RegisterTaskDefinition", definition), ("CreateService", service)]
-        {
+        for (operation, document) in [
+            ("CreateCluster", cluster),
+            ("RegisterTaskDefinition", definition),
+            ("CreateService", service),
+        ] {
             let target = format!("AmazonEC2ContainerServiceV20141113.{operation}");
-            aws_server::send(&scenario.world.aws.url, &scenario.account, "ecs", &target, &document).await?;
+            aws_server::send(
+                &scenario.world.aws.url,
+                &scenario.account,
+                "ecs",
+                &target,
+                &document,
+            )
+            .await?;
         }
         Ok(())
     }
@@ -99,7 +114,9 @@ impl Workload {
         let apply = |manifests: &str| scenario.kubectl.apply(manifests).map(drop);
         let image = |name: &str| samples::TASK_DEFINITION.replace("nginx:1.29", name);
         match self {
-            Self::Adopt => apply(&SAMPLES.replace("\nspec:\n", "\nspec:\n  adoptionPolicy: IfUnowned\n"))?,
+            Self::Adopt => {
+                apply(&SAMPLES.replace("\nspec:\n", "\nspec:\n  adoptionPolicy: IfUnowned\n"))?
+            }
             Self::Revisions => {}
             Self::FailedRollout => apply(&samples::plain("web:1"))?,
             _ => apply(SAMPLES)?,
@@ -114,8 +131,13 @@ impl Workload {
                 until_revision(scenario, "web:2").await?;
             }
             Self::Scale => {
-                scenario.kubectl.run(&["scale", "ecsservice/web", "--replicas=4"])?;
-                until(scenario, "ecsservice", |service| service["status"]["runningCount"] == 4).await?;
+                scenario
+                    .kubectl
+                    .run(&["scale", "ecsservice/web", "--replicas=4"])?;
+                until(scenario, "ecsservice", |service| {
+                    service["status"]["runningCount"] == 4
+                })
+                .await?;
             }
             Self::Settings => {
                 apply(
@@ -126,37 +148,57 @@ impl Workload {
                 )?;
             }
             Self::Restart => {
-                let began = get(scenario, "ecsservice").await?["status"]["rollout"]["startedAt"].clone();
+                let began =
+                    get(scenario, "ecsservice").await?["status"]["rollout"]["startedAt"].clone();
                 let began: Timestamp = began.as_str().context("a time")?.parse()?;
                 wait::until("a later second", PATIENCE, async || {
-                    ensure!(Timestamp::now().as_second() > began.as_second(), "it is {began}");
+                    ensure!(
+                        Timestamp::now().as_second() > began.as_second(),
+                        "it is {began}"
+                    );
                     Ok(())
                 })
                 .await?;
                 let at = Timestamp::from_second(Timestamp::now().as_second())?;
                 annotate(scenario, &format!("ecs-operator.dev/restartedAt={at}"))?;
-                until(scenario, "ecsservice", |service| !service["status"]["handledCommands"].is_null()).await?;
+                until(scenario, "ecsservice", |service| {
+                    !service["status"]["handledCommands"].is_null()
+                })
+                .await?;
             }
             Self::Rollback => {
                 apply(&image("nginx:2"))?;
                 until_revision(scenario, "web:2").await?;
                 annotate(scenario, "ecs-operator.dev/rollbackTo=web:1")?;
-                let back = |service: &Value| ready(service).is_some_and(|ready| ready["reason"] == "RolledBackOnCommand");
+                let back = |service: &Value| {
+                    ready(service).is_some_and(|ready| ready["reason"] == "RolledBackOnCommand")
+                };
                 until(scenario, "ecsservice", back).await?;
                 return Ok(());
             }
             Self::Delete | Self::DeleteDefinitionFirst | Self::DeleteServiceFirst => {
-                scenario.kubectl.delete(&self.deletes().unwrap_or_default().join("---\n"))?;
+                scenario
+                    .kubectl
+                    .delete(&self.deletes().unwrap_or_default().join("---\n"))?;
                 return until_empty(scenario).await;
             }
             Self::Revisions => {
                 for number in 1..=3 {
                     let more = "  revisionHistoryLimit: 0\n  deleteRevisions: true\n  requiresCompatibilities:";
-                    apply(&image(&format!("nginx:{number}")).replace("  requiresCompatibilities:", more))?;
-                    until(scenario, "ecstaskdefinition", |definition| definition["status"]["revision"] == number).await?;
+                    apply(
+                        &image(&format!("nginx:{number}"))
+                            .replace("  requiresCompatibilities:", more),
+                    )?;
+                    until(scenario, "ecstaskdefinition", |definition| {
+                        definition["status"]["revision"] == number
+                    })
+                    .await?;
                 }
                 annotate_definition(scenario)?;
-                until(scenario, "ecstaskdefinition", |definition| definition["status"]["revisions"] == json!([3])).await?;
+                until(scenario, "ecstaskdefinition", |definition| {
+                    definition["status"]["revisions"] == json!([3])
+                })
+                .await?;
                 return Ok(());
             }
             Self::FailedRollout => {
@@ -176,77 +218,145 @@ impl Workload {
     async fn judge(self, scenario: &Scenario<'_>) -> Result<()> {
         let aws = &scenario.outsider;
         let revisions = |status| async move {
-            let listed = aws.list_task_definitions().family_prefix("web").status(status).send().await?;
-            let names = listed.task_definition_arns().iter().map(|arn| arn.rsplit('/').next().unwrap_or_default().to_owned());
+            let listed = aws
+                .list_task_definitions()
+                .family_prefix("web")
+                .status(status)
+                .send()
+                .await?;
+            let names = listed
+                .task_definition_arns()
+                .iter()
+                .map(|arn| arn.rsplit('/').next().unwrap_or_default().to_owned());
             Ok::<_, anyhow::Error>(names.collect::<Vec<_>>())
         };
-        let (active, inactive) =
-            (revisions(TaskDefinitionStatus::Active).await?, revisions(TaskDefinitionStatus::Inactive).await?);
+        let (active, inactive) = (
+            revisions(TaskDefinitionStatus::Active).await?,
+            revisions(TaskDefinitionStatus::Inactive).await?,
+        );
         let expected: &[&str] = match self {
             Self::Image | Self::Rollback | Self::FailedRollout => &["web:1", "web:2"],
             Self::Revisions => &["web:3"],
             _ if self.deletes().is_some() => &[],
             _ => &["web:1"],
         };
-        ensure!(active == expected, "ACTIVE revisions {active:?}, not {expected:?}");
+        ensure!(
+            active == expected,
+            "ACTIVE revisions {active:?}, not {expected:?}"
+        );
         let gone = usize::from(self.deletes().is_some());
         ensure!(inactive.len() == gone, "INACTIVE revisions {inactive:?}");
         let clusters = aws.list_clusters().send().await?;
         let lives = self.deletes().is_none() && self != Self::Revisions;
-        ensure!(clusters.cluster_arns().len() == usize::from(lives), "{clusters:?}");
+        ensure!(
+            clusters.cluster_arns().len() == usize::from(lives),
+            "{clusters:?}"
+        );
         if !lives {
             return Ok(());
         }
         let listed = aws.list_services().cluster("shop").send().await?;
         ensure!(listed.service_arns().len() == 1, "{listed:?}");
-        let described = aws.describe_services().cluster("shop").services("web").include(ServiceField::Tags).send().await?;
-        let service = described.services().first().context("the service is there")?;
+        let described = aws
+            .describe_services()
+            .cluster("shop")
+            .services("web")
+            .include(ServiceField::Tags)
+            .send()
+            .await?;
+        let service = described
+            .services()
+            .first()
+            .context("the service is there")?;
         let (count, revision) = match self {
             Self::Scale => (4, "web:1"),
             Self::Image => (2, "web:2"),
             _ => (2, "web:1"),
         };
-        ensure!((service.desired_count(), service.running_count()) == (count, count), "{service:?}");
-        ensure!(service.task_definition().is_some_and(|arn| arn.ends_with(revision)), "{service:?}");
         ensure!(
-            service.tags().iter().filter(|tag| tag.key() == Some("ecs-operator.dev/owner")).count() == 1,
+            (service.desired_count(), service.running_count()) == (count, count),
+            "{service:?}"
+        );
+        ensure!(
+            service
+                .task_definition()
+                .is_some_and(|arn| arn.ends_with(revision)),
+            "{service:?}"
+        );
+        ensure!(
+            service
+                .tags()
+                .iter()
+                .filter(|tag| tag.key() == Some("ecs-operator.dev/owner"))
+                .count()
+                == 1,
             "{:?}",
             service.tags()
         );
         if self == Self::Settings {
-            let percent =
-                service.deployment_configuration().and_then(aws_sdk_ecs::types::DeploymentConfiguration::maximum_percent);
+            let percent = service
+                .deployment_configuration()
+                .and_then(aws_sdk_ecs::types::DeploymentConfiguration::maximum_percent);
             ensure!(percent == Some(150), "{service:?}");
-            ensure!(service.tags().iter().any(|tag| tag.value() == Some("shop")), "{:?}", service.tags());
+            ensure!(
+                service.tags().iter().any(|tag| tag.value() == Some("shop")),
+                "{:?}",
+                service.tags()
+            );
         }
         Ok(())
     }
 
-    /// How often writes may have been carried out that ECS does not undo: the same as without crashes.
+    /// How often writes may have been carried out that ECS does not undo: the same as without
+    /// crashes.
     fn limits(self) -> &'static [(&'static str, usize)] {
         match self {
-            Self::Adopt => &[("CreateCluster", 0), ("RegisterTaskDefinition", 0), ("CreateService", 0), ("UpdateService", 0)],
+            Self::Adopt => &[
+                ("CreateCluster", 0),
+                ("RegisterTaskDefinition", 0),
+                ("CreateService", 0),
+                ("UpdateService", 0),
+            ],
             Self::Image | Self::Rollback => &[("RegisterTaskDefinition", 2), ("CreateService", 1)],
-            Self::FailedRollout => &[("RegisterTaskDefinition", 2), ("CreateService", 1), ("UpdateService", 1)],
+            Self::FailedRollout => &[
+                ("RegisterTaskDefinition", 2),
+                ("CreateService", 1),
+                ("UpdateService", 1),
+            ],
             Self::Revisions => &[("RegisterTaskDefinition", 3)],
-            Self::Restart => &[("RegisterTaskDefinition", 1), ("CreateService", 1), ("UpdateService", 1)],
+            Self::Restart => &[
+                ("RegisterTaskDefinition", 1),
+                ("CreateService", 1),
+                ("UpdateService", 1),
+            ],
             _ => &[("RegisterTaskDefinition", 1), ("CreateService", 1)],
         }
     }
 }
 
-/// Carries out a workload in a world of its own, with trouble at `boundary`. Answers how many calls of each name were made, and
-/// whether the boundary was reached.
+/// Carries out a workload in a world of its own, with trouble at `boundary`. Answers how many calls
+/// of each name were made, and whether the boundary was reached.
 ///
 /// # Errors
 /// With what is not as it is without crashes.
-pub async fn run(world: &World, workload: Workload, boundary: Option<&Boundary>) -> Result<(BTreeMap<String, usize>, bool)> {
+pub async fn run(
+    world: &World,
+    workload: Workload,
+    boundary: Option<&Boundary>,
+) -> Result<(BTreeMap<String, usize>, bool)> {
     let mut scenario = world.scenario_without_operator("chaos").await?;
     if workload == Workload::FailedRollout {
-        scenario.use_server(&world.rolling().await?.server.url).await?;
+        scenario
+            .use_server(&world.rolling().await?.server.url)
+            .await?;
     }
     let gate = scenario.aws_proxy.gate.clone();
-    let proxy = KubeProxy::start(&scenario.options.kubeconfig, gate.clone(), &world.dir.join(&scenario.namespace)).await?;
+    let proxy = KubeProxy::start(
+        &scenario.options.kubeconfig,
+        gate.clone(),
+        &world.dir.join(&scenario.namespace),
+    )
+    .await?;
     scenario.options.kubeconfig.clone_from(&proxy.kubeconfig);
     workload.prepare(&scenario).await?;
     if let Some(boundary) = boundary {
@@ -261,7 +371,14 @@ pub async fn run(world: &World, workload: Workload, boundary: Option<&Boundary>)
     if workload == Workload::FailedRollout {
         operator.process.stop().await?;
         // The server looks after every task that runs, and all of them share it.
-        scenario.outsider.delete_service().cluster("shop").service("web").force(true).send().await?;
+        scenario
+            .outsider
+            .delete_service()
+            .cluster("shop")
+            .service("web")
+            .force(true)
+            .send()
+            .await?;
     } else {
         scenario.operator = Some(operator);
     }
@@ -270,7 +387,11 @@ pub async fn run(world: &World, workload: Workload, boundary: Option<&Boundary>)
 }
 
 /// The workload, and the trouble if its boundary is reached meanwhile.
-async fn survive(scenario: &Scenario<'_>, workload: Workload, operator: &mut Operator) -> Result<bool> {
+async fn survive(
+    scenario: &Scenario<'_>,
+    workload: Workload,
+    operator: &mut Operator,
+) -> Result<bool> {
     let gate = &scenario.aws_proxy.gate;
     let mut work = std::pin::pin!(workload.carry_out(scenario));
     let trouble = tokio::select! {
@@ -295,58 +416,108 @@ async fn judge(scenario: &Scenario<'_>, workload: Workload) -> Result<()> {
     wait::until("the end state", PATIENCE, settled).await?;
     let counts = scenario.aws_proxy.counts();
     for (operation, most) in workload.limits() {
-        ensure!(counts.of(operation) <= *most, "{operation} was carried out {} times: {counts:?}", counts.of(operation));
+        ensure!(
+            counts.of(operation) <= *most,
+            "{operation} was carried out {} times: {counts:?}",
+            counts.of(operation)
+        );
     }
     if workload.deletes().is_some() || workload == Workload::Revisions {
         return Ok(());
     }
     scenario.is_quiet().await?;
     let calls = scenario.aws_proxy.calls();
-    let late: Vec<_> = calls.iter().skip(counts.operations.values().map(|count| count.count).sum()).collect();
-    ensure!(late.iter().all(|call| !is_write(&call.operation)), "written after all was well: {late:?}");
+    let late: Vec<_> = calls
+        .iter()
+        .skip(counts.operations.values().map(|count| count.count).sum())
+        .collect();
+    ensure!(
+        late.iter().all(|call| !is_write(&call.operation)),
+        "written after all was well: {late:?}"
+    );
     Ok(())
 }
 
-/// The boundaries that a workload has and the calls of `before` have not: one of each kind of trouble for each call.
+/// The boundaries that a workload has and the calls of `before` have not: one of each kind of
+/// trouble for each call.
 #[must_use]
-pub fn boundaries(calls: &BTreeMap<String, usize>, before: &BTreeMap<String, usize>) -> Vec<Boundary> {
+pub fn boundaries(
+    calls: &BTreeMap<String, usize>,
+    before: &BTreeMap<String, usize>,
+) -> Vec<Boundary> {
     let mut boundaries = Vec::new();
     for (call, count) in calls {
         for nth in before.get(call).copied().unwrap_or_default() + 1..=*count {
-            boundaries.extend(Trouble::ALL.map(|trouble| Boundary { call: call.clone(), nth, trouble }));
+            boundaries.extend(Trouble::ALL.map(|trouble| Boundary {
+                call: call.clone(),
+                nth,
+                trouble,
+            }));
         }
     }
     boundaries
 }
 
 fn specs() -> Result<[Value; 3]> {
-    let spec = |document: &str| -> Result<Value> { Ok(serde_saphyr::from_str::<Value>(document)?["spec"].take()) };
-    Ok([spec(samples::CLUSTER)?, spec(samples::TASK_DEFINITION)?, spec(samples::SERVICE)?])
+    let spec = |document: &str| -> Result<Value> {
+        Ok(serde_saphyr::from_str::<Value>(document)?["spec"].take())
+    };
+    Ok([
+        spec(samples::CLUSTER)?,
+        spec(samples::TASK_DEFINITION)?,
+        spec(samples::SERVICE)?,
+    ])
 }
 
 fn annotate(scenario: &Scenario<'_>, annotation: &str) -> Result<()> {
-    scenario.kubectl.run(&["annotate", "--overwrite", "ecsservice/web", annotation]).map(drop)
+    scenario
+        .kubectl
+        .run(&["annotate", "--overwrite", "ecsservice/web", annotation])
+        .map(drop)
 }
 
 fn annotate_definition(scenario: &Scenario<'_>) -> Result<()> {
-    scenario.kubectl.run(&["annotate", "--overwrite", "ecstaskdefinition/web", "ecs-operator.dev/reconcileAt=now"]).map(drop)
+    scenario
+        .kubectl
+        .run(&[
+            "annotate",
+            "--overwrite",
+            "ecstaskdefinition/web",
+            "ecs-operator.dev/reconcileAt=now",
+        ])
+        .map(drop)
 }
 
 fn resources() -> [(&'static str, &'static str, ApiResource); 3] {
     [
         ("ecscluster", "shop", ApiResource::erase::<EcsCluster>(&())),
-        ("ecstaskdefinition", "web", ApiResource::erase::<EcsTaskDefinition>(&())),
+        (
+            "ecstaskdefinition",
+            "web",
+            ApiResource::erase::<EcsTaskDefinition>(&()),
+        ),
         ("ecsservice", "web", ApiResource::erase::<EcsService>(&())),
     ]
 }
 
 async fn get(scenario: &Scenario<'_>, kind: &str) -> Result<Value> {
-    let (_, name, resource) = resources().into_iter().find(|(known, ..)| *known == kind).context("a kind of ours")?;
-    let api = Api::<DynamicObject>::namespaced_with(scenario.client.clone(), &scenario.namespace, &resource);
+    let (_, name, resource) = resources()
+        .into_iter()
+        .find(|(known, ..)| *known == kind)
+        .context("a kind of ours")?;
+    let api = Api::<DynamicObject>::namespaced_with(
+        scenario.client.clone(),
+        &scenario.namespace,
+        &resource,
+    );
     Ok(serde_json::to_value(api.get(name).await?)?)
 }
 
-async fn until(scenario: &Scenario<'_>, kind: &str, condition: impl Fn(&Value) -> bool) -> Result<()> {
+async fn until(
+    scenario: &Scenario<'_>,
+    kind: &str,
+    condition: impl Fn(&Value) -> bool,
+) -> Result<()> {
     wait::until(kind, PATIENCE, async || {
         let object = get(scenario, kind).await?;
         ensure!(condition(&object), "{}", object["status"]);
@@ -363,14 +534,21 @@ async fn until_ready(scenario: &Scenario<'_>) -> Result<()> {
 }
 
 async fn until_revision(scenario: &Scenario<'_>, revision: &str) -> Result<()> {
-    until(scenario, "ecsservice", |service| service["status"]["revision"] == revision).await?;
+    until(scenario, "ecsservice", |service| {
+        service["status"]["revision"] == revision
+    })
+    .await?;
     until_ready(scenario).await
 }
 
 async fn until_empty(scenario: &Scenario<'_>) -> Result<()> {
     wait::until("deletion", PATIENCE, async || {
         for (kind, _, resource) in resources() {
-            let api = Api::<DynamicObject>::namespaced_with(scenario.client.clone(), &scenario.namespace, &resource);
+            let api = Api::<DynamicObject>::namespaced_with(
+                scenario.client.clone(),
+                &scenario.namespace,
+                &resource,
+            );
             let left = api.list(&ListParams::default()).await?.items;
             ensure!(left.is_empty(), "{kind}: {:?}", left[0].data["status"]);
         }

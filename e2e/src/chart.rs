@@ -1,5 +1,5 @@
-//! The Helm chart: what is generated for it, and how it is rendered. Its values are described in one place,
-//! `values.schema.json`; `values.yaml` and the table in its README are made from that.
+//! The Helm chart: what is generated for it, and how it is rendered. Its values are described in
+//! one place, `values.schema.json`; `values.yaml` and the table in its README are made from that.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -28,10 +28,18 @@ pub fn dir() -> PathBuf {
 /// With Helm's words, when it refuses.
 pub async fn template(namespace: &str, arguments: &[&str]) -> Result<String> {
     let dir = dir().display().to_string();
-    helm(&[&["template", RELEASE, &dir, "--namespace", namespace], arguments].concat()).await
+    helm(
+        &[
+            &["template", RELEASE, &dir, "--namespace", namespace],
+            arguments,
+        ]
+        .concat(),
+    )
+    .await
 }
 
-/// The chart as it is rendered by default, with its namespace: what people apply who do without Helm.
+/// The chart as it is rendered by default, with its namespace: what people apply who do without
+/// Helm.
 ///
 /// # Errors
 /// When Helm refuses.
@@ -50,7 +58,10 @@ pub async fn manifests() -> Result<String> {
 /// When it is no YAML.
 pub fn documents(stream: &str) -> Result<Vec<Value>> {
     let documents: Vec<Value> = serde_saphyr::from_multiple(stream)?;
-    Ok(documents.into_iter().filter(|document| !document.is_null()).collect())
+    Ok(documents
+        .into_iter()
+        .filter(|document| !document.is_null())
+        .collect())
 }
 
 /// Runs Helm and answers what it prints.
@@ -59,9 +70,17 @@ pub fn documents(stream: &str) -> Result<Vec<Value>> {
 /// With its words, when it refuses.
 pub async fn helm(arguments: &[&str]) -> Result<String> {
     let helm = assets::helm().await?;
-    let output = Command::new(helm).args(arguments).stdin(Stdio::null()).output().await?;
+    let output = Command::new(helm)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .await?;
     let errors = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "helm {}: {errors}", arguments.join(" "));
+    ensure!(
+        output.status.success(),
+        "helm {}: {errors}",
+        arguments.join(" ")
+    );
     Ok(String::from_utf8(output.stdout)?)
 }
 
@@ -95,7 +114,9 @@ struct Row {
 /// # Errors
 /// When the schema cannot be read.
 pub fn values_yaml() -> Result<String> {
-    let mut yaml = "# Made by `make generate` from values.schema.json, which checks what you set.\n".to_owned();
+    let mut yaml =
+        "# Made by `make generate` from values.schema.json, which checks what you set.\n"
+            .to_owned();
     write_values(&Schema::read()?, 0, &mut yaml)?;
     Ok(yaml)
 }
@@ -107,7 +128,12 @@ pub fn values_yaml() -> Result<String> {
 pub fn readme() -> Result<String> {
     let mut page = include_str!("chart/readme.md").to_owned();
     page.push_str("\n| value | default | meaning |\n|---|---|---|\n");
-    for Row { path, description, default } in rows()? {
+    for Row {
+        path,
+        description,
+        default,
+    } in rows()?
+    {
         let description = description.replace('|', "\\|");
         writeln!(page, "| `{path}` | `{default}` | {description} |")?;
     }
@@ -130,14 +156,26 @@ fn rows() -> Result<Vec<Row>> {
 
 fn collect(schema: Schema, path: &str, rows: &mut Vec<Row>) -> Result<()> {
     for (name, property) in schema.properties.unwrap_or_default() {
-        let path = if path.is_empty() { name } else { format!("{path}.{name}") };
+        let path = if path.is_empty() {
+            name
+        } else {
+            format!("{path}.{name}")
+        };
         if property.properties.is_some() {
             collect(property, &path, rows)?;
             continue;
         }
-        let default = property.default.with_context(|| format!("{path} has no default"))?;
-        let description = property.description.with_context(|| format!("{path} has no description"))?;
-        rows.push(Row { path, description, default });
+        let default = property
+            .default
+            .with_context(|| format!("{path} has no default"))?;
+        let description = property
+            .description
+            .with_context(|| format!("{path} has no description"))?;
+        rows.push(Row {
+            path,
+            description,
+            default,
+        });
     }
     Ok(())
 }
@@ -148,7 +186,10 @@ fn write_values(schema: &Schema, depth: usize, yaml: &mut String) -> Result<()> 
         if depth == 0 {
             yaml.push('\n');
         }
-        let description = property.description.as_ref().with_context(|| format!("{name} has no description"))?;
+        let description = property
+            .description
+            .as_ref()
+            .with_context(|| format!("{name} has no description"))?;
         writeln!(yaml, "{indent}# {description}")?;
         match &property.default {
             // JSON is YAML.

@@ -1,4 +1,5 @@
-//! A real Kubernetes control plane on loopback: etcd, kube-apiserver, kube-controller-manager. No kubelet, so no pods.
+//! A real Kubernetes control plane on loopback: etcd, kube-apiserver, kube-controller-manager. No
+//! kubelet, so no pods.
 
 use std::env;
 use std::fs;
@@ -8,7 +9,10 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
-use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
 use tokio::process::Command;
 
 use crate::assets::{self, KubernetesAssets};
@@ -48,13 +52,15 @@ pub fn is_cluster_given() -> bool {
 }
 
 impl ControlPlane {
-    /// Starts one with its data and logs in `dir`; with `USE_EXISTING_CLUSTER=true` takes the one in `KUBECONFIG`.
+    /// Starts one with its data and logs in `dir`; with `USE_EXISTING_CLUSTER=true` takes the one
+    /// in `KUBECONFIG`.
     ///
     /// # Errors
     /// When it does not become ready.
     pub async fn start(dir: &Path) -> Result<Self> {
         if is_cluster_given() {
-            let kubeconfig = env::var_os("KUBECONFIG").context("USE_EXISTING_CLUSTER needs KUBECONFIG")?;
+            let kubeconfig =
+                env::var_os("KUBECONFIG").context("USE_EXISTING_CLUSTER needs KUBECONFIG")?;
             let kubectl = env::var_os("TEST_ASSET_KUBECTL").unwrap_or_else(|| "kubectl".into());
             return Ok(Self {
                 kubeconfig: kubeconfig.into(),
@@ -70,9 +76,18 @@ impl ControlPlane {
         let kubeconfig = dir.join("kubeconfig");
         fs::write(&kubeconfig, kubeconfig_yaml(dir, api_port))?;
         let audit_log = dir.join("audit.log");
-        let mut control_plane = Self { kubeconfig, kubectl: assets.kubectl.clone(), audit_log, processes: Vec::new() };
-        control_plane.start_etcd(&assets, dir, etcd_port, peer_port).await?;
-        control_plane.start_api_server(&assets, dir, etcd_port, api_port).await?;
+        let mut control_plane = Self {
+            kubeconfig,
+            kubectl: assets.kubectl.clone(),
+            audit_log,
+            processes: Vec::new(),
+        };
+        control_plane
+            .start_etcd(&assets, dir, etcd_port, peer_port)
+            .await?;
+        control_plane
+            .start_api_server(&assets, dir, etcd_port, api_port)
+            .await?;
         control_plane.start_controller_manager(&assets, dir, manager_port)?;
         Ok(control_plane)
     }
@@ -88,7 +103,11 @@ impl ControlPlane {
     /// kubectl with all rights, in a namespace.
     #[must_use]
     pub fn kubectl(&self, namespace: Option<&str>) -> Kubectl {
-        Kubectl { program: self.kubectl.clone(), kubeconfig: self.kubeconfig.clone(), namespace: namespace.map(str::to_owned) }
+        Kubectl {
+            program: self.kubectl.clone(),
+            kubeconfig: self.kubeconfig.clone(),
+            namespace: namespace.map(str::to_owned),
+        }
     }
 
     /// Stops it: the API server before etcd, or it hangs for minutes.
@@ -108,20 +127,53 @@ impl ControlPlane {
         self.processes
     }
 
-    async fn start_etcd(&mut self, assets: &KubernetesAssets, dir: &Path, port: u16, peer_port: u16) -> Result<()> {
-        let (url, peer) = (format!("http://127.0.0.1:{port}"), format!("http://127.0.0.1:{peer_port}"));
+    async fn start_etcd(
+        &mut self,
+        assets: &KubernetesAssets,
+        dir: &Path,
+        port: u16,
+        peer_port: u16,
+    ) -> Result<()> {
+        let (url, peer) = (
+            format!("http://127.0.0.1:{port}"),
+            format!("http://127.0.0.1:{peer_port}"),
+        );
         let mut command = Command::new(&assets.etcd);
-        command.arg("--data-dir").arg(dir.join("etcd")).args(["--unsafe-no-fsync=true", "--log-level=warn"]);
-        command.args(["--listen-client-urls", &url, "--advertise-client-urls", &url]);
-        command.args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer]);
+        command
+            .arg("--data-dir")
+            .arg(dir.join("etcd"))
+            .args(["--unsafe-no-fsync=true", "--log-level=warn"]);
+        command.args([
+            "--listen-client-urls",
+            &url,
+            "--advertise-client-urls",
+            &url,
+        ]);
+        command.args([
+            "--listen-peer-urls",
+            &peer,
+            "--initial-advertise-peer-urls",
+            &peer,
+        ]);
         command.args(["--initial-cluster", &format!("default={peer}")]);
         let process = self.keep(Process::start("etcd", dir, command.process_group(0))?);
         process
-            .until_ready(PATIENCE, async || Ok(reqwest::get(format!("{url}/health")).await?.error_for_status().map(drop)?))
+            .until_ready(PATIENCE, async || {
+                Ok(reqwest::get(format!("{url}/health"))
+                    .await?
+                    .error_for_status()
+                    .map(drop)?)
+            })
             .await
     }
 
-    async fn start_api_server(&mut self, assets: &KubernetesAssets, dir: &Path, etcd_port: u16, port: u16) -> Result<()> {
+    async fn start_api_server(
+        &mut self,
+        assets: &KubernetesAssets,
+        dir: &Path,
+        etcd_port: u16,
+        port: u16,
+    ) -> Result<()> {
         let file = |name: &str| dir.join(name).display().to_string();
         let mut command = Command::new(&assets.kube_apiserver);
         command.args([
@@ -139,7 +191,10 @@ impl ControlPlane {
             "--disable-admission-plugins=ServiceAccount",
             &format!("--service-account-issuer=https://127.0.0.1:{port}/"),
             &format!("--service-account-key-file={}", file("service-account.pub")),
-            &format!("--service-account-signing-key-file={}", file("service-account.key")),
+            &format!(
+                "--service-account-signing-key-file={}",
+                file("service-account.key")
+            ),
             // Else an error is logged every 10 s: 127.0.0.1 cannot be an endpoint.
             "--endpoint-reconciler-type=none",
             &format!("--audit-policy-file={}", file("audit-policy.yaml")),
@@ -150,7 +205,11 @@ impl ControlPlane {
             // A third of its work would be to collect garbage, and there is memory enough.
             command.env("GOGC", "400");
         }
-        self.keep(Process::start("kube-apiserver", dir, command.process_group(0))?);
+        self.keep(Process::start(
+            "kube-apiserver",
+            dir,
+            command.process_group(0),
+        )?);
         let client = self.client().await?;
         let process = self.processes.last_mut().context("it was just started")?;
         let ready = async || {
@@ -160,8 +219,15 @@ impl ControlPlane {
         process.until_ready(PATIENCE, ready).await
     }
 
-    fn start_controller_manager(&mut self, assets: &KubernetesAssets, dir: &Path, port: u16) -> Result<()> {
-        let Some(program) = &assets.kube_controller_manager else { return Ok(()) };
+    fn start_controller_manager(
+        &mut self,
+        assets: &KubernetesAssets,
+        dir: &Path,
+        port: u16,
+    ) -> Result<()> {
+        let Some(program) = &assets.kube_controller_manager else {
+            return Ok(());
+        };
         let mut command = Command::new(program);
         command.args([
             &format!("--kubeconfig={}", self.kubeconfig.display()),
@@ -175,7 +241,11 @@ impl ControlPlane {
             &format!("--root-ca-file={}", dir.join("ca.crt").display()),
             "--controllers=namespace-controller,garbage-collector-controller,serviceaccount-controller,root-ca-certificate-publisher-controller",
         ]);
-        self.keep(Process::start("kube-controller-manager", dir, command.process_group(0))?);
+        self.keep(Process::start(
+            "kube-controller-manager",
+            dir,
+            command.process_group(0),
+        )?);
         Ok(())
     }
 
@@ -195,26 +265,40 @@ pub async fn client(kubeconfig: &Path) -> Result<Client> {
     Ok(Client::try_from(config)?)
 }
 
-/// A certificate authority, what it signs for the API server and an administrator, and a key for service account tokens.
+/// A certificate authority, what it signs for the API server and an administrator, and a key for
+/// service account tokens.
 fn write_certificates(dir: &Path) -> Result<()> {
     let authority_key = KeyPair::generate()?;
     let mut authority = CertificateParams::new(Vec::new())?;
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
-    authority.distinguished_name.push(DnType::CommonName, "ecs-operator test authority");
+    authority.key_usages = vec![
+        KeyUsagePurpose::KeyCertSign,
+        KeyUsagePurpose::CrlSign,
+        KeyUsagePurpose::DigitalSignature,
+    ];
+    authority
+        .distinguished_name
+        .push(DnType::CommonName, "ecs-operator test authority");
     let certificate = authority.self_signed(&authority_key)?;
     fs::write(dir.join("ca.crt"), certificate.pem())?;
     let issuer = Issuer::new(authority, authority_key);
 
-    let mut serving = CertificateParams::new(["127.0.0.1", "localhost", "10.0.0.1"].map(str::to_owned))?;
+    let mut serving =
+        CertificateParams::new(["127.0.0.1", "localhost", "10.0.0.1"].map(str::to_owned))?;
     serving.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    serving.distinguished_name.push(DnType::CommonName, "kube-apiserver");
+    serving
+        .distinguished_name
+        .push(DnType::CommonName, "kube-apiserver");
     sign(dir, "serving", &serving, &issuer)?;
 
     let mut administrator = CertificateParams::new(Vec::new())?;
     administrator.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-    administrator.distinguished_name.push(DnType::CommonName, "admin");
-    administrator.distinguished_name.push(DnType::OrganizationName, "system:masters");
+    administrator
+        .distinguished_name
+        .push(DnType::CommonName, "admin");
+    administrator
+        .distinguished_name
+        .push(DnType::OrganizationName, "system:masters");
     sign(dir, "admin", &administrator, &issuer)?;
 
     let tokens = KeyPair::generate()?;
@@ -223,9 +307,17 @@ fn write_certificates(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-fn sign(dir: &Path, name: &str, params: &CertificateParams, issuer: &Issuer<'_, KeyPair>) -> Result<()> {
+fn sign(
+    dir: &Path,
+    name: &str,
+    params: &CertificateParams,
+    issuer: &Issuer<'_, KeyPair>,
+) -> Result<()> {
     let key = KeyPair::generate()?;
-    fs::write(dir.join(format!("{name}.crt")), params.signed_by(&key, issuer)?.pem())?;
+    fs::write(
+        dir.join(format!("{name}.crt")),
+        params.signed_by(&key, issuer)?.pem(),
+    )?;
     fs::write(dir.join(format!("{name}.key")), key.serialize_pem())?;
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! "Can the operator take what I have?": any folder of `aws ecs` request documents, put through the API server and the
-//! operator, and compared with the requests that left.
+//! "Can the operator take what I have?": any folder of `aws ecs` request documents, put through the
+//! API server and the operator, and compared with the requests that left.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -7,7 +7,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use kube::Api;
-use kube::api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams};
+use kube::api::{
+    ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams,
+};
 use serde_json::{Value, json};
 
 use crate::aws_server::REGION;
@@ -17,8 +19,18 @@ use crate::world::{PATIENCE, Scenario, World, ready};
 /// A kind: its folder, the operation that makes it, and the members that name it in ECS.
 const KINDS: [(&str, &str, &str, &[&str]); 3] = [
     ("clusters", "EcsCluster", "CreateCluster", &["clusterName"]),
-    ("task-definitions", "EcsTaskDefinition", "RegisterTaskDefinition", &["family"]),
-    ("services", "EcsService", "CreateService", &["cluster", "serviceName"]),
+    (
+        "task-definitions",
+        "EcsTaskDefinition",
+        "RegisterTaskDefinition",
+        &["family"],
+    ),
+    (
+        "services",
+        "EcsService",
+        "CreateService",
+        &["cluster", "serviceName"],
+    ),
 ];
 
 /// One document.
@@ -53,12 +65,20 @@ pub async fn run(world: &World, dir: &Path) -> Result<Report> {
             continue;
         }
         report.documents += documents.len();
-        let mut scenario = world.scenario_without_operator(&format!("corpus-{folder}")).await?;
+        let mut scenario = world
+            .scenario_without_operator(&format!("corpus-{folder}"))
+            .await?;
         for document in &mut documents {
             move_to(&scenario.account, &mut document.spec);
         }
-        scenario.options.flags.retain(|flag| !flag.starts_with("--sweep"));
-        scenario.options.flags.push("--aws-quota-share=off".to_owned());
+        scenario
+            .options
+            .flags
+            .retain(|flag| !flag.starts_with("--sweep"));
+        scenario
+            .options
+            .flags
+            .push("--aws-quota-share=off".to_owned());
         scenario.start_operator()?;
         scenario.operator()?.ready().await?;
         for wave in waves(documents) {
@@ -76,42 +96,79 @@ pub async fn run(world: &World, dir: &Path) -> Result<Report> {
 
 fn read(folder: &Path, identity: &[&str]) -> Result<Vec<Document>> {
     let mut documents = Vec::new();
-    let Ok(entries) = std::fs::read_dir(folder) else { return Ok(documents) };
-    let mut paths: Vec<_> = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Ok(documents);
+    };
+    let mut paths: Vec<_> = entries
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<_, _>>()?;
+    paths.retain(|path| {
+        path.extension()
+            .is_some_and(|extension| extension == "json")
+    });
     paths.sort();
     for (number, path) in paths.iter().enumerate() {
         let name = format!("document-{number}");
-        let mut spec: Value =
-            serde_json::from_slice(&std::fs::read(path)?).with_context(|| format!("{} is no JSON", path.display()))?;
-        let default = |member: &str| if member == "cluster" { "default" } else { &name };
-        // A cluster may be named by its ARN, in whatever account and Region the document was written for.
+        let mut spec: Value = serde_json::from_slice(&std::fs::read(path)?)
+            .with_context(|| format!("{} is no JSON", path.display()))?;
+        let default = |member: &str| {
+            if member == "cluster" {
+                "default"
+            } else {
+                &name
+            }
+        };
+        // A cluster may be named by its ARN, in whatever account and Region the document was
+        // written for.
         let last = |text: &str| text.rsplit('/').next().unwrap_or(text).to_owned();
         if let Some(cluster) = spec["cluster"].as_str().map(last) {
             spec["cluster"] = cluster.into();
         }
-        let identity = identity.iter().map(|member| last(spec[*member].as_str().unwrap_or_else(|| default(member)))).collect();
-        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        documents.push(Document { file, name: name.clone(), spec, identity });
+        let identity = identity
+            .iter()
+            .map(|member| last(spec[*member].as_str().unwrap_or_else(|| default(member))))
+            .collect();
+        let file = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        documents.push(Document {
+            file,
+            name: name.clone(),
+            spec,
+            identity,
+        });
     }
     Ok(documents)
 }
 
-/// Puts the ARN of the task definition into the account and Region of the test, as its author would on moving there: ECS
-/// refuses a service whose task definition is elsewhere, and so does the operator.
+/// Puts the ARN of the task definition into the account and Region of the test, as its author would
+/// on moving there: ECS refuses a service whose task definition is elsewhere, and so does the
+/// operator.
 fn move_to(account: &str, spec: &mut Value) {
-    let Some(arn) = spec["taskDefinition"].as_str() else { return };
-    if let [start @ "arn", partition, "ecs", _, _, resource @ ..] = &*arn.split(':').collect::<Vec<_>>() {
-        spec["taskDefinition"] = [&[*start, *partition, "ecs", REGION, account], resource].concat().join(":").into();
+    let Some(arn) = spec["taskDefinition"].as_str() else {
+        return;
+    };
+    if let [start @ "arn", partition, "ecs", _, _, resource @ ..] =
+        &*arn.split(':').collect::<Vec<_>>()
+    {
+        spec["taskDefinition"] = [&[*start, *partition, "ecs", REGION, account], resource]
+            .concat()
+            .join(":")
+            .into();
     }
 }
 
-/// Documents of the same name in ECS cannot be there at the same time: they go one wave after the other.
+/// Documents of the same name in ECS cannot be there at the same time: they go one wave after the
+/// other.
 fn waves(mut documents: Vec<Document>) -> Vec<Vec<Document>> {
     let mut waves = Vec::new();
     while !documents.is_empty() {
         let mut taken = BTreeSet::new();
-        let (wave, rest) = documents.into_iter().partition(|document| taken.insert(document.identity.clone()));
+        let (wave, rest) = documents
+            .into_iter()
+            .partition(|document| taken.insert(document.identity.clone()));
         waves.push(wave);
         documents = rest;
     }
@@ -126,42 +183,69 @@ async fn send(
     wave: &[Document],
     report: &mut Report,
 ) -> Result<()> {
-    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(ecs_operator_crds::GROUP, "v1beta1", kind));
-    let api = Api::<DynamicObject>::namespaced_with(scenario.client.clone(), &scenario.namespace, &resource);
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(
+        ecs_operator_crds::GROUP,
+        "v1beta1",
+        kind,
+    ));
+    let api = Api::<DynamicObject>::namespaced_with(
+        scenario.client.clone(),
+        &scenario.namespace,
+        &resource,
+    );
     let seen = scenario.aws_proxy.calls().len();
     let mut sent = Vec::new();
     for document in wave {
-        let object =
-            json!({"apiVersion": resource.api_version, "kind": kind, "metadata": {"name": document.name}, "spec": document.spec});
-        match api.patch(&document.name, &PatchParams::apply("corpus"), &Patch::Apply(&object)).await {
+        let object = json!({"apiVersion": resource.api_version, "kind": kind, "metadata": {"name": document.name}, "spec": document.spec});
+        match api
+            .patch(
+                &document.name,
+                &PatchParams::apply("corpus"),
+                &Patch::Apply(&object),
+            )
+            .await
+        {
             Ok(_) => sent.push(document),
-            Err(error) => report.problems.push(format!("{}: refused: {error}", document.file)),
+            Err(error) => report
+                .problems
+                .push(format!("{}: refused: {error}", document.file)),
         }
     }
     for document in sent {
         let request = wait::until(&document.file, PATIENCE, async || {
             let calls = scenario.aws_proxy.calls();
             let ours = calls.iter().skip(seen).find(|call| {
-                let names = identity.iter().map(|member| call.request[*member].as_str().unwrap_or_default());
-                call.operation == operation && names.eq(document.identity.iter().map(String::as_str))
+                let names = identity
+                    .iter()
+                    .map(|member| call.request[*member].as_str().unwrap_or_default());
+                call.operation == operation
+                    && names.eq(document.identity.iter().map(String::as_str))
             });
             if let Some(call) = ours {
                 return Ok(call.request.clone());
             }
             let object = serde_json::to_value(api.get(&document.name).await?)?;
-            Err(anyhow::anyhow!("{}", ready(&object).map_or_else(String::new, |ready| ready["message"].to_string())))
+            Err(anyhow::anyhow!(
+                "{}",
+                ready(&object).map_or_else(String::new, |ready| ready["message"].to_string())
+            ))
         });
         match request.await {
             Ok(request) => {
                 let lost = lost(&document.spec, &request);
                 if !lost.is_empty() {
-                    report.problems.push(format!("{}: lost: {}", document.file, lost.join(", ")));
+                    report
+                        .problems
+                        .push(format!("{}: lost: {}", document.file, lost.join(", ")));
                 }
             }
-            Err(error) => report.problems.push(format!("{}: not sent: {error}", document.file)),
+            Err(error) => report
+                .problems
+                .push(format!("{}: not sent: {error}", document.file)),
         }
     }
-    api.delete_collection(&DeleteParams::default(), &ListParams::default()).await?;
+    api.delete_collection(&DeleteParams::default(), &ListParams::default())
+        .await?;
     scenario.until_empty().await
 }
 
@@ -179,8 +263,13 @@ fn compare(path: &str, document: &Value, request: &Value, paths: &mut Vec<String
         (Value::Null, _) => {}
         (Value::Object(members), Value::Object(_)) => {
             for (name, value) in members {
-                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-                // Names are compared where documents are matched with requests; a cluster's ARN is sent as its name.
+                let path = if path.is_empty() {
+                    name.clone()
+                } else {
+                    format!("{path}.{name}")
+                };
+                // Names are compared where documents are matched with requests; a cluster's ARN is
+                // sent as its name.
                 if path != "cluster" && path != "clientToken" {
                     compare(&path, value, &request[name], paths);
                 }
@@ -228,6 +317,9 @@ mod tests {
         let document = json!({"a": [{"b": 1, "c": null}], "d": {"e": ""}, "tags": [{"key": "k"}]});
         let request = json!({"a": [{"b": 1.0}], "d": {"e": ""}, "tags": [{"key": "k"}, {"key": "ours"}], "ours": 1});
         assert_eq!(lost(&document, &request), [""; 0]);
-        assert_eq!(lost(&document, &json!({"a": [{"b": 2}], "d": {}, "tags": []})), ["a[0].b", "d.e", "tags"]);
+        assert_eq!(
+            lost(&document, &json!({"a": [{"b": 2}], "d": {}, "tags": []})),
+            ["a[0].b", "d.e", "tags"]
+        );
     }
 }

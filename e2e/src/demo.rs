@@ -18,7 +18,11 @@ use crate::wait;
 use crate::world::{PATIENCE, Scenario, World};
 
 /// The manifests that are applied.
-const SAMPLES: [&str; 3] = ["samples/cluster.yaml", "samples/task-definition.yaml", "samples/service.yaml"];
+const SAMPLES: [&str; 3] = [
+    "samples/cluster.yaml",
+    "samples/task-definition.yaml",
+    "samples/service.yaml",
+];
 /// The account that the samples name.
 const ACCOUNT: &str = "111122223333";
 
@@ -29,8 +33,13 @@ const OBJECTS: [&str; 3] = ["ecscluster/shop", "ecstaskdefinition/web", "ecsserv
 /// # Errors
 /// With the step that did not hold.
 pub async fn run() -> Result<()> {
-    let mut steps = Steps { started: Instant::now(), number: 0 };
-    let dir = tempfile::Builder::new().prefix("ecs-operator-demo-").tempdir()?;
+    let mut steps = Steps {
+        started: Instant::now(),
+        number: 0,
+    };
+    let dir = tempfile::Builder::new()
+        .prefix("ecs-operator-demo-")
+        .tempdir()?;
 
     steps.next("build what is missing: control plane, ministack, operator");
     assets::kubernetes().await?;
@@ -39,12 +48,20 @@ pub async fn run() -> Result<()> {
 
     steps.next("start control plane, AWS server and operator on loopback");
     let engine = DockerEngine::start().await?;
-    let mut world = World::start_unjudged(Kind::MinistackWithEngine(engine.host.clone()), dir.path()).await?;
+    let mut world =
+        World::start_unjudged(Kind::MinistackWithEngine(engine.host.clone()), dir.path()).await?;
     let result = show(&mut steps, &world).await;
     world.stop().await?;
     match &result {
-        Ok(()) => println!("\nPASSED: all of it held, in {:.0} s", steps.started.elapsed().as_secs_f64()),
-        Err(_) => println!("\nFAILED at step {}; logs: {}", steps.number, dir.keep().display()),
+        Ok(()) => println!(
+            "\nPASSED: all of it held, in {:.0} s",
+            steps.started.elapsed().as_secs_f64()
+        ),
+        Err(_) => println!(
+            "\nFAILED at step {}; logs: {}",
+            steps.number,
+            dir.keep().display()
+        ),
     }
     result
 }
@@ -52,8 +69,14 @@ pub async fn run() -> Result<()> {
 async fn show(steps: &mut Steps, world: &World) -> Result<()> {
     let mut scenario = world.scenario_without_operator("demo").await?;
     // The defaults are 10 s and a minute, which is long to watch.
-    scenario.options.flags.retain(|flag| !flag.starts_with("--sweep") && !flag.starts_with("--log-filter"));
-    scenario.options.flags.extend(["--sweep-active=1s".to_owned(), "--sweep-steady=2s".to_owned()]);
+    scenario
+        .options
+        .flags
+        .retain(|flag| !flag.starts_with("--sweep") && !flag.starts_with("--log-filter"));
+    scenario.options.flags.extend([
+        "--sweep-active=1s".to_owned(),
+        "--sweep-steady=2s".to_owned(),
+    ]);
     scenario.use_account(ACCOUNT).await;
     put_sample_secret(&world.aws.url, ACCOUNT).await?;
     scenario.start_operator()?;
@@ -78,7 +101,10 @@ async fn story(steps: &mut Steps, scenario: &Scenario<'_>) -> Result<()> {
     show_text(scenario.kubectl.run(&["get", "ecs"])?);
     show_aws(&scenario.outsider).await?;
     let counts = scenario.aws_proxy.counts();
-    ensure!(counts.writes() == 3, "three objects take three writes: {counts:?}");
+    ensure!(
+        counts.writes() == 3,
+        "three objects take three writes: {counts:?}"
+    );
 
     steps.next("change the image: a new revision, and the service moves to exactly that one");
     new_image(scenario).await?;
@@ -89,64 +115,123 @@ async fn story(steps: &mut Steps, scenario: &Scenario<'_>) -> Result<()> {
     steps.next("change the service behind the operator's back");
     behind_our_back(scenario).await?;
     steps.next("delete all in one command");
-    let [cluster, definition, service] = SAMPLES.map(|path| assets::root().join(path).display().to_string());
-    show_text(scenario.kubectl.run(&["delete", "-f", &cluster, "-f", &definition, "-f", &service])?);
+    let [cluster, definition, service] =
+        SAMPLES.map(|path| assets::root().join(path).display().to_string());
+    show_text(scenario.kubectl.run(&[
+        "delete",
+        "-f",
+        &cluster,
+        "-f",
+        &definition,
+        "-f",
+        &service,
+    ])?);
     scenario.until_empty().await?;
     aws_is_empty(&scenario.outsider).await
 }
 
 async fn new_image(scenario: &Scenario<'_>) -> Result<()> {
     let seen = Arc::new(Mutex::new(Vec::new()));
-    let recorder = tokio::spawn(record(Api::namespaced(scenario.client.clone(), &scenario.namespace), Arc::clone(&seen)));
+    let recorder = tokio::spawn(record(
+        Api::namespaced(scenario.client.clone(), &scenario.namespace),
+        Arc::clone(&seen),
+    ));
     let story = || seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    wait::until("the first look", PATIENCE, async || if story().is_empty() { Err("nothing yet") } else { Ok(()) }).await?;
+    wait::until("the first look", PATIENCE, async || {
+        if story().is_empty() {
+            Err("nothing yet")
+        } else {
+            Ok(())
+        }
+    })
+    .await?;
 
     let definition = read(SAMPLES[1])?;
     let changed = definition.replace("nginx:1.29", "nginx:1.30");
-    ensure!(changed != definition, "the sample has the image that the demo changes");
+    ensure!(
+        changed != definition,
+        "the sample has the image that the demo changes"
+    );
     show_text(scenario.kubectl.apply(&changed)?);
-    scenario.until(OBJECTS[2], |service| service["status"]["revision"] == "web:2").await?;
+    scenario
+        .until(OBJECTS[2], |service| {
+            service["status"]["revision"] == "web:2"
+        })
+        .await?;
     scenario.wait_ready(&OBJECTS)?;
     wait::until("the service to come back", PATIENCE, async || {
         let story = story();
-        ensure!(story.len() >= 3 && story.last().is_some_and(|last| last.starts_with("True")), "{story:?}");
+        ensure!(
+            story.len() >= 3 && story.last().is_some_and(|last| last.starts_with("True")),
+            "{story:?}"
+        );
         Ok(())
     })
     .await?;
     recorder.abort();
-    show_text(format!("Ready of ecsservice/web went: {}", story().join(" → ")));
+    show_text(format!(
+        "Ready of ecsservice/web went: {}",
+        story().join(" → ")
+    ));
     show_text(scenario.kubectl.run(&["get", "ecs"])?);
     show_aws(&scenario.outsider).await
 }
 
 async fn failing_rollout(scenario: &Scenario<'_>) -> Result<()> {
     let definition = read(SAMPLES[1])?;
-    scenario.kubectl.apply(&definition.replace("public.ecr.aws/nginx/nginx:1.29", "example.com/crash:1"))?;
-    let message = scenario.until_ready_is(OBJECTS[2], "False", "DeploymentRolledBack").await?;
+    scenario
+        .kubectl
+        .apply(&definition.replace("public.ecr.aws/nginx/nginx:1.29", "example.com/crash:1"))?;
+    let message = scenario
+        .until_ready_is(OBJECTS[2], "False", "DeploymentRolledBack")
+        .await?;
     ensure!(message.contains("exit code 1"), message);
-    scenario.until(OBJECTS[2], |service| service["status"]["rollout"]["phase"] == "RolledBack").await?;
+    scenario
+        .until(OBJECTS[2], |service| {
+            service["status"]["rollout"]["phase"] == "RolledBack"
+        })
+        .await?;
     show_text(scenario.kubectl.run(&["get", "ecssvc"])?);
     let described = scenario.kubectl.run(&["describe", OBJECTS[2]])?;
-    let events: Vec<_> = described.lines().skip_while(|line| !line.starts_with("Events:")).collect();
+    let events: Vec<_> = described
+        .lines()
+        .skip_while(|line| !line.starts_with("Events:"))
+        .collect();
     // The last are those of this rollout.
     for line in &events[events.len().saturating_sub(7)..] {
         show_text(line.chars().take(150).collect::<String>());
     }
-    show_text(scenario.kubectl.apply(&definition.replace("nginx:1.29", "nginx:1.31"))?);
-    scenario.until(OBJECTS[2], |service| service["status"]["rollout"]["revision"] == "web:4").await?;
+    show_text(
+        scenario
+            .kubectl
+            .apply(&definition.replace("nginx:1.29", "nginx:1.31"))?,
+    );
+    scenario
+        .until(OBJECTS[2], |service| {
+            service["status"]["rollout"]["revision"] == "web:4"
+        })
+        .await?;
     scenario.wait_ready(&OBJECTS)?;
-    let columns =
-        "custom-columns=HISTORY:.status.rolloutHistory[*].revision,RESULT:.status.rolloutHistory[*].result,NOW:.status.revision";
+    let columns = "custom-columns=HISTORY:.status.rolloutHistory[*].revision,RESULT:.status.rolloutHistory[*].result,NOW:.status.revision";
     show_text(scenario.kubectl.run(&["get", OBJECTS[2], "-o", columns])?);
     Ok(())
 }
 
 /// Writes down each new state of the Ready condition of the service.
 async fn record(services: Api<EcsService>, seen: Arc<Mutex<Vec<String>>>) {
-    let mut services = std::pin::pin!(watcher(services, watcher::Config::default()).default_backoff().applied_objects());
+    let mut services = std::pin::pin!(
+        watcher(services, watcher::Config::default())
+            .default_backoff()
+            .applied_objects()
+    );
     while let Some(event) = services.next().await {
         let status = event.ok().and_then(|service| service.status);
-        let ready = status.and_then(|status| status.conditions.into_iter().find(|condition| condition.type_ == "Ready"));
+        let ready = status.and_then(|status| {
+            status
+                .conditions
+                .into_iter()
+                .find(|condition| condition.type_ == "Ready")
+        });
         let Some(ready) = ready else { continue };
         let state = format!("{} ({})", ready.status, ready.reason);
         let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -159,23 +244,36 @@ async fn record(services: Api<EcsService>, seen: Arc<Mutex<Vec<String>>>) {
 async fn mistakes(scenario: &Scenario<'_>) -> Result<()> {
     let service = read(SAMPLES[2])?;
     println!("    1. a document that the schema refuses (a cluster and a reference to one)");
-    let refusal = scenario.kubectl.refused(&service.replace("  launchType", "  cluster: other\n  launchType"))?;
-    ensure!(refusal.contains("cluster and clusterRef exclude each other"), refusal);
+    let refusal = scenario
+        .kubectl
+        .refused(&service.replace("  launchType", "  cluster: other\n  launchType"))?;
+    ensure!(
+        refusal.contains("cluster and clusterRef exclude each other"),
+        refusal
+    );
     show_text(refusal);
 
     println!("    2. a document that AWS refuses (a task definition of another account)");
     let nothing = "taskDefinition: arn:aws:ecs:eu-central-1:444455556666:task-definition/nothing:7";
-    let refused = service.replacen("name: web", "name: refused", 1).replace("taskDefinitionRef:\n    name: web", nothing);
+    let refused = service
+        .replacen("name: web", "name: refused", 1)
+        .replace("taskDefinitionRef:\n    name: web", nothing);
     scenario.kubectl.apply(&refused)?;
-    scenario.until_ready_is("ecsservice/refused", "False", "InvalidSpec").await?;
+    scenario
+        .until_ready_is("ecsservice/refused", "False", "InvalidSpec")
+        .await?;
 
     println!("    3. a reference to nothing");
-    let dangling =
-        service.replacen("name: web", "name: dangling", 1).replace("clusterRef:\n    name: shop", "clusterRef:\n    name: shpo");
+    let dangling = service
+        .replacen("name: web", "name: dangling", 1)
+        .replace("clusterRef:\n    name: shop", "clusterRef:\n    name: shpo");
     scenario.kubectl.apply(&dangling)?;
-    scenario.until_ready_is("ecsservice/dangling", "False", "DependencyNotReady").await?;
+    scenario
+        .until_ready_is("ecsservice/dangling", "False", "DependencyNotReady")
+        .await?;
 
-    let of = |type_: &str, member: &str| format!(r#".status.conditions[?(@.type=="{type_}")].{member}"#);
+    let of =
+        |type_: &str, member: &str| format!(r#".status.conditions[?(@.type=="{type_}")].{member}"#);
     let columns = format!(
         "custom-columns=NAME:.metadata.name,READY:{},STALLED:{},REASON:{},MESSAGE:{}",
         of("Ready", "status"),
@@ -184,31 +282,66 @@ async fn mistakes(scenario: &Scenario<'_>) -> Result<()> {
         of("Ready", "message"),
     );
     show_text(scenario.kubectl.run(&["get", "ecssvc", "-o", &columns])?);
-    scenario.kubectl.run(&["delete", "ecssvc", "refused", "dangling"])?;
+    scenario
+        .kubectl
+        .run(&["delete", "ecssvc", "refused", "dangling"])?;
     Ok(())
 }
 
 async fn behind_our_back(scenario: &Scenario<'_>) -> Result<()> {
-    scenario.outsider.update_service().cluster("shop").service("web").desired_count(7).send().await?;
+    scenario
+        .outsider
+        .update_service()
+        .cluster("shop")
+        .service("web")
+        .desired_count(7)
+        .send()
+        .await?;
     show_text("somebody set desiredCount to 7 in AWS");
     wait::until("the repair", PATIENCE, async || {
-        let described = scenario.outsider.describe_services().cluster("shop").services("web").send().await?;
-        let count = described.services().first().map(aws_sdk_ecs::types::Service::desired_count);
+        let described = scenario
+            .outsider
+            .describe_services()
+            .cluster("shop")
+            .services("web")
+            .send()
+            .await?;
+        let count = described
+            .services()
+            .first()
+            .map(aws_sdk_ecs::types::Service::desired_count);
         ensure!(count == Some(2), "desiredCount is {count:?}");
         Ok(())
     })
     .await?;
     scenario.wait_ready(&OBJECTS)?;
     let events = scenario.events("web").await?;
-    let repair = events.into_iter().rev().find(|(reason, note)| reason == "UpdateService" && note.contains("desiredCount"));
-    show_text(format!("event: {}", repair.context("the repair has an event")?.1));
+    let repair = events
+        .into_iter()
+        .rev()
+        .find(|(reason, note)| reason == "UpdateService" && note.contains("desiredCount"));
+    show_text(format!(
+        "event: {}",
+        repair.context("the repair has an event")?.1
+    ));
     Ok(())
 }
 
 async fn show_aws(aws: &Client) -> Result<()> {
-    let described = aws.describe_services().cluster("shop").services("web").send().await?;
-    let service = described.services().first().context("AWS has the service")?;
-    let revision = service.task_definition().and_then(|arn| arn.rsplit('/').next()).unwrap_or_default();
+    let described = aws
+        .describe_services()
+        .cluster("shop")
+        .services("web")
+        .send()
+        .await?;
+    let service = described
+        .services()
+        .first()
+        .context("AWS has the service")?;
+    let revision = service
+        .task_definition()
+        .and_then(|arn| arn.rsplit('/').next())
+        .unwrap_or_default();
     show_text(format!(
         "AWS says: service {} is {}, {} of {} tasks run {revision}",
         service.service_name().unwrap_or_default(),
@@ -221,9 +354,17 @@ async fn show_aws(aws: &Client) -> Result<()> {
 
 async fn aws_is_empty(aws: &Client) -> Result<()> {
     let clusters = aws.list_clusters().send().await?;
-    ensure!(clusters.cluster_arns().is_empty(), "clusters are left: {:?}", clusters.cluster_arns());
+    ensure!(
+        clusters.cluster_arns().is_empty(),
+        "clusters are left: {:?}",
+        clusters.cluster_arns()
+    );
     let revisions = aws.list_task_definitions().send().await?;
-    ensure!(revisions.task_definition_arns().is_empty(), "revisions are left: {:?}", revisions.task_definition_arns());
+    ensure!(
+        revisions.task_definition_arns().is_empty(),
+        "revisions are left: {:?}",
+        revisions.task_definition_arns()
+    );
     show_text("AWS says: no cluster, no service, no active revision");
     Ok(())
 }
@@ -231,11 +372,25 @@ async fn aws_is_empty(aws: &Client) -> Result<()> {
 fn summary(scenario: &Scenario<'_>) -> Result<()> {
     let counts = scenario.aws_proxy.counts();
     for (operation, count) in &counts.operations {
-        println!("    {operation:<28} {:>3}  errors {}", count.count, count.errors);
+        println!(
+            "    {operation:<28} {:>3}  errors {}",
+            count.count, count.errors
+        );
     }
-    println!("    {} writes and {} reads", counts.writes(), counts.reads());
-    let memory = scenario.operator.as_ref().context("it runs")?.resident_kib()?;
-    println!("    resident memory of the operator (development build): {:.1} MiB", to_mib(memory));
+    println!(
+        "    {} writes and {} reads",
+        counts.writes(),
+        counts.reads()
+    );
+    let memory = scenario
+        .operator
+        .as_ref()
+        .context("it runs")?
+        .resident_kib()?;
+    println!(
+        "    resident memory of the operator (development build): {:.1} MiB",
+        to_mib(memory)
+    );
     Ok(())
 }
 
@@ -244,7 +399,8 @@ fn to_mib(kib: u64) -> f64 {
 }
 
 fn read(path: &str) -> Result<String> {
-    std::fs::read_to_string(assets::root().join(path)).with_context(|| format!("cannot read {path}"))
+    std::fs::read_to_string(assets::root().join(path))
+        .with_context(|| format!("cannot read {path}"))
 }
 
 fn show_text(text: impl Display) {
@@ -262,6 +418,10 @@ struct Steps {
 impl Steps {
     fn next(&mut self, what: &str) {
         self.number += 1;
-        println!("[{:>5.1} s] {}. {what}", self.started.elapsed().as_secs_f64(), self.number);
+        println!(
+            "[{:>5.1} s] {}. {what}",
+            self.started.elapsed().as_secs_f64(),
+            self.number
+        );
     }
 }

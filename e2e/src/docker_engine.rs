@@ -1,7 +1,9 @@
-//! A pretend Docker engine: enough of the Engine API for ministack to run tasks that start, fail and end over time.
+//! A pretend Docker engine: enough of the Engine API for ministack to run tasks that start, fail
+//! and end over time.
 //!
-//! The name of an image decides the fate of its containers: `no-such-image…` cannot be pulled, `crash…` ends with exit code 1
-//! soon after it started, `slow…` takes a while to start; everything else starts at once and runs until it is stopped.
+//! The name of an image decides the fate of its containers: `no-such-image…` cannot be pulled,
+//! `crash…` ends with exit code 1 soon after it started, `slow…` takes a while to start; everything
+//! else starts at once and runs until it is stopped.
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
@@ -66,12 +68,18 @@ impl DockerEngine {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
         let host = format!("tcp://{}", listener.local_addr()?);
         let containers = Arc::<Containers>::default();
-        let routes = Router::new().fallback(answer).with_state(Arc::clone(&containers));
+        let routes = Router::new()
+            .fallback(answer)
+            .with_state(Arc::clone(&containers));
         let server = tokio::spawn(async move {
             // It ends only when it is aborted.
             let _ = axum::serve(listener, routes).await;
         });
-        Ok(Self { host, containers, server })
+        Ok(Self {
+            host,
+            containers,
+            server,
+        })
     }
 
     /// Runs until it is ended from outside.
@@ -82,13 +90,21 @@ impl DockerEngine {
         Ok((&mut self.server).await?)
     }
 
-    /// Ends one running container of an image whose name holds `image` with an exit code, as a crash does; answers whether
-    /// there was one.
+    /// Ends one running container of an image whose name holds `image` with an exit code, as a
+    /// crash does; answers whether there was one.
     #[must_use]
     pub fn crash(&self, image: &str, code: i64) -> bool {
-        let holds = |container: &Container| container.config["Image"].as_str().is_some_and(|name| name.contains(image));
-        let victim =
-            self.containers.all().iter().find(|(_, container)| container.running && holds(container)).map(|(id, _)| id.clone());
+        let holds = |container: &Container| {
+            container.config["Image"]
+                .as_str()
+                .is_some_and(|name| name.contains(image))
+        };
+        let victim = self
+            .containers
+            .all()
+            .iter()
+            .find(|(_, container)| container.running && holds(container))
+            .map(|(id, _)| id.clone());
         victim.is_some_and(|id| self.containers.end(&id, code).status().is_success())
     }
 }
@@ -105,21 +121,43 @@ fn exists(image: &str) -> bool {
 }
 
 fn denied(image: &str) -> Response {
-    (StatusCode::NOT_FOUND, axum::Json(json!({"message": format!("pull access denied for {image}")}))).into_response()
+    (
+        StatusCode::NOT_FOUND,
+        axum::Json(json!({"message": format!("pull access denied for {image}")})),
+    )
+        .into_response()
 }
 
 async fn answer(State(containers): State<Arc<Containers>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let body = axum::body::to_bytes(body, 1 << 20).await.unwrap_or_default();
+    let body = axum::body::to_bytes(body, 1 << 20)
+        .await
+        .unwrap_or_default();
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     let query: HashMap<String, String> = parts.uri.query().map(parse).unwrap_or_default();
-    let path: Vec<&str> = parts.uri.path().split('/').filter(|part| !part.is_empty()).collect();
+    let path: Vec<&str> = parts
+        .uri
+        .path()
+        .split('/')
+        .filter(|part| !part.is_empty())
+        .collect();
     // Clients may put the version of the API in front.
-    let path = path
-        .strip_prefix(&["v1.46"])
-        .or_else(|| path.split_first().filter(|(first, _)| first.starts_with("v1.")).map(|(_, rest)| rest));
-    let path =
-        path.map_or_else(|| parts.uri.path().split('/').filter(|part| !part.is_empty()).collect::<Vec<_>>(), <[&str]>::to_vec);
+    let path = path.strip_prefix(&["v1.46"]).or_else(|| {
+        path.split_first()
+            .filter(|(first, _)| first.starts_with("v1."))
+            .map(|(_, rest)| rest)
+    });
+    let path = path.map_or_else(
+        || {
+            parts
+                .uri
+                .path()
+                .split('/')
+                .filter(|part| !part.is_empty())
+                .collect::<Vec<_>>()
+        },
+        <[&str]>::to_vec,
+    );
     match (&parts.method, path.as_slice()) {
         (_, ["_ping"]) => "OK".into_response(),
         (_, ["version"]) => {
@@ -155,7 +193,14 @@ async fn answer(State(containers): State<Arc<Containers>>, request: Request) -> 
 
 fn parse(query: &str) -> HashMap<String, String> {
     let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    pairs.map(|(name, value)| (name.to_owned(), value.replace("%2F", "/").replace("%3A", ":"))).collect()
+    pairs
+        .map(|(name, value)| {
+            (
+                name.to_owned(),
+                value.replace("%2F", "/").replace("%3A", ":"),
+            )
+        })
+        .collect()
 }
 
 impl Containers {
@@ -170,10 +215,18 @@ impl Containers {
         }
         // Never an identifier of one that is gone: its watchers would take the new one for it.
         let id = format!("{:064x}", self.made.fetch_add(1, Ordering::Relaxed) + 1);
-        let container =
-            Container { name: name.unwrap_or_else(|| id.clone()), config, running: false, exit: watch::Sender::new(None) };
+        let container = Container {
+            name: name.unwrap_or_else(|| id.clone()),
+            config,
+            running: false,
+            exit: watch::Sender::new(None),
+        };
         self.all().insert(id.clone(), container);
-        (StatusCode::CREATED, axum::Json(json!({"Id": id, "Warnings": []}))).into_response()
+        (
+            StatusCode::CREATED,
+            axum::Json(json!({"Id": id, "Warnings": []})),
+        )
+            .into_response()
     }
 
     fn list(&self) -> Value {
@@ -200,9 +253,19 @@ impl Containers {
                 StatusCode::NO_CONTENT.into_response()
             }
             (&Method::POST, ["wait"]) => {
-                let exit = self.all().get(id).map(|container| container.exit.subscribe());
-                let Some(mut exit) = exit else { return StatusCode::NOT_FOUND.into_response() };
-                let code = exit.wait_for(Option::is_some).await.ok().and_then(|code| *code).unwrap_or(137);
+                let exit = self
+                    .all()
+                    .get(id)
+                    .map(|container| container.exit.subscribe());
+                let Some(mut exit) = exit else {
+                    return StatusCode::NOT_FOUND.into_response();
+                };
+                let code = exit
+                    .wait_for(Option::is_some)
+                    .await
+                    .ok()
+                    .and_then(|code| *code)
+                    .unwrap_or(137);
                 axum::Json(json!({"StatusCode": code})).into_response()
             }
             (_, ["json"]) => self.inspect(id),
@@ -213,15 +276,21 @@ impl Containers {
 
     fn is_slow(&self, id: &str) -> bool {
         let all = self.all();
-        all.get(id).and_then(|container| container.config["Image"].as_str()).is_some_and(|image| image.contains("slow"))
+        all.get(id)
+            .and_then(|container| container.config["Image"].as_str())
+            .is_some_and(|image| image.contains("slow"))
     }
 
     fn begin(self: &Arc<Self>, id: &str) -> Response {
         let crashes = {
             let mut all = self.all();
-            let Some(container) = all.get_mut(id) else { return StatusCode::NOT_FOUND.into_response() };
+            let Some(container) = all.get_mut(id) else {
+                return StatusCode::NOT_FOUND.into_response();
+            };
             container.running = true;
-            container.config["Image"].as_str().is_some_and(|image| image.contains("crash"))
+            container.config["Image"]
+                .as_str()
+                .is_some_and(|image| image.contains("crash"))
         };
         if crashes {
             let (containers, id) = (Arc::clone(self), id.to_owned());
@@ -235,7 +304,9 @@ impl Containers {
 
     fn end(&self, id: &str, code: i64) -> Response {
         let mut all = self.all();
-        let Some(container) = all.get_mut(id) else { return StatusCode::NOT_FOUND.into_response() };
+        let Some(container) = all.get_mut(id) else {
+            return StatusCode::NOT_FOUND.into_response();
+        };
         if container.running {
             container.running = false;
             container.exit.send_replace(Some(code));
@@ -245,8 +316,14 @@ impl Containers {
 
     fn inspect(&self, id: &str) -> Response {
         let all = self.all();
-        let Some(container) = all.get(id) else { return StatusCode::NOT_FOUND.into_response() };
-        let state = if container.running { "running" } else { "exited" };
+        let Some(container) = all.get(id) else {
+            return StatusCode::NOT_FOUND.into_response();
+        };
+        let state = if container.running {
+            "running"
+        } else {
+            "exited"
+        };
         let exit = container.exit.borrow().unwrap_or_default();
         let answer = json!({
             "Id": id, "Name": format!("/{}", container.name), "Image": container.config["Image"], "Config": container.config,

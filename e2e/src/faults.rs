@@ -45,7 +45,12 @@ impl Rule {
     /// A rule for every call of all operations.
     #[must_use]
     pub fn always(fault: Fault) -> Self {
-        Self { operation: None, nth: None, probability: None, fault }
+        Self {
+            operation: None,
+            nth: None,
+            probability: None,
+            fault,
+        }
     }
 }
 
@@ -78,12 +83,37 @@ pub enum Fault {
 /// What ECS grants, by families of operations: calls at once, and calls per second after that.
 /// Source: "Request throttling for the Amazon ECS API", ECS API reference.
 const QUOTAS: &[(&[&str], f64, f64)] = &[
-    (&["CreateCluster", "UpdateCluster", "DeleteCluster", "PutClusterCapacityProviders"], 20.0, 1.0),
+    (
+        &[
+            "CreateCluster",
+            "UpdateCluster",
+            "DeleteCluster",
+            "PutClusterCapacityProviders",
+        ],
+        20.0,
+        1.0,
+    ),
     (&["DescribeClusters", "ListClusters"], 50.0, 20.0),
-    (&["RegisterTaskDefinition", "DeregisterTaskDefinition"], 20.0, 1.0),
+    (
+        &["RegisterTaskDefinition", "DeregisterTaskDefinition"],
+        20.0,
+        1.0,
+    ),
     (&["DeleteTaskDefinitions"], 5.0, 1.0),
-    (&["DescribeTaskDefinition", "ListTaskDefinitions", "ListTaskDefinitionFamilies"], 50.0, 20.0),
-    (&["CreateService", "UpdateService", "DeleteService"], 50.0, 5.0),
+    (
+        &[
+            "DescribeTaskDefinition",
+            "ListTaskDefinitions",
+            "ListTaskDefinitionFamilies",
+        ],
+        50.0,
+        20.0,
+    ),
+    (
+        &["CreateService", "UpdateService", "DeleteService"],
+        50.0,
+        5.0,
+    ),
     (&["DescribeServices", "ListServices"], 100.0, 20.0),
     (&["DescribeServiceDeployments"], 50.0, 20.0),
     (&["DescribeServiceRevisions"], 50.0, 20.0),
@@ -114,7 +144,12 @@ impl Injector {
     /// Replaces all rules.
     pub(crate) fn set(&self, faults: Faults) {
         let dice = Some(fastrand::Rng::with_seed(faults.seed));
-        *self.state() = State { fitted: vec![0; faults.rules.len()], faults, dice, ..State::default() };
+        *self.state() = State {
+            fitted: vec![0; faults.rules.len()],
+            faults,
+            dice,
+            ..State::default()
+        };
     }
 
     /// The rules.
@@ -128,26 +163,52 @@ impl Injector {
         if state.faults.quotas && !state.has_token(operation, Instant::now()) {
             return Some(Fault::Throttled);
         }
-        let State { faults, dice, fitted, .. } = &mut *state;
+        let State {
+            faults,
+            dice,
+            fitted,
+            ..
+        } = &mut *state;
         for (rule, fitted) in faults.rules.iter().zip(fitted) {
-            if rule.operation.as_ref().is_some_and(|named| named != operation) {
+            if rule
+                .operation
+                .as_ref()
+                .is_some_and(|named| named != operation)
+            {
                 continue;
             }
             *fitted += 1;
             let is_it = rule.nth.is_none_or(|nth| nth == *fitted);
-            if is_it && rule.probability.is_none_or(|probability| dice.as_mut().is_some_and(|dice| dice.f64() < probability)) {
+            if is_it
+                && rule.probability.is_none_or(|probability| {
+                    dice.as_mut().is_some_and(|dice| dice.f64() < probability)
+                })
+            {
                 return Some(rule.fault);
             }
         }
         None
     }
 
-    /// The answer to this read that was true `age` ago, or the first that was ever given; `now` is kept for later.
-    pub(crate) fn stale(&self, operation: &str, request: &Bytes, now: Reply, age: Duration) -> Reply {
+    /// The answer to this read that was true `age` ago, or the first that was ever given; `now` is
+    /// kept for later.
+    pub(crate) fn stale(
+        &self,
+        operation: &str,
+        request: &Bytes,
+        now: Reply,
+        age: Duration,
+    ) -> Reply {
         let mut state = self.state();
-        let past = state.past.entry((operation.to_owned(), request.clone())).or_default();
+        let past = state
+            .past
+            .entry((operation.to_owned(), request.clone()))
+            .or_default();
         past.push((Instant::now(), now));
-        let then = past.iter().rposition(|(at, _)| at.elapsed() >= age).unwrap_or_default();
+        let then = past
+            .iter()
+            .rposition(|(at, _)| at.elapsed() >= age)
+            .unwrap_or_default();
         past.drain(..then);
         past[0].1.clone()
     }
@@ -159,7 +220,12 @@ impl Injector {
 
 impl State {
     fn has_token(&mut self, operation: &str, now: Instant) -> bool {
-        let Some(family) = QUOTAS.iter().position(|(operations, ..)| operations.contains(&operation)) else { return true };
+        let Some(family) = QUOTAS
+            .iter()
+            .position(|(operations, ..)| operations.contains(&operation))
+        else {
+            return true;
+        };
         let (_, burst, per_second) = QUOTAS[family];
         let (tokens, at) = self.tokens.entry(family).or_insert((burst, now));
         *tokens = (*tokens + now.duration_since(*at).as_secs_f64() * per_second).min(burst);
@@ -171,7 +237,12 @@ impl State {
 }
 
 fn reply(status: StatusCode, content_type: &'static str, body: String) -> Reply {
-    let headers = [(header::CONTENT_TYPE, header::HeaderValue::from_static(content_type))].into_iter().collect();
+    let headers = [(
+        header::CONTENT_TYPE,
+        header::HeaderValue::from_static(content_type),
+    )]
+    .into_iter()
+    .collect();
     (status, headers, body.into())
 }
 
@@ -183,18 +254,32 @@ fn refusal(status: StatusCode, code: &str, message: &str) -> Reply {
 
 /// As ECS says it: with status 400.
 pub(crate) fn throttled() -> Reply {
-    refusal(StatusCode::BAD_REQUEST, "ThrottlingException", "Rate exceeded")
+    refusal(
+        StatusCode::BAD_REQUEST,
+        "ThrottlingException",
+        "Rate exceeded",
+    )
 }
 
 /// The answer to a call that is not carried out; `None` where it is.
 pub(crate) fn instead(fault: Fault) -> Option<Reply> {
     Some(match fault {
         Fault::Throttled => throttled(),
-        Fault::ServerError => refusal(StatusCode::INTERNAL_SERVER_ERROR, "ServerException", "Service Unavailable"),
-        Fault::ExpiredToken => {
-            refusal(StatusCode::BAD_REQUEST, "ExpiredTokenException", "The security token included in the request is expired")
-        }
-        Fault::Html => reply(StatusCode::OK, "text/html", "<html><body>Sign in</body></html>".to_owned()),
+        Fault::ServerError => refusal(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "ServerException",
+            "Service Unavailable",
+        ),
+        Fault::ExpiredToken => refusal(
+            StatusCode::BAD_REQUEST,
+            "ExpiredTokenException",
+            "The security token included in the request is expired",
+        ),
+        Fault::Html => reply(
+            StatusCode::OK,
+            "text/html",
+            "<html><body>Sign in</body></html>".to_owned(),
+        ),
         _ => return None,
     })
 }
@@ -208,7 +293,10 @@ pub(crate) fn reset() -> ! {
 pub(crate) fn truncated((status, mut headers, reply): Reply) -> Response {
     headers.insert(header::CONTENT_LENGTH, reply.len().into());
     let half = Ok(reply.slice(..reply.len() / 2));
-    let body = Body::from_stream(stream::iter([half, Err(std::io::Error::other("the connection is reset"))]));
+    let body = Body::from_stream(stream::iter([
+        half,
+        Err(std::io::Error::other("the connection is reset")),
+    ]));
     (status, headers, body).into_response()
 }
 
@@ -240,15 +328,25 @@ mod tests {
             ..Rule::always(Fault::ServerError)
         };
         let injector = Injector::default();
-        injector.set(Faults { seed: 7, rules: rules.iter().map(rule).collect(), quotas: false });
+        injector.set(Faults {
+            seed: 7,
+            rules: rules.iter().map(rule).collect(),
+            quotas: false,
+        });
         injector
     }
 
     #[test]
     fn a_rule_is_for_an_operation_and_for_one_of_its_calls() {
         let injector = injector(&[(Some("CreateService"), Some(2), None)]);
-        let hits: Vec<_> =
-            ["CreateService", "ListTasks", "CreateService", "CreateService"].map(|call| injector.decide(call)).into();
+        let hits: Vec<_> = [
+            "CreateService",
+            "ListTasks",
+            "CreateService",
+            "CreateService",
+        ]
+        .map(|call| injector.decide(call))
+        .into();
         assert_eq!(hits, [None, None, Some(Fault::ServerError), None]);
     }
 
@@ -256,7 +354,9 @@ mod tests {
     fn the_same_seed_throws_the_same_dice() {
         let throw = || -> Vec<bool> {
             let injector = injector(&[(None, None, Some(0.5))]);
-            (0..64).map(|_| injector.decide("ListTasks").is_some()).collect()
+            (0..64)
+                .map(|_| injector.decide("ListTasks").is_some())
+                .collect()
         };
         let hits = throw().into_iter().filter(|hit| *hit).count();
         assert!((16..48).contains(&hits), "{hits} of 64");
@@ -267,20 +367,43 @@ mod tests {
     fn beyond_the_quota_calls_are_throttled() {
         let mut state = State::default();
         let start = Instant::now();
-        let granted = (0..100).filter(|_| state.has_token("CreateService", start)).count();
+        let granted = (0..100)
+            .filter(|_| state.has_token("CreateService", start))
+            .count();
         assert_eq!(granted, 50);
-        let later = (0..100).filter(|_| state.has_token("UpdateService", start + Duration::from_secs(2))).count();
+        let later = (0..100)
+            .filter(|_| state.has_token("UpdateService", start + Duration::from_secs(2)))
+            .count();
         assert_eq!(later, 10, "they share a bucket");
     }
 
     #[test]
     fn a_stale_read_tells_what_was_true_then() {
         let injector = Injector::default();
-        let reply = |text: &'static str| (StatusCode::OK, header::HeaderMap::new(), Bytes::from_static(text.as_bytes()));
-        let ask = |text, age| injector.stale("DescribeServices", &Bytes::from_static(b"{}"), reply(text), age).2;
+        let reply = |text: &'static str| {
+            (
+                StatusCode::OK,
+                header::HeaderMap::new(),
+                Bytes::from_static(text.as_bytes()),
+            )
+        };
+        let ask = |text, age| {
+            injector
+                .stale(
+                    "DescribeServices",
+                    &Bytes::from_static(b"{}"),
+                    reply(text),
+                    age,
+                )
+                .2
+        };
         assert_eq!(ask("one", Duration::from_secs(60)), "one");
         assert_eq!(ask("two", Duration::from_secs(60)), "one");
         assert_eq!(ask("three", Duration::ZERO), "three");
-        assert_eq!(ask("four", Duration::from_secs(60)), "three", "what was newer once is not forgotten");
+        assert_eq!(
+            ask("four", Duration::from_secs(60)),
+            "three",
+            "what was newer once is not forgotten"
+        );
     }
 }

@@ -1,5 +1,6 @@
-//! Freezes calls before they are forwarded, or after they were carried out and before the reply, so that whoever
-//! made the call can be killed and never learns what became of it; refused; or carried out with a reply that is lost.
+//! Freezes calls before they are forwarded, or after they were carried out and before the reply, so
+//! that whoever made the call can be killed and never learns what became of it; refused; or carried
+//! out with a reply that is lost.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,7 +23,12 @@ pub enum Trouble {
 
 impl Trouble {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::FrozenBefore, Self::FrozenAfter, Self::Refused, Self::Lost];
+    pub const ALL: [Self; 4] = [
+        Self::FrozenBefore,
+        Self::FrozenAfter,
+        Self::Refused,
+        Self::Lost,
+    ];
 
     /// Whether it happens before the call is forwarded.
     fn is_before(self) -> bool {
@@ -76,7 +82,10 @@ pub enum Stopped {
 
 impl Default for Gate {
     fn default() -> Self {
-        Self(Arc::new(Shared { state: Mutex::default(), reached: watch::Sender::new(None) }))
+        Self(Arc::new(Shared {
+            state: Mutex::default(),
+            reached: watch::Sender::new(None),
+        }))
     }
 }
 
@@ -90,7 +99,12 @@ impl Gate {
     pub async fn reached(&self) -> Trouble {
         let mut reached = self.0.reached.subscribe();
         // The sender lives as long as we do.
-        reached.wait_for(Option::is_some).await.ok().and_then(|reached| *reached).unwrap_or(Trouble::Lost)
+        reached
+            .wait_for(Option::is_some)
+            .await
+            .ok()
+            .and_then(|reached| *reached)
+            .unwrap_or(Trouble::Lost)
     }
 
     /// Lets everything pass from now on; what is frozen fails.
@@ -128,8 +142,12 @@ impl Gate {
     }
 
     async fn pass(&self, call: &str, nth: usize, before: bool) -> Result<(), Stopped> {
-        let is_here = |armed: &Boundary| armed.call == call && armed.nth == nth && armed.trouble.is_before() == before;
-        let Some(armed) = self.state().armed.clone().filter(is_here) else { return Ok(()) };
+        let is_here = |armed: &Boundary| {
+            armed.call == call && armed.nth == nth && armed.trouble.is_before() == before
+        };
+        let Some(armed) = self.state().armed.clone().filter(is_here) else {
+            return Ok(());
+        };
         let mut reached = self.0.reached.subscribe();
         self.0.reached.send_replace(Some(armed.trouble));
         match armed.trouble {

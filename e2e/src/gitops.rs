@@ -53,10 +53,14 @@ const ARGOCD: &str = r#"    {group}/{kind}:
 /// When a file is not there, or has no divider.
 pub fn files() -> Result<Vec<(PathBuf, String)>> {
     let kinds = ecs_operator_crds::all();
-    let flux = file("gitops/flux/kustomization.yaml", |_| kinds.iter().map(|kind| row(FLUX, kind)).collect())?;
+    let flux = file("gitops/flux/kustomization.yaml", |_| {
+        kinds.iter().map(|kind| row(FLUX, kind)).collect()
+    })?;
     // A kind with actions of its own has its block above the divider.
     let argocd = file("gitops/argocd/argocd-cm.yaml", |above| {
-        let others = kinds.iter().filter(|kind| !above.contains(&format!("/{}:\n", kind.spec.names.kind)));
+        let others = kinds
+            .iter()
+            .filter(|kind| !above.contains(&format!("/{}:\n", kind.spec.names.kind)));
         others.map(|kind| row(ARGOCD, kind)).collect()
     })?;
     Ok(vec![flux, argocd])
@@ -65,14 +69,22 @@ pub fn files() -> Result<Vec<(PathBuf, String)>> {
 fn file(path: &str, rows: impl FnOnce(&str) -> String) -> Result<(PathBuf, String)> {
     let path = assets::root().join(path);
     let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-    let (above, _) = text.split_once(DIVIDER).with_context(|| format!("{} has no line {DIVIDER}", path.display()))?;
+    let (above, _) = text
+        .split_once(DIVIDER)
+        .with_context(|| format!("{} has no line {DIVIDER}", path.display()))?;
     let file = [above, DIVIDER, &rows(above)].concat();
     Ok((path, file))
 }
 
 fn row(template: &str, kind: &CustomResourceDefinition) -> String {
-    let version = kind.spec.versions.first().map_or_else(String::new, |version| version.name.clone());
-    let row = template.replace("{group}", &kind.spec.group).replace("{kind}", &kind.spec.names.kind);
+    let version = kind
+        .spec
+        .versions
+        .first()
+        .map_or_else(String::new, |version| version.name.clone());
+    let row = template
+        .replace("{group}", &kind.spec.group)
+        .replace("{kind}", &kind.spec.names.kind);
     row.replace("{version}", &version)
 }
 
@@ -84,7 +96,11 @@ mod tests {
     fn the_files_of_all_kinds_are_current() {
         for (path, file) in files().unwrap() {
             let committed = std::fs::read_to_string(&path).unwrap();
-            assert!(committed == file, "{} is stale: run `make generate`", path.display());
+            assert!(
+                committed == file,
+                "{} is stale: run `make generate`",
+                path.display()
+            );
         }
     }
 }

@@ -1,6 +1,7 @@
 //! An interrupted run stops what it has started.
 //!
-//! Each child has a process group of its own, so the terminal tells only us; a child ends when the future that holds it is dropped.
+//! Each child has a process group of its own, so the terminal tells only us; a child ends when the
+//! future that holds it is dropped.
 
 use anyhow::{Result, bail};
 use tokio::signal::unix::{SignalKind, signal};
@@ -16,7 +17,10 @@ impl Interruption {
     /// # Errors
     /// When the signals cannot be listened to.
     pub fn listen() -> Result<Self> {
-        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let (mut interrupt, mut terminate) = (
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+        );
         let (sender, receiver) = watch::channel(false);
         tokio::spawn(async move {
             tokio::select! {
@@ -55,11 +59,19 @@ mod tests {
     #[tokio::test]
     async fn a_signal_ends_running_passes_and_starts_none() {
         let interruption = Interruption::listen().expect("signals can be listened to");
-        interruption.stops(async { Ok(()) }).await.expect("nobody has interrupted it");
+        interruption
+            .stops(async { Ok(()) })
+            .await
+            .expect("nobody has interrupted it");
         raise(Signal::SIGTERM).expect("we may tell ourselves");
         for _ in 0..2 {
-            let stopped = interruption.stops(std::future::pending::<Result<()>>()).await;
-            assert_eq!(stopped.expect_err("it never ends by itself").to_string(), "interrupted");
+            let stopped = interruption
+                .stops(std::future::pending::<Result<()>>())
+                .await;
+            assert_eq!(
+                stopped.expect_err("it never ends by itself").to_string(),
+                "interrupted"
+            );
         }
     }
 }

@@ -1,5 +1,5 @@
-//! A proxy in front of the API server: everything passes a gate first. It has the rights of the operator and speaks plain HTTP, on
-//! loopback alone.
+//! A proxy in front of the API server: everything passes a gate first. It has the rights of the
+//! operator and speaks plain HTTP, on loopback alone.
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -67,13 +67,24 @@ impl KubeProxy {
              clusters:\n- name: test\n  cluster: {{server: \"http://{server}\"}}\nusers:\n- name: none\n  user: {{}}\n"
         );
         std::fs::write(&kubeconfig, text)?;
-        let shared = Arc::new(Shared { client, gate, outage: watch::Sender::default(), refused: AtomicUsize::new(0) });
-        let routes = Router::new().fallback(forward).with_state(Arc::clone(&shared));
+        let shared = Arc::new(Shared {
+            client,
+            gate,
+            outage: watch::Sender::default(),
+            refused: AtomicUsize::new(0),
+        });
+        let routes = Router::new()
+            .fallback(forward)
+            .with_state(Arc::clone(&shared));
         let server = tokio::spawn(async move {
             // It ends only when it is aborted.
             let _ = axum::serve(listener, routes).await;
         });
-        Ok(Self { kubeconfig, shared, server })
+        Ok(Self {
+            kubeconfig,
+            shared,
+            server,
+        })
     }
 
     /// Has something go wrong from now on, or nothing any more.
@@ -95,8 +106,16 @@ impl Drop for KubeProxy {
 }
 
 async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let Shared { client, gate, outage, refused: gone } = &*shared;
-    let is_watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
+    let Shared {
+        client,
+        gate,
+        outage,
+        refused: gone,
+    } = &*shared;
+    let is_watch = request
+        .uri()
+        .query()
+        .is_some_and(|query| query.contains("watch=true"));
     let now = *outage.borrow();
     match now {
         Outage::Down => faults::reset(),
@@ -127,21 +146,37 @@ async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Respons
             call.headers_mut().insert(header, value.clone());
         }
     }
-    let Ok(reply) = client.send(call).await else { return StatusCode::BAD_GATEWAY.into_response() };
+    let Ok(reply) = client.send(call).await else {
+        return StatusCode::BAD_GATEWAY.into_response();
+    };
     if let Some(name) = name
         && gate.after(&name, nth).await.is_err()
     {
         return StatusCode::BAD_GATEWAY.into_response();
     }
     let mut outage = outage.subscribe();
-    let over =
-        async move { outage.wait_for(|outage| *outage == Outage::Down || (*outage == Outage::Gone && is_watch)).await.is_ok() };
-    reply.map(|body| axum::body::Body::from_stream(axum::body::Body::new(body).into_data_stream().take_until(Box::pin(over))))
+    let over = async move {
+        outage
+            .wait_for(|outage| *outage == Outage::Down || (*outage == Outage::Gone && is_watch))
+            .await
+            .is_ok()
+    };
+    reply.map(|body| {
+        axum::body::Body::from_stream(
+            axum::body::Body::new(body)
+                .into_data_stream()
+                .take_until(Box::pin(over)),
+        )
+    })
 }
 
 /// An API server that has too much to do.
 fn refused() -> Response {
-    status(StatusCode::TOO_MANY_REQUESTS, "TooManyRequests", "too many requests")
+    status(
+        StatusCode::TOO_MANY_REQUESTS,
+        "TooManyRequests",
+        "too many requests",
+    )
 }
 
 /// A refusal as the API server puts it.
@@ -157,6 +192,10 @@ fn name(method: &Method, path: &str) -> Option<String> {
         return None;
     }
     // /apis/GROUP/VERSION/namespaces/NAMESPACE/PLURAL/NAME/SUBRESOURCE
-    let rest: Vec<_> = path.split('/').skip_while(|part| *part != "namespaces").skip(2).collect();
+    let rest: Vec<_> = path
+        .split('/')
+        .skip_while(|part| *part != "namespaces")
+        .skip(2)
+        .collect();
     Some(format!("{method} {}", rest.join("/")))
 }

@@ -69,11 +69,14 @@ impl Kubectl {
     /// # Errors
     /// When it does not.
     pub fn until_established(&self) -> Result<()> {
-        let definitions = ecs_operator_crds::all().into_iter().map(|crd| format!("crd/{}", crd.name_any()));
+        let definitions = ecs_operator_crds::all()
+            .into_iter()
+            .map(|crd| format!("crd/{}", crd.name_any()));
         let definitions: Vec<_> = definitions.collect();
         let definitions = definitions.iter().map(String::as_str);
         let wait = ["wait", "--for=condition=Established", "--timeout=60s"];
-        self.run(&wait.into_iter().chain(definitions).collect::<Vec<_>>()).map(drop)
+        self.run(&wait.into_iter().chain(definitions).collect::<Vec<_>>())
+            .map(drop)
     }
 
     /// What kubectl says when it fails.
@@ -82,7 +85,11 @@ impl Kubectl {
     /// When it does not fail.
     pub fn refused(&self, manifests: &str) -> Result<String> {
         let output = self.output(manifests, &["apply", "--server-side", "-f", "-"])?;
-        anyhow::ensure!(!output.status.success(), "it was accepted: {}", String::from_utf8_lossy(&output.stdout));
+        anyhow::ensure!(
+            !output.status.success(),
+            "it was accepted: {}",
+            String::from_utf8_lossy(&output.stdout)
+        );
         Ok(String::from_utf8(output.stderr)?)
     }
 
@@ -98,14 +105,22 @@ impl Kubectl {
             .stderr(Stdio::piped())
             .spawn()
             .context("cannot start kubectl")?;
-        child.stdin.take().context("stdin was asked for")?.write_all(input.as_bytes())?;
+        child
+            .stdin
+            .take()
+            .context("stdin was asked for")?
+            .write_all(input.as_bytes())?;
         let pid = i32::try_from(child.id())?;
         let (sender, done) = mpsc::channel();
         // It ends with the process, which is killed when it takes too long.
         thread::spawn(move || sender.send(child.wait_with_output()));
         let Ok(output) = done.recv_timeout(LIMIT) else {
             signal(pid, Signal::SIGKILL);
-            bail!("kubectl {} took more than {} s", arguments.join(" "), LIMIT.as_secs())
+            bail!(
+                "kubectl {} took more than {} s",
+                arguments.join(" "),
+                LIMIT.as_secs()
+            )
         };
         Ok(output?)
     }

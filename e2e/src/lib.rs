@@ -1,5 +1,5 @@
-//! The test world of ecs-operator: a real control plane, AWS servers that we did not write, a proxy that records
-//! AWS calls, and the operator as a process.
+//! The test world of ecs-operator: a real control plane, AWS servers that we did not write, a proxy
+//! that records AWS calls, and the operator as a process.
 
 pub mod api_model;
 pub mod assets;

@@ -37,7 +37,11 @@ enum Command {
     /// Measure speed, calls and memory beside our aims and the peer's figures
     Bench {
         /// What is measured; default: everything
-        #[arg(long, value_delimiter = ',', default_value = "life,delay,quotas,neighbour")]
+        #[arg(
+            long,
+            value_delimiter = ',',
+            default_value = "life,delay,quotas,neighbour"
+        )]
         parts: Vec<bench::Part>,
         /// Numbers of pairs that live a life
         #[arg(long, value_delimiter = ',', default_value = "50,200,1000")]
@@ -47,7 +51,8 @@ enum Command {
     Reasons,
     /// Print the page about all metrics
     Metrics,
-    /// Write what the schemas say into the pages of the kinds, docs/kinds, and the kinds into the GitOps files
+    /// Write what the schemas say into the pages of the kinds, docs/kinds, and the kinds into the
+    /// GitOps files
     Kinds,
     /// Print what kustomize has to know of the schemas
     MergeKeys,
@@ -63,7 +68,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Run the pretend Docker engine alone: no-such-image… cannot be pulled, crash… ends with exit code 1, slow… starts late
+    /// Run the pretend Docker engine alone: no-such-image… cannot be pulled, crash… ends with exit
+    /// code 1, slow… starts late
     Engine {
         /// Port to listen on
         #[arg(long)]
@@ -111,7 +117,11 @@ async fn run(command: Command) -> Result<()> {
         Command::Up => Interruption::listen()?.stops(playground::up()).await,
         Command::Down => playground::down().await,
         Command::Corpus { dir } => Interruption::listen()?.stops(take(&dir)).await,
-        Command::Bench { parts, sizes } => Interruption::listen()?.stops(bench::run(&parts, &sizes)).await,
+        Command::Bench { parts, sizes } => {
+            Interruption::listen()?
+                .stops(bench::run(&parts, &sizes))
+                .await
+        }
         Command::Reasons => {
             print!("{}", ecs_operator_crds::condition::page());
             Ok(())
@@ -148,7 +158,16 @@ async fn run(command: Command) -> Result<()> {
             Ok(())
         }
         Command::Engine { port } => DockerEngine::start_at(port).await?.serve().await,
-        Command::AwsProxy { upstream, aws_port, port } => AwsProxy::start(&upstream, aws_port, port).await?.serve().await,
+        Command::AwsProxy {
+            upstream,
+            aws_port,
+            port,
+        } => {
+            AwsProxy::start(&upstream, aws_port, port)
+                .await?
+                .serve()
+                .await
+        }
     }
 }
 
@@ -161,8 +180,15 @@ async fn take(documents: &Path) -> Result<()> {
     for problem in &report.problems {
         println!("{problem}");
     }
-    println!("{} documents, {} problems", report.documents, report.problems.len());
-    ensure!(report.problems.is_empty(), "the operator cannot take all of them");
+    println!(
+        "{} documents, {} problems",
+        report.documents,
+        report.problems.len()
+    );
+    ensure!(
+        report.problems.is_empty(),
+        "the operator cannot take all of them"
+    );
     println!("the operator takes all of them, to the last member");
     Ok(())
 }

@@ -1,7 +1,8 @@
-//! What kustomize has to know of the schemas: by which key the elements of a list are told apart when a patch is merged.
+//! What kustomize has to know of the schemas: by which key the elements of a list are told apart
+//! when a patch is merged.
 //!
-//! The OpenAPI extensions are those of "kustomize openapi": `x-kubernetes-patch-strategy`, `x-kubernetes-patch-merge-key`, and for
-//! several keys `x-kubernetes-list-map-keys`.
+//! The OpenAPI extensions are those of "kustomize openapi": `x-kubernetes-patch-strategy`,
+//! `x-kubernetes-patch-merge-key`, and for several keys `x-kubernetes-list-map-keys`.
 
 use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
@@ -14,13 +15,24 @@ pub fn openapi() -> Result<String> {
     let mut definitions = Map::new();
     for definition in ecs_operator_crds::all() {
         let definition = serde_json::to_value(definition)?;
-        let (group, kind) = (&definition["spec"]["group"], &definition["spec"]["names"]["kind"]);
-        for version in definition["spec"]["versions"].as_array().into_iter().flatten() {
-            let spec = keyed(&version["schema"]["openAPIV3Schema"]["properties"]["spec"]).context("every spec has tags")?;
+        let (group, kind) = (
+            &definition["spec"]["group"],
+            &definition["spec"]["names"]["kind"],
+        );
+        for version in definition["spec"]["versions"]
+            .as_array()
+            .into_iter()
+            .flatten()
+        {
+            let spec = keyed(&version["schema"]["openAPIV3Schema"]["properties"]["spec"])
+                .context("every spec has tags")?;
             let named = json!([{"group": group, "version": version["name"], "kind": kind}]);
             let schema = json!({"type": "object", "properties": {"spec": spec}, "x-kubernetes-group-version-kind": named});
-            let name =
-                ["dev.ecs-operator", version["name"].as_str().context("a version has a name")?, kind.as_str().context("a kind")?];
+            let name = [
+                "dev.ecs-operator",
+                version["name"].as_str().context("a version has a name")?,
+                kind.as_str().context("a kind")?,
+            ];
             definitions.insert(name.join("."), schema);
         }
     }
@@ -44,6 +56,9 @@ fn keyed(schema: &Value) -> Option<Value> {
         return Some(list);
     }
     let properties = schema.get("properties")?.as_object()?;
-    let below: Map<_, _> = properties.iter().filter_map(|(name, schema)| Some((name.clone(), keyed(schema)?))).collect();
+    let below: Map<_, _> = properties
+        .iter()
+        .filter_map(|(name, schema)| Some((name.clone(), keyed(schema)?)))
+        .collect();
     (!below.is_empty()).then(|| json!({"type": "object", "properties": below}))
 }

@@ -40,13 +40,21 @@ impl Operator {
     pub fn start(dir: &Path, options: &Options) -> Result<Self> {
         std::fs::create_dir_all(dir)?;
         let mut command = Command::new(assets::operator()?);
-        command.arg("run").arg("--http-address=127.0.0.1:0").args(&options.flags);
+        command
+            .arg("run")
+            .arg("--http-address=127.0.0.1:0")
+            .args(&options.flags);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("AWS_") {
                 command.env_remove(name);
             }
         }
-        command.env("KUBECONFIG", &options.kubeconfig).envs(options.environment.iter().map(|(name, value)| (name, value)));
+        command.env("KUBECONFIG", &options.kubeconfig).envs(
+            options
+                .environment
+                .iter()
+                .map(|(name, value)| (name, value)),
+        );
         let own = std::fs::read(dir.join("operator.log")).map_or(0, |log| log.len());
         let process = Process::start("operator", dir, command.process_group(0))?;
         Ok(Self { process, own })
@@ -81,7 +89,10 @@ impl Operator {
     /// # Errors
     /// When it does not answer.
     pub async fn get(&self, path: &str) -> Result<String> {
-        Ok(reqwest::get(format!("{}{path}", self.url()?)).await?.text().await?)
+        Ok(reqwest::get(format!("{}{path}", self.url()?))
+            .await?
+            .text()
+            .await?)
     }
 
     /// Its resident memory in KiB, as Linux accounts it.
@@ -106,9 +117,22 @@ impl Operator {
     /// When the system does not tell.
     pub fn cpu_seconds(&self) -> Result<f64> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.pid()))?;
-        // After the name in parentheses; user and system time are the 14th and 15th member, in hundredths of a second.
-        let members: Vec<_> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let time = |member: usize| anyhow::Ok(members.get(member - 3).context("a shorter stat")?.parse::<f64>()?);
+        // After the name in parentheses; user and system time are the 14th and 15th member, in
+        // hundredths of a second.
+        let members: Vec<_> = stat
+            .rsplit(')')
+            .next()
+            .unwrap_or_default()
+            .split_whitespace()
+            .collect();
+        let time = |member: usize| {
+            anyhow::Ok(
+                members
+                    .get(member - 3)
+                    .context("a shorter stat")?
+                    .parse::<f64>()?,
+            )
+        };
         Ok((time(14)? + time(15)?) / 100.0)
     }
 }
@@ -116,8 +140,14 @@ impl Operator {
 /// The address that an operator says in its log.
 fn url_in(log: &Path, own: usize) -> Result<String> {
     let log = std::fs::read_to_string(log)?;
-    let said = log.get(own..).unwrap_or_default().lines().find(|line| line.contains("ecs-operator starts"));
-    let address = said.and_then(|line| line.split("127.0.0.1:").nth(1)).context("it has not said its address yet")?;
+    let said = log
+        .get(own..)
+        .unwrap_or_default()
+        .lines()
+        .find(|line| line.contains("ecs-operator starts"));
+    let address = said
+        .and_then(|line| line.split("127.0.0.1:").nth(1))
+        .context("it has not said its address yet")?;
     let port: String = address.chars().take_while(char::is_ascii_digit).collect();
     Ok(format!("http://127.0.0.1:{port}"))
 }

@@ -38,7 +38,10 @@ fn dir() -> PathBuf {
 /// When a part does not start.
 pub async fn up() -> Result<()> {
     let dir = dir();
-    ensure!(members().iter().all(|member| !lives(member.pid)), "the playground runs already: end it with `make down`");
+    ensure!(
+        members().iter().all(|member| !lives(member.pid)),
+        "the playground runs already: end it with `make down`"
+    );
     if dir.exists() {
         fs::remove_dir_all(&dir)?;
     }
@@ -50,19 +53,47 @@ pub async fn up() -> Result<()> {
     command.args(["engine", "--port", &engine_port.to_string()]);
     let mut engine = Process::start("engine", &dir, command.process_group(0))?;
     let engine_url = format!("http://127.0.0.1:{engine_port}/_ping");
-    engine.until_ready(PATIENCE, async || Ok(reqwest::get(&engine_url).await?.error_for_status().map(drop)?)).await?;
+    engine
+        .until_ready(PATIENCE, async || {
+            Ok(reqwest::get(&engine_url)
+                .await?
+                .error_for_status()
+                .map(drop)?)
+        })
+        .await?;
     let kind = Kind::MinistackWithEngine(format!("tcp://127.0.0.1:{engine_port}"));
-    let (control_plane, server) = tokio::try_join!(ControlPlane::start(&control_plane_dir), AwsServer::start(kind, &dir))?;
+    let (control_plane, server) = tokio::try_join!(
+        ControlPlane::start(&control_plane_dir),
+        AwsServer::start(kind, &dir)
+    )?;
     aws_server::put_sample_secret(&server.url, ACCOUNT).await?;
-    let (kubeconfig, program, upstream) = (control_plane.kubeconfig.clone(), control_plane.kubectl.clone(), server.url.clone());
+    let (kubeconfig, program, upstream) = (
+        control_plane.kubeconfig.clone(),
+        control_plane.kubectl.clone(),
+        server.url.clone(),
+    );
     let installation = Installation::plain(&control_plane.kubectl(None), &dir)?;
 
     let [aws_port, port] = free_ports()?;
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["aws_proxy", "--upstream", &upstream, "--aws-port", &aws_port.to_string(), "--port", &port.to_string()]);
+    command.args([
+        "aws_proxy",
+        "--upstream",
+        &upstream,
+        "--aws-port",
+        &aws_port.to_string(),
+        "--port",
+        &port.to_string(),
+    ]);
     let aws_proxy = Process::start("aws_proxy", &dir, command.process_group(0))?;
-    let (aws_url, proxy_url) = (format!("http://127.0.0.1:{aws_port}"), format!("http://127.0.0.1:{port}"));
-    wait::until("the AWS proxy", PATIENCE, async || reqwest::get(&proxy_url).await).await?;
+    let (aws_url, proxy_url) = (
+        format!("http://127.0.0.1:{aws_port}"),
+        format!("http://127.0.0.1:{port}"),
+    );
+    wait::until("the AWS proxy", PATIENCE, async || {
+        reqwest::get(&proxy_url).await
+    })
+    .await?;
 
     let mut processes = control_plane.into_processes();
     processes.extend([engine, server.into_process(), aws_proxy]);
@@ -92,9 +123,17 @@ pub async fn up() -> Result<()> {
         writeln!(text, "export {name}='{value}'")?;
     }
     fs::write(dir.join("env"), text)?;
-    let members: Vec<_> =
-        processes.into_iter().map(|process| Member { name: process.name().to_owned(), pid: process.detach() }).collect();
-    fs::write(dir.join("processes.json"), serde_json::to_string_pretty(&members)?)?;
+    let members: Vec<_> = processes
+        .into_iter()
+        .map(|process| Member {
+            name: process.name().to_owned(),
+            pid: process.detach(),
+        })
+        .collect();
+    fs::write(
+        dir.join("processes.json"),
+        serde_json::to_string_pretty(&members)?,
+    )?;
     println!(
         "The playground runs. Use it from this directory:
 
@@ -115,7 +154,10 @@ Logs are beside that file. `make down` ends it.",
 /// The path as seen from here, if that is shorter.
 fn short(path: &std::path::Path) -> String {
     let here = std::env::current_dir().unwrap_or_default();
-    path.strip_prefix(&here).unwrap_or(path).display().to_string()
+    path.strip_prefix(&here)
+        .unwrap_or(path)
+        .display()
+        .to_string()
 }
 
 /// Ends the playground; one that does not run is no error.
@@ -126,7 +168,14 @@ pub async fn down() -> Result<()> {
     // The operator first, the API server before etcd.
     for Member { name, pid } in members().into_iter().rev() {
         signal(pid, Signal::SIGTERM);
-        let ended = wait::until(&name, PATIENCE / 4, async || if lives(pid) { Err("it still runs") } else { Ok(()) }).await;
+        let ended = wait::until(&name, PATIENCE / 4, async || {
+            if lives(pid) {
+                Err("it still runs")
+            } else {
+                Ok(())
+            }
+        })
+        .await;
         if ended.is_err() {
             signal(pid, Signal::SIGKILL);
         }

@@ -41,8 +41,16 @@ impl Process {
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("cannot start {name}"))?;
-        let pid = child.id().and_then(|id| i32::try_from(id).ok()).context("a new process has an id")?;
-        Ok(Self { name: name.to_owned(), child, pid, log })
+        let pid = child
+            .id()
+            .and_then(|id| i32::try_from(id).ok())
+            .context("a new process has an id")?;
+        Ok(Self {
+            name: name.to_owned(),
+            child,
+            pid,
+            log,
+        })
     }
 
     /// Its process id.
@@ -74,14 +82,21 @@ impl Process {
     /// # Errors
     /// When it cannot be asked.
     pub fn ended(&mut self) -> Result<Option<i32>> {
-        Ok(self.child.try_wait()?.map(|status| status.code().unwrap_or(-1)))
+        Ok(self
+            .child
+            .try_wait()?
+            .map(|status| status.code().unwrap_or(-1)))
     }
 
     /// Awaits that `look` succeeds; gives up when the process ends or the time is up.
     ///
     /// # Errors
     /// With the last excuse, or with the end of the log of a process that has ended.
-    pub async fn until_ready(&mut self, limit: Duration, look: impl AsyncFn() -> Result<()>) -> Result<()> {
+    pub async fn until_ready(
+        &mut self,
+        limit: Duration,
+        look: impl AsyncFn() -> Result<()>,
+    ) -> Result<()> {
         let what = self.name.clone();
         let ready = wait::until(&what, limit, look);
         tokio::select! {
@@ -143,7 +158,8 @@ pub fn signal(pid: i32, signal: Signal) {
 /// Whether a process lives; one that has ended and waits for its parent to notice does not.
 #[must_use]
 pub fn lives(pid: i32) -> bool {
-    let ended = std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") Z "));
+    let ended = std::fs::read_to_string(format!("/proc/{pid}/stat"))
+        .is_ok_and(|stat| stat.contains(") Z "));
     !ended && kill(Pid::from_raw(pid), None).is_ok()
 }
 
@@ -153,7 +169,9 @@ pub fn lives(pid: i32) -> bool {
 /// When there are none.
 pub fn free_ports<const N: usize>() -> Result<[u16; N]> {
     // All are held until the last is known, so that they differ.
-    let listeners: Vec<_> = (0..N).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect::<Result<_, _>>()?;
+    let listeners: Vec<_> = (0..N)
+        .map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
+        .collect::<Result<_, _>>()?;
     let mut ports = [0; N];
     for (port, listener) in ports.iter_mut().zip(&listeners) {
         *port = listener.local_addr()?.port();
@@ -165,15 +183,29 @@ pub fn free_ports<const N: usize>() -> Result<[u16; N]> {
 ///
 /// # Errors
 /// When it cannot be started or fails.
-pub async fn run(what: &str, program: impl AsRef<OsStr>, arguments: &[&str], dir: &Path, env: &[(&str, &str)]) -> Result<()> {
-    let output =
-        Command::new(program).args(arguments).current_dir(dir).envs(env.iter().copied()).stdin(Stdio::null()).output().await;
+pub async fn run(
+    what: &str,
+    program: impl AsRef<OsStr>,
+    arguments: &[&str],
+    dir: &Path,
+    env: &[(&str, &str)],
+) -> Result<()> {
+    let output = Command::new(program)
+        .args(arguments)
+        .current_dir(dir)
+        .envs(env.iter().copied())
+        .stdin(Stdio::null())
+        .output()
+        .await;
     let output = output.with_context(|| format!("cannot {what}"))?;
     if !output.status.success() {
         let text = [output.stdout, output.stderr].concat();
         let text = String::from_utf8_lossy(&text);
         let lines: Vec<_> = text.lines().collect();
-        bail!("cannot {what}:\n{}", lines[lines.len().saturating_sub(20)..].join("\n"));
+        bail!(
+            "cannot {what}:\n{}",
+            lines[lines.len().saturating_sub(20)..].join("\n")
+        );
     }
     Ok(())
 }

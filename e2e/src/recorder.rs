@@ -1,5 +1,5 @@
-//! Writes down every version of our objects in a namespace, and judges them: by the kstatus library, by the rules of Flux, and by what
-//! Argo CD and Flux make of them with our health checks.
+//! Writes down every version of our objects in a namespace, and judges them: by the kstatus
+//! library, by the rules of Flux, and by what Argo CD and Flux make of them with our health checks.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -52,22 +52,37 @@ impl fmt::Display for Judgement {
 /// # Errors
 /// When it cannot read an object.
 pub fn judge(program: &Path, objects: &[Value]) -> Result<Vec<Judgement>> {
-    Ok(ask(Command::new(program), objects)?.into_iter().map(Judgement).collect())
+    Ok(ask(Command::new(program), objects)?
+        .into_iter()
+        .map(Judgement)
+        .collect())
 }
 
 /// Asks a program that reads an object a line and answers a line for each.
 fn ask(mut program: Command, objects: &[Value]) -> Result<Vec<String>> {
-    let mut child = program.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("cannot start the judge")?;
+    let mut child = program
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("cannot start the judge")?;
     let mut input = child.stdin.take().context("stdin was asked for")?;
     let lines: Vec<_> = objects.iter().map(Value::to_string).collect();
     // On the side: it answers before it has read all.
-    let writer = std::thread::spawn(move || lines.iter().try_for_each(|line| writeln!(input, "{line}")));
+    let writer =
+        std::thread::spawn(move || lines.iter().try_for_each(|line| writeln!(input, "{line}")));
     let output = child.wait_with_output()?;
-    writer.join().map_err(|_| anyhow::anyhow!("the writer panicked"))??;
+    writer
+        .join()
+        .map_err(|_| anyhow::anyhow!("the writer panicked"))??;
     ensure!(output.status.success(), "the judge failed");
     let text = String::from_utf8(output.stdout)?;
     let answers: Vec<_> = text.lines().map(str::to_owned).collect();
-    ensure!(answers.len() == objects.len(), "{} answers for {} objects", answers.len(), objects.len());
+    ensure!(
+        answers.len() == objects.len(),
+        "{} answers for {} objects",
+        answers.len(),
+        objects.len()
+    );
     Ok(answers)
 }
 
@@ -92,7 +107,10 @@ pub struct GitOps {
 pub fn judge_gitops(program: &Path, objects: &[Value]) -> Result<Vec<GitOps>> {
     let mut command = Command::new(program);
     command.arg(assets::root().join("gitops"));
-    ask(command, objects)?.iter().map(|line| Ok(serde_json::from_str(line)?)).collect()
+    ask(command, objects)?
+        .iter()
+        .map(|line| Ok(serde_json::from_str(line)?))
+        .collect()
 }
 
 /// Asks the code of Prometheus and of its operator: what is wrong with each object, or `good`.
@@ -131,14 +149,21 @@ impl Recorder {
             let api = Api::<DynamicObject>::namespaced_with(client.clone(), namespace, &kind);
             tokio::spawn(record(api, Arc::clone(&seen)))
         };
-        let watches = ecs_operator_crds::all().iter().map(resource).map(watch).collect();
+        let watches = ecs_operator_crds::all()
+            .iter()
+            .map(resource)
+            .map(watch)
+            .collect();
         Self { seen, watches }
     }
 
     /// All versions so far, in the order of their coming.
     #[must_use]
     pub fn versions(&self) -> Vec<Value> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Judges all versions so far; answers how many there are.
@@ -149,12 +174,18 @@ impl Recorder {
         let versions = self.versions();
         let (judgements, others) = (judge(kstatus, &versions)?, judge_gitops(gitops, &versions)?);
         let mut generations = HashMap::<String, i64>::new();
-        for ((object, Judgement(judgement)), others) in versions.iter().zip(&judgements).zip(&others) {
+        for ((object, Judgement(judgement)), others) in
+            versions.iter().zip(&judgements).zip(&others)
+        {
             let problem = contradiction(object)
                 .or_else(|| misjudged(object, judgement))
                 .or_else(|| misjudged_by_gitops(object, judgement, others))
                 .or_else(|| back_in_time(object, &mut generations));
-            ensure!(problem.is_none(), "{} ({judgement}): {object}", problem.unwrap_or_default());
+            ensure!(
+                problem.is_none(),
+                "{} ({judgement}): {object}",
+                problem.unwrap_or_default()
+            );
         }
         Ok(versions.len())
     }
@@ -167,11 +198,20 @@ impl Drop for Recorder {
 }
 
 async fn record(api: Api<DynamicObject>, seen: Arc<Mutex<Vec<Value>>>) {
-    let mut objects = std::pin::pin!(watcher(api, watcher::Config::default()).default_backoff().applied_objects());
+    let mut objects = std::pin::pin!(
+        watcher(api, watcher::Config::default())
+            .default_backoff()
+            .applied_objects()
+    );
     while let Some(object) = objects.next().await {
-        if let Some(mut object) = object.ok().and_then(|object| serde_json::to_value(object).ok()) {
+        if let Some(mut object) = object
+            .ok()
+            .and_then(|object| serde_json::to_value(object).ok())
+        {
             object["metadata"]["managedFields"].take();
-            seen.lock().unwrap_or_else(PoisonError::into_inner).push(object);
+            seen.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(object);
         }
     }
 }
@@ -180,37 +220,82 @@ fn status_of<'a>(object: &'a Value, type_: &str) -> Option<&'a str> {
     condition(object, type_)?["status"].as_str()
 }
 
-/// What in the conditions contradicts itself, by the rules that Flux checks (fluxcd/pkg, runtime/conditions/check).
+/// What in the conditions contradicts itself, by the rules that Flux checks (fluxcd/pkg,
+/// runtime/conditions/check).
 fn contradiction(object: &Value) -> Option<&'static str> {
-    let conditions = object["status"]["conditions"].as_array().filter(|conditions| !conditions.is_empty())?;
-    let (observed, generation) = (&object["status"]["observedGeneration"], &object["metadata"]["generation"]);
-    let Some(ready) = status_of(object, "Ready") else { return Some("conditions without Ready") };
-    let (reconciling, stalled) = (status_of(object, "Reconciling"), status_of(object, "Stalled"));
+    let conditions = object["status"]["conditions"]
+        .as_array()
+        .filter(|conditions| !conditions.is_empty())?;
+    let (observed, generation) = (
+        &object["status"]["observedGeneration"],
+        &object["metadata"]["generation"],
+    );
+    let Some(ready) = status_of(object, "Ready") else {
+        return Some("conditions without Ready");
+    };
+    let (reconciling, stalled) = (
+        status_of(object, "Reconciling"),
+        status_of(object, "Stalled"),
+    );
     let rules = [
-        (reconciling.is_some() && stalled.is_some(), "Reconciling and Stalled together"),
-        (reconciling.is_some_and(|status| status != "True"), "Reconciling that is not True"),
-        (stalled.is_some_and(|status| status != "True"), "Stalled that is not True"),
-        (ready == "True" && (reconciling.is_some() || stalled.is_some()), "Ready=True beside Reconciling or Stalled"),
-        (ready == "Unknown" && reconciling.is_none(), "Ready=Unknown without Reconciling"),
-        (ready == "False" && reconciling.is_none() && stalled.is_none(), "Ready=False without Reconciling or Stalled"),
-        (conditions.iter().any(|condition| condition["observedGeneration"] != *observed), "a condition of another generation"),
-        (observed.as_i64() > generation.as_i64(), "a generation that is not there yet"),
+        (
+            reconciling.is_some() && stalled.is_some(),
+            "Reconciling and Stalled together",
+        ),
+        (
+            reconciling.is_some_and(|status| status != "True"),
+            "Reconciling that is not True",
+        ),
+        (
+            stalled.is_some_and(|status| status != "True"),
+            "Stalled that is not True",
+        ),
+        (
+            ready == "True" && (reconciling.is_some() || stalled.is_some()),
+            "Ready=True beside Reconciling or Stalled",
+        ),
+        (
+            ready == "Unknown" && reconciling.is_none(),
+            "Ready=Unknown without Reconciling",
+        ),
+        (
+            ready == "False" && reconciling.is_none() && stalled.is_none(),
+            "Ready=False without Reconciling or Stalled",
+        ),
+        (
+            conditions
+                .iter()
+                .any(|condition| condition["observedGeneration"] != *observed),
+            "a condition of another generation",
+        ),
+        (
+            observed.as_i64() > generation.as_i64(),
+            "a generation that is not there yet",
+        ),
     ];
-    rules.into_iter().find(|(broken, _)| *broken).map(|(_, words)| words)
+    rules
+        .into_iter()
+        .find(|(broken, _)| *broken)
+        .map(|(_, words)| words)
 }
 
 /// Statuses that mislead Kubernetes tools.
 fn misjudged(object: &Value, judgement: &str) -> Option<&'static str> {
     if !object["metadata"]["deletionTimestamp"].is_null() {
-        return (judgement != "Terminating").then_some("an object that is being deleted and does not look like it");
+        return (judgement != "Terminating")
+            .then_some("an object that is being deleted and does not look like it");
     }
-    let current =
-        status_of(object, "Ready") == Some("True") && object["status"]["observedGeneration"] == object["metadata"]["generation"];
+    let current = status_of(object, "Ready") == Some("True")
+        && object["status"]["observedGeneration"] == object["metadata"]["generation"];
     let reason = condition(object, "Stalled").and_then(|stalled| stalled["reason"].as_str());
     match judgement {
         "Current" if !current => Some("Current too early"),
-        "Current" if object["kind"] == "EcsService" && !runs(object) => Some("Current without running"),
-        "Failed" if !reason.is_some_and(|reason| FINAL.contains(&reason)) => Some("Failed for something that passes"),
+        "Current" if object["kind"] == "EcsService" && !runs(object) => {
+            Some("Current without running")
+        }
+        "Failed" if !reason.is_some_and(|reason| FINAL.contains(&reason)) => {
+            Some("Failed for something that passes")
+        }
         "InProgress" if current => Some("Ready and not Current"),
         "Current" | "Failed" | "InProgress" => None,
         _ => Some("a judgement that nobody expects"),
@@ -218,7 +303,11 @@ fn misjudged(object: &Value, judgement: &str) -> Option<&'static str> {
 }
 
 /// What Argo CD and Flux take for something else than kstatus does.
-fn misjudged_by_gitops(object: &Value, judgement: &str, GitOps { argo, flux, .. }: &GitOps) -> Option<&'static str> {
+fn misjudged_by_gitops(
+    object: &Value,
+    judgement: &str,
+    GitOps { argo, flux, .. }: &GitOps,
+) -> Option<&'static str> {
     let is_suspended = status_of(object, "Suspended") == Some("True");
     let health = match judgement {
         "Terminating" => "Progressing",
@@ -226,14 +315,20 @@ fn misjudged_by_gitops(object: &Value, judgement: &str, GitOps { argo, flux, .. 
         "Failed" if !is_suspended => "Degraded",
         "Current" if !is_suspended => "Healthy",
         // An object whose current generation was not reconciled is not suspended yet.
-        _ if object["status"]["observedGeneration"] != object["metadata"]["generation"] => "Progressing",
+        _ if object["status"]["observedGeneration"] != object["metadata"]["generation"] => {
+            "Progressing"
+        }
         _ => "Suspended",
     };
     if argo != health {
         return Some("Argo CD sees it otherwise");
     }
     // The expressions know no fourth state.
-    let status = if judgement == "Terminating" { "InProgress" } else { judgement };
+    let status = if judgement == "Terminating" {
+        "InProgress"
+    } else {
+        judgement
+    };
     (flux != status).then_some("Flux sees it otherwise")
 }
 
@@ -247,7 +342,9 @@ fn runs(service: &Value) -> bool {
 
 /// The observed generation of an object never goes back, unless somebody wiped its status.
 fn back_in_time(object: &Value, generations: &mut HashMap<String, i64>) -> Option<&'static str> {
-    let observed = object["status"]["observedGeneration"].as_i64().filter(|observed| *observed >= 0)?;
+    let observed = object["status"]["observedGeneration"]
+        .as_i64()
+        .filter(|observed| *observed >= 0)?;
     let uid = object["metadata"]["uid"].as_str()?.to_owned();
     let before = generations.insert(uid, observed);
     (before > Some(observed)).then_some("an observed generation that goes back")
@@ -280,11 +377,21 @@ mod tests {
             &[("Stalled", "True")][..],
             &[("Ready", "False")],
             &[("Ready", "True"), ("Reconciling", "True")],
-            &[("Ready", "False"), ("Reconciling", "True"), ("Stalled", "True")],
+            &[
+                ("Ready", "False"),
+                ("Reconciling", "True"),
+                ("Stalled", "True"),
+            ],
             &[("Ready", "Unknown")],
         ] {
             assert!(contradiction(&object(bad)).is_some(), "{bad:?}");
         }
-        assert_eq!(misjudged(&object(&[("Ready", "Unknown"), ("Reconciling", "True")]), "Current"), Some("Current too early"));
+        assert_eq!(
+            misjudged(
+                &object(&[("Ready", "Unknown"), ("Reconciling", "True")]),
+                "Current"
+            ),
+            Some("Current too early")
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Rights in Kubernetes: what the chart grants and what the operator uses, by the API server's own records.
+//! Rights in Kubernetes: what the chart grants and what the operator uses, by the API server's own
+//! records.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -25,17 +26,32 @@ pub struct Right {
 /// When the manifests cannot be read.
 pub fn granted(manifests: &str) -> Result<BTreeSet<Right>> {
     let documents = chart::documents(manifests)?;
-    let bound: BTreeSet<_> = documents.iter().filter_map(|binding| binding["roleRef"]["name"].as_str()).collect();
+    let bound: BTreeSet<_> = documents
+        .iter()
+        .filter_map(|binding| binding["roleRef"]["name"].as_str())
+        .collect();
     let is_role = |document: &&Value| {
-        document["kind"].as_str().is_some_and(|kind| kind.ends_with("Role"))
-            && document["metadata"]["name"].as_str().is_some_and(|name| bound.contains(name))
+        document["kind"]
+            .as_str()
+            .is_some_and(|kind| kind.ends_with("Role"))
+            && document["metadata"]["name"]
+                .as_str()
+                .is_some_and(|name| bound.contains(name))
     };
     let mut rights = BTreeSet::new();
-    for rule in documents.iter().filter(is_role).flat_map(|role| items(&role["rules"])) {
+    for rule in documents
+        .iter()
+        .filter(is_role)
+        .flat_map(|role| items(&role["rules"]))
+    {
         for group in texts(&rule["apiGroups"]) {
             for resource in texts(&rule["resources"]) {
                 for verb in texts(&rule["verbs"]) {
-                    rights.insert(Right { group: group.clone(), resource: resource.clone(), verb });
+                    rights.insert(Right {
+                        group: group.clone(),
+                        resource: resource.clone(),
+                        verb,
+                    });
                 }
             }
         }
@@ -48,19 +64,32 @@ pub fn granted(manifests: &str) -> Result<BTreeSet<Right>> {
 /// # Errors
 /// When the log cannot be read.
 pub fn used(audit_log: &Path) -> Result<BTreeSet<Right>> {
-    let log = std::fs::read_to_string(audit_log).with_context(|| audit_log.display().to_string())?;
+    let log =
+        std::fs::read_to_string(audit_log).with_context(|| audit_log.display().to_string())?;
     let mut rights = BTreeSet::new();
     for line in log.lines() {
         // The last line may be half written.
-        let Ok(event) = serde_json::from_str::<Value>(line) else { continue };
-        let (text, reference) = (|value: &Value| value.as_str().unwrap_or_default().to_owned(), &event["objectRef"]);
+        let Ok(event) = serde_json::from_str::<Value>(line) else {
+            continue;
+        };
+        let (text, reference) = (
+            |value: &Value| value.as_str().unwrap_or_default().to_owned(),
+            &event["objectRef"],
+        );
         let decision = text(&event["annotations"]["authorization.k8s.io/decision"]);
         if reference.is_null() || decision != "allow" {
             continue;
         }
-        let subresource = reference["subresource"].as_str().map(|name| format!("/{name}")).unwrap_or_default();
+        let subresource = reference["subresource"]
+            .as_str()
+            .map(|name| format!("/{name}"))
+            .unwrap_or_default();
         let resource = format!("{}{subresource}", text(&reference["resource"]));
-        rights.insert(Right { group: text(&reference["apiGroup"]), resource, verb: text(&event["verb"]) });
+        rights.insert(Right {
+            group: text(&reference["apiGroup"]),
+            resource,
+            verb: text(&event["verb"]),
+        });
     }
     Ok(rights)
 }
@@ -70,5 +99,7 @@ fn items(value: &Value) -> impl Iterator<Item = &Value> {
 }
 
 fn texts(value: &Value) -> Vec<String> {
-    items(value).filter_map(|text| text.as_str().map(str::to_owned)).collect()
+    items(value)
+        .filter_map(|text| text.as_str().map(str::to_owned))
+        .collect()
 }

@@ -18,7 +18,8 @@ pub const SAMPLES: &str = concat!(
     include_str!("../../samples/service.yaml"),
 );
 
-/// The samples with a task of one plain container, so that its fate is the task's: a server with an engine would look for secrets.
+/// The samples with a task of one plain container, so that its fate is the task's: a server with an
+/// engine would look for secrets.
 #[must_use]
 pub fn plain(image: &str) -> String {
     let definition = "apiVersion: ecs-operator.dev/v1beta1

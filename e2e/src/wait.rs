@@ -12,12 +12,18 @@ const LOOK: Duration = Duration::from_millis(50);
 ///
 /// # Errors
 /// When the time is up.
-pub async fn until<T, E: Display>(what: &str, limit: Duration, mut look: impl AsyncFnMut() -> Result<T, E>) -> Result<T> {
+pub async fn until<T, E: Display>(
+    what: &str,
+    limit: Duration,
+    mut look: impl AsyncFnMut() -> Result<T, E>,
+) -> Result<T> {
     let give_up = Instant::now() + limit;
     loop {
         match look().await {
             Ok(found) => return Ok(found),
-            Err(excuse) if Instant::now() >= give_up => bail!("{what}: not within {} s: {excuse}", limit.as_secs()),
+            Err(excuse) if Instant::now() >= give_up => {
+                bail!("{what}: not within {} s: {excuse}", limit.as_secs())
+            }
             Err(_) => tokio::time::sleep(LOOK).await,
         }
     }

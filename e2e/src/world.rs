@@ -1,5 +1,5 @@
-//! The world of a test run: one control plane and one AWS server for all, and for each scenario a namespace, an account, a
-//! AWS proxy and an operator of its own.
+//! The world of a test run: one control plane and one AWS server for all, and for each scenario a
+//! namespace, an account, a AWS proxy and an operator of its own.
 
 mod scenario;
 
@@ -51,7 +51,8 @@ pub struct World {
     guarded: OnceCell<AwsServer>,
 }
 
-/// An AWS server on which tasks take time, and the engine that runs them; for all scenarios that need it.
+/// An AWS server on which tasks take time, and the engine that runs them; for all scenarios that
+/// need it.
 pub struct Rolling {
     /// The engine.
     pub engine: DockerEngine,
@@ -66,27 +67,45 @@ impl World {
     /// When a part does not start, or it is interrupted.
     pub async fn start(kind: aws_server::Kind, dir: &Path) -> Result<Self> {
         let interruption = Interruption::listen()?;
-        interruption.stops(Self::start_parts(kind, dir, interruption.clone(), true)).await
+        interruption
+            .stops(Self::start_parts(kind, dir, interruption.clone(), true))
+            .await
     }
 
-    /// The same without what judges the objects, and without Helm: it takes minutes to build their code.
+    /// The same without what judges the objects, and without Helm: it takes minutes to build their
+    /// code.
     ///
     /// # Errors
     /// As [`Self::start`].
     pub async fn start_unjudged(kind: aws_server::Kind, dir: &Path) -> Result<Self> {
         let interruption = Interruption::listen()?;
-        interruption.stops(Self::start_parts(kind, dir, interruption.clone(), false)).await
+        interruption
+            .stops(Self::start_parts(kind, dir, interruption.clone(), false))
+            .await
     }
 
-    async fn start_parts(kind: aws_server::Kind, dir: &Path, interruption: Interruption, is_judged: bool) -> Result<Self> {
+    async fn start_parts(
+        kind: aws_server::Kind,
+        dir: &Path,
+        interruption: Interruption,
+        is_judged: bool,
+    ) -> Result<Self> {
         let aws = dir.join("aws");
-        let (control_plane, aws) =
-            tokio::try_join!(async { ControlPlane::start(&dir.join("control-plane")).await }, AwsServer::start(kind, &aws))?;
+        let (control_plane, aws) = tokio::try_join!(
+            async { ControlPlane::start(&dir.join("control-plane")).await },
+            AwsServer::start(kind, &aws)
+        )?;
         let client = control_plane.client().await?;
         let admin = control_plane.kubectl(None);
         let (judges, installation) = if is_judged {
-            let judges = Judges { kstatus: assets::kstatus().await?, gitops: assets::gitops().await? };
-            (Some(judges), Installation::new(&admin, RELEASE, &[], dir).await?)
+            let judges = Judges {
+                kstatus: assets::kstatus().await?,
+                gitops: assets::gitops().await?,
+            };
+            (
+                Some(judges),
+                Installation::new(&admin, RELEASE, &[], dir).await?,
+            )
         } else {
             (None, Installation::plain(&admin, dir)?)
         };
@@ -110,7 +129,9 @@ impl World {
     /// # Errors
     /// When they are not judged in this world.
     pub fn judges(&self) -> Result<&Judges> {
-        self.judges.as_ref().context("objects are not judged in this world")
+        self.judges
+            .as_ref()
+            .context("objects are not judged in this world")
     }
 
     /// Stops it.
@@ -139,9 +160,17 @@ impl World {
     /// # Errors
     /// When the API server refuses.
     pub async fn namespace(&self, name: &str) -> Result<String> {
-        let metadata = ObjectMeta { generate_name: Some(format!("{name}-")), ..ObjectMeta::default() };
-        let namespace = Namespace { metadata, ..Namespace::default() };
-        let made = Api::<Namespace>::all(self.client.clone()).create(&PostParams::default(), &namespace).await?;
+        let metadata = ObjectMeta {
+            generate_name: Some(format!("{name}-")),
+            ..ObjectMeta::default()
+        };
+        let namespace = Namespace {
+            metadata,
+            ..Namespace::default()
+        };
+        let made = Api::<Namespace>::all(self.client.clone())
+            .create(&PostParams::default(), &namespace)
+            .await?;
         made.metadata.name.context("it was given a name")
     }
 
@@ -164,7 +193,10 @@ impl World {
         let start = async || {
             let engine = DockerEngine::start().await?;
             let kind = aws_server::Kind::MinistackWithEngine(engine.host.clone());
-            Ok(Rolling { server: AwsServer::start(kind, &self.dir.join("aws-rolling")).await?, engine })
+            Ok(Rolling {
+                server: AwsServer::start(kind, &self.dir.join("aws-rolling")).await?,
+                engine,
+            })
         };
         self.rolling.get_or_try_init(start).await
     }
@@ -175,7 +207,11 @@ impl World {
     /// When it does not start.
     pub async fn guarded(&self) -> Result<&AwsServer> {
         let dir = self.dir.join("aws-guarded");
-        self.guarded.get_or_try_init(async || AwsServer::start(aws_server::Kind::MinistackWithIam, &dir).await).await
+        self.guarded
+            .get_or_try_init(async || {
+                AwsServer::start(aws_server::Kind::MinistackWithIam, &dir).await
+            })
+            .await
     }
 
     /// A scenario in which tasks take time, with an operator that is ready.
@@ -184,7 +220,9 @@ impl World {
     /// When a part does not start.
     pub async fn rolling_scenario(&self, name: &str) -> Result<Scenario<'_>> {
         let mut scenario = self.scenario_without_operator(name).await?;
-        scenario.use_server(&self.rolling().await?.server.url).await?;
+        scenario
+            .use_server(&self.rolling().await?.server.url)
+            .await?;
         scenario.start_operator()?;
         scenario.operator()?.ready().await?;
         Ok(scenario)
@@ -201,11 +239,19 @@ impl World {
         let recorder = Recorder::start(&self.client, &namespace);
         let options = Options {
             // Short sweeps, so that nobody waits for long; everything else as users have it.
-            flags: ["--sweep-active=500ms", "--sweep-steady=1s", "--sweep-task-definitions=2s", "--log-format=pretty"]
-                .map(str::to_owned)
-                .into_iter()
-                .chain([format!("--watch-namespaces={namespace}"), "--log-filter=info,ecs_operator=debug".to_owned()])
-                .collect(),
+            flags: [
+                "--sweep-active=500ms",
+                "--sweep-steady=1s",
+                "--sweep-task-definitions=2s",
+                "--log-format=pretty",
+            ]
+            .map(str::to_owned)
+            .into_iter()
+            .chain([
+                format!("--watch-namespaces={namespace}"),
+                "--log-filter=info,ecs_operator=debug".to_owned(),
+            ])
+            .collect(),
             environment: aws_server::environment(&aws_proxy.aws_url, &account),
             kubeconfig: self.installation.kubeconfig.clone(),
         };
@@ -243,7 +289,10 @@ pub fn ready(object: &Value) -> Option<&Value> {
 /// A condition of an object.
 #[must_use]
 pub fn condition<'a>(object: &'a Value, type_: &str) -> Option<&'a Value> {
-    object["status"]["conditions"].as_array()?.iter().find(|condition| condition["type"] == type_)
+    object["status"]["conditions"]
+        .as_array()?
+        .iter()
+        .find(|condition| condition["type"] == type_)
 }
 
 /// Whether an object is Ready, for what its spec says now.

@@ -1,8 +1,9 @@
-//! The matrix of trouble: for every call that a workload makes the operator is killed before it and after it, the call is refused,
-//! and its reply is lost.
+//! The matrix of trouble: for every call that a workload makes the operator is killed before it and
+//! after it, the call is refused, and its reply is lost.
 //!
-//! First each workload runs without a crash, to count its calls; then once for each boundary that workloads before it have not.
-//! `CHAOS_SHARD=2/4` takes the second quarter; `CHAOS_RESUME=1` leaves out what has passed before, by `target/chaos/passed`.
+//! First each workload runs without a crash, to count its calls; then once for each boundary that
+//! workloads before it have not. `CHAOS_SHARD=2/4` takes the second quarter; `CHAOS_RESUME=1`
+//! leaves out what has passed before, by `target/chaos/passed`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -24,18 +25,29 @@ fn main() -> Result<ExitCode> {
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(8);
     let runtime = Runtime::new()?;
-    let dir = tempfile::Builder::new().prefix("ecs-operator-chaos-").tempdir()?;
+    let dir = tempfile::Builder::new()
+        .prefix("ecs-operator-chaos-")
+        .tempdir()?;
     let world = Arc::new(runtime.block_on(World::start(Kind::Ministack, dir.path()))?);
     let passed_path = assets::target().join("chaos/passed");
     fs::create_dir_all(passed_path.parent().context("a directory")?)?;
     let resume = std::env::var_os("CHAOS_RESUME").is_some();
     let known: BTreeSet<String> = if resume {
-        fs::read_to_string(&passed_path).unwrap_or_default().lines().map(str::to_owned).collect()
+        fs::read_to_string(&passed_path)
+            .unwrap_or_default()
+            .lines()
+            .map(str::to_owned)
+            .collect()
     } else {
         BTreeSet::new()
     };
     let passed = Arc::new(Mutex::new(
-        fs::OpenOptions::new().create(true).append(resume).write(true).truncate(!resume).open(&passed_path)?,
+        fs::OpenOptions::new()
+            .create(true)
+            .append(resume)
+            .write(true)
+            .truncate(!resume)
+            .open(&passed_path)?,
     ));
 
     let plan = runtime.block_on(world.interruption.stops(plan(&world)))?;
@@ -48,11 +60,19 @@ fn main() -> Result<ExitCode> {
             if known.contains(&name) {
                 return None;
             }
-            let (world, runtime, passed, reached) =
-                (Arc::clone(&world), runtime.handle().clone(), Arc::clone(&passed), Arc::clone(&reached));
+            let (world, runtime, passed, reached) = (
+                Arc::clone(&world),
+                runtime.handle().clone(),
+                Arc::clone(&passed),
+                Arc::clone(&reached),
+            );
             Some(Trial::test(name.clone(), move || {
                 let (_, hit) = runtime
-                    .block_on(world.interruption.stops(chaos::run(&world, workload, Some(&boundary))))
+                    .block_on(world.interruption.stops(chaos::run(
+                        &world,
+                        workload,
+                        Some(&boundary),
+                    )))
                     .map_err(|error| Failed::from(format!("{error:#}")))?;
                 reached.fetch_add(usize::from(hit), Ordering::Relaxed);
                 let mut passed = passed.lock().map_err(|_| "another trial panicked")?;
@@ -77,13 +97,19 @@ fn main() -> Result<ExitCode> {
     Ok(conclusion.exit_code())
 }
 
-/// Every boundary of every workload, less those that the first workload has as well, which most others begin with.
+/// Every boundary of every workload, less those that the first workload has as well, which most
+/// others begin with.
 async fn plan(world: &World) -> Result<Vec<(Workload, Boundary)>> {
     let mut plan = Vec::new();
     let mut create = BTreeMap::new();
     for workload in Workload::ALL {
-        let (calls, _) = chaos::run(world, workload, None).await.with_context(|| format!("{workload:?} without a crash"))?;
-        let before = if matches!(workload, Workload::Adopt | Workload::Revisions | Workload::FailedRollout) {
+        let (calls, _) = chaos::run(world, workload, None)
+            .await
+            .with_context(|| format!("{workload:?} without a crash"))?;
+        let before = if matches!(
+            workload,
+            Workload::Adopt | Workload::Revisions | Workload::FailedRollout
+        ) {
             BTreeMap::new()
         } else {
             create.clone()
@@ -100,8 +126,19 @@ async fn plan(world: &World) -> Result<Vec<(Workload, Boundary)>> {
 
 /// The part of the plan that `CHAOS_SHARD` names.
 fn shard(plan: Vec<(Workload, Boundary)>) -> Result<Vec<(Workload, Boundary)>> {
-    let Ok(shard) = std::env::var("CHAOS_SHARD") else { return Ok(plan) };
-    let numbers = shard.split_once('/').and_then(|(nth, of)| Some((nth.parse::<usize>().ok()?, of.parse::<usize>().ok()?)));
-    let (nth, of) = numbers.filter(|(nth, of)| (1..=*of).contains(nth)).context("CHAOS_SHARD is a part such as 2/4")?;
-    Ok(plan.into_iter().enumerate().filter(|(index, _)| index % of == nth - 1).map(|(_, part)| part).collect())
+    let Ok(shard) = std::env::var("CHAOS_SHARD") else {
+        return Ok(plan);
+    };
+    let numbers = shard
+        .split_once('/')
+        .and_then(|(nth, of)| Some((nth.parse::<usize>().ok()?, of.parse::<usize>().ok()?)));
+    let (nth, of) = numbers
+        .filter(|(nth, of)| (1..=*of).contains(nth))
+        .context("CHAOS_SHARD is a part such as 2/4")?;
+    Ok(plan
+        .into_iter()
+        .enumerate()
+        .filter(|(index, _)| index % of == nth - 1)
+        .map(|(_, part)| part)
+        .collect())
 }

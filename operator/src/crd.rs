@@ -9,7 +9,8 @@ use crate::Error;
 pub fn yaml() -> Result<String, Error> {
     let mut stream = String::new();
     for crd in ecs_operator_crds::all() {
-        let document = serde_saphyr::to_string(&crd).map_err(|error| Error::Crd(error.to_string()))?;
+        let document =
+            serde_saphyr::to_string(&crd).map_err(|error| Error::Crd(error.to_string()))?;
         stream.push_str("---\n");
         stream.push_str(&document);
     }

@@ -28,7 +28,9 @@ pub struct Endpoints {
 /// # Errors
 /// When it is taken already.
 pub async fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
-    TcpListener::bind(address).await.map_err(|source| Error::Bind { address, source })
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| Error::Bind { address, source })
 }
 
 /// Serves until the future is dropped.
@@ -45,10 +47,20 @@ pub async fn serve(listener: TcpListener, endpoints: Endpoints) {
 
 async fn readyz(State(endpoints): State<Endpoints>) -> impl IntoResponse {
     let (ready, report) = endpoints.readiness.report();
-    (if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, report)
+    (
+        if ready {
+            StatusCode::OK
+        } else {
+            StatusCode::SERVICE_UNAVAILABLE
+        },
+        report,
+    )
 }
 
 async fn metrics(State(endpoints): State<Endpoints>) -> impl IntoResponse {
     const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, OPENMETRICS)], endpoints.metrics.encode())
+    (
+        [(header::CONTENT_TYPE, OPENMETRICS)],
+        endpoints.metrics.encode(),
+    )
 }

@@ -1,4 +1,5 @@
-//! The IAM policy that the operator needs: no action that it does not use, in statements that say what they are for.
+//! The IAM policy that the operator needs: no action that it does not use, in statements that say
+//! what they are for.
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -9,7 +10,8 @@ use crate::cli::IamPolicyArgs;
 /// Roles that may be passed where nothing else is said: those with a path that is for ECS alone.
 pub const ROLES: &str = "arn:aws:iam::*:role/ecs/*";
 
-/// Services that roles are passed to: for tasks, and for what ECS manages on behalf of a service, such as volumes.
+/// Services that roles are passed to: for tasks, and for what ECS manages on behalf of a service,
+/// such as volumes.
 const PASSED_TO: [&str; 2] = ["ecs-tasks.amazonaws.com", "ecs.amazonaws.com"];
 
 /// A policy document, as IAM takes it.
@@ -42,7 +44,12 @@ pub fn json(arguments: &IamPolicyArgs) -> String {
 
 /// The policy.
 #[must_use]
-pub fn policy(IamPolicyArgs { pass_role, event_queue_arn }: &IamPolicyArgs) -> Policy {
+pub fn policy(
+    IamPolicyArgs {
+        pass_role,
+        event_queue_arn,
+    }: &IamPolicyArgs,
+) -> Policy {
     let everywhere = || vec!["*".to_owned()];
     let mut statements: Vec<Statement> = Vec::new();
     for operation in services::operations() {
@@ -52,24 +59,52 @@ pub fn policy(IamPolicyArgs { pass_role, event_queue_arn }: &IamPolicyArgs) -> P
             None => statements.push(allow(sid, vec![operation.iam_action()], everywhere())),
         }
     }
-    let roles = allow("PassRoles", vec!["iam:PassRole".to_owned()], pass_role.clone());
-    statements.push(Statement { condition: Some(json!({"StringEquals": {"iam:PassedToService": PASSED_TO}})), ..roles });
+    let roles = allow(
+        "PassRoles",
+        vec!["iam:PassRole".to_owned()],
+        pass_role.clone(),
+    );
+    statements.push(Statement {
+        condition: Some(json!({"StringEquals": {"iam:PassedToService": PASSED_TO}})),
+        ..roles
+    });
     // ECS creates it with the rights of the caller that creates the first cluster of the account.
     // China and GovCloud are partitions of their own.
-    let partition = pass_role.first().and_then(|role| role.split(':').nth(1)).unwrap_or("aws");
-    let linked = format!("arn:{partition}:iam::*:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS");
-    let role = allow("ServiceLinkedRole", vec!["iam:CreateServiceLinkedRole".to_owned()], vec![linked]);
+    let partition = pass_role
+        .first()
+        .and_then(|role| role.split(':').nth(1))
+        .unwrap_or("aws");
+    let linked = format!(
+        "arn:{partition}:iam::*:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS"
+    );
+    let role = allow(
+        "ServiceLinkedRole",
+        vec!["iam:CreateServiceLinkedRole".to_owned()],
+        vec![linked],
+    );
     let condition = json!({"StringEquals": {"iam:AWSServiceName": "ecs.amazonaws.com"}});
-    statements.push(Statement { condition: Some(condition), ..role });
+    statements.push(Statement {
+        condition: Some(condition),
+        ..role
+    });
     if let Some(queue) = event_queue_arn {
         let actions = ["sqs:ReceiveMessage", "sqs:DeleteMessage"].map(str::to_owned);
         statements.push(allow("EventQueue", actions.into(), vec![queue.clone()]));
     }
-    Policy { version: "2012-10-17", statement: statements }
+    Policy {
+        version: "2012-10-17",
+        statement: statements,
+    }
 }
 
 fn allow(sid: &'static str, action: Vec<String>, resource: Vec<String>) -> Statement {
-    Statement { sid, effect: "Allow", action, resource, condition: None }
+    Statement {
+        sid,
+        effect: "Allow",
+        action,
+        resource,
+        condition: None,
+    }
 }
 
 #[cfg(test)]
@@ -82,11 +117,24 @@ mod tests {
     #[test]
     fn every_operation_is_granted_once() {
         let policy = policy(&IamPolicyArgs::default());
-        let granted: Vec<_> = policy.statement.iter().flat_map(|statement| &statement.action).collect();
+        let granted: Vec<_> = policy
+            .statement
+            .iter()
+            .flat_map(|statement| &statement.action)
+            .collect();
         let needed: Vec<_> = services::operations().map(Operation::iam_action).collect();
-        let of_services: Vec<_> = granted.iter().filter(|action| !action.starts_with("iam:")).collect();
+        let of_services: Vec<_> = granted
+            .iter()
+            .filter(|action| !action.starts_with("iam:"))
+            .collect();
         assert_eq!(of_services.len(), needed.len(), "{of_services:?}");
-        assert_eq!(of_services.into_iter().copied().collect::<BTreeSet<_>>(), needed.iter().collect());
-        assert!(granted.iter().all(|action| !action.starts_with("sqs:")), "there is no queue");
+        assert_eq!(
+            of_services.into_iter().copied().collect::<BTreeSet<_>>(),
+            needed.iter().collect()
+        );
+        assert!(
+            granted.iter().all(|action| !action.starts_with("sqs:")),
+            "there is no queue"
+        );
     }
 }

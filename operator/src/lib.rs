@@ -8,8 +8,9 @@
 //!        └───────────────────────── aws::observer      aws::writer
 //! ```
 //!
-//! [`reconcile`] holds the driver and one folder per kind, [`aws`] everything we do to AWS, [`k8s`] everything we do to
-//! Kubernetes, [`run`] ties them together. `ARCHITECTURE.md` follows one object through all of it.
+//! [`reconcile`] holds the driver and one folder per kind, [`aws`] everything we do to AWS, [`k8s`]
+//! everything we do to Kubernetes, [`run`] ties them together. `ARCHITECTURE.md` follows one object
+//! through all of it.
 
 pub mod aws;
 pub mod cli;

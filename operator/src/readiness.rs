@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// What the operator needs before it can work, by name, and what each still lacks; and what it can do without.
+/// What the operator needs before it can work, by name, and what each still lacks; and what it can
+/// do without.
 #[derive(Debug, Default)]
 pub struct Readiness {
     needs: Mutex<BTreeMap<String, Result<(), String>>>,
@@ -33,7 +34,10 @@ impl Readiness {
             Err(problem) => format!("[{bad}] {what}: {problem}\n"),
         };
         let (needs, notes) = (lock(&self.needs), lock(&self.notes));
-        let lines = needs.iter().map(|need| line('-', need)).chain(notes.iter().map(|note| line('!', note)));
+        let lines = needs
+            .iter()
+            .map(|need| line('-', need))
+            .chain(notes.iter().map(|note| line('!', note)));
         (needs.values().all(Result::is_ok), lines.collect())
     }
 }

@@ -30,10 +30,16 @@ const LAST_EVENTS: Duration = Duration::from_millis(500);
 /// # Errors
 /// When it cannot start.
 pub fn start(settings: Settings) -> Result<(), Error> {
-    rustls::crypto::aws_lc_rs::default_provider().install_default().map_err(|_| Error::Tls)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Error::Runtime)?;
+    rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .map_err(|_| Error::Tls)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(Error::Runtime)?;
     let result = runtime.block_on(run(settings));
-    // Calls to AWS that are still under way are safe to leave: the next start observes their result.
+    // Calls to AWS that are still under way are safe to leave: the next start observes their
+    // result.
     runtime.shutdown_background();
     result
 }
@@ -44,8 +50,13 @@ async fn run(settings: Settings) -> Result<(), Error> {
     // With port 0 only the listener knows the address.
     let address = listener.local_addr().unwrap_or(settings.http_address);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), http = %address, "ecs-operator starts");
-    let probes =
-        tokio::spawn(http::serve(listener, Endpoints { readiness: Arc::clone(&readiness), metrics: Arc::clone(&metrics) }));
+    let probes = tokio::spawn(http::serve(
+        listener,
+        Endpoints {
+            readiness: Arc::clone(&readiness),
+            metrics: Arc::clone(&metrics),
+        },
+    ));
     let stop = CancellationToken::new();
     let (kube, leadership, campaign) = connect(&settings, &readiness).await?;
     let events = Events::start(&kube);
@@ -65,8 +76,12 @@ async fn run(settings: Settings) -> Result<(), Error> {
     result
 }
 
-/// The client of the API server, and this replica's part in the election of a leader, where there is one.
-async fn connect(settings: &Settings, readiness: &Arc<Readiness>) -> Result<(Client, Leadership, Option<LeaderElection>), Error> {
+/// The client of the API server, and this replica's part in the election of a leader, where there
+/// is one.
+async fn connect(
+    settings: &Settings,
+    readiness: &Arc<Readiness>,
+) -> Result<(Client, Leadership, Option<LeaderElection>), Error> {
     let no_cluster = |error: &dyn std::error::Error| Error::NoCluster(error.to_string());
     let config = Config::infer().await.map_err(|error| no_cluster(&error))?;
     let (campaign, leadership) = match settings.election.clone() {
@@ -77,13 +92,15 @@ async fn connect(settings: &Settings, readiness: &Arc<Readiness>) -> Result<(Cli
         }
         None => (None, Leadership::always_leader()),
     };
-    let client = crate::k8s::client(config, leadership.clone()).map_err(|error| no_cluster(&error))?;
+    let client =
+        crate::k8s::client(config, leadership.clone()).map_err(|error| no_cluster(&error))?;
     Ok((client, leadership, campaign))
 }
 
 /// Ends when SIGTERM or SIGINT has come and running passes have had their time.
 async fn shutdown(stop: &CancellationToken) {
-    let mut terminate = signal(SignalKind::terminate()).expect("a signal handler can be installed once");
+    let mut terminate =
+        signal(SignalKind::terminate()).expect("a signal handler can be installed once");
     tokio::select! {
         _ = terminate.recv() => {}
         _ = tokio::signal::ctrl_c() => {}
@@ -109,16 +126,31 @@ async fn work(
         readiness.set(need, Err("not looked at yet".to_owned()));
     }
     let config = client::load(settings.region.as_deref()).await;
-    let region = config.region().map(ToString::to_string).filter(|region| !region.is_empty()).ok_or(Error::NoRegion)?;
-    tokio::spawn(client::await_credentials(config.clone(), Arc::clone(&readiness)));
+    let region = config
+        .region()
+        .map(ToString::to_string)
+        .filter(|region| !region.is_empty())
+        .ok_or(Error::NoRegion)?;
+    tokio::spawn(client::await_credentials(
+        config.clone(),
+        Arc::clone(&readiness),
+    ));
     let cluster_id = match settings.cluster_id {
         Some(cluster_id) => cluster_id,
         None => crate::k8s::cluster_id(&kube).await?,
     };
     let (stores, triggers, controllers) = registry.build();
-    let scope = Scope { account: "default".into(), region: region.into() };
+    let scope = Scope {
+        account: "default".into(),
+        region: region.into(),
+    };
     let aws_metrics = AwsMetrics::new(Arc::clone(&metrics), &scope.account, &scope.region);
-    let calls = Arc::new(Calls::new(&config, settings.quota_share, leadership.clone(), aws_metrics.clone()));
+    let calls = Arc::new(Calls::new(
+        &config,
+        settings.quota_share,
+        leadership.clone(),
+        aws_metrics.clone(),
+    ));
     let aws = Aws {
         scope,
         observer: Observer::start(&calls, settings.sweep, triggers.clone()),
@@ -130,7 +162,9 @@ async fn work(
     let accounts = Accounts::new(aws);
     let new_hints = |url| EventQueue::new(&config, url, aws_metrics, Arc::clone(&readiness));
     let hints = settings.event_queue_url.map(new_hints).transpose()?;
-    let hints = hints.map(|hints| tokio::spawn(hints.follow(leadership.clone(), Arc::clone(accounts.default_scope()))));
+    let hints = hints.map(|hints| {
+        tokio::spawn(hints.follow(leadership.clone(), Arc::clone(accounts.default_scope())))
+    });
     let context = Arc::new(Context {
         client: kube.clone(),
         cluster_id,
@@ -145,7 +179,16 @@ async fn work(
         claims: Claims::default(),
     });
     let (selection, concurrency) = (settings.selection, settings.concurrency);
-    let wiring = Wiring { selection, concurrency, client: kube, leadership, readiness, context, triggers, stop };
+    let wiring = Wiring {
+        selection,
+        concurrency,
+        client: kube,
+        leadership,
+        readiness,
+        context,
+        triggers,
+        stop,
+    };
     controllers.run(Arc::new(wiring)).await;
     if let Some(hints) = hints {
         hints.abort();

@@ -64,14 +64,24 @@ impl From<RunArgs> for Settings {
             log_format,
             log_filter,
         } = arguments;
-        let election =
-            Election { namespace: leader_election_namespace, lease: leader_election_lease, duration: leader_election_duration };
+        let election = Election {
+            namespace: leader_election_namespace,
+            lease: leader_election_lease,
+            duration: leader_election_duration,
+        };
         Self {
             region: aws_region,
             quota_share: aws_quota_share.0,
             event_queue_url: aws_event_queue_url,
-            sweep: Sweep { active: sweep_active, steady: sweep_steady, task_definitions: sweep_task_definitions },
-            selection: Selection { namespaces: watch_namespaces, labels: watch_label_selector },
+            sweep: Sweep {
+                active: sweep_active,
+                steady: sweep_steady,
+                task_definitions: sweep_task_definitions,
+            },
+            selection: Selection {
+                namespaces: watch_namespaces,
+                labels: watch_label_selector,
+            },
             cluster_id,
             former_cluster_ids,
             allowed_clusters,

@@ -18,21 +18,28 @@ pub fn init(settings: &Settings) {
         LogFormat::Json => logs.json().flatten_event(true).boxed(),
         LogFormat::Pretty => logs.with_ansi(std::io::stderr().is_terminal()).boxed(),
     };
-    tracing_subscriber::registry().with(logs.with_filter(settings.log_filter.clone())).init();
+    tracing_subscriber::registry()
+        .with(logs.with_filter(settings.log_filter.clone()))
+        .init();
 }
 
 /// Reads what is to be logged: a level for everything, levels for single targets, or both.
 ///
-/// `Targets` reads such texts too, but takes a mistyped level for the name of a target, and logs nothing.
+/// `Targets` reads such texts too, but takes a mistyped level for the name of a target, and logs
+/// nothing.
 ///
 /// # Errors
 /// In words, when a part is neither a level nor `target=level`.
 pub fn filter(text: &str) -> Result<Targets, String> {
-    text.split(',').map(str::trim).try_fold(Targets::new(), |filter, part| match part.split_once('=') {
-        None => Ok(filter.with_default(level(part)?)),
-        Some((target, text)) if !target.is_empty() => Ok(filter.with_target(target, level(text)?)),
-        Some(_) => Err(format!("`{part}` names no target")),
-    })
+    text.split(',')
+        .map(str::trim)
+        .try_fold(Targets::new(), |filter, part| match part.split_once('=') {
+            None => Ok(filter.with_default(level(part)?)),
+            Some((target, text)) if !target.is_empty() => {
+                Ok(filter.with_target(target, level(text)?))
+            }
+            Some(_) => Err(format!("`{part}` names no target")),
+        })
 }
 
 fn level(text: &str) -> Result<LevelFilter, String> {
@@ -56,12 +63,24 @@ mod tests {
         let logged = |target, level: Level| filter.would_enable(target, &level);
         assert!(logged("rustls", Level::INFO) && !logged("rustls", Level::DEBUG));
         assert!(logged("kube::client", Level::WARN) && !logged("kube::client", Level::INFO));
-        assert!(logged("ecs_operator::aws::observer", Level::DEBUG) && !logged("ecs_operator::run", Level::DEBUG));
+        assert!(
+            logged("ecs_operator::aws::observer", Level::DEBUG)
+                && !logged("ecs_operator::run", Level::DEBUG)
+        );
     }
 
     #[test]
     fn a_filter_that_would_log_nothing_unawares_is_refused() {
-        for text in ["", "loud", "=,=", "=info", "info,", "ecs_operator=", "ecs_operator=loud", "info,[span]=debug=x"] {
+        for text in [
+            "",
+            "loud",
+            "=,=",
+            "=info",
+            "info,",
+            "ecs_operator=",
+            "ecs_operator=loud",
+            "info,[span]=debug=x",
+        ] {
             assert!(filter(text).is_err(), "{text}");
         }
     }

@@ -1,4 +1,5 @@
-//! Triggers: which custom resource needs a pass, and the channels that carry that to the controller of its kind.
+//! Triggers: which custom resource needs a pass, and the channels that carry that to the controller
+//! of its kind.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -8,7 +9,8 @@ use std::sync::Arc;
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use kube::runtime::reflector::{Lookup, ObjectRef};
 
-/// Kind, namespace and name of a custom resource. Unlike [`ObjectRef`] it names objects of all kinds by one type.
+/// Kind, namespace and name of a custom resource. Unlike [`ObjectRef`] it names objects of all
+/// kinds by one type.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ObjectId {
     /// Kind, such as `EcsCluster`.
@@ -23,20 +25,29 @@ impl ObjectId {
     /// The object of kind `K` with this name.
     #[must_use]
     pub fn new<K: Lookup<DynamicType = ()>>(namespace: Option<&str>, name: &str) -> Self {
-        Self { kind: K::kind(&()), namespace: namespace.map(str::to_owned), name: name.to_owned() }
+        Self {
+            kind: K::kind(&()),
+            namespace: namespace.map(str::to_owned),
+            name: name.to_owned(),
+        }
     }
 
     /// Names `object`.
     #[must_use]
     pub fn of<K: Lookup<DynamicType = ()>>(object: &K) -> Self {
-        Self::new::<K>(object.namespace().as_deref(), object.name().as_deref().unwrap_or_default())
+        Self::new::<K>(
+            object.namespace().as_deref(),
+            object.name().as_deref().unwrap_or_default(),
+        )
     }
 
     /// The same as a key of the store of kind `K`.
     #[must_use]
     pub fn object_ref<K: Lookup<DynamicType = ()>>(&self) -> ObjectRef<K> {
         let object = ObjectRef::new(&self.name);
-        self.namespace.as_deref().map_or(object.clone(), |namespace| object.within(namespace))
+        self.namespace
+            .as_deref()
+            .map_or(object.clone(), |namespace| object.within(namespace))
     }
 }
 

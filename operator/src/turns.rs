@@ -1,8 +1,10 @@
-//! A queue that serves the namespaces in turn: a thousand items of one namespace delay an item of another by one item.
+//! A queue that serves the namespaces in turn: a thousand items of one namespace delay an item of
+//! another by one item.
 
 use std::collections::{HashMap, VecDeque};
 
-/// Items that wait. Namespaces take turns; items of one namespace leave in the order of their arrival.
+/// Items that wait. Namespaces take turns; items of one namespace leave in the order of their
+/// arrival.
 #[derive(Debug)]
 pub(crate) struct Turns<T> {
     queues: HashMap<String, VecDeque<T>>,
@@ -12,7 +14,10 @@ pub(crate) struct Turns<T> {
 
 impl<T> Default for Turns<T> {
     fn default() -> Self {
-        Self { queues: HashMap::new(), order: VecDeque::new() }
+        Self {
+            queues: HashMap::new(),
+            order: VecDeque::new(),
+        }
     }
 }
 
@@ -30,7 +35,8 @@ impl<T> Turns<T> {
         if let Some(queue) = self.queues.get_mut(namespace) {
             queue.push_back(item);
         } else {
-            self.queues.insert(namespace.to_owned(), VecDeque::from([item]));
+            self.queues
+                .insert(namespace.to_owned(), VecDeque::from([item]));
             self.order.push_back(namespace.to_owned());
         }
     }
@@ -62,7 +68,14 @@ mod tests {
     #[test]
     fn turns_go_around_the_namespaces() {
         let mut turns = Turns::default();
-        for (namespace, item) in [("crowd", 1), ("crowd", 2), ("crowd", 3), ("alone", 4), ("other", 5), ("other", 6)] {
+        for (namespace, item) in [
+            ("crowd", 1),
+            ("crowd", 2),
+            ("crowd", 3),
+            ("alone", 4),
+            ("other", 5),
+            ("other", 6),
+        ] {
             turns.push(namespace, item);
         }
         assert_eq!((turns.len_of("crowd"), turns.len_of("nobody")), (3, 0));

@@ -1,7 +1,8 @@
-//! All texts that users may see, in one file for each kind, so that a reviewer reads them in one place: `operator/messages`.
+//! All texts that users may see, in one file for each kind, so that a reviewer reads them in one
+//! place: `operator/messages`.
 //!
-//! The test reads the source: string literals with more than one word, outside of attributes, logs and tests. `make generate` writes the files
-//! again.
+//! The test reads the source: string literals with more than one word, outside of attributes, logs
+//! and tests. `make generate` writes the files again.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,11 +13,23 @@ use syn::punctuated::Punctuated;
 use syn::visit::{self, Visit};
 use syn::{Attribute, Expr, Item, ItemFn, ItemMod, LitStr, Macro, Token};
 
-/// The folders of the source and the file with their texts. A folder with a kind has a file of its own.
+/// The folders of the source and the file with their texts. A folder with a kind has a file of its
+/// own.
 const SHARED: [(&str, &[&str]); 2] = [("driver", &["reconcile", "k8s"]), ("aws", &["aws"])];
 
 /// Macros whose texts go to the log, or to nobody.
-const SILENT: &[&str] = &["debug", "error", "info", "trace", "warn", "assert", "assert_eq", "panic", "unreachable", "json"];
+const SILENT: &[&str] = &[
+    "debug",
+    "error",
+    "info",
+    "trace",
+    "warn",
+    "assert",
+    "assert_eq",
+    "panic",
+    "unreachable",
+    "json",
+];
 
 #[derive(Default)]
 struct Texts(Vec<String>);
@@ -37,7 +50,12 @@ impl<'ast> Visit<'ast> for Texts {
     }
 
     fn visit_macro(&mut self, call: &'ast Macro) {
-        let name = call.path.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default();
+        let name = call
+            .path
+            .segments
+            .last()
+            .map(|segment| segment.ident.to_string())
+            .unwrap_or_default();
         if SILENT.contains(&name.as_str()) {
             return;
         }
@@ -76,18 +94,32 @@ fn is_for_tests(attributes: &[Attribute]) -> bool {
 fn texts(source: &Path, folder: &Path) -> String {
     let mut lines = String::new();
     for path in files(folder) {
-        let file = syn::parse_file(&fs::read_to_string(&path).expect("a readable file")).expect("valid Rust");
-        let is_test =
-            path.file_stem().is_some_and(|stem| stem == "tests") || path.components().any(|part| part.as_os_str() == "tests");
-        if is_test || file.items.iter().all(|item| matches!(item, Item::Use(_) | Item::Mod(_))) {
+        let file = syn::parse_file(&fs::read_to_string(&path).expect("a readable file"))
+            .expect("valid Rust");
+        let is_test = path.file_stem().is_some_and(|stem| stem == "tests")
+            || path.components().any(|part| part.as_os_str() == "tests");
+        if is_test
+            || file
+                .items
+                .iter()
+                .all(|item| matches!(item, Item::Use(_) | Item::Mod(_)))
+        {
             continue;
         }
         let mut texts = Texts::default();
         texts.visit_file(&file);
         if !texts.0.is_empty() {
-            let name = path.strip_prefix(source).expect("it is a part of the source").display();
+            let name = path
+                .strip_prefix(source)
+                .expect("it is a part of the source")
+                .display();
             lines.extend([name.to_string(), "\n".to_owned()]);
-            lines.extend(texts.0.iter().map(|text| format!("  {}\n", text.replace('\n', "\\n"))));
+            lines.extend(
+                texts
+                    .0
+                    .iter()
+                    .map(|text| format!("  {}\n", text.replace('\n', "\\n"))),
+            );
         }
     }
     lines
@@ -114,12 +146,22 @@ fn messages_are_as_the_reviewed_files_say() {
     let source = root.join("src");
     let mut expected = BTreeMap::new();
     for (name, folders) in SHARED {
-        expected.insert(name.to_owned(), folders.iter().map(|folder| texts(&source, &source.join(folder))).collect::<String>());
+        expected.insert(
+            name.to_owned(),
+            folders
+                .iter()
+                .map(|folder| texts(&source, &source.join(folder)))
+                .collect::<String>(),
+        );
     }
     for entry in fs::read_dir(source.join("kinds")).expect("the kinds are there") {
         let path = entry.expect("a readable folder").path();
         if path.is_dir() {
-            let name = path.file_name().expect("it has a name").to_string_lossy().into_owned();
+            let name = path
+                .file_name()
+                .expect("it has a name")
+                .to_string_lossy()
+                .into_owned();
             expected.insert(name, texts(&source, &path));
         }
     }
@@ -129,6 +171,10 @@ fn messages_are_as_the_reviewed_files_say() {
             fs::write(&path, &texts).expect("it can be written");
         }
         let reviewed = fs::read_to_string(&path).unwrap_or_default();
-        assert!(reviewed == texts, "{} is stale: run `make generate`, and read the change", path.display());
+        assert!(
+            reviewed == texts,
+            "{} is stale: run `make generate`, and read the change",
+            path.display()
+        );
     }
 }

@@ -1,11 +1,16 @@
-//! Rollouts that no emulator shows, at the transport: ECS answers as its documentation says it does, and the whole operator
-//! sees nothing else. Blue/green with a pause, a rollback by an alarm, and a service that drains.
+//! Rollouts that no emulator shows, at the transport: ECS answers as its documentation says it
+//! does, and the whole operator sees nothing else. Blue/green with a pause, a rollback by an alarm,
+//! and a service that drains.
 //!
-//! Source of the answers: "Amazon ECS blue/green deployments", "Lifecycle hooks for Amazon ECS service deployments" and "Stopping
-//! Amazon ECS service deployments" in the developer guide; DescribeServices, DescribeServiceDeployments, DescribeServiceRevisions
-//! and DeleteService in the ECS API reference.
+//! Source of the answers: "Amazon ECS blue/green deployments", "Lifecycle hooks for Amazon ECS
+//! service deployments" and "Stopping Amazon ECS service deployments" in the developer guide;
+//! DescribeServices, DescribeServiceDeployments, DescribeServiceRevisions and DeleteService in the
+//! ECS API reference.
 
-#[allow(clippy::unwrap_used, reason = "a poisoned lock fails the test, as it should")]
+#[allow(
+    clippy::unwrap_used,
+    reason = "a poisoned lock fails the test, as it should"
+)]
 mod support;
 
 use std::sync::{Arc, Mutex};
@@ -50,19 +55,24 @@ impl Ecs {
         match operation {
             "DescribeServices" => match &state.service {
                 Some(service) => success(&json!({"services": [service]})),
-                None => success(&json!({"services": [], "failures": [{"arn": SERVICE, "reason": "MISSING"}]})),
+                None => success(
+                    &json!({"services": [], "failures": [{"arn": SERVICE, "reason": "MISSING"}]}),
+                ),
             },
             "CreateService" => {
                 let tags = request["tags"].clone();
-                state.service =
-                    Some(json!({"serviceArn": SERVICE, "serviceName": "web", "clusterArn": CLUSTER, "status": "ACTIVE",
+                state.service = Some(
+                    json!({"serviceArn": SERVICE, "serviceName": "web", "clusterArn": CLUSTER, "status": "ACTIVE",
                     "desiredCount": 2, "runningCount": 0, "pendingCount": 2, "tags": tags,
-                    "deploymentConfiguration": {"strategy": "BLUE_GREEN"}}));
+                    "deploymentConfiguration": {"strategy": "BLUE_GREEN"}}),
+                );
                 state.deploy(1);
                 success(&json!({"service": state.service}))
             }
             "UpdateService" => {
-                let number = request["taskDefinition"].as_str().and_then(|wanted| wanted.rsplit(':').next()?.parse().ok());
+                let number = request["taskDefinition"]
+                    .as_str()
+                    .and_then(|wanted| wanted.rsplit(':').next()?.parse().ok());
                 if let Some(number) = number {
                     state.deploy(number);
                 }
@@ -71,20 +81,35 @@ impl Ecs {
             "DescribeServiceDeployments" => {
                 state.described += 1;
                 let arn = &request["serviceDeploymentArns"][0];
-                let found = state.deployments.iter().find(|deployment| deployment["serviceDeploymentArn"] == *arn);
+                let found = state
+                    .deployments
+                    .iter()
+                    .find(|deployment| deployment["serviceDeploymentArn"] == *arn);
                 success(&json!({"serviceDeployments": found.into_iter().collect::<Vec<_>>()}))
             }
             "DescribeServiceRevisions" => {
-                let arn = request["serviceRevisionArns"][0].as_str().unwrap_or_default();
-                let number = arn.rsplit('/').next().and_then(|number| number.parse().ok()).unwrap_or_default();
-                success(&json!({"serviceRevisions": [{"serviceRevisionArn": arn, "taskDefinition": revision(number)}]}))
+                let arn = request["serviceRevisionArns"][0]
+                    .as_str()
+                    .unwrap_or_default();
+                let number = arn
+                    .rsplit('/')
+                    .next()
+                    .and_then(|number| number.parse().ok())
+                    .unwrap_or_default();
+                success(
+                    &json!({"serviceRevisions": [{"serviceRevisionArn": arn, "taskDefinition": revision(number)}]}),
+                )
             }
-            "ContinueServiceDeployment" | "StopServiceDeployment" => success(&json!({"serviceDeploymentArn": "…"})),
+            "ContinueServiceDeployment" | "StopServiceDeployment" => {
+                success(&json!({"serviceDeploymentArn": "…"}))
+            }
             "DeleteService" => {
                 state.set(&json!({"status": "DRAINING", "desiredCount": 0}));
                 success(&json!({"service": state.service}))
             }
-            "ListTasks" => success(&json!({"taskArns": ["arn:aws:ecs:eu-central-1:111122223333:task/shop/abc"]})),
+            "ListTasks" => success(
+                &json!({"taskArns": ["arn:aws:ecs:eu-central-1:111122223333:task/shop/abc"]}),
+            ),
             "DescribeTasks" => success(&json!({"tasks": [{
                 "taskArn": "arn:aws:ecs:eu-central-1:111122223333:task/shop/abc", "taskDefinitionArn": revision(2),
                 "stopCode": "ServiceSchedulerInitiated", "stoppedReason": "Task failed ELB health checks in (target-group …)",
@@ -111,7 +136,8 @@ impl State {
     /// A new deployment of a revision, as CreateService and UpdateService begin it.
     fn deploy(&mut self, number: i64) {
         let nth = self.deployments.len();
-        let arn = format!("arn:aws:ecs:eu-central-1:111122223333:service-deployment/shop/web/d{nth}");
+        let arn =
+            format!("arn:aws:ecs:eu-central-1:111122223333:service-deployment/shop/web/d{nth}");
         self.deployments.push(json!({"serviceDeploymentArn": arn, "status": "PENDING", "createdAt": 1000 * number,
             "targetServiceRevision": {"arn": format!("arn:aws:ecs:eu-central-1:111122223333:service-revision/shop/web/{number}"),
                 "requestedTaskCount": 2, "runningTaskCount": 0, "pendingTaskCount": 0}}));
@@ -137,9 +163,15 @@ fn merge(target: &mut Value, change: &Value) {
 async fn ready() -> (World, Ecs) {
     let ecs = Ecs::default();
     let answers = ecs.clone();
-    let world = World::new(object(), move |operation, request| answers.answer(operation, request)).await;
+    let world = World::new(object(), move |operation, request| {
+        answers.answer(operation, request)
+    })
+    .await;
     look(&world).await;
-    assert_eq!(world.conditions().0, ["Ready Unknown Progressing", "Reconciling True Progressing"]);
+    assert_eq!(
+        world.conditions().0,
+        ["Ready Unknown Progressing", "Reconciling True Progressing"]
+    );
     runs(&ecs, 1);
     look(&world).await;
     assert_eq!(world.conditions().0, ["Ready True Succeeded"]);
@@ -152,14 +184,20 @@ fn runs(ecs: &Ecs, number: i64) {
     let primary = json!({"id": format!("ecs-svc/{number}"), "status": "PRIMARY", "taskDefinition": revision(number),
         "desiredCount": 2, "runningCount": 2, "pendingCount": 0});
     let service = json!({"taskDefinition": revision(number), "runningCount": 2, "pendingCount": 0, "deployments": [primary]});
-    ecs.moves(&service, &json!({"status": "SUCCESSFUL", "finishedAt": 1500.0}));
+    ecs.moves(
+        &service,
+        &json!({"status": "SUCCESSFUL", "finishedAt": 1500.0}),
+    );
 }
 
 /// One pass that looks at AWS anew, as the observer's next sweep would have it.
 async fn look(world: &World) {
     let mut object = world.object();
-    let count = object["metadata"]["annotations"]["ecs-operator.dev/reconcileAt"].as_str().map_or(0, str::len);
-    object["metadata"]["annotations"]["ecs-operator.dev/reconcileAt"] = "x".repeat(count + 1).into();
+    let count = object["metadata"]["annotations"]["ecs-operator.dev/reconcileAt"]
+        .as_str()
+        .map_or(0, str::len);
+    object["metadata"]["annotations"]["ecs-operator.dev/reconcileAt"] =
+        "x".repeat(count + 1).into();
     world.set_object(object);
     world.pass::<EcsService>().await;
 }
@@ -180,7 +218,9 @@ fn ask_for(world: &World, number: i64) {
 /// The AWS writes among those since the last call.
 fn aws_writes(world: &World) -> Vec<String> {
     let writes = world.new_writes().into_iter();
-    writes.filter(|write| write != "status" && write != "metadata" && !write.starts_with("event")).collect()
+    writes
+        .filter(|write| write != "status" && write != "metadata" && !write.starts_with("event"))
+        .collect()
 }
 
 #[tokio::test]
@@ -190,8 +230,14 @@ async fn a_blue_green_deployment_waits_for_somebody_and_goes_on_when_told() {
     look(&world).await;
     assert_eq!(aws_writes(&world), ["UpdateService"]);
     let stages = [
-        (json!({"status": "IN_PROGRESS", "lifecycleStage": "SCALE_UP"}), "Progressing"),
-        (json!({"lifecycleStage": "TEST_TRAFFIC_SHIFT"}), "Progressing"),
+        (
+            json!({"status": "IN_PROGRESS", "lifecycleStage": "SCALE_UP"}),
+            "Progressing",
+        ),
+        (
+            json!({"lifecycleStage": "TEST_TRAFFIC_SHIFT"}),
+            "Progressing",
+        ),
         (
             json!({"lifecycleStage": "POST_TEST_TRAFFIC_SHIFT",
                 "lifecycleHookDetails": [{"hookId": "hook-1", "targetType": "PAUSE", "status": "AWAITING_ACTION"}]}),
@@ -201,17 +247,36 @@ async fn a_blue_green_deployment_waits_for_somebody_and_goes_on_when_told() {
     for (stage, reason) in stages {
         ecs.moves(&json!({}), &stage);
         look(&world).await;
-        assert_eq!(world.conditions().0[0], format!("Ready Unknown {reason}"), "{stage}");
+        assert_eq!(
+            world.conditions().0[0],
+            format!("Ready Unknown {reason}"),
+            "{stage}"
+        );
     }
-    assert!(world.conditions().1.contains("paused at POST_TEST_TRAFFIC_SHIFT"), "{}", world.conditions().1);
+    assert!(
+        world
+            .conditions()
+            .1
+            .contains("paused at POST_TEST_TRAFFIC_SHIFT"),
+        "{}",
+        world.conditions().1
+    );
     assert_eq!(aws_writes(&world), [""; 0]);
 
-    edit(&world, |object| object["metadata"]["annotations"]["ecs-operator.dev/continueAt"] = json!(NOON));
+    edit(&world, |object| {
+        object["metadata"]["annotations"]["ecs-operator.dev/continueAt"] = json!(NOON)
+    });
     look(&world).await;
     look(&world).await;
     assert_eq!(aws_writes(&world), ["ContinueServiceDeployment"], "once");
-    assert_eq!(world.object()["status"]["handledCommands"][0]["value"], NOON);
-    ecs.moves(&json!({}), &json!({"lifecycleStage": "BAKE_TIME", "lifecycleHookDetails": []}));
+    assert_eq!(
+        world.object()["status"]["handledCommands"][0]["value"],
+        NOON
+    );
+    ecs.moves(
+        &json!({}),
+        &json!({"lifecycleStage": "BAKE_TIME", "lifecycleHookDetails": []}),
+    );
     look(&world).await;
     assert_eq!(world.conditions().0[0], "Ready Unknown Baking");
     runs(&ecs, 2);
@@ -226,10 +291,15 @@ async fn a_blue_green_deployment_waits_for_somebody_and_goes_on_when_told() {
     // What has ended is not described again, and nothing is written any more.
     let described = ecs.described();
     world.new_writes();
-    edit(&world, |object| object["metadata"]["annotations"]["ecs-operator.dev/continueAt"] = json!(NOON));
+    edit(&world, |object| {
+        object["metadata"]["annotations"]["ecs-operator.dev/continueAt"] = json!(NOON)
+    });
     world.pass::<EcsService>().await;
     world.pass::<EcsService>().await;
-    assert_eq!((ecs.described(), world.new_writes()), (described, Vec::new()));
+    assert_eq!(
+        (ecs.described(), world.new_writes()),
+        (described, Vec::new())
+    );
 }
 
 #[tokio::test]
@@ -242,14 +312,33 @@ async fn a_rollback_by_an_alarm_is_told_and_not_repeated_even_without_memory() {
         &json!({"status": "ROLLBACK_IN_PROGRESS", "alarms": {"status": "TRIGGERED", "triggeredAlarmNames": ["errors"]}}),
     );
     look(&world).await;
-    assert_eq!(world.conditions().0, ["Ready False DeploymentRolledBack", "Stalled True DeploymentRolledBack"]);
-    assert!(world.conditions().1.contains("alarms went off: errors"), "{}", world.conditions().1);
-    assert!(world.conditions().1.contains("Task abc stopped: Task failed ELB health checks"), "{}", world.conditions().1);
+    assert_eq!(
+        world.conditions().0,
+        [
+            "Ready False DeploymentRolledBack",
+            "Stalled True DeploymentRolledBack"
+        ]
+    );
+    assert!(
+        world.conditions().1.contains("alarms went off: errors"),
+        "{}",
+        world.conditions().1
+    );
+    assert!(
+        world
+            .conditions()
+            .1
+            .contains("Task abc stopped: Task failed ELB health checks"),
+        "{}",
+        world.conditions().1
+    );
     let told = world.new_writes();
-    assert!(told.iter().any(|write| write == "event TaskUnhealthy"), "{told:?}");
+    assert!(
+        told.iter().any(|write| write == "event TaskUnhealthy"),
+        "{told:?}"
+    );
 
-    let primary =
-        json!({"id": "ecs-svc/1", "status": "PRIMARY", "taskDefinition": revision(1), "desiredCount": 2, "runningCount": 2});
+    let primary = json!({"id": "ecs-svc/1", "status": "PRIMARY", "taskDefinition": revision(1), "desiredCount": 2, "runningCount": 2});
     ecs.moves(
         &json!({"taskDefinition": revision(1), "runningCount": 2, "deployments": [primary]}),
         &json!({"status": "ROLLBACK_SUCCESSFUL", "finishedAt": 2500.0}),
@@ -264,13 +353,19 @@ async fn a_rollback_by_an_alarm_is_told_and_not_repeated_even_without_memory() {
     assert_eq!(world.conditions().0[0], "Ready False DeploymentRolledBack");
     assert_eq!(aws_writes(&world), [""; 0], "it is not sent again");
     // Whoever restarts wants it to be tried again.
-    edit(&world, |object| object["metadata"]["annotations"]["ecs-operator.dev/restartedAt"] = json!(NOON));
+    edit(&world, |object| {
+        object["metadata"]["annotations"]["ecs-operator.dev/restartedAt"] = json!(NOON)
+    });
     look(&world).await;
     assert_eq!(aws_writes(&world), ["UpdateService"]);
     runs(&ecs, 2);
     look(&world).await;
     assert_eq!(world.conditions().0, ["Ready True Succeeded"]);
-    assert_eq!(aws_writes(&world), [""; 0], "one deployment for one restart");
+    assert_eq!(
+        aws_writes(&world),
+        [""; 0],
+        "one deployment for one restart"
+    );
 }
 
 #[tokio::test]
@@ -290,10 +385,19 @@ async fn tasks_that_fail_after_a_rollout_hold_ready_back_and_are_told_at_once() 
     ecs.moves(&json!({"deployments": [primary]}), &json!({}));
     look(&world).await;
     let (shapes, message) = world.conditions();
-    assert_eq!(shapes, ["Ready Unknown Progressing", "Reconciling True Progressing"]);
-    assert!(message.contains("Task abc stopped: Task failed ELB health checks"), "{message}");
+    assert_eq!(
+        shapes,
+        ["Ready Unknown Progressing", "Reconciling True Progressing"]
+    );
+    assert!(
+        message.contains("Task abc stopped: Task failed ELB health checks"),
+        "{message}"
+    );
     let told = world.new_writes();
-    assert!(told.iter().any(|write| write == "event TaskUnhealthy"), "{told:?}");
+    assert!(
+        told.iter().any(|write| write == "event TaskUnhealthy"),
+        "{told:?}"
+    );
     world.pass::<EcsService>().await;
     assert_eq!(world.new_writes(), [""; 0]);
 }
@@ -305,16 +409,25 @@ async fn a_running_deployment_is_stopped_on_command() {
     look(&world).await;
     ecs.moves(&json!({}), &json!({"status": "IN_PROGRESS"}));
     world.new_writes();
-    edit(&world, |object| object["metadata"]["annotations"]["ecs-operator.dev/stopAt"] = json!(NOON));
+    edit(&world, |object| {
+        object["metadata"]["annotations"]["ecs-operator.dev/stopAt"] = json!(NOON)
+    });
     look(&world).await;
     ecs.moves(&json!({}), &json!({"status": "STOP_REQUESTED"}));
     look(&world).await;
     assert_eq!(aws_writes(&world), ["StopServiceDeployment"]);
     assert_eq!(world.conditions().0[0], "Ready False DeploymentRolledBack");
-    ecs.moves(&json!({"taskDefinition": revision(1)}), &json!({"status": "ROLLBACK_SUCCESSFUL"}));
+    ecs.moves(
+        &json!({"taskDefinition": revision(1)}),
+        &json!({"status": "ROLLBACK_SUCCESSFUL"}),
+    );
     look(&world).await;
     look(&world).await;
-    assert_eq!(aws_writes(&world), [""; 0], "what was stopped on command is not sent again");
+    assert_eq!(
+        aws_writes(&world),
+        [""; 0],
+        "what was stopped on command is not sent again"
+    );
 }
 
 #[tokio::test]
@@ -327,16 +440,29 @@ async fn a_service_drains_in_its_own_time_and_its_name_is_free_then() {
         ecs.moves(&json!({"runningCount": left}), &json!({}));
         look(&world).await;
         let (shapes, message) = world.conditions();
-        assert_eq!(shapes, ["Ready Unknown Deleting", "Reconciling True Deleting"]);
-        assert!(message.contains(&format!("is DRAINING: waiting for {left} tasks to stop")), "{message}");
+        assert_eq!(
+            shapes,
+            ["Ready Unknown Deleting", "Reconciling True Deleting"]
+        );
+        assert!(
+            message.contains(&format!("is DRAINING: waiting for {left} tasks to stop")),
+            "{message}"
+        );
     }
     assert_eq!(aws_writes(&world), ["DeleteService"]);
-    // Somebody makes an object of the same name meanwhile: the name is taken until the tasks have stopped.
+    // Somebody makes an object of the same name meanwhile: the name is taken until the tasks have
+    // stopped.
     let (next, draining) = (object(), ecs.clone());
-    let second = World::new(next, move |operation, request| draining.answer(operation, request)).await;
+    let second = World::new(next, move |operation, request| {
+        draining.answer(operation, request)
+    })
+    .await;
     look(&second).await;
     assert_eq!(second.conditions().0[0], "Ready Unknown Busy");
-    ecs.moves(&json!({"status": "INACTIVE", "runningCount": 0}), &json!({}));
+    ecs.moves(
+        &json!({"status": "INACTIVE", "runningCount": 0}),
+        &json!({}),
+    );
     look(&world).await;
     assert_eq!(world.object()["metadata"]["finalizers"], json!([]));
     look(&second).await;
@@ -357,12 +483,20 @@ async fn ready_is_not_that_of_before_a_command() {
         assert_eq!(world.conditions().0, ["Ready True Succeeded"]);
         world.new_writes();
         edit(&world, |object| {
-            object["metadata"]["annotations"]["ecs-operator.dev/restartedAt"] = json!(format!("2026-06-01T12:00:0{nth}Z"));
+            object["metadata"]["annotations"]["ecs-operator.dev/restartedAt"] =
+                json!(format!("2026-06-01T12:00:0{nth}Z"));
         });
         world.pass::<EcsService>().await;
-        assert_eq!(world.conditions().0, ["Ready Unknown Progressing", "Reconciling True Progressing"]);
+        assert_eq!(
+            world.conditions().0,
+            ["Ready Unknown Progressing", "Reconciling True Progressing"]
+        );
         if aws_writes(&world).is_empty() {
-            assert!(world.conditions().1.contains("Waiting for API quota"), "{}", world.conditions().1);
+            assert!(
+                world.conditions().1.contains("Waiting for API quota"),
+                "{}",
+                world.conditions().1
+            );
             return;
         }
     }
@@ -376,6 +510,12 @@ async fn a_cluster_of_another_region_is_not_taken_for_one_here() {
     let world = World::new(elsewhere, |operation, _| panic!("{operation}")).await;
     world.pass::<EcsService>().await;
     let (shapes, message) = world.conditions();
-    assert_eq!(shapes, ["Ready False InvalidSpec", "Stalled True InvalidSpec"]);
-    assert!(message.contains("spec.cluster is an ARN of us-east-1"), "{message}");
+    assert_eq!(
+        shapes,
+        ["Ready False InvalidSpec", "Stalled True InvalidSpec"]
+    );
+    assert!(
+        message.contains("spec.cluster is an ARN of us-east-1"),
+        "{message}"
+    );
 }

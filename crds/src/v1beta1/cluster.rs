@@ -40,22 +40,25 @@ use super::shared::{CapacityProviderStrategyItem, Policies, Tag, spec, status};
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = rules(), "default" = {}))]
 pub struct EcsClusterSpec {
-    /// Name of the cluster in ECS, up to 255 letters, digits, hyphens and underscores; default: `metadata.name`. Cannot change.
+    /// Name of the cluster in ECS, up to 255 letters, digits, hyphens and underscores; default:
+    /// `metadata.name`. Cannot change.
     #[schemars(length(min = 1, max = 255), regex(pattern = "^[a-zA-Z0-9_-]+$"))]
     pub cluster_name: Option<String>,
     /// Tags of the cluster, at most 50 with the operator's own.
     #[schemars(length(max = 48), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["key"]))]
     pub tags: Option<Vec<Tag>>,
-    /// Settings of the cluster: `containerInsights`, the only one that AWS documents. Default: what the account setting says. Dropped from
-    /// the spec, they stay.
+    /// Settings of the cluster: `containerInsights`, the only one that AWS documents. Default: what
+    /// the account setting says. Dropped from the spec, they stay.
     #[schemars(length(max = 20), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub settings: Option<Vec<ClusterSetting>>,
     /// ECS Exec and storage encryption.
     pub configuration: Option<ClusterConfiguration>,
-    /// Capacity providers that services of the cluster may use: FARGATE, FARGATE_SPOT, or names of Auto Scaling group providers.
+    /// Capacity providers that services of the cluster may use: FARGATE, FARGATE_SPOT, or names of
+    /// Auto Scaling group providers.
     #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub capacity_providers: Option<Vec<String>>,
-    /// Strategy of services and tasks that name neither a launch type nor a strategy of their own; at most 20 items.
+    /// Strategy of services and tasks that name neither a launch type nor a strategy of their own;
+    /// at most 20 items.
     #[schemars(length(max = 20), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["capacityProvider"]))]
     pub default_capacity_provider_strategy: Option<Vec<CapacityProviderStrategyItem>>,
     /// Default namespace of Service Connect.
@@ -86,11 +89,16 @@ fn rules() -> Vec<Rule> {
     ]
 }
 
-/// The custom resource definition of EcsCluster, in which `spec` is optional: the API server sets an absent one to `{}`, its default. No
-/// member of it is required.
+/// The custom resource definition of EcsCluster, in which `spec` is optional: the API server sets
+/// an absent one to `{}`, its default. No member of it is required.
 pub(crate) fn definition() -> CustomResourceDefinition {
     let mut crd = EcsCluster::crd();
-    for schema in crd.spec.versions.iter_mut().filter_map(|version| version.schema.as_mut()?.open_api_v3_schema.as_mut()) {
+    for schema in crd
+        .spec
+        .versions
+        .iter_mut()
+        .filter_map(|version| version.schema.as_mut()?.open_api_v3_schema.as_mut())
+    {
         schema.required = None;
     }
     crd
@@ -124,7 +132,8 @@ pub struct ClusterConfiguration {
 pub struct ExecuteCommandConfiguration {
     /// KMS key that encrypts the data between client and container.
     pub kms_key_id: Option<String>,
-    /// Where session logs go: NONE, DEFAULT (awslogs of the task definition) or OVERRIDE (needs `logConfiguration`). AWS default DEFAULT.
+    /// Where session logs go: NONE, DEFAULT (awslogs of the task definition) or OVERRIDE (needs
+    /// `logConfiguration`). AWS default DEFAULT.
     pub logging: Option<String>,
     /// Destination of session logs with `logging: OVERRIDE`.
     pub log_configuration: Option<ExecuteCommandLogConfiguration>,
@@ -162,7 +171,8 @@ pub struct ManagedStorageConfiguration {
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterServiceConnectDefaults {
-    /// Name or ARN of the Cloud Map namespace; a name that does not exist yet becomes a new HTTP namespace.
+    /// Name or ARN of the Cloud Map namespace; a name that does not exist yet becomes a new HTTP
+    /// namespace.
     #[schemars(length(max = 1024))]
     pub namespace: String,
 }
@@ -191,26 +201,36 @@ pub struct EcsClusterStatus {
     pub pending_tasks_count: Option<i32>,
     /// Number of container instances.
     pub registered_container_instances_count: Option<i32>,
-    /// Members that the spec had when AWS was last in sync and that are reset when the spec drops them.
+    /// Members that the spec had when AWS was last in sync and that are reset when the spec drops
+    /// them.
     pub applied_members: Option<Vec<String>>,
-    /// Hash of the Service Connect namespace that ECS accepted last, while the tag of the cluster does not have it; `unknown` after an update
-    /// without a reply. ECS shows the namespace as an ARN.
+    /// Hash of the Service Connect namespace that ECS accepted last, while the tag of the cluster
+    /// does not have it; `unknown` after an update without a reply. ECS shows the namespace as an
+    /// ARN.
     pub hidden_hash: Option<String>,
-    /// Value of the annotation `ecs-operator.dev/reconcileAt` or `reconcile.fluxcd.io/requestedAt` that was handled last.
+    /// Value of the annotation `ecs-operator.dev/reconcileAt` or `reconcile.fluxcd.io/requestedAt`
+    /// that was handled last.
     pub last_handled_reconcile_at: Option<String>,
     /// Changes that the operator does not make because of `managementPolicy` or `suspend`.
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub pending_changes: Option<Vec<String>>,
-    /// Keys of the tags that the operator set because the spec lists them, to remove those that the spec drops.
+    /// Keys of the tags that the operator set because the spec lists them, to remove those that the
+    /// spec drops.
     pub managed_tags: Option<Vec<String>>,
 }
 spec!(EcsClusterSpec);
-status!(EcsClusterStatus { arn: cluster_arn, applied_members });
+status!(EcsClusterStatus {
+    arn: cluster_arn,
+    applied_members
+});
 
 impl EcsCluster {
     /// Name of the cluster in ECS: `spec.clusterName`, or the name of the object.
     #[must_use]
     pub fn cluster_name(&self) -> String {
-        self.spec.cluster_name.clone().unwrap_or_else(|| self.name_any())
+        self.spec
+            .cluster_name
+            .clone()
+            .unwrap_or_else(|| self.name_any())
     }
 }

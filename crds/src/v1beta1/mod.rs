@@ -1,4 +1,5 @@
-//! Version `v1beta1`: one file a kind, one file an AWS topic below it, and the shapes that kinds share.
+//! Version `v1beta1`: one file a kind, one file an AWS topic below it, and the shapes that kinds
+//! share.
 
 pub mod cluster;
 pub mod service;
@@ -7,5 +8,7 @@ pub mod task_definition;
 
 pub use cluster::{EcsCluster, EcsClusterSpec, EcsClusterStatus};
 pub use service::{EcsService, EcsServiceSpec, EcsServiceStatus};
-pub use shared::{AdoptionPolicy, DeletionPolicy, ManagementPolicy, ObjectReference, Policies, Tag};
+pub use shared::{
+    AdoptionPolicy, DeletionPolicy, ManagementPolicy, ObjectReference, Policies, Tag,
+};
 pub use task_definition::{EcsTaskDefinition, EcsTaskDefinitionSpec, EcsTaskDefinitionStatus};

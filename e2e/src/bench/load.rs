@@ -1,4 +1,5 @@
-//! The load of a measurement: many pairs of a task definition and a service in one cluster, and an operator that cares for them.
+//! The load of a measurement: many pairs of a task definition and a service in one cluster, and an
+//! operator that cares for them.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -30,7 +31,8 @@ const CLUSTER: &str = "bench";
 /// How long the operator polls a service after its rollout as often as during it.
 const SETTLING: SignedDuration = SignedDuration::from_secs(120);
 
-/// The objects that there are, by kind and name; of those that are Ready the revision, or nothing where they have none.
+/// The objects that there are, by kind and name; of those that are Ready the revision, or nothing
+/// where they have none.
 type Objects = Arc<Mutex<HashMap<String, Option<String>>>>;
 
 /// Pairs in a namespace and the operator that cares for them.
@@ -47,15 +49,26 @@ impl Drop for Load<'_> {
 }
 
 impl<'a> Load<'a> {
-    /// An operator as users have it, with `flags` and `faults`, for one namespace in which there is a cluster.
-    pub(super) async fn start(world: &'a World, name: &str, flags: &[&str], faults: Faults) -> Result<Self> {
+    /// An operator as users have it, with `flags` and `faults`, for one namespace in which there is
+    /// a cluster.
+    pub(super) async fn start(
+        world: &'a World,
+        name: &str,
+        flags: &[&str],
+        faults: Faults,
+    ) -> Result<Self> {
         let scenario = world.scenario_without_operator(name).await?;
         let own = format!("--watch-namespaces={}", scenario.namespace);
         Self::with(scenario, &[flags, &[&own]].concat(), faults).await
     }
 
     /// The same for all namespaces.
-    pub(super) async fn start_everywhere(world: &'a World, name: &str, flags: &[&str], faults: Faults) -> Result<Self> {
+    pub(super) async fn start_everywhere(
+        world: &'a World,
+        name: &str,
+        flags: &[&str],
+        faults: Faults,
+    ) -> Result<Self> {
         Self::with(world.scenario_without_operator(name).await?, flags, faults).await
     }
 
@@ -71,8 +84,13 @@ impl<'a> Load<'a> {
         ];
         scenario.start_operator()?;
         scenario.operator()?.ready().await?;
-        let load = Self { scenario, objects, watches };
-        load.put::<EcsCluster>(&load.scenario.namespace, CLUSTER, json!({})).await?;
+        let load = Self {
+            scenario,
+            objects,
+            watches,
+        };
+        load.put::<EcsCluster>(&load.scenario.namespace, CLUSTER, json!({}))
+            .await?;
         load.until_ready(1).await?;
         Ok(load)
     }
@@ -93,24 +111,37 @@ impl<'a> Load<'a> {
         self.counts().of(operation)
     }
 
-    fn api<K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>>(&self, namespace: &str) -> Api<K> {
+    fn api<K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>>(
+        &self,
+        namespace: &str,
+    ) -> Api<K> {
         Api::namespaced(self.client(), namespace)
     }
 
     async fn put<K>(&self, namespace: &str, name: &str, spec: Value) -> Result<()>
     where
-        K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope> + Clone + DeserializeOwned + std::fmt::Debug,
+        K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+            + Clone
+            + DeserializeOwned
+            + std::fmt::Debug,
     {
         let object = json!({"apiVersion": K::api_version(&()), "kind": K::kind(&()), "metadata": {"name": name}, "spec": spec});
         let params = PatchParams::apply("bench").force();
-        self.api::<K>(namespace).patch(name, &params, &Patch::Apply(&object)).await?;
+        self.api::<K>(namespace)
+            .patch(name, &params, &Patch::Apply(&object))
+            .await?;
         Ok(())
     }
 
     async fn put_pair(&self, namespace: &str, name: &str, image: &str) -> Result<()> {
         let container = json!({"name": "app", "image": image, "memory": 128, "essential": true,
             "environment": [{"name": "LOG_LEVEL", "value": "info"}, {"name": "PORT", "value": "8080"}]});
-        self.put::<EcsTaskDefinition>(namespace, name, json!({"family": name, "containerDefinitions": [container]})).await?;
+        self.put::<EcsTaskDefinition>(
+            namespace,
+            name,
+            json!({"family": name, "containerDefinitions": [container]}),
+        )
+        .await?;
         self.put_service(namespace, name, name).await
     }
 
@@ -121,15 +152,26 @@ impl<'a> Load<'a> {
 
     /// Applies pairs of these numbers.
     pub(super) async fn apply(&self, numbers: Range<usize>, image: &str) -> Result<()> {
-        let pairs = numbers.map(|number| async move { self.put_pair(self.namespace(), &format!("app-{number}"), image).await });
-        stream::iter(pairs).buffer_unordered(SIDE_BY_SIDE).try_collect().await
+        let pairs = numbers.map(|number| async move {
+            self.put_pair(self.namespace(), &format!("app-{number}"), image)
+                .await
+        });
+        stream::iter(pairs)
+            .buffer_unordered(SIDE_BY_SIDE)
+            .try_collect()
+            .await
     }
 
     /// Applies many services of one task definition.
     pub(super) async fn crowd(&self, size: usize) -> Result<()> {
-        let services =
-            (0..size).map(|number| async move { self.put_service(self.namespace(), &format!("one-{number}"), "app-0").await });
-        stream::iter(services).buffer_unordered(SIDE_BY_SIDE).try_collect().await
+        let services = (0..size).map(|number| async move {
+            self.put_service(self.namespace(), &format!("one-{number}"), "app-0")
+                .await
+        });
+        stream::iter(services)
+            .buffer_unordered(SIDE_BY_SIDE)
+            .try_collect()
+            .await
     }
 
     /// Applies many services in clusters of their own.
@@ -138,7 +180,10 @@ impl<'a> Load<'a> {
             let spec = json!({"cluster": format!("own-{number}"), "taskDefinition": "app-0:1", "desiredCount": 1});
             self.put::<EcsService>(self.namespace(), &format!("own-{number}"), spec).await
         });
-        stream::iter(services).buffer_unordered(SIDE_BY_SIDE).try_collect().await
+        stream::iter(services)
+            .buffer_unordered(SIDE_BY_SIDE)
+            .try_collect()
+            .await
     }
 
     /// Applies a service with this many tasks to another namespace and awaits that ECS has it.
@@ -176,8 +221,15 @@ impl<'a> Load<'a> {
     pub(super) async fn until_counted(&self, services: usize) -> Result<()> {
         let clusters = self.api::<EcsCluster>(self.namespace());
         wait::until("the counts of the cluster", PATIENCE, async || {
-            let counted = clusters.get(CLUSTER).await?.status.and_then(|status| status.active_services_count);
-            ensure!(counted.is_some_and(|counted| usize::try_from(counted) == Ok(services)), "{counted:?}");
+            let counted = clusters
+                .get(CLUSTER)
+                .await?
+                .status
+                .and_then(|status| status.active_services_count);
+            ensure!(
+                counted.is_some_and(|counted| usize::try_from(counted) == Ok(services)),
+                "{counted:?}"
+            );
             Ok(())
         })
         .await
@@ -187,19 +239,34 @@ impl<'a> Load<'a> {
     pub(super) async fn until_running(&self, tasks: usize) -> Result<()> {
         let clusters = self.api::<EcsCluster>(self.namespace());
         wait::until("the running tasks of the cluster", PATIENCE, async || {
-            let running = clusters.get(CLUSTER).await?.status.and_then(|status| status.running_tasks_count);
-            ensure!(running.is_some_and(|running| usize::try_from(running) == Ok(tasks)), "{running:?}");
+            let running = clusters
+                .get(CLUSTER)
+                .await?
+                .status
+                .and_then(|status| status.running_tasks_count);
+            ensure!(
+                running.is_some_and(|running| usize::try_from(running) == Ok(tasks)),
+                "{running:?}"
+            );
             Ok(())
         })
         .await
     }
 
-    /// Awaits that the last rollout ended so long ago that its service is no longer polled as often as during a rollout.
+    /// Awaits that the last rollout ended so long ago that its service is no longer polled as often
+    /// as during a rollout.
     pub(super) async fn until_settled(&self) -> Result<()> {
         let services = self.api::<EcsService>(self.namespace());
-        let ends = services.list(&ListParams::default()).await?.items.into_iter();
+        let ends = services
+            .list(&ListParams::default())
+            .await?
+            .items
+            .into_iter();
         let ends = ends.filter_map(|service| service.status?.rollout?.finished_at);
-        let last = ends.map(|end| end.0).max().context("no rollout has ended")?;
+        let last = ends
+            .map(|end| end.0)
+            .max()
+            .context("no rollout has ended")?;
         wait::until("the end of frequent polls", PATIENCE, async || {
             let ago = Timestamp::now().duration_since(last);
             ensure!(ago > SETTLING, "the last rollout ended {ago:#} ago");
@@ -210,7 +277,10 @@ impl<'a> Load<'a> {
 
     /// Awaits that the service of a revision's family is Ready with that revision.
     pub(super) async fn until_revision(&self, revision: &str) -> Result<()> {
-        let service = format!("EcsService/{}", revision.split(':').next().unwrap_or_default());
+        let service = format!(
+            "EcsService/{}",
+            revision.split(':').next().unwrap_or_default()
+        );
         wait::until(revision, PATIENCE, async || {
             let objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
             let runs = objects.get(&service).cloned().flatten();
@@ -226,8 +296,12 @@ impl<'a> Load<'a> {
         operator.ready().await?;
         wait::until("a look at all", PATIENCE, async || {
             let metrics = operator.get("/metrics").await?;
-            let passes = metrics.lines().filter(|line| line.starts_with("ecs_operator_reconciles_total"));
-            let seen: usize = passes.filter_map(|line| line.rsplit(' ').next()?.parse::<usize>().ok()).sum();
+            let passes = metrics
+                .lines()
+                .filter(|line| line.starts_with("ecs_operator_reconciles_total"));
+            let seen: usize = passes
+                .filter_map(|line| line.rsplit(' ').next()?.parse::<usize>().ok())
+                .sum();
             ensure!(seen >= count, "{seen} of {count}");
             Ok(())
         })
@@ -246,30 +320,57 @@ impl<'a> Load<'a> {
 
     /// Changes the number of tasks as an outsider.
     pub(super) async fn scale_in_aws(&self, service: &str, count: i32) -> Result<()> {
-        self.scenario.outsider.update_service().cluster(CLUSTER).service(service).desired_count(count).send().await?;
+        self.scenario
+            .outsider
+            .update_service()
+            .cluster(CLUSTER)
+            .service(service)
+            .desired_count(count)
+            .send()
+            .await?;
         Ok(())
     }
 
     /// Awaits that the operator has set the number of tasks back.
     pub(super) async fn until_repaired(&self, service: &str, count: i32) -> Result<()> {
-        self.scenario.until_desired_count(CLUSTER, service, count, PATIENCE).await
+        self.scenario
+            .until_desired_count(CLUSTER, service, count, PATIENCE)
+            .await
     }
 
-    /// Deletes the cluster, with all that is in it, as an outsider who has more rights than ECS grants.
+    /// Deletes the cluster, with all that is in it, as an outsider who has more rights than ECS
+    /// grants.
     pub(super) async fn delete_cluster_in_aws(&self) -> Result<()> {
-        self.scenario.outsider.delete_cluster().cluster(CLUSTER).send().await.map(drop).context("the server does not let it go")
+        self.scenario
+            .outsider
+            .delete_cluster()
+            .cluster(CLUSTER)
+            .send()
+            .await
+            .map(drop)
+            .context("the server does not let it go")
     }
 
-    /// Deletes all objects in the order in which `kubectl delete -f` meets them in a file, what others need first, and awaits that they
-    /// are gone.
+    /// Deletes all objects in the order in which `kubectl delete -f` meets them in a file, what
+    /// others need first, and awaits that they are gone.
     pub(super) async fn delete(&self) -> Result<()> {
         let namespace = self.namespace();
         let (params, all) = (DeleteParams::background(), ListParams::default());
-        self.api::<EcsCluster>(namespace).delete_collection(&params, &all).await?;
-        self.api::<EcsTaskDefinition>(namespace).delete_collection(&params, &all).await?;
-        self.api::<EcsService>(namespace).delete_collection(&params, &all).await?;
+        self.api::<EcsCluster>(namespace)
+            .delete_collection(&params, &all)
+            .await?;
+        self.api::<EcsTaskDefinition>(namespace)
+            .delete_collection(&params, &all)
+            .await?;
+        self.api::<EcsService>(namespace)
+            .delete_collection(&params, &all)
+            .await?;
         wait::until("deletion", PATIENCE, async || {
-            let left = self.objects.lock().unwrap_or_else(PoisonError::into_inner).len();
+            let left = self
+                .objects
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .len();
             ensure!(left == 0, "{left} are left");
             Ok(())
         })
@@ -329,5 +430,10 @@ fn revision_if_ready(object: &(impl ResourceExt + serde::Serialize)) -> Option<S
     let object = serde_json::to_value(object).unwrap_or_default();
     let current = object["status"]["observedGeneration"].as_i64() == generation;
     let is_ready = current && ready(&object).is_some_and(|ready| ready["status"] == "True");
-    is_ready.then(|| object["status"]["revision"].as_str().unwrap_or_default().to_owned())
+    is_ready.then(|| {
+        object["status"]["revision"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    })
 }

@@ -35,16 +35,38 @@ impl Meter {
             throttled: counts.operations.values().map(|count| count.errors).sum(),
             ..Self::default()
         };
-        for line in metrics.lines().filter(|line| line.starts_with("apiserver_request_total{")) {
-            let label =
-                |name: &str| line.split(&format!("{name}=\"")).nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default();
-            let count = line.rsplit(' ').next().and_then(|count| count.parse::<f64>().ok()).context("a count")?;
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts are small and whole")]
+        for line in metrics
+            .lines()
+            .filter(|line| line.starts_with("apiserver_request_total{"))
+        {
+            let label = |name: &str| {
+                line.split(&format!("{name}=\""))
+                    .nth(1)
+                    .and_then(|rest| rest.split('"').next())
+                    .unwrap_or_default()
+            };
+            let count = line
+                .rsplit(' ')
+                .next()
+                .and_then(|count| count.parse::<f64>().ok())
+                .context("a count")?;
+            #[allow(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "counts are small and whole"
+            )]
             let count = count as usize;
-            match (label("group"), label("resource"), label("verb"), label("subresource")) {
+            match (
+                label("group"),
+                label("resource"),
+                label("verb"),
+                label("subresource"),
+            ) {
                 // Our own applies and deletions.
-                ("ecs-operator.dev", _, "APPLY", "") | ("ecs-operator.dev", _, "DELETE" | "DELETECOLLECTION" | "POST", _) => {}
-                ("ecs-operator.dev", _, "APPLY" | "PATCH" | "PUT", _) | (_, "events", "POST" | "PATCH", _) => {
+                ("ecs-operator.dev", _, "APPLY", "")
+                | ("ecs-operator.dev", _, "DELETE" | "DELETECOLLECTION" | "POST", _) => {}
+                ("ecs-operator.dev", _, "APPLY" | "PATCH" | "PUT", _)
+                | (_, "events", "POST" | "PATCH", _) => {
                     meter.kube_writes += count;
                 }
                 ("ecs-operator.dev", _, "GET", _) => meter.kube_gets += count,

@@ -1,7 +1,9 @@
-//! `make bench`: how fast the operator is, how many calls it makes and what it costs, beside the aims that we set and the figures of
-//! the peer, ACK's ecs-controller 1.2.1, measured by the same kind of harness.
+//! `make bench`: how fast the operator is, how many calls it makes and what it costs, beside the
+//! aims that we set and the figures of the peer, ACK's ecs-controller 1.2.1, measured by the same
+//! kind of harness.
 //!
-//! These are no tests: they print what they find. The server is ministack behind our proxy, which gives some 670 replies a second.
+//! These are no tests: they print what they find. The server is ministack behind our proxy, which
+//! gives some 670 replies a second.
 
 mod load;
 mod meter;
@@ -38,11 +40,13 @@ pub enum Part {
     Quotas,
     /// One creation beside a thousand of another namespace, under the rates that AWS publishes.
     Neighbour,
-    /// Edits beside thousands of new services in clusters of their own in another namespace, under the rates that AWS publishes.
+    /// Edits beside thousands of new services in clusters of their own in another namespace, under
+    /// the rates that AWS publishes.
     Reads,
 }
 
-/// Measures `parts`, the life for each of the `sizes`, and prints the table; the figures as JSON go to `target/bench.json`.
+/// Measures `parts`, the life for each of the `sizes`, and prints the table; the figures as JSON go
+/// to `target/bench.json`.
 ///
 /// # Errors
 /// When something does not come to its end.
@@ -73,7 +77,14 @@ async fn measure(world: &World, part: Part, sizes: &[usize], table: &mut Table) 
             memory.sort_by_key(|(size, _)| *size);
             if let [(fewest, little), .., (most, much)] = memory[..] {
                 let growth = (much - little) * 1024.0 / fixed(most - fewest);
-                table.row(most, "resident memory per pair, by the smallest number", "KiB", growth, None, None);
+                table.row(
+                    most,
+                    "resident memory per pair, by the smallest number",
+                    "KiB",
+                    growth,
+                    None,
+                    None,
+                );
             }
             Ok(())
         }
@@ -86,21 +97,35 @@ async fn measure(world: &World, part: Part, sizes: &[usize], table: &mut Table) 
 
 async fn delay(world: &World, table: &mut Table) -> Result<()> {
     let size = 200;
-    let faults = Faults { rules: vec![Rule::always(Fault::Delay(50))], ..Faults::default() };
+    let faults = Faults {
+        rules: vec![Rule::always(Fault::Delay(50))],
+        ..Faults::default()
+    };
     let mut load = Load::start(world, "delay", &["--aws-quota-share=off"], faults).await?;
     let (ready, _) = create(&mut load, size).await?;
-    table.row(size, "50 ms per call: apply until all Ready", "s", ready, Some(66.0), Some(4.0));
+    table.row(
+        size,
+        "50 ms per call: apply until all Ready",
+        "s",
+        ready,
+        Some(66.0),
+        Some(4.0),
+    );
     load.end().await
 }
 
-/// Creates pairs and waits until all are Ready and nothing happens any more: the seconds until Ready, and what happened until quiet.
+/// Creates pairs and waits until all are Ready and nothing happens any more: the seconds until
+/// Ready, and what happened until quiet.
 async fn create(load: &mut Load<'_>, size: usize) -> Result<(f64, Meter)> {
     println!("{}: {size} pairs are created …", load.namespace());
     let (start, before) = (Instant::now(), Meter::read(load).await?);
     load.apply(0..size, "nginx:1").await?;
     load.until_ready(2 * size + 1).await?;
     let ready = start.elapsed().as_secs_f64();
-    println!("{}: {size} pairs are Ready after {ready:.1} s", load.namespace());
+    println!(
+        "{}: {size} pairs are Ready after {ready:.1} s",
+        load.namespace()
+    );
     Ok((ready, meter::quiet(load).await?.since(&before)))
 }
 
@@ -112,28 +137,99 @@ async fn life(world: &World, size: usize, table: &mut Table) -> Result<f64> {
         _ => None,
     };
     let pairs = fixed(size);
-    let mut load = Load::start(world, "life", &["--aws-quota-share=off"], Faults::default()).await?;
+    let mut load =
+        Load::start(world, "life", &["--aws-quota-share=off"], Faults::default()).await?;
 
     let cpu = load.cpu_seconds()?;
     let (ready, spent) = create(&mut load, size).await?;
-    table.row(size, "apply until all Ready", "s", ready, peer(33.0, 180.0), peer(3.0, 15.0));
-    table.row(size, "AWS writes per pair, creation until quiet", "", fixed(spent.aws_writes) / pairs, peer(3.0, 3.0), Some(2.0));
-    table.row(size, "AWS reads per pair, creation until quiet", "", fixed(spent.aws_reads) / pairs, peer(6.0, 6.0), Some(0.5));
-    table.row(size, "API server writes per pair", "", fixed(spent.kube_writes) / pairs, peer(8.0, 8.0), Some(6.0));
-    table.row(size, "API server GETs per pair", "", fixed(spent.kube_gets) / pairs, peer(8.0, 8.0), Some(0.0));
-    table.row(size, "CPU of the creation", "s", load.cpu_seconds()? - cpu, peer(f64::NAN, 32.0), peer(f64::NAN, 5.0));
-    table.row(size, "resident memory, peak", "MiB", load.peak_mib()?, peer(66.0, 83.0), peer(18.0, 25.0));
+    table.row(
+        size,
+        "apply until all Ready",
+        "s",
+        ready,
+        peer(33.0, 180.0),
+        peer(3.0, 15.0),
+    );
+    table.row(
+        size,
+        "AWS writes per pair, creation until quiet",
+        "",
+        fixed(spent.aws_writes) / pairs,
+        peer(3.0, 3.0),
+        Some(2.0),
+    );
+    table.row(
+        size,
+        "AWS reads per pair, creation until quiet",
+        "",
+        fixed(spent.aws_reads) / pairs,
+        peer(6.0, 6.0),
+        Some(0.5),
+    );
+    table.row(
+        size,
+        "API server writes per pair",
+        "",
+        fixed(spent.kube_writes) / pairs,
+        peer(8.0, 8.0),
+        Some(6.0),
+    );
+    table.row(
+        size,
+        "API server GETs per pair",
+        "",
+        fixed(spent.kube_gets) / pairs,
+        peer(8.0, 8.0),
+        Some(0.0),
+    );
+    table.row(
+        size,
+        "CPU of the creation",
+        "s",
+        load.cpu_seconds()? - cpu,
+        peer(f64::NAN, 32.0),
+        peer(f64::NAN, 5.0),
+    );
+    table.row(
+        size,
+        "resident memory, peak",
+        "MiB",
+        load.peak_mib()?,
+        peer(66.0, 83.0),
+        peer(18.0, 25.0),
+    );
 
     let before = Meter::read(&load).await?;
     load.apply(0..size, "nginx:1").await?;
     let spent = meter::quiet(&load).await?.since(&before);
-    table.row(size, "the same manifests again: AWS writes", "", fixed(spent.aws_writes), peer(200.0, 1000.0), Some(0.0));
-    table.row(size, "the same manifests again: status writes", "", fixed(spent.kube_writes), None, Some(0.0));
+    table.row(
+        size,
+        "the same manifests again: AWS writes",
+        "",
+        fixed(spent.aws_writes),
+        peer(200.0, 1000.0),
+        Some(0.0),
+    );
+    table.row(
+        size,
+        "the same manifests again: status writes",
+        "",
+        fixed(spent.kube_writes),
+        None,
+        Some(0.0),
+    );
 
     let start = Instant::now();
     load.apply(0..1, "nginx:2").await?;
     load.until_revision("app-0:2").await?;
-    table.row(size, "a new image: its service runs that revision", "s", start.elapsed().as_secs_f64(), None, Some(2.0));
+    table.row(
+        size,
+        "a new image: its service runs that revision",
+        "s",
+        start.elapsed().as_secs_f64(),
+        None,
+        Some(2.0),
+    );
     meter::quiet(&load).await?;
 
     load.until_counted(size).await?;
@@ -147,9 +243,20 @@ async fn life(world: &World, size: usize, table: &mut Table) -> Result<f64> {
     }
     let memory = restart(&mut load, size, table).await?;
 
-    let (start, before, cpu) = (Instant::now(), Meter::read(&load).await?, load.cpu_seconds()?);
+    let (start, before, cpu) = (
+        Instant::now(),
+        Meter::read(&load).await?,
+        load.cpu_seconds()?,
+    );
     load.delete().await?;
-    table.row(size, "delete all", "s", start.elapsed().as_secs_f64(), peer(f64::NAN, 165.0), peer(f64::NAN, 30.0));
+    table.row(
+        size,
+        "delete all",
+        "s",
+        start.elapsed().as_secs_f64(),
+        peer(f64::NAN, 165.0),
+        peer(f64::NAN, 30.0),
+    );
     let spent = Meter::read(&load).await?.since(&before);
     table.row(
         size,
@@ -159,8 +266,22 @@ async fn life(world: &World, size: usize, table: &mut Table) -> Result<f64> {
         peer(6.0, 6.0),
         Some(4.0),
     );
-    table.row(size, "API server writes per pair to delete", "", fixed(spent.kube_writes) / pairs, None, Some(3.0));
-    table.row(size, "CPU of the deletion", "s", load.cpu_seconds()? - cpu, None, None);
+    table.row(
+        size,
+        "API server writes per pair to delete",
+        "",
+        fixed(spent.kube_writes) / pairs,
+        None,
+        Some(3.0),
+    );
+    table.row(
+        size,
+        "CPU of the deletion",
+        "s",
+        load.cpu_seconds()? - cpu,
+        None,
+        None,
+    );
     load.end().await?;
     if size == 50 {
         cluster_gone_first(world, size, table).await?;
@@ -176,11 +297,39 @@ async fn restart(load: &mut Load<'_>, size: usize, table: &mut Table) -> Result<
     load.start_operator()?;
     load.until_looked_at(2 * size + 1).await?;
     let peer = |at_1000: f64| (size == 1000).then_some(at_1000);
-    table.row(size, "restart: everything looked at", "s", start.elapsed().as_secs_f64(), peer(99.0), peer(5.0));
+    table.row(
+        size,
+        "restart: everything looked at",
+        "s",
+        start.elapsed().as_secs_f64(),
+        peer(99.0),
+        peer(5.0),
+    );
     let spent = meter::quiet(load).await?.since(&before);
-    table.row(size, "restart: AWS reads", "", fixed(spent.aws_reads), peer(2002.0), peer(120.0));
-    table.row(size, "restart: AWS writes", "", fixed(spent.aws_writes), peer(1000.0), Some(0.0));
-    table.row(size, "restart: API server writes", "", fixed(spent.kube_writes), peer(2001.0), Some(0.0));
+    table.row(
+        size,
+        "restart: AWS reads",
+        "",
+        fixed(spent.aws_reads),
+        peer(2002.0),
+        peer(120.0),
+    );
+    table.row(
+        size,
+        "restart: AWS writes",
+        "",
+        fixed(spent.aws_writes),
+        peer(1000.0),
+        Some(0.0),
+    );
+    table.row(
+        size,
+        "restart: API server writes",
+        "",
+        fixed(spent.kube_writes),
+        peer(2001.0),
+        Some(0.0),
+    );
     let memory = load.peak_mib()?;
     table.row(size, "restart: resident memory", "MiB", memory, None, None);
     Ok(memory)
@@ -192,7 +341,14 @@ async fn at_rest(load: &Load<'_>, size: usize, table: &mut Table) -> Result<()> 
     // What is counted is what happens in this time: there is nothing to wait for.
     tokio::time::sleep(Duration::from_secs(60)).await;
     let spent = Meter::read(load).await?.since(&before);
-    table.row(size, "at rest: AWS reads per service and sweep", "", fixed(spent.aws_reads) / fixed(size), None, Some(0.101));
+    table.row(
+        size,
+        "at rest: AWS reads per service and sweep",
+        "",
+        fixed(spent.aws_reads) / fixed(size),
+        None,
+        Some(0.101),
+    );
     table.row(
         size,
         "at rest: API server calls in a minute",
@@ -209,34 +365,70 @@ async fn drift(load: &Load<'_>, size: usize, table: &mut Table) -> Result<()> {
     let start = Instant::now();
     load.scale_in_aws("app-1", 3).await?;
     load.until_repaired("app-1", 1).await?;
-    table.row(size, "desiredCount changed in AWS: repaired", "s", start.elapsed().as_secs_f64(), None, Some(60.0));
+    table.row(
+        size,
+        "desiredCount changed in AWS: repaired",
+        "s",
+        start.elapsed().as_secs_f64(),
+        None,
+        Some(60.0),
+    );
     Ok(())
 }
 
 async fn cluster_gone_first(world: &World, size: usize, table: &mut Table) -> Result<()> {
-    let mut load = Load::start(world, "gone", &["--aws-quota-share=off"], Faults::default()).await?;
+    let mut load =
+        Load::start(world, "gone", &["--aws-quota-share=off"], Faults::default()).await?;
     create(&mut load, size).await?;
     load.delete_cluster_in_aws().await?;
     let start = Instant::now();
     load.delete().await?;
-    table.row(size, "cluster deleted in AWS first, then the objects", "s", start.elapsed().as_secs_f64(), None, Some(5.0));
+    table.row(
+        size,
+        "cluster deleted in AWS first, then the objects",
+        "s",
+        start.elapsed().as_secs_f64(),
+        None,
+        Some(5.0),
+    );
     load.end().await
 }
 
 async fn quotas(world: &World, table: &mut Table) -> Result<()> {
     let size = 200;
-    let faults = Faults { quotas: true, ..Faults::default() };
+    let faults = Faults {
+        quotas: true,
+        ..Faults::default()
+    };
     let mut load = Load::start(world, "quotas", &["--aws-quota-share=100"], faults).await?;
     let (ready, spent) = create(&mut load, size).await?;
-    table.row(size, "published rates: apply until all Ready (floor 180 s)", "s", ready, Some(202.0), Some(189.0));
+    table.row(
+        size,
+        "published rates: apply until all Ready (floor 180 s)",
+        "s",
+        ready,
+        Some(202.0),
+        Some(189.0),
+    );
     let share = 100.0 * fixed(spent.throttled) / fixed(spent.aws_writes + spent.aws_reads);
-    table.row(size, "published rates: throttled", "%", share, Some(100.0 * 138.0 / 1938.0), Some(0.5));
+    table.row(
+        size,
+        "published rates: throttled",
+        "%",
+        share,
+        Some(100.0 * 138.0 / 1938.0),
+        Some(0.5),
+    );
     load.end().await
 }
 
 async fn neighbour(world: &World, table: &mut Table) -> Result<()> {
-    let faults = Faults { quotas: true, ..Faults::default() };
-    let load = Load::start_everywhere(world, "neighbour", &["--aws-quota-share=100"], faults).await?;
+    let faults = Faults {
+        quotas: true,
+        ..Faults::default()
+    };
+    let load =
+        Load::start_everywhere(world, "neighbour", &["--aws-quota-share=100"], faults).await?;
     load.apply(0..1, "nginx:1").await?;
     load.until_ready(3).await?;
     load.crowd(1000).await?;
@@ -248,14 +440,25 @@ async fn neighbour(world: &World, table: &mut Table) -> Result<()> {
     let other = world.namespace("alone").await?;
     let start = Instant::now();
     load.alone(&other, 1).await?;
-    table.row(1000, "one more service of another namespace", "s", start.elapsed().as_secs_f64(), None, Some(2.0));
+    table.row(
+        1000,
+        "one more service of another namespace",
+        "s",
+        start.elapsed().as_secs_f64(),
+        None,
+        Some(2.0),
+    );
     load.end().await
 }
 
-/// Each new service needs a call of its own, because ECS describes the services of one cluster in a call.
+/// Each new service needs a call of its own, because ECS describes the services of one cluster in a
+/// call.
 async fn reads(world: &World, sizes: &[usize], table: &mut Table) -> Result<()> {
     for size in sizes {
-        let faults = Faults { quotas: true, ..Faults::default() };
+        let faults = Faults {
+            quotas: true,
+            ..Faults::default()
+        };
         let load = Load::start_everywhere(world, "reads", &[], faults).await?;
         load.apply(0..1, "nginx:1").await?;
         load.until_ready(3).await?;
@@ -274,7 +477,14 @@ async fn reads(world: &World, sizes: &[usize], table: &mut Table) -> Result<()> 
             load.alone(&other, count).await?;
             longest = longest.max(start.elapsed());
         }
-        table.row(*size, "the longest of five edits of another namespace", "s", longest.as_secs_f64(), None, Some(2.0));
+        table.row(
+            *size,
+            "the longest of five edits of another namespace",
+            "s",
+            longest.as_secs_f64(),
+            None,
+            Some(2.0),
+        );
         load.end().await?;
     }
     Ok(())
@@ -282,5 +492,8 @@ async fn reads(world: &World, sizes: &[usize], table: &mut Table) -> Result<()> 
 
 /// The figures as JSON.
 fn save(path: &Path, rows: &[serde_json::Value]) -> Result<()> {
-    Ok(std::fs::write(path, serde_json::to_string_pretty(&json!({"server": "ministack", "figures": rows}))?)?)
+    Ok(std::fs::write(
+        path,
+        serde_json::to_string_pretty(&json!({"server": "ministack", "figures": rows}))?,
+    )?)
 }

@@ -53,7 +53,11 @@ impl Drop for Scenario<'_> {
 impl Scenario<'_> {
     /// Prints what helps to find out why it failed.
     pub fn explain(&self) {
-        eprintln!("--- {}: calls to AWS: {:?}", self.namespace, self.aws_proxy.counts().operations);
+        eprintln!(
+            "--- {}: calls to AWS: {:?}",
+            self.namespace,
+            self.aws_proxy.counts().operations
+        );
         if let Some(operator) = &self.operator {
             let log = operator.process.log();
             let lines: Vec<_> = log.lines().collect();
@@ -108,7 +112,8 @@ impl Scenario<'_> {
         self.operator.as_mut().context("no operator runs")
     }
 
-    /// Awaits `Ready=True` for the present generation of objects such as `ecsservice/web`, as `kubectl wait` does it.
+    /// Awaits `Ready=True` for the present generation of objects such as `ecsservice/web`, as
+    /// `kubectl wait` does it.
     ///
     /// # Errors
     /// With what they say of themselves, when they do not become ready.
@@ -116,7 +121,11 @@ impl Scenario<'_> {
         let arguments = ["wait", "--for=condition=Ready", "--timeout=60s"];
         self.kubectl
             .run(&[&arguments, objects].concat())
-            .with_context(|| self.kubectl.run(&["get", "ecs", "-o", "wide"]).unwrap_or_default())
+            .with_context(|| {
+                self.kubectl
+                    .run(&["get", "ecs", "-o", "wide"])
+                    .unwrap_or_default()
+            })
             .map(drop)
     }
 
@@ -125,7 +134,9 @@ impl Scenario<'_> {
     /// # Errors
     /// When it does not exist.
     pub fn get(&self, object: &str) -> Result<Value> {
-        Ok(serde_json::from_str(&self.kubectl.run(&["get", object, "-o", "json"])?)?)
+        Ok(serde_json::from_str(
+            &self.kubectl.run(&["get", object, "-o", "json"])?,
+        )?)
     }
 
     /// Awaits that an object fulfils `condition`, and answers it.
@@ -135,20 +146,31 @@ impl Scenario<'_> {
     pub async fn until(&self, object: &str, condition: impl Fn(&Value) -> bool) -> Result<Value> {
         wait::until(object, PATIENCE, async || {
             let value = self.get(object)?;
-            if condition(&value) { Ok(value) } else { Err(anyhow::anyhow!("{}", value["status"])) }
+            if condition(&value) {
+                Ok(value)
+            } else {
+                Err(anyhow::anyhow!("{}", value["status"]))
+            }
         })
         .await
     }
 
-    /// Awaits that the Ready condition of an object has this status and reason, and answers its message.
+    /// Awaits that the Ready condition of an object has this status and reason, and answers its
+    /// message.
     ///
     /// # Errors
     /// With its status, when it does not get there.
     pub async fn until_ready_is(&self, object: &str, status: &str, reason: &str) -> Result<String> {
         let found = self
-            .until(object, |value| ready(value).is_some_and(|ready| ready["status"] == status && ready["reason"] == reason))
+            .until(object, |value| {
+                ready(value)
+                    .is_some_and(|ready| ready["status"] == status && ready["reason"] == reason)
+            })
             .await?;
-        Ok(ready(&found).and_then(|ready| ready["message"].as_str()).unwrap_or_default().to_owned())
+        Ok(ready(&found)
+            .and_then(|ready| ready["message"].as_str())
+            .unwrap_or_default()
+            .to_owned())
     }
 
     /// Awaits that none of our objects is left in the namespace.
@@ -158,7 +180,10 @@ impl Scenario<'_> {
     pub async fn until_empty(&self) -> Result<()> {
         wait::until("deletion", PATIENCE, async || {
             let left = self.kubectl.run(&["get", "ecs", "-o", "name"])?;
-            ensure!(left.trim().is_empty(), self.kubectl.run(&["get", "ecs", "-o", "wide"])?);
+            ensure!(
+                left.trim().is_empty(),
+                self.kubectl.run(&["get", "ecs", "-o", "wide"])?
+            );
             Ok(())
         })
         .await
@@ -169,30 +194,51 @@ impl Scenario<'_> {
     /// # Errors
     /// When they cannot be listed.
     pub async fn events(&self, name: &str) -> Result<Vec<(String, String)>> {
-        let events =
-            Api::<Event>::namespaced(self.client.clone(), &self.namespace).list(&kube::api::ListParams::default()).await?;
-        let about = events.items.into_iter().filter(|event| event.involved_object.name.as_deref() == Some(name));
-        Ok(about.map(|event| (event.reason.unwrap_or_default(), event.message.unwrap_or_default())).collect())
+        let events = Api::<Event>::namespaced(self.client.clone(), &self.namespace)
+            .list(&kube::api::ListParams::default())
+            .await?;
+        let about = events
+            .items
+            .into_iter()
+            .filter(|event| event.involved_object.name.as_deref() == Some(name));
+        Ok(about
+            .map(|event| {
+                (
+                    event.reason.unwrap_or_default(),
+                    event.message.unwrap_or_default(),
+                )
+            })
+            .collect())
     }
 
-    /// Awaits an event about an object, which comes a moment after the status, and answers its note. It must be told once.
+    /// Awaits an event about an object, which comes a moment after the status, and answers its
+    /// note. It must be told once.
     ///
     /// # Errors
     /// When it does not come, or more than once.
     pub async fn told_once(&self, name: &str, reason: &str) -> Result<String> {
         let mut notes = wait::until(reason, PATIENCE, async || {
-            let told = self.events(name).await?.into_iter().filter(|(of, _)| of == reason);
+            let told = self
+                .events(name)
+                .await?
+                .into_iter()
+                .filter(|(of, _)| of == reason);
             let notes: Vec<_> = told.map(|(_, note)| note).collect();
             ensure!(!notes.is_empty(), "no event tells of it");
             Ok(notes)
         })
         .await?;
-        ensure!(notes.len() == 1, "{reason} is told {} times: {notes:?}", notes.len());
+        ensure!(
+            notes.len() == 1,
+            "{reason} is told {} times: {notes:?}",
+            notes.len()
+        );
         Ok(notes.remove(0))
     }
 
-    /// Awaits that the operator has looked at AWS many times more, and checks that it changed nothing meanwhile: nothing in
-    /// AWS at all, and none of its objects once the counts in their status have settled.
+    /// Awaits that the operator has looked at AWS many times more, and checks that it changed
+    /// nothing meanwhile: nothing in AWS at all, and none of its objects once the counts in their
+    /// status have settled.
     ///
     /// # Errors
     /// With what it changed.
@@ -202,8 +248,14 @@ impl Scenario<'_> {
         let versions = self.versions()?;
         self.looks(6).await?;
         let (after, now) = (self.aws_proxy.counts(), self.versions()?);
-        ensure!(after.writes() == before.writes(), "AWS was written after Ready: {before:?} became {after:?}");
-        ensure!(now == versions, "objects were written after Ready: {versions} became {now}");
+        ensure!(
+            after.writes() == before.writes(),
+            "AWS was written after Ready: {before:?} became {after:?}"
+        );
+        ensure!(
+            now == versions,
+            "objects were written after Ready: {versions} became {now}"
+        );
         Ok(())
     }
 
@@ -211,10 +263,25 @@ impl Scenario<'_> {
     ///
     /// # Errors
     /// When it does not get it in time.
-    pub async fn until_desired_count(&self, cluster: &str, service: &str, count: i32, limit: Duration) -> Result<()> {
+    pub async fn until_desired_count(
+        &self,
+        cluster: &str,
+        service: &str,
+        count: i32,
+        limit: Duration,
+    ) -> Result<()> {
         wait::until("the number of tasks", limit, async || {
-            let found = self.outsider.describe_services().cluster(cluster).services(service).send().await?;
-            let desired = found.services().first().map(aws_sdk_ecs::types::Service::desired_count);
+            let found = self
+                .outsider
+                .describe_services()
+                .cluster(cluster)
+                .services(service)
+                .send()
+                .await?;
+            let desired = found
+                .services()
+                .first()
+                .map(aws_sdk_ecs::types::Service::desired_count);
             ensure!(desired == Some(count), "{desired:?}");
             Ok(())
         })
@@ -238,12 +305,14 @@ impl Scenario<'_> {
 
     /// Name and resource version of every object of ours.
     fn versions(&self) -> Result<String> {
-        let columns = "custom-columns=KIND:.kind,NAME:.metadata.name,VERSION:.metadata.resourceVersion";
-        self.kubectl.run(&["get", "ecs", "--no-headers", "-o", columns])
+        let columns =
+            "custom-columns=KIND:.kind,NAME:.metadata.name,VERSION:.metadata.resourceVersion";
+        self.kubectl
+            .run(&["get", "ecs", "--no-headers", "-o", columns])
     }
 
-    /// Judges all that the objects ever said of themselves, stops the operator and removes the namespace. To be called at the
-    /// end of a scenario that succeeded.
+    /// Judges all that the objects ever said of themselves, stops the operator and removes the
+    /// namespace. To be called at the end of a scenario that succeeded.
     ///
     /// # Errors
     /// When something said what is not so, or cannot be stopped.
@@ -256,7 +325,10 @@ impl Scenario<'_> {
         }
         let namespaces = Api::<Namespace>::all(self.client.clone());
         // It may have gone already: that is what some scenarios are about.
-        match namespaces.delete(&self.namespace, &DeleteParams::background()).await {
+        match namespaces
+            .delete(&self.namespace, &DeleteParams::background())
+            .await
+        {
             Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
             deleted => deleted.map(drop).context("cannot delete the namespace"),
         }

@@ -18,7 +18,13 @@ pub(crate) struct Row {
 }
 
 pub(crate) const KINDS: &[Row] = &[
-    Row { kind: "EcsCluster", service: "ecs", operation: "CreateCluster", own: &[], carry: carried::<EcsClusterSpec> },
+    Row {
+        kind: "EcsCluster",
+        service: "ecs",
+        operation: "CreateCluster",
+        own: &[],
+        carry: carried::<EcsClusterSpec>,
+    },
     Row {
         kind: "EcsTaskDefinition",
         service: "ecs",
@@ -48,12 +54,18 @@ pub(crate) const KINDS: &[Row] = &[
 
 /// The row of a kind.
 pub(crate) fn kind(name: &str) -> &'static Row {
-    KINDS.iter().find(|kind| kind.kind == name).expect("the kind has a row")
+    KINDS
+        .iter()
+        .find(|kind| kind.kind == name)
+        .expect("the kind has a row")
 }
 
 /// The definition of a kind, as JSON.
 pub(crate) fn definition(kind: &str) -> Value {
-    let crd = ecs_operator_crds::all().into_iter().find(|crd| crd.spec.names.kind == kind).expect("the kind is defined");
+    let crd = ecs_operator_crds::all()
+        .into_iter()
+        .find(|crd| crd.spec.names.kind == kind)
+        .expect("the kind is defined");
     serde_json::to_value(crd).expect("it serializes")
 }
 
@@ -65,16 +77,38 @@ fn carried<Spec: Serialize + DeserializeOwned>(document: &Value) -> Result<Value
 
 /// Where a custom resource differs from the API on purpose: path, and why.
 pub(crate) const EXCEPTIONS: &[(&str, &str)] = &[
-    ("EcsService clientToken", "the operator makes the token, from the UID: a user's would not survive a crash"),
-    ("EcsTaskDefinition family required", "the default is metadata.name"),
-    ("EcsService serviceName required", "the default is metadata.name"),
-    ("EcsCluster tags max", "two of the 50 tags are the operator's"),
-    ("EcsTaskDefinition tags max", "two of the 50 tags are the operator's"),
-    ("EcsService tags max", "two of the 50 tags are the operator's"),
-    ("EcsService launchType value MANAGED_INSTANCES", "ECS shows it and does not take it: such services name a strategy"),
+    (
+        "EcsService clientToken",
+        "the operator makes the token, from the UID: a user's would not survive a crash",
+    ),
+    (
+        "EcsTaskDefinition family required",
+        "the default is metadata.name",
+    ),
+    (
+        "EcsService serviceName required",
+        "the default is metadata.name",
+    ),
+    (
+        "EcsCluster tags max",
+        "two of the 50 tags are the operator's",
+    ),
+    (
+        "EcsTaskDefinition tags max",
+        "two of the 50 tags are the operator's",
+    ),
+    (
+        "EcsService tags max",
+        "two of the 50 tags are the operator's",
+    ),
+    (
+        "EcsService launchType value MANAGED_INSTANCES",
+        "ECS shows it and does not take it: such services name a strategy",
+    ),
 ];
 
-/// The API model leaves these optional, and ECS refuses documents without them; list keys need them besides.
+/// The API model leaves these optional, and ECS refuses documents without them; list keys need them
+/// besides.
 pub(crate) const REQUIRED_BY_US: &[&str] = &[
     "EcsCluster settings[].name",
     "EcsCluster settings[].value",

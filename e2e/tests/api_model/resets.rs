@@ -9,41 +9,77 @@ use crate::model;
 
 /// Whether `path` is `listed`, or lies in it.
 fn is_in(path: &str, listed: &str) -> bool {
-    path.strip_prefix(listed).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    path.strip_prefix(listed)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 /// Members that are set back, and members that stay and why.
 type Tables = (&'static [Reset], &'static [(&'static str, &'static str)]);
 
-/// Each member of an update is taken back when the spec drops it, or its description says that it stays. Elements of a list are
-/// replaced with the list.
+/// Each member of an update is taken back when the spec drops it, or its description says that it
+/// stays. Elements of a list are replaced with the list.
 #[tokio::test]
 async fn every_member_of_an_update_is_set_back_or_said_to_stay() {
     let model = model("ecs").await;
     let tables: [(&str, &[&str], &[&str], Tables); 2] = [
-        ("EcsCluster", &["UpdateCluster", "PutClusterCapacityProviders"], &["cluster"], (cluster::RESETS, cluster::STAYS)),
-        ("EcsService", &["UpdateService"], &["cluster", "forceNewDeployment", "service"], (service::RESETS, service::STAYS)),
+        (
+            "EcsCluster",
+            &["UpdateCluster", "PutClusterCapacityProviders"],
+            &["cluster"],
+            (cluster::RESETS, cluster::STAYS),
+        ),
+        (
+            "EcsService",
+            &["UpdateService"],
+            &["cluster", "forceNewDeployment", "service"],
+            (service::RESETS, service::STAYS),
+        ),
     ];
     for (kind, operations, own, (resets, stays)) in tables {
-        let inputs = operations.iter().flat_map(|operation| api_model::input(&model, operation).expect("a known operation"));
+        let inputs = operations
+            .iter()
+            .flat_map(|operation| api_model::input(&model, operation).expect("a known operation"));
         let input: Members = inputs.collect();
         let described = api_model::spec(&definition(kind));
-        let is_leaf = |path: &str, member: &Member| member.kind != "object" && !path.contains("[]") && !path.contains("{}");
-        let leaves: Vec<_> = input.iter().filter(|(path, member)| is_leaf(path, member)).map(|(path, _)| path.as_str()).collect();
+        let is_leaf = |path: &str, member: &Member| {
+            member.kind != "object" && !path.contains("[]") && !path.contains("{}")
+        };
+        let leaves: Vec<_> = input
+            .iter()
+            .filter(|(path, member)| is_leaf(path, member))
+            .map(|(path, _)| path.as_str())
+            .collect();
         for path in leaves.iter().filter(|path| !own.contains(path)) {
             let reset = resets.iter().any(|(listed, _)| is_in(path, listed));
             let stay = stays.iter().any(|(listed, _)| is_in(path, listed));
-            assert!(reset != stay, "{path} is in RESETS ({reset}) or in STAYS ({stay})");
+            assert!(
+                reset != stay,
+                "{path} is in RESETS ({reset}) or in STAYS ({stay})"
+            );
         }
         for (listed, _) in stays {
-            assert!(leaves.iter().any(|path| is_in(path, listed)), "{operations:?} have no {listed}");
-            let text = described[*listed].values.join(" ").split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(
+                leaves.iter().any(|path| is_in(path, listed)),
+                "{operations:?} have no {listed}"
+            );
+            let text = described[*listed]
+                .values
+                .join(" ")
+                .split_whitespace()
+                .collect::<Vec<_>>()
+                .join(" ");
             let says = text.contains("they stay") || text.contains("it stays");
             let is_needed = listed.ends_with("subnets") || *listed == "taskDefinition";
-            assert!(says != is_needed, "the description of {listed} says whether it stays");
+            assert!(
+                says != is_needed,
+                "the description of {listed} says whether it stays"
+            );
         }
         for (listed, _) in resets {
-            assert!(leaves.iter().any(|path| is_in(path, listed)), "{operations:?} have no {listed}");
+            assert!(
+                leaves.iter().any(|path| is_in(path, listed)),
+                "{operations:?} have no {listed}"
+            );
         }
     }
 }

@@ -23,12 +23,18 @@ fn compare(kind: &str, api: &Members, spec: &Members, own: &[&str]) -> Vec<Strin
             Some(ours) => {
                 // The elements of a list are explained with the list.
                 let list = path.strip_suffix("[]").and_then(|list| spec.get(list));
-                let text = [ours].into_iter().chain(list).map(|member| member.values.join(" ")).collect::<String>();
+                let text = [ours]
+                    .into_iter()
+                    .chain(list)
+                    .map(|member| member.values.join(" "))
+                    .collect::<String>();
                 differences.extend(details(&format!("{kind} {path}"), member, ours, &text));
             }
         }
     }
-    let unknown = spec.keys().filter(|path| !api.contains_key(*path) && !own.contains(&path.as_str()) && !is_policy(path));
+    let unknown = spec.keys().filter(|path| {
+        !api.contains_key(*path) && !own.contains(&path.as_str()) && !is_policy(path)
+    });
     differences.extend(unknown.map(|path| format!("{kind} {path} is not in the API")));
     differences
 }
@@ -36,9 +42,13 @@ fn compare(kind: &str, api: &Members, spec: &Members, own: &[&str]) -> Vec<Strin
 fn details(path: &str, api: &Member, ours: &Member, text: &str) -> Vec<String> {
     let mut differences = Vec::new();
     if api.kind != ours.kind {
-        differences.push(format!("{path} kind: {} in the API, {} here", api.kind, ours.kind));
+        differences.push(format!(
+            "{path} kind: {} in the API, {} here",
+            api.kind, ours.kind
+        ));
     }
-    // An unbounded member may have bounds here, from the API's documentation; "at least 0" says nothing of a list or text.
+    // An unbounded member may have bounds here, from the API's documentation; "at least 0" says
+    // nothing of a list or text.
     let says_something = api.kind == "integer" || api.min > Some(0.0);
     if api.min.is_some() && says_something && api.min != ours.min {
         differences.push(format!("{path} min"));
@@ -49,7 +59,10 @@ fn details(path: &str, api: &Member, ours: &Member, text: &str) -> Vec<String> {
     if api.required != ours.required && !REQUIRED_BY_US.contains(&path) {
         differences.push(format!("{path} required"));
     }
-    let unnamed = api.values.iter().filter(|value| !text.contains(value.as_str()));
+    let unnamed = api
+        .values
+        .iter()
+        .filter(|value| !text.contains(value.as_str()));
     differences.extend(unnamed.map(|value| format!("{path} value {value}")));
     differences
 }
@@ -57,25 +70,53 @@ fn details(path: &str, api: &Member, ours: &Member, text: &str) -> Vec<String> {
 #[tokio::test]
 async fn specs_are_the_inputs_of_the_api() {
     let mut differences = Vec::new();
-    for Row { kind, service, operation, own, .. } in KINDS {
+    for Row {
+        kind,
+        service,
+        operation,
+        own,
+        ..
+    } in KINDS
+    {
         let api = api_model::input(&model(service).await, operation).expect("a known operation");
         let spec = api_model::spec(&definition(kind));
         println!("{kind}: {} members of {operation}", api.len());
         differences.extend(compare(kind, &api, &spec, own));
     }
-    let unexpected: Vec<_> = differences.iter().filter(|difference| !exempt(difference)).collect();
-    assert!(unexpected.is_empty(), "not as in the API, and no exception says why:\n{unexpected:#?}");
-    let stale: Vec<_> =
-        EXCEPTIONS.iter().filter(|(exception, _)| !differences.iter().any(|difference| difference == exception)).collect();
-    assert!(stale.is_empty(), "exceptions that are none any more: {stale:#?}");
+    let unexpected: Vec<_> = differences
+        .iter()
+        .filter(|difference| !exempt(difference))
+        .collect();
+    assert!(
+        unexpected.is_empty(),
+        "not as in the API, and no exception says why:\n{unexpected:#?}"
+    );
+    let stale: Vec<_> = EXCEPTIONS
+        .iter()
+        .filter(|(exception, _)| !differences.iter().any(|difference| difference == exception))
+        .collect();
+    assert!(
+        stale.is_empty(),
+        "exceptions that are none any more: {stale:#?}"
+    );
 }
 
 #[tokio::test]
 async fn a_new_member_of_the_api_is_noticed_with_its_path() {
     let mut model = model("ecs").await;
-    model["shapes"]["ContainerDefinition"]["members"]["favouriteColour"] = serde_json::json!({"shape": "String"});
+    model["shapes"]["ContainerDefinition"]["members"]["favouriteColour"] =
+        serde_json::json!({"shape": "String"});
     let api = api_model::input(&model, "RegisterTaskDefinition").expect("a known operation");
     let spec = api_model::spec(&definition("EcsTaskDefinition"));
-    let differences = compare("EcsTaskDefinition", &api, &spec, kind("EcsTaskDefinition").own);
-    assert!(differences.contains(&"EcsTaskDefinition containerDefinitions[].favouriteColour".to_owned()), "{differences:?}");
+    let differences = compare(
+        "EcsTaskDefinition",
+        &api,
+        &spec,
+        kind("EcsTaskDefinition").own,
+    );
+    assert!(
+        differences
+            .contains(&"EcsTaskDefinition containerDefinitions[].favouriteColour".to_owned()),
+        "{differences:?}"
+    );
 }

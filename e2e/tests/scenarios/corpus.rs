@@ -32,14 +32,20 @@ pub(crate) async fn samples_are_admitted_and_reach_aws_whole(world: &World) -> R
         let mut spec = manifest["spec"].clone();
         let members = spec.as_object_mut().context("a spec")?;
         // What refers to other objects becomes what they are called in ECS.
-        for (reference, member) in [("clusterRef", "cluster"), ("taskDefinitionRef", "taskDefinition")] {
+        for (reference, member) in [
+            ("clusterRef", "cluster"),
+            ("taskDefinitionRef", "taskDefinition"),
+        ] {
             if let Some(target) = members.remove(reference) {
                 members.insert(member.to_owned(), target["name"].clone());
             }
         }
         fs::create_dir_all(dir.join(folder(kind)))?;
         number += 1;
-        fs::write(dir.join(folder(kind)).join(format!("{number:03}.json")), spec.to_string())?;
+        fs::write(
+            dir.join(folder(kind)).join(format!("{number:03}.json")),
+            spec.to_string(),
+        )?;
     }
     take_all(world, &dir).await
 }
@@ -51,32 +57,45 @@ async fn take_all(world: &World, dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What ministack forgets: services that ask for it never stop to differ from it, so they do not become Ready there.
+/// What ministack forgets: services that ask for it never stop to differ from it, so they do not
+/// become Ready there.
 const NOT_KEPT: &[(&str, &str)] = &[("batch", "placementStrategy and placementConstraints")];
 
 /// Every sample becomes Ready, as far as the server keeps what it asks for.
 pub(crate) async fn samples_become_ready(world: &World) -> Result<()> {
     let mut scenario = world.scenario_without_operator("samples").await?;
     // More task definitions at once than half of the quota has room for.
-    scenario.options.flags.push("--aws-quota-share=100".to_owned());
+    scenario
+        .options
+        .flags
+        .push("--aws-quota-share=100".to_owned());
     scenario.start_operator()?;
     let mut objects = Vec::new();
     for (path, text) in files()? {
         scenario.kubectl.apply(&text).with_context(|| path)?;
     }
     for manifest in manifests()? {
-        let (kind, name) =
-            (manifest["kind"].as_str().unwrap_or_default(), manifest["metadata"]["name"].as_str().unwrap_or_default());
-        objects.push((format!("{}/{name}", kind.to_lowercase()), NOT_KEPT.iter().any(|(forgotten, _)| *forgotten == name)));
+        let (kind, name) = (
+            manifest["kind"].as_str().unwrap_or_default(),
+            manifest["metadata"]["name"].as_str().unwrap_or_default(),
+        );
+        objects.push((
+            format!("{}/{name}", kind.to_lowercase()),
+            NOT_KEPT.iter().any(|(forgotten, _)| *forgotten == name),
+        ));
     }
     for (object, forgotten) in &objects {
         if *forgotten && object.starts_with("ecsservice") {
-            scenario.until_ready_is(object, "False", "DriftPersists").await?;
+            scenario
+                .until_ready_is(object, "False", "DriftPersists")
+                .await?;
         } else {
             scenario.wait_ready(&[object])?;
         }
     }
-    scenario.kubectl.run(&["delete", "ecs", "--all", "--wait=false"])?;
+    scenario
+        .kubectl
+        .run(&["delete", "ecs", "--all", "--wait=false"])?;
     scenario.until_empty().await?;
     scenario.end().await
 }
@@ -87,7 +106,10 @@ fn files() -> Result<Vec<(String, String)>> {
     for folder in ["samples", "samples/cases"] {
         for entry in fs::read_dir(assets::root().join(folder))? {
             let path = entry?.path();
-            if path.extension().is_some_and(|extension| extension == "yaml") {
+            if path
+                .extension()
+                .is_some_and(|extension| extension == "yaml")
+            {
                 files.push((path.display().to_string(), fs::read_to_string(&path)?));
             }
         }

@@ -9,20 +9,41 @@ use e2e::world::World;
 use libtest_mimic::{Failed, Trial};
 use tokio::runtime::Handle;
 
-/// Boundaries at which something would be made twice, lost or left behind if the operator trusted its memory.
+/// Boundaries at which something would be made twice, lost or left behind if the operator trusted
+/// its memory.
 const BOUNDARIES: [(Workload, &str, Trouble); 16] = [
     (Workload::Create, "CreateCluster", Trouble::FrozenAfter),
-    (Workload::Create, "RegisterTaskDefinition", Trouble::FrozenAfter),
+    (
+        Workload::Create,
+        "RegisterTaskDefinition",
+        Trouble::FrozenAfter,
+    ),
     (Workload::Create, "CreateService", Trouble::FrozenBefore),
     (Workload::Create, "CreateService", Trouble::FrozenAfter),
-    (Workload::Create, "PATCH ecsservices/web", Trouble::FrozenAfter),
-    (Workload::Create, "PATCH ecsservices/web/status", Trouble::FrozenBefore),
+    (
+        Workload::Create,
+        "PATCH ecsservices/web",
+        Trouble::FrozenAfter,
+    ),
+    (
+        Workload::Create,
+        "PATCH ecsservices/web/status",
+        Trouble::FrozenBefore,
+    ),
     (Workload::Image, "UpdateService", Trouble::FrozenAfter),
     (Workload::Restart, "UpdateService", Trouble::FrozenAfter),
     (Workload::Adopt, "TagResource", Trouble::FrozenAfter),
     (Workload::Delete, "DeleteService", Trouble::FrozenAfter),
-    (Workload::Delete, "DeregisterTaskDefinition", Trouble::FrozenAfter),
-    (Workload::Revisions, "DeregisterTaskDefinition", Trouble::FrozenAfter),
+    (
+        Workload::Delete,
+        "DeregisterTaskDefinition",
+        Trouble::FrozenAfter,
+    ),
+    (
+        Workload::Revisions,
+        "DeregisterTaskDefinition",
+        Trouble::FrozenAfter,
+    ),
     (Workload::Create, "CreateCluster", Trouble::Refused),
     (Workload::Create, "PATCH ecsservices/web", Trouble::Refused),
     (Workload::Create, "CreateService", Trouble::Lost),
@@ -33,7 +54,11 @@ const BOUNDARIES: [(Workload, &str, Trouble); 16] = [
 pub(crate) fn trials(world: &Arc<World>, runtime: &Handle) -> Vec<Trial> {
     let trial = |(workload, call, trouble): (Workload, &str, Trouble)| {
         let (world, runtime) = (Arc::clone(world), runtime.clone());
-        let boundary = Boundary { call: call.to_owned(), nth: 1, trouble };
+        let boundary = Boundary {
+            call: call.to_owned(),
+            nth: 1,
+            trouble,
+        };
         Trial::test(format!("crash::{workload:?} {boundary}"), move || {
             runtime
                 .block_on(world.interruption.stops(crash(&world, workload, &boundary)))

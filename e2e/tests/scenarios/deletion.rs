@@ -13,14 +13,30 @@ use crate::basics::{OBJECTS, SAMPLES, SERVICE};
 
 pub(crate) async fn objects_go_in_every_order(world: &World) -> Result<()> {
     let scenario = world.scenario("orders").await?;
-    for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+    for order in [
+        [0, 1, 2],
+        [0, 2, 1],
+        [1, 0, 2],
+        [1, 2, 0],
+        [2, 0, 1],
+        [2, 1, 0],
+    ] {
         scenario.kubectl.apply(SAMPLES)?;
-        scenario.wait_ready(&OBJECTS).with_context(|| format!("before order {order:?}"))?;
+        scenario
+            .wait_ready(&OBJECTS)
+            .with_context(|| format!("before order {order:?}"))?;
         for object in order {
-            scenario.kubectl.run(&["delete", OBJECTS[object], "--wait=false"])?;
+            scenario
+                .kubectl
+                .run(&["delete", OBJECTS[object], "--wait=false"])?;
         }
-        scenario.until_empty().await.with_context(|| format!("order {order:?}"))?;
-        aws_is_empty(&scenario).await.with_context(|| format!("order {order:?}"))?;
+        scenario
+            .until_empty()
+            .await
+            .with_context(|| format!("order {order:?}"))?;
+        aws_is_empty(&scenario)
+            .await
+            .with_context(|| format!("order {order:?}"))?;
     }
     scenario.end().await
 }
@@ -28,51 +44,92 @@ pub(crate) async fn objects_go_in_every_order(world: &World) -> Result<()> {
 /// One cluster with many pairs of a task definition and a service, as documents by kind.
 fn many(pairs: usize) -> [Vec<String>; 3] {
     let object = |kind: &str, name: &str, spec: &str| {
-        format!("apiVersion: ecs-operator.dev/v1beta1\nkind: {kind}\nmetadata: {{name: {name}}}\nspec: {spec}\n")
+        format!(
+            "apiVersion: ecs-operator.dev/v1beta1\nkind: {kind}\nmetadata: {{name: {name}}}\nspec: {spec}\n"
+        )
     };
     let names: Vec<_> = (0..pairs).map(|number| format!("app-{number}")).collect();
-    let definition =
-        |name: &String| object("EcsTaskDefinition", name, "{containerDefinitions: [{name: app, image: nginx, memory: 64}]}");
+    let definition = |name: &String| {
+        object(
+            "EcsTaskDefinition",
+            name,
+            "{containerDefinitions: [{name: app, image: nginx, memory: 64}]}",
+        )
+    };
     let service = |name: &String| {
         object(
             "EcsService",
             name,
-            &format!("{{clusterRef: {{name: many}}, taskDefinitionRef: {{name: {name}}}, desiredCount: 0}}"),
+            &format!(
+                "{{clusterRef: {{name: many}}, taskDefinitionRef: {{name: {name}}}, desiredCount: 0}}"
+            ),
         )
     };
-    [vec![object("EcsCluster", "many", "{}")], names.iter().map(definition).collect(), names.iter().map(service).collect()]
+    [
+        vec![object("EcsCluster", "many", "{}")],
+        names.iter().map(definition).collect(),
+        names.iter().map(service).collect(),
+    ]
 }
 
 pub(crate) async fn many_go_at_once_in_every_order_of_one_file(world: &World) -> Result<()> {
     let mut scenario = world.scenario_without_operator("many").await?;
     // Without regular looks, calls are those of the deletion alone.
-    scenario.options.flags.retain(|flag| !flag.starts_with("--sweep"));
-    scenario.options.flags.push("--aws-quota-share=off".to_owned());
+    scenario
+        .options
+        .flags
+        .retain(|flag| !flag.starts_with("--sweep"));
+    scenario
+        .options
+        .flags
+        .push("--aws-quota-share=off".to_owned());
     scenario.start_operator()?;
     let (pairs, kinds) = (20, many(20));
     for order in [[0, 1, 2], [1, 2, 0], [2, 1, 0]] {
-        let file: Vec<_> = order.iter().flat_map(|kind| kinds[*kind].iter().map(String::as_str)).collect();
+        let file: Vec<_> = order
+            .iter()
+            .flat_map(|kind| kinds[*kind].iter().map(String::as_str))
+            .collect();
         let file = file.join("---\n");
         scenario.kubectl.apply(&file)?;
-        scenario.kubectl.run(&["wait", "--for=condition=Ready", "ecs", "--all", "--timeout=60s"])?;
+        scenario.kubectl.run(&[
+            "wait",
+            "--for=condition=Ready",
+            "ecs",
+            "--all",
+            "--timeout=60s",
+        ])?;
         let before = scenario.aws_proxy.counts();
         scenario.kubectl.delete(&file)?;
-        scenario.until_empty().await.with_context(|| format!("order {order:?}"))?;
+        scenario
+            .until_empty()
+            .await
+            .with_context(|| format!("order {order:?}"))?;
         let after = scenario.aws_proxy.counts();
         let calls = (after.writes() + after.reads()) - (before.writes() + before.reads());
-        // DeleteService, DescribeTaskDefinition and DeregisterTaskDefinition of each pair, and the cluster's own. Lists and batches
-        // are shared; how many there are depends on how long the machine takes.
-        ensure!(calls <= 7 * pairs + 40, "order {order:?}: {calls} calls for {pairs} pairs: {:?}", after.operations);
+        // DeleteService, DescribeTaskDefinition and DeregisterTaskDefinition of each pair, and the
+        // cluster's own. Lists and batches are shared; how many there are depends on how long the
+        // machine takes.
+        ensure!(
+            calls <= 7 * pairs + 40,
+            "order {order:?}: {calls} calls for {pairs} pairs: {:?}",
+            after.operations
+        );
         let revisions = scenario.outsider.list_task_definitions().send().await?;
         ensure!(revisions.task_definition_arns().is_empty(), "{revisions:?}");
     }
     scenario.end().await
 }
 
-pub(crate) async fn a_task_definition_goes_as_soon_as_a_service_elsewhere_has_left_it(world: &World) -> Result<()> {
+pub(crate) async fn a_task_definition_goes_as_soon_as_a_service_elsewhere_has_left_it(
+    world: &World,
+) -> Result<()> {
     let mut scenario = world.scenario_without_operator("literal").await?;
     let elsewhere = world.namespace("literal-elsewhere").await?;
-    scenario.options.flags.push(format!("--watch-namespaces={elsewhere}"));
+    scenario
+        .options
+        .flags
+        .push(format!("--watch-namespaces={elsewhere}"));
     scenario.start_operator()?;
     scenario.kubectl.apply(SAMPLES)?;
     scenario.wait_ready(&OBJECTS)?;
@@ -80,10 +137,22 @@ pub(crate) async fn a_task_definition_goes_as_soon_as_a_service_elsewhere_has_le
         spec: {cluster: shop, taskDefinition: \"web:1\", desiredCount: 0, networkConfiguration: {awsvpcConfiguration: {subnets: [subnet-1]}}}\n";
     let other = world.kubectl(Some(&elsewhere));
     other.apply(service)?;
-    other.run(&["wait", "--for=condition=Ready", "ecsservice/literal", "--timeout=60s"])?;
-    scenario.kubectl.run(&["delete", "ecs", "--all", "--wait=false"])?;
-    let message = scenario.until_ready_is(OBJECTS[1], "False", "DeletionBlocked").await?;
-    ensure!(message.contains("web:1 runs in service literal in cluster shop"), "{message}");
+    other.run(&[
+        "wait",
+        "--for=condition=Ready",
+        "ecsservice/literal",
+        "--timeout=60s",
+    ])?;
+    scenario
+        .kubectl
+        .run(&["delete", "ecs", "--all", "--wait=false"])?;
+    let message = scenario
+        .until_ready_is(OBJECTS[1], "False", "DeletionBlocked")
+        .await?;
+    ensure!(
+        message.contains("web:1 runs in service literal in cluster shop"),
+        "{message}"
+    );
     other.run(&["delete", "ecsservice/literal"])?;
     scenario.until_empty().await?;
     scenario.end().await
@@ -92,10 +161,26 @@ pub(crate) async fn a_task_definition_goes_as_soon_as_a_service_elsewhere_has_le
 async fn aws_is_empty(scenario: &Scenario<'_>) -> Result<()> {
     let clusters = scenario.outsider.list_clusters().send().await?;
     ensure!(clusters.cluster_arns().is_empty(), "{clusters:?}");
-    let services = scenario.outsider.describe_services().cluster("shop").services("web").send().await;
-    let active = services.is_ok_and(|found| found.services().iter().any(|service| service.status() == Some("ACTIVE")));
+    let services = scenario
+        .outsider
+        .describe_services()
+        .cluster("shop")
+        .services("web")
+        .send()
+        .await;
+    let active = services.is_ok_and(|found| {
+        found
+            .services()
+            .iter()
+            .any(|service| service.status() == Some("ACTIVE"))
+    });
     ensure!(!active, "the service is still there");
-    let revisions = scenario.outsider.list_task_definitions().family_prefix("web").send().await?;
+    let revisions = scenario
+        .outsider
+        .list_task_definitions()
+        .family_prefix("web")
+        .send()
+        .await?;
     ensure!(revisions.task_definition_arns().is_empty(), "{revisions:?}");
     Ok(())
 }
@@ -105,27 +190,57 @@ pub(crate) async fn a_cluster_waits_for_what_others_run_in_it(world: &World) -> 
     scenario.kubectl.apply(SAMPLES)?;
     scenario.wait_ready(&OBJECTS)?;
     let outsider = &scenario.outsider;
-    outsider.create_service().cluster("shop").service_name("legacy").task_definition("web").desired_count(1).send().await?;
+    outsider
+        .create_service()
+        .cluster("shop")
+        .service_name("legacy")
+        .task_definition("web")
+        .desired_count(1)
+        .send()
+        .await?;
 
-    scenario.kubectl.run(&["delete", OBJECTS[0], "--wait=false"])?;
-    let message = scenario.until_ready_is(OBJECTS[0], "False", "DeletionBlocked").await?;
-    ensure!(message.contains("EcsService web") && message.contains("legacy"), "{message}");
+    scenario
+        .kubectl
+        .run(&["delete", OBJECTS[0], "--wait=false"])?;
+    let message = scenario
+        .until_ready_is(OBJECTS[0], "False", "DeletionBlocked")
+        .await?;
+    ensure!(
+        message.contains("EcsService web") && message.contains("legacy"),
+        "{message}"
+    );
     wait::until("the event", PATIENCE, async || {
         let events = scenario.events("shop").await?;
-        ensure!(events.iter().any(|(reason, note)| reason == "DeletionBlocked" && note.contains("legacy")), "{events:?}");
+        ensure!(
+            events
+                .iter()
+                .any(|(reason, note)| reason == "DeletionBlocked" && note.contains("legacy")),
+            "{events:?}"
+        );
         Ok(())
     })
     .await?;
     scenario.kubectl.run(&["delete", SERVICE])?;
     scenario
         .until(OBJECTS[0], |cluster| {
-            let ready = condition(cluster, "Ready").and_then(|ready| ready["message"].as_str()).unwrap_or_default();
+            let ready = condition(cluster, "Ready")
+                .and_then(|ready| ready["message"].as_str())
+                .unwrap_or_default();
             ready.contains("legacy") && !ready.contains("EcsService")
         })
         .await?;
-    ensure!(scenario.aws_proxy.counts().of("DeleteCluster") == 0, "nothing is deleted with others in it");
+    ensure!(
+        scenario.aws_proxy.counts().of("DeleteCluster") == 0,
+        "nothing is deleted with others in it"
+    );
 
-    outsider.delete_service().cluster("shop").service("legacy").force(true).send().await?;
+    outsider
+        .delete_service()
+        .cluster("shop")
+        .service("legacy")
+        .force(true)
+        .send()
+        .await?;
     scenario.kubectl.run(&["delete", OBJECTS[1]])?;
     scenario.until_empty().await?;
     aws_is_empty(&scenario).await?;
@@ -136,31 +251,54 @@ pub(crate) async fn a_blocked_deletion_keeps_serving_references(world: &World) -
     let scenario = world.scenario("serves-on").await?;
     scenario.kubectl.apply(SAMPLES)?;
     scenario.wait_ready(&OBJECTS)?;
-    scenario.kubectl.run(&["delete", OBJECTS[0], OBJECTS[1], "--wait=false"])?;
+    scenario
+        .kubectl
+        .run(&["delete", OBJECTS[0], OBJECTS[1], "--wait=false"])?;
     for object in &OBJECTS[..2] {
-        scenario.until(object, |object| object["metadata"]["deletionTimestamp"].is_string()).await?;
-        scenario.until_ready_is(object, "False", "DeletionBlocked").await?;
+        scenario
+            .until(object, |object| {
+                object["metadata"]["deletionTimestamp"].is_string()
+            })
+            .await?;
+        scenario
+            .until_ready_is(object, "False", "DeletionBlocked")
+            .await?;
     }
     // The service that they wait for is looked after as ever.
     scenario.kubectl.run(&["scale", SERVICE, "--replicas=3"])?;
-    scenario.until_desired_count("shop", "web", 3, PATIENCE).await?;
+    scenario
+        .until_desired_count("shop", "web", 3, PATIENCE)
+        .await?;
     scenario.wait_ready(&OBJECTS[2..])?;
     // Nothing new begins with them.
-    scenario.kubectl.apply(&samples::SERVICE.replace("name: web\nspec", "name: late\nspec"))?;
-    let message = scenario.until_ready_is("ecsservice/late", "False", "DependencyNotReady").await?;
-    ensure!(message.contains("is being deleted: reference another one"), "{message}");
-    scenario.kubectl.run(&["delete", "ecsservices", "--all", "--wait=false"])?;
+    scenario
+        .kubectl
+        .apply(&samples::SERVICE.replace("name: web\nspec", "name: late\nspec"))?;
+    let message = scenario
+        .until_ready_is("ecsservice/late", "False", "DependencyNotReady")
+        .await?;
+    ensure!(
+        message.contains("is being deleted: reference another one"),
+        "{message}"
+    );
+    scenario
+        .kubectl
+        .run(&["delete", "ecsservices", "--all", "--wait=false"])?;
     scenario.until_empty().await?;
     scenario.end().await
 }
 
 pub(crate) async fn retained_objects_stay_in_aws(world: &World) -> Result<()> {
     let scenario = world.scenario("retain").await?;
-    scenario.kubectl.apply(&SAMPLES.replace("\nspec:\n", "\nspec:\n  deletionPolicy: Retain\n"))?;
+    scenario
+        .kubectl
+        .apply(&SAMPLES.replace("\nspec:\n", "\nspec:\n  deletionPolicy: Retain\n"))?;
     scenario.wait_ready(&OBJECTS)?;
     // Of the revisions of a task definition one is marked, and all stay.
     let other = r#"[{"op": "replace", "path": "/spec/containerDefinitions/0/image", "value": "nginx:other"}]"#;
-    scenario.kubectl.run(&["patch", OBJECTS[1], "--type=json", "-p", other])?;
+    scenario
+        .kubectl
+        .run(&["patch", OBJECTS[1], "--type=json", "-p", other])?;
     wait::until("the second revision", PATIENCE, async || {
         let arn = scenario.get(OBJECTS[1])?["status"]["taskDefinitionArn"].to_string();
         ensure!(arn.ends_with(":2\""), arn);
@@ -172,9 +310,24 @@ pub(crate) async fn retained_objects_stay_in_aws(world: &World) -> Result<()> {
     scenario.kubectl.run(&["delete", "ecs", "--all"])?;
     scenario.until_empty().await?;
     let counts = scenario.aws_proxy.counts();
-    ensure!(counts.writes() == writes + 3, "each is marked, and nothing else is changed: {counts:?}");
-    let described = async || scenario.outsider.describe_services().cluster("shop").services("web").send().await;
-    ensure!(described().await?.services()[0].running_count() == 2, "{:?}", described().await?);
+    ensure!(
+        counts.writes() == writes + 3,
+        "each is marked, and nothing else is changed: {counts:?}"
+    );
+    let described = async || {
+        scenario
+            .outsider
+            .describe_services()
+            .cluster("shop")
+            .services("web")
+            .send()
+            .await
+    };
+    ensure!(
+        described().await?.services()[0].running_count() == 2,
+        "{:?}",
+        described().await?
+    );
 
     // The next objects of these names do not get what was retained without being told so.
     let next = SAMPLES.replace("desiredCount: 2", "desiredCount: 1");
@@ -183,15 +336,27 @@ pub(crate) async fn retained_objects_stay_in_aws(world: &World) -> Result<()> {
         let message = scenario.until_ready_is(object, "False", "NotOwned").await?;
         ensure!(message.contains("was retained in AWS"), "{message}");
     }
-    ensure!(described().await?.services()[0].desired_count() == 2, "{:?}", described().await?);
+    ensure!(
+        described().await?.services()[0].desired_count() == 2,
+        "{:?}",
+        described().await?
+    );
     // Nor do they take it along.
     let writes = scenario.aws_proxy.counts().writes();
     scenario.kubectl.run(&["delete", "ecs", "--all"])?;
     scenario.until_empty().await?;
-    ensure!(scenario.aws_proxy.counts().writes() == writes, "{:?}", scenario.aws_proxy.counts());
-    scenario.kubectl.apply(&next.replace("\nspec:\n", "\nspec:\n  adoptionPolicy: IfUnowned\n"))?;
+    ensure!(
+        scenario.aws_proxy.counts().writes() == writes,
+        "{:?}",
+        scenario.aws_proxy.counts()
+    );
+    scenario
+        .kubectl
+        .apply(&next.replace("\nspec:\n", "\nspec:\n  adoptionPolicy: IfUnowned\n"))?;
     scenario.wait_ready(&OBJECTS)?;
-    scenario.until_desired_count("shop", "web", 1, PATIENCE).await?;
+    scenario
+        .until_desired_count("shop", "web", 1, PATIENCE)
+        .await?;
     scenario.kubectl.run(&["delete", "ecs", "--all"])?;
     scenario.until_empty().await?;
     aws_is_empty(&scenario).await?;
@@ -205,10 +370,29 @@ pub(crate) async fn deletion_of_missing_objects_succeeds(world: &World) -> Resul
     let mut scenario = scenario;
     scenario.operator()?.process.kill().await?;
     // ministack lets a cluster go with services in it.
-    scenario.outsider.delete_service().cluster("shop").service("web").force(true).send().await?;
-    scenario.outsider.delete_cluster().cluster("shop").send().await?;
-    scenario.outsider.deregister_task_definition().task_definition("web:1").send().await?;
-    scenario.kubectl.run(&["delete", "ecs", "--all", "--wait=false"])?;
+    scenario
+        .outsider
+        .delete_service()
+        .cluster("shop")
+        .service("web")
+        .force(true)
+        .send()
+        .await?;
+    scenario
+        .outsider
+        .delete_cluster()
+        .cluster("shop")
+        .send()
+        .await?;
+    scenario
+        .outsider
+        .deregister_task_definition()
+        .task_definition("web:1")
+        .send()
+        .await?;
+    scenario
+        .kubectl
+        .run(&["delete", "ecs", "--all", "--wait=false"])?;
     scenario.start_operator()?;
     wait::until("deletion", PATIENCE, async || {
         let left = scenario.kubectl.run(&["get", "ecs", "-o", "name"])?;
@@ -223,37 +407,66 @@ pub(crate) async fn a_namespace_goes_with_all_that_is_in_it(world: &World) -> Re
     let scenario = world.scenario("namespace").await?;
     scenario.kubectl.apply(SAMPLES)?;
     scenario.wait_ready(&OBJECTS)?;
-    world.kubectl(None).run(&["delete", "namespace", &scenario.namespace, "--timeout=80s"])?;
+    world
+        .kubectl(None)
+        .run(&["delete", "namespace", &scenario.namespace, "--timeout=80s"])?;
     aws_is_empty(&scenario).await?;
     scenario.end().await
 }
 
-pub(crate) async fn an_unreachable_aws_keeps_the_finalizer_and_tells_the_way_out(world: &World) -> Result<()> {
+pub(crate) async fn an_unreachable_aws_keeps_the_finalizer_and_tells_the_way_out(
+    world: &World,
+) -> Result<()> {
     let mut scenario = world.scenario("unreachable").await?;
     scenario.kubectl.apply(SAMPLES)?;
     scenario.wait_ready(&OBJECTS)?;
     scenario.operator()?.process.stop().await?;
     let [port] = free_ports()?;
     let nowhere = AwsProxy::start(&format!("http://127.0.0.1:{port}"), 0, 0).await?;
-    let environment =
-        std::mem::replace(&mut scenario.options.environment, aws_server::environment(&nowhere.aws_url, &scenario.account));
+    let environment = std::mem::replace(
+        &mut scenario.options.environment,
+        aws_server::environment(&nowhere.aws_url, &scenario.account),
+    );
     scenario.start_operator()?;
     scenario.kubectl.run(&["delete", SERVICE, "--wait=false"])?;
     let way_out = "The finalizer stays until AWS answers; set spec.deletionPolicy to Retain";
     let tells = |service: &Value| {
-        ready(service).is_some_and(|ready| ready["reason"] == "AwsUnavailable" && ready["message"].to_string().contains(way_out))
+        ready(service).is_some_and(|ready| {
+            ready["reason"] == "AwsUnavailable" && ready["message"].to_string().contains(way_out)
+        })
     };
     scenario.until(SERVICE, tells).await?;
     // The way out needs no AWS.
-    scenario.kubectl.run(&["patch", SERVICE, "--type=merge", "-p", r#"{"spec":{"deletionPolicy":"Retain"}}"#])?;
-    scenario.kubectl.run(&["wait", "--for=delete", "--timeout=60s", SERVICE])?;
+    scenario.kubectl.run(&[
+        "patch",
+        SERVICE,
+        "--type=merge",
+        "-p",
+        r#"{"spec":{"deletionPolicy":"Retain"}}"#,
+    ])?;
+    scenario
+        .kubectl
+        .run(&["wait", "--for=delete", "--timeout=60s", SERVICE])?;
     // And without it, the deletion goes on when AWS is back.
-    scenario.kubectl.run(&["delete", OBJECTS[1], "--wait=false"])?;
-    scenario.until_ready_is(OBJECTS[1], "False", "AwsUnavailable").await?;
+    scenario
+        .kubectl
+        .run(&["delete", OBJECTS[1], "--wait=false"])?;
+    scenario
+        .until_ready_is(OBJECTS[1], "False", "AwsUnavailable")
+        .await?;
     scenario.operator()?.process.stop().await?;
     scenario.options.environment = environment;
-    scenario.outsider.delete_service().cluster("shop").service("web").force(true).send().await?;
+    scenario
+        .outsider
+        .delete_service()
+        .cluster("shop")
+        .service("web")
+        .force(true)
+        .send()
+        .await?;
     scenario.start_operator()?;
-    scenario.kubectl.run(&["wait", "--for=delete", "--timeout=60s", OBJECTS[1]])?;
+    scenario
+        .kubectl
+        .run(&["wait", "--for=delete", "--timeout=60s", OBJECTS[1]])?;
     scenario.end().await
 }

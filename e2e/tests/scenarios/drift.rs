@@ -11,24 +11,52 @@ pub(crate) async fn changes_behind_our_back_are_repaired(world: &World) -> Resul
     let scenario = world.scenario("drift").await?;
     scenario.kubectl.apply(SAMPLES)?;
     scenario.wait_ready(&OBJECTS)?;
-    let configuration = DeploymentConfiguration::builder().maximum_percent(150).minimum_healthy_percent(50).build();
-    let update = scenario.outsider.update_service().cluster("shop").service("web");
-    update.desired_count(5).deployment_configuration(configuration).send().await?;
+    let configuration = DeploymentConfiguration::builder()
+        .maximum_percent(150)
+        .minimum_healthy_percent(50)
+        .build();
+    let update = scenario
+        .outsider
+        .update_service()
+        .cluster("shop")
+        .service("web");
+    update
+        .desired_count(5)
+        .deployment_configuration(configuration)
+        .send()
+        .await?;
 
     wait::until("repair", PATIENCE, async || {
-        let described = scenario.outsider.describe_services().cluster("shop").services("web").send().await?;
+        let described = scenario
+            .outsider
+            .describe_services()
+            .cluster("shop")
+            .services("web")
+            .send()
+            .await?;
         let service = &described.services()[0];
-        let percent = service.deployment_configuration().and_then(DeploymentConfiguration::maximum_percent);
-        ensure!(service.desired_count() == 2 && percent == Some(200), "{service:?}");
+        let percent = service
+            .deployment_configuration()
+            .and_then(DeploymentConfiguration::maximum_percent);
+        ensure!(
+            service.desired_count() == 2 && percent == Some(200),
+            "{service:?}"
+        );
         Ok(())
     })
     .await?;
     scenario.wait_ready(&OBJECTS)?;
-    ensure!(scenario.aws_proxy.counts().of("UpdateService") == 1, "one repair, not more: {:?}", scenario.aws_proxy.counts());
+    ensure!(
+        scenario.aws_proxy.counts().of("UpdateService") == 1,
+        "one repair, not more: {:?}",
+        scenario.aws_proxy.counts()
+    );
     let events = scenario.events("web").await?;
-    let told = events
-        .iter()
-        .any(|(reason, note)| reason == "UpdateService" && note.contains("desiredCount") && note.contains("maximumPercent"));
+    let told = events.iter().any(|(reason, note)| {
+        reason == "UpdateService"
+            && note.contains("desiredCount")
+            && note.contains("maximumPercent")
+    });
     ensure!(told, "the event names what was repaired: {events:?}");
     scenario.is_quiet().await?;
     scenario.end().await
@@ -39,11 +67,25 @@ pub(crate) async fn recreates_objects_deleted_in_aws(world: &World) -> Result<()
     scenario.kubectl.apply(SAMPLES)?;
     scenario.wait_ready(&OBJECTS)?;
 
-    scenario.outsider.deregister_task_definition().task_definition("web:1").send().await?;
-    scenario.until(SERVICE, |service| service["status"]["revision"] == "web:2").await?;
+    scenario
+        .outsider
+        .deregister_task_definition()
+        .task_definition("web:1")
+        .send()
+        .await?;
+    scenario
+        .until(SERVICE, |service| service["status"]["revision"] == "web:2")
+        .await?;
     scenario.wait_ready(&OBJECTS)?;
 
-    scenario.outsider.delete_service().cluster("shop").service("web").force(true).send().await?;
+    scenario
+        .outsider
+        .delete_service()
+        .cluster("shop")
+        .service("web")
+        .force(true)
+        .send()
+        .await?;
     wait::until("a new service", PATIENCE, async || {
         let counts = scenario.aws_proxy.counts();
         ensure!(counts.of("CreateService") == 2, "{counts:?}");

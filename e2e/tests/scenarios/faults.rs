@@ -1,4 +1,5 @@
-//! AWS misbehaves all the time, or the API server goes away; in the end the world is as it should be, and nothing is there twice.
+//! AWS misbehaves all the time, or the API server goes away; in the end the world is as it should
+//! be, and nothing is there twice.
 
 use std::sync::Arc;
 
@@ -18,13 +19,27 @@ const SEED: u64 = 20_261_121;
 
 /// The life of a service under each kind of fault.
 pub(crate) fn trials(world: &Arc<World>, runtime: &Handle) -> Vec<Trial> {
-    let sometimes = |fault, probability| vec![Rule { probability: Some(probability), ..Rule::always(fault) }];
+    let sometimes = |fault, probability| {
+        vec![Rule {
+            probability: Some(probability),
+            ..Rule::always(fault)
+        }]
+    };
     let often = |fault| sometimes(fault, 0.2);
     // After these it is long until the next try.
-    let first = |fault, operation: &str| Rule { operation: Some(operation.to_owned()), nth: Some(1), ..Rule::always(fault) };
-    let lost = ["RegisterTaskDefinition", "CreateService", "UpdateService"].map(|operation| first(Fault::LostReply, operation));
-    let expired =
-        ["DescribeClusters", "RegisterTaskDefinition", "UpdateService"].map(|operation| first(Fault::ExpiredToken, operation));
+    let first = |fault, operation: &str| Rule {
+        operation: Some(operation.to_owned()),
+        nth: Some(1),
+        ..Rule::always(fault)
+    };
+    let lost = ["RegisterTaskDefinition", "CreateService", "UpdateService"]
+        .map(|operation| first(Fault::LostReply, operation));
+    let expired = [
+        "DescribeClusters",
+        "RegisterTaskDefinition",
+        "UpdateService",
+    ]
+    .map(|operation| first(Fault::ExpiredToken, operation));
     let cases = [
         ("throttled", often(Fault::Throttled)),
         ("server_errors", often(Fault::ServerError)),
@@ -39,7 +54,11 @@ pub(crate) fn trials(world: &Arc<World>, runtime: &Handle) -> Vec<Trial> {
     ];
     let trial = |(name, rules): (&str, Vec<Rule>)| {
         let (world, runtime) = (Arc::clone(world), runtime.clone());
-        let faults = Faults { seed: SEED, rules, quotas: false };
+        let faults = Faults {
+            seed: SEED,
+            rules,
+            quotas: false,
+        };
         Trial::test(format!("faults::{name}"), move || {
             let lived = runtime.block_on(world.interruption.stops(live(&world, faults)));
             lived.map_err(|error| Failed::from(format!("seed {SEED}: {error:#}")))
@@ -49,23 +68,36 @@ pub(crate) fn trials(world: &Arc<World>, runtime: &Handle) -> Vec<Trial> {
 }
 
 async fn live(world: &World, faults: Faults) -> Result<()> {
-    let no_call_fails = faults.rules.iter().all(|rule| matches!(rule.fault, Fault::Delay(_) | Fault::Stale(_)));
+    let no_call_fails = faults
+        .rules
+        .iter()
+        .all(|rule| matches!(rule.fault, Fault::Delay(_) | Fault::Stale(_)));
     let mut scenario = world.scenario_without_operator("faults").await?;
     scenario.aws_proxy.faults.set(faults);
     scenario.start_operator()?;
     scenario.operator()?.ready().await?;
     scenario.kubectl.apply(SAMPLES)?;
     until_runs(&scenario, 1, 2).await?;
-    scenario.kubectl.apply(&SAMPLES.replace("nginx:1.29", "nginx:1.30"))?;
+    scenario
+        .kubectl
+        .apply(&SAMPLES.replace("nginx:1.29", "nginx:1.30"))?;
     until_runs(&scenario, 2, 2).await?;
     scenario.kubectl.run(&["scale", SERVICE, "--replicas=3"])?;
     until_runs(&scenario, 2, 3).await?;
     if no_call_fails {
         scenario.looks(10).await?;
         let counts = scenario.aws_proxy.counts();
-        let needed = [("CreateCluster", 1), ("RegisterTaskDefinition", 2), ("CreateService", 1), ("UpdateService", 2)];
+        let needed = [
+            ("CreateCluster", 1),
+            ("RegisterTaskDefinition", 2),
+            ("CreateService", 1),
+            ("UpdateService", 2),
+        ];
         for (operation, count) in needed {
-            ensure!(counts.of(operation) == count, "no call failed, and {operation} was sent again: {counts:?}");
+            ensure!(
+                counts.of(operation) == count,
+                "no call failed, and {operation} was sent again: {counts:?}"
+            );
         }
     }
     scenario.aws_proxy.faults.clear();
@@ -88,11 +120,29 @@ async fn until_runs(scenario: &Scenario<'_>, revision: u8, count: u8) -> Result<
 
 /// One service, and one revision for each image.
 async fn is_there_once(scenario: &Scenario<'_>) -> Result<()> {
-    let services = scenario.outsider.list_services().cluster("shop").send().await?;
-    ensure!(services.service_arns().len() == 1, "{:?}", services.service_arns());
-    let revisions =
-        scenario.outsider.list_task_definitions().family_prefix("web").status(TaskDefinitionStatus::Active).send().await?;
-    ensure!(revisions.task_definition_arns().len() == 2, "{:?}", revisions.task_definition_arns());
+    let services = scenario
+        .outsider
+        .list_services()
+        .cluster("shop")
+        .send()
+        .await?;
+    ensure!(
+        services.service_arns().len() == 1,
+        "{:?}",
+        services.service_arns()
+    );
+    let revisions = scenario
+        .outsider
+        .list_task_definitions()
+        .family_prefix("web")
+        .status(TaskDefinitionStatus::Active)
+        .send()
+        .await?;
+    ensure!(
+        revisions.task_definition_arns().len() == 2,
+        "{:?}",
+        revisions.task_definition_arns()
+    );
     Ok(())
 }
 
@@ -100,7 +150,12 @@ async fn is_there_once(scenario: &Scenario<'_>) -> Result<()> {
 async fn behind_proxy<'a>(world: &'a World, name: &str) -> Result<(Scenario<'a>, KubeProxy)> {
     let mut scenario = world.scenario_without_operator(name).await?;
     let dir = world.dir.join(&scenario.namespace);
-    let proxy = KubeProxy::start(&scenario.options.kubeconfig, scenario.aws_proxy.gate.clone(), &dir).await?;
+    let proxy = KubeProxy::start(
+        &scenario.options.kubeconfig,
+        scenario.aws_proxy.gate.clone(),
+        &dir,
+    )
+    .await?;
     scenario.options.kubeconfig.clone_from(&proxy.kubeconfig);
     scenario.start_operator()?;
     scenario.operator()?.ready().await?;
@@ -113,19 +168,39 @@ pub(crate) async fn without_api_server_and_aws_it_waits_and_goes_on(world: &Worl
     let (mut scenario, proxy) = behind_proxy(world, "outage").await?;
     proxy.set(Outage::Down);
     // What runs is cared for all the same.
-    scenario.outsider.update_service().cluster("shop").service("web").desired_count(7).send().await?;
-    scenario.until_desired_count("shop", "web", 2, PATIENCE).await?;
+    scenario
+        .outsider
+        .update_service()
+        .cluster("shop")
+        .service("web")
+        .desired_count(7)
+        .send()
+        .await?;
+    scenario
+        .until_desired_count("shop", "web", 2, PATIENCE)
+        .await?;
     // Then AWS goes, too.
-    scenario.aws_proxy.faults.set(Faults { rules: vec![Rule::always(Fault::ResetBefore)], ..Faults::default() });
-    scenario.kubectl.apply(&SAMPLES.replace("nginx:1.29", "nginx:1.30"))?;
+    scenario.aws_proxy.faults.set(Faults {
+        rules: vec![Rule::always(Fault::ResetBefore)],
+        ..Faults::default()
+    });
+    scenario
+        .kubectl
+        .apply(&SAMPLES.replace("nginx:1.29", "nginx:1.30"))?;
     let tries = scenario.aws_proxy.counts().reads();
     wait::until("looks in vain", PATIENCE, async || {
-        ensure!(scenario.aws_proxy.counts().reads() >= tries + 5, "{:?}", scenario.aws_proxy.counts());
+        ensure!(
+            scenario.aws_proxy.counts().reads() >= tries + 5,
+            "{:?}",
+            scenario.aws_proxy.counts()
+        );
         Ok(())
     })
     .await?;
     proxy.set(Outage::None);
-    scenario.until_ready_is(OBJECTS[1], "False", "AwsUnavailable").await?;
+    scenario
+        .until_ready_is(OBJECTS[1], "False", "AwsUnavailable")
+        .await?;
     scenario.aws_proxy.faults.clear();
     until_runs(&scenario, 2, 2).await?;
     is_there_once(&scenario).await?;
@@ -140,18 +215,27 @@ pub(crate) async fn watches_that_lost_their_place_start_anew(world: &World) -> R
     let writes = scenario.aws_proxy.counts().writes();
     proxy.set(Outage::Gone);
     // Seen by no watch: one object changes, another one goes and comes again.
-    scenario.kubectl.apply(&SAMPLES.replace("nginx:1.29", "nginx:1.30"))?;
+    scenario
+        .kubectl
+        .apply(&SAMPLES.replace("nginx:1.29", "nginx:1.30"))?;
     wait::until("refused watches", PATIENCE, async || {
         ensure!(proxy.refused() >= 3, "{}", proxy.refused());
         Ok(())
     })
     .await?;
-    ensure!(scenario.aws_proxy.counts().writes() == writes, "it cannot know: {:?}", scenario.aws_proxy.counts());
+    ensure!(
+        scenario.aws_proxy.counts().writes() == writes,
+        "it cannot know: {:?}",
+        scenario.aws_proxy.counts()
+    );
     proxy.set(Outage::None);
     until_runs(&scenario, 2, 2).await?;
     is_there_once(&scenario).await?;
     let log = scenario.operator()?.process.log();
     ensure!(log.contains("the watch was interrupted"), "{log}");
-    scenario.is_quiet().await.context("after the watches began anew")?;
+    scenario
+        .is_quiet()
+        .await
+        .context("after the watches began anew")?;
     scenario.end().await
 }

@@ -1,4 +1,5 @@
-//! The IAM policy that we ship: it is enough, no action of it is never used, and where one is missing, the objects say which.
+//! The IAM policy that we ship: it is enough, no action of it is never used, and where one is
+//! missing, the objects say which.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -26,11 +27,17 @@ const NOT_HERE: [&str; 5] = [
 ];
 
 /// Reads without which all goes on, by others or with fewer words: so no condition names them.
-const DISPENSABLE: [&str; 3] = ["ecs:ListTaskDefinitionFamilies", "ecs:ListTasks", "ecs:DescribeTasks"];
+const DISPENSABLE: [&str; 3] = [
+    "ecs:ListTaskDefinitionFamilies",
+    "ecs:ListTasks",
+    "ecs:DescribeTasks",
+];
 
 /// A trial for each action that is taken away.
 pub(crate) fn trials(world: &Arc<World>, runtime: &Handle) -> Vec<Trial> {
-    let needed = actions().into_iter().filter(|action| !NOT_HERE.contains(&&**action) && !DISPENSABLE.contains(&&**action));
+    let needed = actions()
+        .into_iter()
+        .filter(|action| !NOT_HERE.contains(&&**action) && !DISPENSABLE.contains(&&**action));
     let trial = |action: String| {
         let (world, runtime) = (Arc::clone(world), runtime.clone());
         Trial::test(format!("iam::without {action}"), move || {
@@ -44,17 +51,27 @@ pub(crate) fn trials(world: &Arc<World>, runtime: &Handle) -> Vec<Trial> {
 
 fn actions() -> BTreeSet<String> {
     let policy = iam::policy(&IamPolicyArgs::default());
-    let actions = policy.statement.iter().flat_map(|statement| &statement.action);
-    actions.filter(|action| action.starts_with("ecs:")).cloned().collect()
+    let actions = policy
+        .statement
+        .iter()
+        .flat_map(|statement| &statement.action);
+    actions
+        .filter(|action| action.starts_with("ecs:"))
+        .cloned()
+        .collect()
 }
 
 /// The policy, less one action.
 fn policy(without: Option<&str>) -> Result<String> {
     let mut policy = iam::policy(&IamPolicyArgs::default());
     for statement in &mut policy.statement {
-        statement.action.retain(|action| Some(action.as_str()) != without);
+        statement
+            .action
+            .retain(|action| Some(action.as_str()) != without);
     }
-    policy.statement.retain(|statement| !statement.action.is_empty());
+    policy
+        .statement
+        .retain(|statement| !statement.action.is_empty());
     Ok(serde_json::to_string(&policy)?)
 }
 
@@ -67,19 +84,36 @@ async fn guarded<'a>(world: &'a World, policy: &str) -> Result<Scenario<'a>> {
     aws_server::iam(url, &scenario.account, "CreateUser", &[user]).await?;
     let key = aws_server::iam(url, &scenario.account, "CreateAccessKey", &[user]).await?;
     let member = |name: &str| {
-        let value = key.split_once(&format!("<{name}>")).and_then(|(_, rest)| rest.split_once('<'));
-        Ok::<_, anyhow::Error>(value.with_context(|| format!("no {name} in {key}"))?.0.to_owned())
+        let value = key
+            .split_once(&format!("<{name}>"))
+            .and_then(|(_, rest)| rest.split_once('<'));
+        Ok::<_, anyhow::Error>(
+            value
+                .with_context(|| format!("no {name} in {key}"))?
+                .0
+                .to_owned(),
+        )
     };
     let (id, secret) = (member("AccessKeyId")?, member("SecretAccessKey")?);
     put(&scenario, policy).await?;
     // The server looks whether roles are there, and not who may pass them.
     let trust = json!({"Version": "2012-10-17", "Statement": []}).to_string();
     for role in ["execution", "web"] {
-        let parameters = [("RoleName", role), ("Path", "/ecs/"), ("AssumeRolePolicyDocument", &trust)];
+        let parameters = [
+            ("RoleName", role),
+            ("Path", "/ecs/"),
+            ("AssumeRolePolicyDocument", &trust),
+        ];
         aws_server::iam(url, &scenario.account, "CreateRole", &parameters).await?;
     }
-    scenario.options.environment.retain(|(name, _)| !["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].contains(name));
-    scenario.options.environment.extend([("AWS_ACCESS_KEY_ID", id), ("AWS_SECRET_ACCESS_KEY", secret)]);
+    scenario
+        .options
+        .environment
+        .retain(|(name, _)| !["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].contains(name));
+    scenario
+        .options
+        .environment
+        .extend([("AWS_ACCESS_KEY_ID", id), ("AWS_SECRET_ACCESS_KEY", secret)]);
     scenario.start_operator()?;
     scenario.operator()?.ready().await?;
     Ok(scenario)
@@ -87,32 +121,56 @@ async fn guarded<'a>(world: &'a World, policy: &str) -> Result<Scenario<'a>> {
 
 async fn put(scenario: &Scenario<'_>, policy: &str) -> Result<()> {
     let url = &scenario.world.guarded().await?.url;
-    let parameters = [("UserName", "operator"), ("PolicyName", "ecs-operator"), ("PolicyDocument", policy)];
-    aws_server::iam(url, &scenario.account, "PutUserPolicy", &parameters).await.map(drop)
+    let parameters = [
+        ("UserName", "operator"),
+        ("PolicyName", "ecs-operator"),
+        ("PolicyDocument", policy),
+    ];
+    aws_server::iam(url, &scenario.account, "PutUserPolicy", &parameters)
+        .await
+        .map(drop)
 }
 
 /// Makes, changes and deletes all three, so that every action is used.
 async fn live(scenario: &Scenario<'_>) -> Result<()> {
     let samples = |image: &str, limits: &str| {
         SAMPLES
-            .replace("  requiresCompatibilities:", "  deleteRevisions: true\n  requiresCompatibilities:")
+            .replace(
+                "  requiresCompatibilities:",
+                "  deleteRevisions: true\n  requiresCompatibilities:",
+            )
             .replace("nginx:1.29", image)
-            .replace("capacityProviders: [FARGATE, FARGATE_SPOT]", &format!("capacityProviders: [{limits}]"))
+            .replace(
+                "capacityProviders: [FARGATE, FARGATE_SPOT]",
+                &format!("capacityProviders: [{limits}]"),
+            )
     };
     scenario.kubectl.apply(&samples("nginx:1", "FARGATE"))?;
     until_ready(scenario).await?;
-    let changed = samples("nginx:2", "FARGATE, FARGATE_SPOT").replace("value: enabled", "value: disabled");
+    let changed =
+        samples("nginx:2", "FARGATE, FARGATE_SPOT").replace("value: enabled", "value: disabled");
     let changed = changed.replace("- key: team\n", "- key: squad\n");
     scenario.kubectl.apply(&changed)?;
-    scenario.until(OBJECTS[2], |service| service["status"]["revision"] == "web:2").await?;
+    scenario
+        .until(OBJECTS[2], |service| {
+            service["status"]["revision"] == "web:2"
+        })
+        .await?;
     until_ready(scenario).await?;
-    scenario.kubectl.run(&["delete", "ecs", "--all", "--wait=false"])?;
+    scenario
+        .kubectl
+        .run(&["delete", "ecs", "--all", "--wait=false"])?;
     scenario.until_empty().await
 }
 
 /// Asks the operator to look at an object, where it is still there.
 fn look(scenario: &Scenario<'_>, object: &str, when: &str) -> Result<()> {
-    match scenario.kubectl.run(&["annotate", "--overwrite", object, &format!("ecs-operator.dev/reconcileAt={when}")]) {
+    match scenario.kubectl.run(&[
+        "annotate",
+        "--overwrite",
+        object,
+        &format!("ecs-operator.dev/reconcileAt={when}"),
+    ]) {
         Err(error) if !error.to_string().contains("not found") => Err(error),
         _ => Ok(()),
     }
@@ -130,13 +188,35 @@ pub(crate) async fn the_policy_is_enough_and_none_of_it_is_never_used(world: &Wo
     let scenario = guarded(world, &policy(None)?).await?;
     live(&scenario).await?;
     let counts = scenario.aws_proxy.counts();
-    let denied: Vec<_> = scenario.aws_proxy.calls().into_iter().filter(|call| call.error.is_some()).collect();
-    ensure!(denied.iter().all(|call| call.error.as_deref() != Some("AccessDeniedException")), "{denied:?}");
-    let used: BTreeSet<_> = counts.operations.keys().map(|operation| format!("ecs:{operation}")).collect();
-    let unused: Vec<_> = actions().into_iter().filter(|action| !used.contains(action)).collect();
-    let known: Vec<_> =
-        unused.iter().filter(|action| NOT_HERE.contains(&&***action) || DISPENSABLE.contains(&&***action)).collect();
-    ensure!(known.len() == unused.len(), "granted and never used: {unused:?}");
+    let denied: Vec<_> = scenario
+        .aws_proxy
+        .calls()
+        .into_iter()
+        .filter(|call| call.error.is_some())
+        .collect();
+    ensure!(
+        denied
+            .iter()
+            .all(|call| call.error.as_deref() != Some("AccessDeniedException")),
+        "{denied:?}"
+    );
+    let used: BTreeSet<_> = counts
+        .operations
+        .keys()
+        .map(|operation| format!("ecs:{operation}"))
+        .collect();
+    let unused: Vec<_> = actions()
+        .into_iter()
+        .filter(|action| !used.contains(action))
+        .collect();
+    let known: Vec<_> = unused
+        .iter()
+        .filter(|action| NOT_HERE.contains(&&***action) || DISPENSABLE.contains(&&***action))
+        .collect();
+    ensure!(
+        known.len() == unused.len(),
+        "granted and never used: {unused:?}"
+    );
     scenario.end().await
 }
 
@@ -145,21 +225,27 @@ async fn without(world: &World, action: &str) -> Result<()> {
     let mut told = false;
     let watch = async {
         wait::until(action, PATIENCE, async || {
-            let objects: Value = serde_json::from_str(&scenario.kubectl.run(&["get", "ecs", "-o", "json"])?)?;
+            let objects: Value =
+                serde_json::from_str(&scenario.kubectl.run(&["get", "ecs", "-o", "json"])?)?;
             let items = objects["items"].as_array().context("a list")?;
             let conditions: Vec<_> = items.iter().filter_map(ready).collect();
             let names = |ready: &&Value| {
                 let message = ready["message"].as_str().unwrap_or_default();
                 ready["reason"] == "AccessDenied" && message.contains(&format!("{action} "))
             };
-            ensure!(conditions.iter().any(names), "no object says that {action} is missing: {conditions:?}");
+            ensure!(
+                conditions.iter().any(names),
+                "no object says that {action} is missing: {conditions:?}"
+            );
             Ok(())
         })
         .await?;
         told = true;
         put(&scenario, &policy(None)?).await?;
         // The operator would try again by itself, a minute later.
-        OBJECTS.iter().try_for_each(|object| look(&scenario, object, "after-the-policy"))
+        OBJECTS
+            .iter()
+            .try_for_each(|object| look(&scenario, object, "after-the-policy"))
     };
     let (lived, watched) = tokio::join!(live(&scenario), watch);
     watched?;

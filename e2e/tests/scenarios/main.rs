@@ -1,7 +1,9 @@
-//! End-to-end scenarios: a real kube-apiserver, an AWS server that we did not write, the operator as a process.
+//! End-to-end scenarios: a real kube-apiserver, an AWS server that we did not write, the operator
+//! as a process.
 //!
-//! One world for all, started before the first scenario and stopped after the last. Each scenario has a namespace, an AWS
-//! account, an AWS proxy and an operator of its own, and they run side by side.
+//! One world for all, started before the first scenario and stopped after the last. Each scenario
+//! has a namespace, an AWS account, an AWS proxy and an operator of its own, and they run side by
+//! side.
 
 mod basics;
 mod chart;
@@ -57,7 +59,9 @@ fn main() -> Result<ExitCode> {
     // Scenarios wait most of the time.
     arguments.test_threads.get_or_insert(8);
     let runtime = Runtime::new()?;
-    let dir = tempfile::Builder::new().prefix("ecs-operator-e2e-").tempdir()?;
+    let dir = tempfile::Builder::new()
+        .prefix("ecs-operator-e2e-")
+        .tempdir()?;
     let world = Arc::new(runtime.block_on(World::start(Kind::Ministack, dir.path()))?);
     let conclusion = libtest_mimic::run(&arguments, trials(&world, &runtime));
     let mut world = Arc::into_inner(world).expect("no scenario runs any more");
@@ -68,7 +72,11 @@ fn main() -> Result<ExitCode> {
     if conclusion.has_failed() || !fits {
         println!("logs: {}", dir.keep().display());
     }
-    Ok(if fits { conclusion.exit_code() } else { ExitCode::FAILURE })
+    Ok(if fits {
+        conclusion.exit_code()
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 #[allow(clippy::too_many_lines, reason = "one line for each scenario")]
@@ -174,7 +182,16 @@ fn trials(world: &Arc<World>, runtime: &Runtime) -> Vec<Trial> {
     trials.extend(crash::trials(world, runtime.handle()));
     trials.extend(iam::trials(world, runtime.handle()));
     trials.extend(faults::trials(world, runtime.handle()));
-    trials.into_iter().map(|trial| if is_possible(trial.name()) { trial } else { trial.with_ignored_flag(true) }).collect()
+    trials
+        .into_iter()
+        .map(|trial| {
+            if is_possible(trial.name()) {
+                trial
+            } else {
+                trial.with_ignored_flag(true)
+            }
+        })
+        .collect()
 }
 
 /// Whether a scenario can run here. One that cannot is reported as ignored.
@@ -196,13 +213,24 @@ fn rights_fit(world: &World) -> Result<bool> {
         println!("rights in Kubernetes: not compared, for the API server is somebody else's");
         return Ok(true);
     }
-    let (granted, used) = (rights::granted(&world.installation.manifests)?, rights::used(audit_log)?);
+    let (granted, used) = (
+        rights::granted(&world.installation.manifests)?,
+        rights::used(audit_log)?,
+    );
     for right in granted.symmetric_difference(&used) {
         println!(
             "rights in Kubernetes: {} {right:?}",
-            if granted.contains(right) { "granted and never used:" } else { "used and not granted:" }
+            if granted.contains(right) {
+                "granted and never used:"
+            } else {
+                "used and not granted:"
+            }
         );
     }
-    println!("rights in Kubernetes: {} granted, {} used", granted.len(), used.len());
+    println!(
+        "rights in Kubernetes: {} granted, {} used",
+        granted.len(),
+        used.len()
+    );
     Ok(granted == used)
 }

@@ -15,49 +15,118 @@ use crate::basics::{OBJECTS, SAMPLES, SERVICE};
 pub(crate) async fn unowned_objects_are_unchanged_until_adopted(world: &World) -> Result<()> {
     let scenario = world.scenario("adopt").await?;
     let outsider = &scenario.outsider;
-    outsider.create_cluster().cluster_name("shop").send().await?;
-    let container = ContainerDefinition::builder().name("old").image("old:1").build();
-    outsider.register_task_definition().family("web").container_definitions(container).send().await?;
+    outsider
+        .create_cluster()
+        .cluster_name("shop")
+        .send()
+        .await?;
+    let container = ContainerDefinition::builder()
+        .name("old")
+        .image("old:1")
+        .build();
+    outsider
+        .register_task_definition()
+        .family("web")
+        .container_definitions(container)
+        .send()
+        .await?;
 
     scenario.kubectl.apply(SAMPLES)?;
     for object in &OBJECTS[..2] {
         let message = scenario.until_ready_is(object, "False", "NotOwned").await?;
-        ensure!(message.contains("spec.adoptionPolicy to IfUnowned"), "{message}");
-        ensure!(e2e::world::condition(&scenario.get(object)?, "Stalled").is_some(), "{object} is stalled");
+        ensure!(
+            message.contains("spec.adoptionPolicy to IfUnowned"),
+            "{message}"
+        );
+        ensure!(
+            e2e::world::condition(&scenario.get(object)?, "Stalled").is_some(),
+            "{object} is stalled"
+        );
     }
-    let message = scenario.until_ready_is(SERVICE, "False", "DependencyNotReady").await?;
+    let message = scenario
+        .until_ready_is(SERVICE, "False", "DependencyNotReady")
+        .await?;
     ensure!(message.contains("NotOwned"), "{message}");
-    ensure!(scenario.aws_proxy.counts().writes() == 0, "{:?}", scenario.aws_proxy.counts());
+    ensure!(
+        scenario.aws_proxy.counts().writes() == 0,
+        "{:?}",
+        scenario.aws_proxy.counts()
+    );
     scenario.told_once("shop", "NotOwned").await?;
 
-    scenario.kubectl.apply(&SAMPLES.replace("\nspec:\n", "\nspec:\n  adoptionPolicy: IfUnowned\n"))?;
+    scenario
+        .kubectl
+        .apply(&SAMPLES.replace("\nspec:\n", "\nspec:\n  adoptionPolicy: IfUnowned\n"))?;
     scenario.wait_ready(&OBJECTS)?;
-    ensure!(scenario.get(OBJECTS[1])?["status"]["revision"] == 2, "the adopted family goes on with its next revision");
-    ensure!(scenario.aws_proxy.counts().of("CreateCluster") == 0, "{:?}", scenario.aws_proxy.counts());
+    ensure!(
+        scenario.get(OBJECTS[1])?["status"]["revision"] == 2,
+        "the adopted family goes on with its next revision"
+    );
+    ensure!(
+        scenario.aws_proxy.counts().of("CreateCluster") == 0,
+        "{:?}",
+        scenario.aws_proxy.counts()
+    );
     scenario.is_quiet().await?;
 
     // A tag of another owner cannot be adopted away.
-    let arn = scenario.get(SERVICE)?["status"]["serviceArn"].as_str().context("an ARN")?.to_owned();
-    let theirs = Tag::builder().key("ecs-operator.dev/owner").value("other/shop/web/1").build();
-    outsider.tag_resource().resource_arn(&arn).tags(theirs).send().await?;
-    let message = scenario.until_ready_is(SERVICE, "False", "Conflict").await?;
+    let arn = scenario.get(SERVICE)?["status"]["serviceArn"]
+        .as_str()
+        .context("an ARN")?
+        .to_owned();
+    let theirs = Tag::builder()
+        .key("ecs-operator.dev/owner")
+        .value("other/shop/web/1")
+        .build();
+    outsider
+        .tag_resource()
+        .resource_arn(&arn)
+        .tags(theirs)
+        .send()
+        .await?;
+    let message = scenario
+        .until_ready_is(SERVICE, "False", "Conflict")
+        .await?;
     ensure!(message.contains("other/shop/web/1"), "{message}");
     scenario.kubectl.run(&["delete", SERVICE])?;
-    let described = outsider.describe_services().cluster("shop").services("web").include(ServiceField::Tags).send().await?;
-    ensure!(described.services()[0].status() == Some("ACTIVE"), "what is not ours is not deleted");
+    let described = outsider
+        .describe_services()
+        .cluster("shop")
+        .services("web")
+        .include(ServiceField::Tags)
+        .send()
+        .await?;
+    ensure!(
+        described.services()[0].status() == Some("ACTIVE"),
+        "what is not ours is not deleted"
+    );
     scenario.end().await
 }
 
-pub(crate) async fn two_namespaces_may_use_the_same_names_for_different_things(world: &World) -> Result<()> {
+pub(crate) async fn two_namespaces_may_use_the_same_names_for_different_things(
+    world: &World,
+) -> Result<()> {
     let mut scenario = world.scenario_without_operator("tenants").await?;
     let other = world.namespace("tenants").await?;
     let second = world.kubectl(Some(&other));
     let label = format!("scenario={}", scenario.namespace);
-    scenario.options.flags.retain(|flag| !flag.starts_with("--watch-namespaces"));
-    scenario.options.flags.push(format!("--watch-label-selector={label}"));
+    scenario
+        .options
+        .flags
+        .retain(|flag| !flag.starts_with("--watch-namespaces"));
+    scenario
+        .options
+        .flags
+        .push(format!("--watch-label-selector={label}"));
     scenario.start_operator()?;
     scenario.operator()?.ready().await?;
-    let labelled = SAMPLES.replace("\nmetadata:\n", &format!("\nmetadata:\n  labels: {{scenario: {}}}\n", scenario.namespace));
+    let labelled = SAMPLES.replace(
+        "\nmetadata:\n",
+        &format!(
+            "\nmetadata:\n  labels: {{scenario: {}}}\n",
+            scenario.namespace
+        ),
+    );
 
     scenario.kubectl.apply(&labelled)?;
     scenario.wait_ready(&OBJECTS)?;
@@ -66,27 +135,59 @@ pub(crate) async fn two_namespaces_may_use_the_same_names_for_different_things(w
     second.apply(&labelled)?;
     for object in &OBJECTS[..2] {
         e2e::wait::until(object, e2e::world::PATIENCE, async || {
-            let found: serde_json::Value = serde_json::from_str(&second.run(&["get", object, "-o", "json"])?)?;
-            ensure!(ready(&found).is_some_and(|ready| ready["reason"] == "Conflict"), "{}", found["status"]);
+            let found: serde_json::Value =
+                serde_json::from_str(&second.run(&["get", object, "-o", "json"])?)?;
+            ensure!(
+                ready(&found).is_some_and(|ready| ready["reason"] == "Conflict"),
+                "{}",
+                found["status"]
+            );
             Ok(())
         })
         .await?;
     }
-    ensure!(scenario.aws_proxy.counts().writes() == writes, "no tug of war: {:?}", scenario.aws_proxy.counts());
+    ensure!(
+        scenario.aws_proxy.counts().writes() == writes,
+        "no tug of war: {:?}",
+        scenario.aws_proxy.counts()
+    );
     second.run(&["delete", "ecs", "--all"])?;
     scenario.wait_ready(&OBJECTS)?;
-    ensure!(scenario.aws_proxy.counts().writes() == writes, "the end of the second touches nothing of the first");
+    ensure!(
+        scenario.aws_proxy.counts().writes() == writes,
+        "the end of the second touches nothing of the first"
+    );
 
     // The same names in Kubernetes for different things in ECS are no conflict.
-    let apart = labelled.replacen("\nspec:\n", "\nspec:\n  clusterName: shop-two\n", 1).replacen(
-        "\nspec:\n  requires",
-        "\nspec:\n  family: web-two\n  requires",
-        1,
-    );
+    let apart = labelled
+        .replacen("\nspec:\n", "\nspec:\n  clusterName: shop-two\n", 1)
+        .replacen(
+            "\nspec:\n  requires",
+            "\nspec:\n  family: web-two\n  requires",
+            1,
+        );
     second.apply(&apart)?;
-    second.run(&["wait", "--for=condition=Ready", "--timeout=60s", OBJECTS[0], OBJECTS[1], OBJECTS[2]])?;
-    let described = scenario.outsider.describe_services().cluster("shop-two").services("web").send().await?;
-    ensure!(described.services()[0].task_definition().is_some_and(|arn| arn.ends_with("web-two:1")), "{described:?}");
+    second.run(&[
+        "wait",
+        "--for=condition=Ready",
+        "--timeout=60s",
+        OBJECTS[0],
+        OBJECTS[1],
+        OBJECTS[2],
+    ])?;
+    let described = scenario
+        .outsider
+        .describe_services()
+        .cluster("shop-two")
+        .services("web")
+        .send()
+        .await?;
+    ensure!(
+        described.services()[0]
+            .task_definition()
+            .is_some_and(|arn| arn.ends_with("web-two:1")),
+        "{described:?}"
+    );
     scenario.is_quiet().await?;
     scenario.end().await
 }
@@ -103,18 +204,44 @@ pub(crate) async fn adopts_running_services_without_a_restart(world: &World) -> 
     let (mut cluster, mut definition, mut service) = (next()?, next()?, next()?);
     cluster["clusterName"] = json!("shop");
     definition["family"] = json!("web");
-    for (member, value) in [("cluster", "shop"), ("serviceName", "web"), ("taskDefinition", "web:1")] {
+    for (member, value) in [
+        ("cluster", "shop"),
+        ("serviceName", "web"),
+        ("taskDefinition", "web:1"),
+    ] {
         service[member] = json!(value);
     }
-    for (operation, document) in [("CreateCluster", cluster), ("RegisterTaskDefinition", definition), ("CreateService", service)]
-    {
+    for (operation, document) in [
+        ("CreateCluster", cluster),
+        ("RegisterTaskDefinition", definition),
+        ("CreateService", service),
+    ] {
         let target = format!("AmazonEC2ContainerServiceV20141113.{operation}");
-        aws_server::send(&world.rolling().await?.server.url, &scenario.account, "ecs", &target, &document).await?;
+        aws_server::send(
+            &world.rolling().await?.server.url,
+            &scenario.account,
+            "ecs",
+            &target,
+            &document,
+        )
+        .await?;
     }
     wait::until("their tasks", PATIENCE, async || {
-        let described = scenario.outsider.describe_services().cluster("shop").services("web").send().await?;
-        let service = described.services().first().context("the service is there")?;
-        ensure!(service.running_count() == 2 && service.pending_count() == 0, "{service:?}");
+        let described = scenario
+            .outsider
+            .describe_services()
+            .cluster("shop")
+            .services("web")
+            .send()
+            .await?;
+        let service = described
+            .services()
+            .first()
+            .context("the service is there")?;
+        ensure!(
+            service.running_count() == 2 && service.pending_count() == 0,
+            "{service:?}"
+        );
         Ok(())
     })
     .await?;
@@ -124,28 +251,56 @@ pub(crate) async fn adopts_running_services_without_a_restart(world: &World) -> 
     for object in OBJECTS {
         scenario.until_ready_is(object, "False", "NotOwned").await?;
     }
-    scenario.kubectl.apply(&samples.replace("\nspec:\n", "\nspec:\n  adoptionPolicy: IfUnowned\n"))?;
+    scenario
+        .kubectl
+        .apply(&samples.replace("\nspec:\n", "\nspec:\n  adoptionPolicy: IfUnowned\n"))?;
     scenario.wait_ready(&OBJECTS)?;
     scenario.is_quiet().await?;
     let counts = scenario.aws_proxy.counts();
-    ensure!(counts.writes() == counts.of("TagResource") && counts.writes() >= 3, "only tags were written: {counts:?}");
-    ensure!((deployment(&scenario).await?, tasks(&scenario).await?) == running, "the tasks are the same");
+    ensure!(
+        counts.writes() == counts.of("TagResource") && counts.writes() >= 3,
+        "only tags were written: {counts:?}"
+    );
+    ensure!(
+        (deployment(&scenario).await?, tasks(&scenario).await?) == running,
+        "the tasks are the same"
+    );
     ensure!(scenario.get(SERVICE)?["status"]["revision"] == "web:1");
     scenario.end().await
 }
 
 /// ARNs of the tasks that run.
 async fn tasks(scenario: &Scenario<'_>) -> Result<Vec<String>> {
-    let mut tasks = scenario.outsider.list_tasks().cluster("shop").service_name("web").send().await?.task_arns().to_vec();
+    let mut tasks = scenario
+        .outsider
+        .list_tasks()
+        .cluster("shop")
+        .service_name("web")
+        .send()
+        .await?
+        .task_arns()
+        .to_vec();
     tasks.sort();
     Ok(tasks)
 }
 
 /// ID of the PRIMARY deployment.
 async fn deployment(scenario: &Scenario<'_>) -> Result<String> {
-    let described = scenario.outsider.describe_services().cluster("shop").services("web").send().await?;
-    let primary = described.services()[0].deployments().iter().find(|deployment| deployment.status() == Some("PRIMARY"));
-    Ok(primary.and_then(|primary| primary.id()).context("a PRIMARY deployment")?.to_owned())
+    let described = scenario
+        .outsider
+        .describe_services()
+        .cluster("shop")
+        .services("web")
+        .send()
+        .await?;
+    let primary = described.services()[0]
+        .deployments()
+        .iter()
+        .find(|deployment| deployment.status() == Some("PRIMARY"));
+    Ok(primary
+        .and_then(|primary| primary.id())
+        .context("a PRIMARY deployment")?
+        .to_owned())
 }
 
 pub(crate) async fn objects_restored_from_git_find_what_is_theirs(world: &World) -> Result<()> {
@@ -162,33 +317,64 @@ pub(crate) async fn objects_restored_from_git_find_what_is_theirs(world: &World)
 
     // Another cluster is another owner, unless somebody says that the former one is no more.
     lose(&mut scenario).await?;
-    scenario.options.flags.push("--cluster-id=another".to_owned());
+    scenario
+        .options
+        .flags
+        .push("--cluster-id=another".to_owned());
     scenario.start_operator()?;
     scenario.kubectl.apply(SAMPLES)?;
-    let message = scenario.until_ready_is(OBJECTS[0], "False", "Conflict").await?;
-    let former = message.split('(').nth(1).and_then(|rest| rest.split('/').next()).context("the owner is named")?.to_owned();
+    let message = scenario
+        .until_ready_is(OBJECTS[0], "False", "Conflict")
+        .await?;
+    let former = message
+        .split('(')
+        .nth(1)
+        .and_then(|rest| rest.split('/').next())
+        .context("the owner is named")?
+        .to_owned();
     ensure!(message.contains("--former-cluster-ids"), "{message}");
     scenario.operator()?.process.stop().await?;
-    scenario.options.flags.push(format!("--former-cluster-ids={former}"));
+    scenario
+        .options
+        .flags
+        .push(format!("--former-cluster-ids={former}"));
     scenario.start_operator()?;
     scenario.wait_ready(&OBJECTS)?;
     only_tags_were_written(&scenario, &before)?;
-    ensure!(deployment(&scenario).await? == running, "the tasks are the same");
+    ensure!(
+        deployment(&scenario).await? == running,
+        "the tasks are the same"
+    );
     // What was taken back is ours to the end.
     scenario.kubectl.run(&["delete", "ecs", "--all"])?;
-    ensure!(scenario.aws_proxy.counts().of("DeleteCluster") == 1, "{:?}", scenario.aws_proxy.counts());
+    ensure!(
+        scenario.aws_proxy.counts().of("DeleteCluster") == 1,
+        "{:?}",
+        scenario.aws_proxy.counts()
+    );
     scenario.end().await
 }
 
 pub(crate) async fn handed_over_services_keep_running(world: &World) -> Result<()> {
     let scenario = world.scenario("handed-over").await?;
-    scenario.kubectl.apply(&SAMPLES.replace("\nspec:\n", "\nspec:\n  deletionPolicy: Retain\n"))?;
+    scenario
+        .kubectl
+        .apply(&SAMPLES.replace("\nspec:\n", "\nspec:\n  deletionPolicy: Retain\n"))?;
     scenario.wait_ready(&OBJECTS)?;
     let (before, running) = (scenario.aws_proxy.counts(), deployment(&scenario).await?);
     let arn_of = |object: &str, member: &str| {
-        Ok::<_, anyhow::Error>(scenario.get(object)?["status"][member].as_str().context("an ARN")?.to_owned())
+        Ok::<_, anyhow::Error>(
+            scenario.get(object)?["status"][member]
+                .as_str()
+                .context("an ARN")?
+                .to_owned(),
+        )
     };
-    let arns = [arn_of(OBJECTS[0], "clusterArn")?, arn_of(OBJECTS[1], "taskDefinitionArn")?, arn_of(SERVICE, "serviceArn")?];
+    let arns = [
+        arn_of(OBJECTS[0], "clusterArn")?,
+        arn_of(OBJECTS[1], "taskDefinitionArn")?,
+        arn_of(SERVICE, "serviceArn")?,
+    ];
     scenario.kubectl.run(&["delete", "ecs", "--all"])?;
 
     // The same objects in AWS, by other names in Kubernetes.
@@ -196,31 +382,64 @@ pub(crate) async fn handed_over_services_keep_running(world: &World) -> Result<(
         .replace("name: shop\n", "name: market\n")
         .replace("\n  name: web\nspec", "\n  name: site\nspec")
         .replace("\n    name: web\n", "\n    name: site\n");
-    for (kind, named) in
-        [("EcsCluster", "clusterName: shop"), ("EcsTaskDefinition", "family: web"), ("EcsService", "serviceName: web")]
-    {
-        let at = renamed.find(&format!("kind: {kind}\n")).context("the sample")?;
+    for (kind, named) in [
+        ("EcsCluster", "clusterName: shop"),
+        ("EcsTaskDefinition", "family: web"),
+        ("EcsService", "serviceName: web"),
+    ] {
+        let at = renamed
+            .find(&format!("kind: {kind}\n"))
+            .context("the sample")?;
         let spec = at + renamed[at..].find("\nspec:\n").context("its spec")? + "\nspec:\n".len();
         renamed.insert_str(spec, &format!("  {named}\n  adoptionPolicy: IfUnowned\n"));
     }
     scenario.kubectl.apply(&renamed)?;
-    for (object, arn) in ["ecscluster/market", "ecstaskdefinition/site", "ecsservice/site"].into_iter().zip(&arns) {
+    for (object, arn) in [
+        "ecscluster/market",
+        "ecstaskdefinition/site",
+        "ecsservice/site",
+    ]
+    .into_iter()
+    .zip(&arns)
+    {
         let message = scenario.until_ready_is(object, "False", "Conflict").await?;
-        ensure!(message.contains("deletionPolicy Retain") && message.contains("ecs-operator.dev/owner"), "{message}");
-        scenario.outsider.untag_resource().resource_arn(arn).tag_keys("ecs-operator.dev/owner").send().await?;
-        scenario.kubectl.run(&["wait", object, "--for=condition=Ready", "--timeout=60s"])?;
+        ensure!(
+            message.contains("deletionPolicy Retain") && message.contains("ecs-operator.dev/owner"),
+            "{message}"
+        );
+        scenario
+            .outsider
+            .untag_resource()
+            .resource_arn(arn)
+            .tag_keys("ecs-operator.dev/owner")
+            .send()
+            .await?;
+        scenario
+            .kubectl
+            .run(&["wait", object, "--for=condition=Ready", "--timeout=60s"])?;
     }
     only_tags_were_written(&scenario, &before)?;
-    ensure!(deployment(&scenario).await? == running, "the tasks are the same");
+    ensure!(
+        deployment(&scenario).await? == running,
+        "the tasks are the same"
+    );
     scenario.end().await
 }
 
 /// Kills the operator and removes its objects without a trace in AWS.
 async fn lose(scenario: &mut Scenario<'_>) -> Result<()> {
     scenario.operator()?.process.kill().await?;
-    scenario.kubectl.run(&["delete", "ecs", "--all", "--wait=false"])?;
+    scenario
+        .kubectl
+        .run(&["delete", "ecs", "--all", "--wait=false"])?;
     for object in OBJECTS {
-        scenario.kubectl.run(&["patch", object, "--type=merge", "-p", r#"{"metadata":{"finalizers":null}}"#])?;
+        scenario.kubectl.run(&[
+            "patch",
+            object,
+            "--type=merge",
+            "-p",
+            r#"{"metadata":{"finalizers":null}}"#,
+        ])?;
     }
     Ok(())
 }
@@ -229,14 +448,20 @@ fn only_tags_were_written(scenario: &Scenario<'_>, before: &Counts) -> Result<()
     let after = scenario.aws_proxy.counts();
     let changes = |counts: &Counts| counts.of("TagResource") + counts.of("UntagResource");
     let tagged = changes(&after) - changes(before);
-    ensure!(after.writes() - before.writes() == tagged, "only tags were written: {after:?}");
+    ensure!(
+        after.writes() - before.writes() == tagged,
+        "only tags were written: {after:?}"
+    );
     Ok(())
 }
 
 pub(crate) async fn one_of_two_concurrent_objects_gets_the_name(world: &World) -> Result<()> {
     let mut scenario = world.scenario_without_operator("race").await?;
     let rival = world.namespace("race-rival").await?;
-    scenario.options.flags.push(format!("--watch-namespaces={rival}"));
+    scenario
+        .options
+        .flags
+        .push(format!("--watch-namespaces={rival}"));
     let others = world.kubectl(Some(&rival));
     let names: Vec<_> = (0..4).map(|number| format!("race-{number}")).collect();
     let both = |name: &String| {
@@ -247,7 +472,8 @@ pub(crate) async fn one_of_two_concurrent_objects_gets_the_name(world: &World) -
         )
     };
     let all: String = names.iter().map(both).collect();
-    // The operator finds the objects of both namespaces at its start, and begins with all of them at once.
+    // The operator finds the objects of both namespaces at its start, and begins with all of them
+    // at once.
     scenario.kubectl.apply(&all)?;
     others.apply(&all)?;
     scenario.start_operator()?;
@@ -266,10 +492,18 @@ pub(crate) async fn one_of_two_concurrent_objects_gets_the_name(world: &World) -
             })
             .await?;
         }
-        let revisions = scenario.outsider.list_task_definitions().family_prefix(name).send().await?;
+        let revisions = scenario
+            .outsider
+            .list_task_definitions()
+            .family_prefix(name)
+            .send()
+            .await?;
         ensure!(revisions.task_definition_arns().len() == 1, "{revisions:?}");
     }
     let counts = scenario.aws_proxy.counts();
-    ensure!(counts.of("CreateCluster") == names.len(), "each is created once: {counts:?}");
+    ensure!(
+        counts.of("CreateCluster") == names.len(),
+        "each is created once: {counts:?}"
+    );
     scenario.end().await
 }

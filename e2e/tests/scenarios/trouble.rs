@@ -5,19 +5,34 @@ use e2e::world::{World, condition};
 
 use crate::basics::{OBJECTS, SAMPLES, SERVICE};
 
-pub(crate) async fn a_missing_reference_starts_the_service_when_it_appears(world: &World) -> Result<()> {
+pub(crate) async fn a_missing_reference_starts_the_service_when_it_appears(
+    world: &World,
+) -> Result<()> {
     let scenario = world.scenario("reference").await?;
-    let (rest, service) = SAMPLES.rsplit_once("---\n").expect("the service stands last");
+    let (rest, service) = SAMPLES
+        .rsplit_once("---\n")
+        .expect("the service stands last");
     let (cluster, definition) = rest.split_once("---\n").expect("three documents");
     scenario.kubectl.apply(service)?;
-    let message = scenario.until_ready_is(SERVICE, "False", "DependencyNotReady").await?;
-    ensure!(message.contains("EcsCluster shop (spec.clusterRef) does not exist"), "{message}");
-    ensure!(condition(&scenario.get(SERVICE)?, "Reconciling").is_some(), "it goes on by itself");
+    let message = scenario
+        .until_ready_is(SERVICE, "False", "DependencyNotReady")
+        .await?;
+    ensure!(
+        message.contains("EcsCluster shop (spec.clusterRef) does not exist"),
+        "{message}"
+    );
+    ensure!(
+        condition(&scenario.get(SERVICE)?, "Reconciling").is_some(),
+        "it goes on by itself"
+    );
     scenario.kubectl.apply(cluster)?;
     scenario.wait_ready(&OBJECTS[..1])?;
     let named = |object: &serde_json::Value| {
-        condition(object, "Ready")
-            .is_some_and(|ready| ready["message"].as_str().is_some_and(|text| text.contains("EcsTaskDefinition web")))
+        condition(object, "Ready").is_some_and(|ready| {
+            ready["message"]
+                .as_str()
+                .is_some_and(|text| text.contains("EcsTaskDefinition web"))
+        })
     };
     scenario.until(SERVICE, named).await?;
     ensure!(scenario.aws_proxy.counts().of("CreateService") == 0);
@@ -55,25 +70,47 @@ pub(crate) async fn the_schema_refuses_with_words(world: &World) -> Result<()> {
         ),
     ];
     for (manifests, words) in rows {
-        ensure!(manifests != SAMPLES, "the row for {words:?} changes nothing");
+        ensure!(
+            manifests != SAMPLES,
+            "the row for {words:?} changes nothing"
+        );
         let refusal = kubectl.refused(&manifests)?;
         ensure!(refusal.contains(words), "{words} is not in\n{refusal}");
     }
     kubectl.apply(SAMPLES)?;
-    let refusal = kubectl.refused(&SAMPLES.replacen("\nspec:\n", "\nspec:\n  clusterName: other\n", 1))?;
+    let refusal =
+        kubectl.refused(&SAMPLES.replacen("\nspec:\n", "\nspec:\n  clusterName: other\n", 1))?;
     ensure!(refusal.contains("clusterName cannot change"), "{refusal}");
-    let refusal = kubectl.refused(&SAMPLES.replace("clusterRef:\n    name: shop", "clusterRef:\n    name: other"))?;
+    let refusal = kubectl.refused(&SAMPLES.replace(
+        "clusterRef:\n    name: shop",
+        "clusterRef:\n    name: other",
+    ))?;
     ensure!(refusal.contains("clusterRef cannot change"), "{refusal}");
     scenario.end().await
 }
 
-pub(crate) async fn a_service_that_does_not_fit_its_task_definition_is_told_before_aws(world: &World) -> Result<()> {
+pub(crate) async fn a_service_that_does_not_fit_its_task_definition_is_told_before_aws(
+    world: &World,
+) -> Result<()> {
     let scenario = world.scenario("misfit").await?;
     let balancer = "  loadBalancers: [{targetGroupArn: t, containerName: wbe, containerPort: 80}]\n  launchType";
-    scenario.kubectl.apply(&SAMPLES.replace("  launchType", balancer))?;
-    let message = scenario.until_ready_is(SERVICE, "False", "InvalidSpec").await?;
-    ensure!(message.contains("containerName wbe is not a container of the task definition: it has [web, metrics]"), "{message}");
-    ensure!(scenario.aws_proxy.counts().of("CreateService") == 0, "{:?}", scenario.aws_proxy.counts());
+    scenario
+        .kubectl
+        .apply(&SAMPLES.replace("  launchType", balancer))?;
+    let message = scenario
+        .until_ready_is(SERVICE, "False", "InvalidSpec")
+        .await?;
+    ensure!(
+        message.contains(
+            "containerName wbe is not a container of the task definition: it has [web, metrics]"
+        ),
+        "{message}"
+    );
+    ensure!(
+        scenario.aws_proxy.counts().of("CreateService") == 0,
+        "{:?}",
+        scenario.aws_proxy.counts()
+    );
     scenario.kubectl.apply(SAMPLES)?;
     scenario.wait_ready(&OBJECTS)?;
     scenario.end().await
@@ -94,28 +131,65 @@ spec:
 "
         )
     };
-    scenario.kubectl.apply(&manifest("{containerName: web, condition: START}"))?;
-    let message = scenario.until_ready_is("ecstaskdefinition/web", "False", "InvalidSpec").await?;
-    ensure!(message.contains("containerDefinitions[].dependsOn: web -> db -> web is a cycle"), "{message}");
-    ensure!(scenario.aws_proxy.counts().writes() == 0, "{:?}", scenario.aws_proxy.counts());
+    scenario
+        .kubectl
+        .apply(&manifest("{containerName: web, condition: START}"))?;
+    let message = scenario
+        .until_ready_is("ecstaskdefinition/web", "False", "InvalidSpec")
+        .await?;
+    ensure!(
+        message.contains("containerDefinitions[].dependsOn: web -> db -> web is a cycle"),
+        "{message}"
+    );
+    ensure!(
+        scenario.aws_proxy.counts().writes() == 0,
+        "{:?}",
+        scenario.aws_proxy.counts()
+    );
     scenario.kubectl.apply(&manifest(""))?;
     scenario.wait_ready(&["ecstaskdefinition/web"])?;
     scenario.end().await
 }
 
-pub(crate) async fn a_refusal_of_aws_is_told_once_and_mended_by_a_new_spec(world: &World) -> Result<()> {
+pub(crate) async fn a_refusal_of_aws_is_told_once_and_mended_by_a_new_spec(
+    world: &World,
+) -> Result<()> {
     let scenario = world.scenario("refused").await?;
-    let nothing = "  taskDefinition: arn:aws:ecs:eu-central-1:111122223333:task-definition/nothing:7\n";
+    let nothing =
+        "  taskDefinition: arn:aws:ecs:eu-central-1:111122223333:task-definition/nothing:7\n";
     let wrong = SAMPLES.replace("  taskDefinitionRef:\n    name: web\n", nothing);
     scenario.kubectl.apply(&wrong)?;
-    let message = scenario.until_ready_is(SERVICE, "False", "InvalidSpec").await?;
-    ensure!(message.contains("CreateService: Unable to find task definition") && message.contains("nothing:7"), "{message}");
+    let message = scenario
+        .until_ready_is(SERVICE, "False", "InvalidSpec")
+        .await?;
+    ensure!(
+        message.contains("CreateService: Unable to find task definition")
+            && message.contains("nothing:7"),
+        "{message}"
+    );
     let service = scenario.get(SERVICE)?;
-    ensure!(condition(&service, "Stalled").is_some() && condition(&service, "Reconciling").is_none(), "{service}");
-    ensure!(service["spec"]["taskDefinition"].as_str().is_some_and(|arn| arn.ends_with("nothing:7")), "the spec is the user's");
+    ensure!(
+        condition(&service, "Stalled").is_some() && condition(&service, "Reconciling").is_none(),
+        "{service}"
+    );
+    ensure!(
+        service["spec"]["taskDefinition"]
+            .as_str()
+            .is_some_and(|arn| arn.ends_with("nothing:7")),
+        "the spec is the user's"
+    );
     scenario.is_quiet().await?;
-    ensure!(scenario.aws_proxy.counts().of("CreateService") == 1, "no hot loop: {:?}", scenario.aws_proxy.counts());
-    let told = scenario.events("web").await?.into_iter().filter(|(reason, _)| reason == "InvalidSpec").count();
+    ensure!(
+        scenario.aws_proxy.counts().of("CreateService") == 1,
+        "no hot loop: {:?}",
+        scenario.aws_proxy.counts()
+    );
+    let told = scenario
+        .events("web")
+        .await?
+        .into_iter()
+        .filter(|(reason, _)| reason == "InvalidSpec")
+        .count();
     ensure!(told == 1, "told {told} times");
 
     // The new field takes the place of the old one only where the same manager drops it.

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use super::{Observer, Writer};
 
-/// Where AWS objects live: an account, by the name under which the operator reaches it, and a Region.
+/// Where AWS objects live: an account, by the name under which the operator reaches it, and a
+/// Region.
 ///
-/// Observer and writer belong to one scope each, because AWS counts its quotas per account and Region.
+/// Observer and writer belong to one scope each, because AWS counts its quotas per account and
+/// Region.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Scope {
     /// Name of the credentials that reach the account; `default` is what the process itself has.
@@ -33,7 +35,8 @@ pub struct Aws {
     pub writer: Writer,
 }
 
-/// The scopes that the operator works in. There is one until a custom resource can name another account.
+/// The scopes that the operator works in. There is one until a custom resource can name another
+/// account.
 #[derive(Clone, Debug)]
 pub struct Accounts {
     default: Arc<Aws>,
@@ -43,7 +46,9 @@ impl Accounts {
     /// Works in one scope.
     #[must_use]
     pub fn new(default: Aws) -> Self {
-        Self { default: Arc::new(default) }
+        Self {
+            default: Arc::new(default),
+        }
     }
 
     /// All scopes.

@@ -24,24 +24,30 @@ pub const NEED: &str = "aws-credentials";
 /// How often credentials are looked for until there are some.
 const RETRY: Duration = Duration::from_secs(10);
 
-/// Loads the configuration from where every AWS tool finds it: environment, profile, web identity, pod identity, instance.
+/// Loads the configuration from where every AWS tool finds it: environment, profile, web identity,
+/// pod identity, instance.
 ///
 /// # Panics
 /// Never: the name of the application is fixed.
 pub async fn load(region: Option<&str>) -> SdkConfig {
-    let timeouts =
-        TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).operation_timeout(OPERATION_TIMEOUT).build();
+    let timeouts = TimeoutConfig::builder()
+        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+        .operation_timeout(OPERATION_TIMEOUT)
+        .build();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .retry_config(RetryConfig::standard())
         .timeout_config(timeouts)
-        .app_name(aws_config::AppName::new("ecs-operator").expect("the name has only allowed characters"));
+        .app_name(
+            aws_config::AppName::new("ecs-operator").expect("the name has only allowed characters"),
+        );
     if let Some(region) = region {
         loader = loader.region(Region::new(region.to_owned()));
     }
     loader.load().await
 }
 
-/// Looks for AWS credentials until there are some. Should they be lost later, the observer triggers the objects whose reads are refused.
+/// Looks for AWS credentials until there are some. Should they be lost later, the observer triggers
+/// the objects whose reads are refused.
 pub async fn await_credentials(config: SdkConfig, readiness: Arc<Readiness>) {
     loop {
         let state = check_credentials(&config).await;
@@ -59,9 +65,14 @@ pub async fn await_credentials(config: SdkConfig, readiness: Arc<Readiness>) {
 
 /// Checks that credentials can be had, without calling ECS.
 async fn check_credentials(config: &SdkConfig) -> Result<(), String> {
-    let provider = config.credentials_provider().ok_or("no provider of AWS credentials is configured")?;
+    let provider = config
+        .credentials_provider()
+        .ok_or("no provider of AWS credentials is configured")?;
     match provider.provide_credentials().await {
         Ok(_) => Ok(()),
-        Err(error) => Err(format!("no AWS credentials: {}", aws_sdk_ecs::error::DisplayErrorContext(&error))),
+        Err(error) => Err(format!(
+            "no AWS credentials: {}",
+            aws_sdk_ecs::error::DisplayErrorContext(&error)
+        )),
     }
 }

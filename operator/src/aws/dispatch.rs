@@ -11,8 +11,13 @@ use super::operation::{Operation, Service};
 
 /// The client of a service.
 pub trait ServiceClient: fmt::Debug + Send + Sync {
-    /// Sends `request` as the body of `operation`, which is one of this service, and returns the body of the reply.
-    fn send<'a>(&'a self, operation: Operation, request: &'a Value) -> BoxFuture<'a, Result<Value, AwsError>>;
+    /// Sends `request` as the body of `operation`, which is one of this service, and returns the
+    /// body of the reply.
+    fn send<'a>(
+        &'a self,
+        operation: Operation,
+        request: &'a Value,
+    ) -> BoxFuture<'a, Result<Value, AwsError>>;
 }
 
 /// A service that the operator calls.

@@ -9,7 +9,8 @@ use ecs_operator_crds::condition::Reason;
 pub enum ErrorKind {
     /// Too many calls.
     Throttle,
-    /// AWS has an error of its own, or cannot be reached. A write may have been applied all the same.
+    /// AWS has an error of its own, or cannot be reached. A write may have been applied all the
+    /// same.
     Server,
     /// No credentials, or AWS does not accept them.
     Credentials,
@@ -75,7 +76,8 @@ impl ErrorKind {
         matches!(self, Self::AccessDenied | Self::Terminal | Self::Quota)
     }
 
-    /// First and longest wait before the next try. Terminal errors are tried again too, slowly: the world may change.
+    /// First and longest wait before the next try. Terminal errors are tried again too, slowly: the
+    /// world may change.
     #[must_use]
     pub const fn backoff(self) -> (Duration, Duration) {
         let (first, longest) = match self {

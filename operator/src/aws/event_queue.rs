@@ -1,7 +1,8 @@
 //! EventQueue: events of ECS, from an SQS queue that EventBridge fills.
 //!
-//! An event never says how things are, only where to look next: the service that it is about is read again soon, in a batch with others,
-//! and triggers its object if something changed. So events may come twice, late, in any order, or not at all.
+//! An event never says how things are, only where to look next: the service that it is about is
+//! read again soon, in a batch with others, and triggers its object if something changed. So events
+//! may come twice, late, in any order, or not at all.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -51,21 +52,45 @@ impl EventQueue {
     /// Events from the queue at `queue_url`, with the credentials of `config`.
     ///
     /// # Errors
-    /// When the queue lies in another Region than the ECS objects: EventBridge delivers within a Region.
-    pub fn new(config: &SdkConfig, queue_url: String, metrics: AwsMetrics, readiness: Arc<Readiness>) -> Result<Self, Error> {
+    /// When the queue lies in another Region than the ECS objects: EventBridge delivers within a
+    /// Region.
+    pub fn new(
+        config: &SdkConfig,
+        queue_url: String,
+        metrics: AwsMetrics,
+        readiness: Arc<Readiness>,
+    ) -> Result<Self, Error> {
         let region = config.region().map(ToString::to_string).unwrap_or_default();
-        if let Some(queue_region) = region_of(&queue_url).filter(|queue_region| *queue_region != region) {
-            return Err(Error::QueueRegion { queue_region: queue_region.to_owned(), region });
+        if let Some(queue_region) =
+            region_of(&queue_url).filter(|queue_region| *queue_region != region)
+        {
+            return Err(Error::QueueRegion {
+                queue_region: queue_region.to_owned(),
+                region,
+            });
         }
-        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(TIMEOUT).build();
-        let sqs = aws_sdk_sqs::config::Builder::from(config).timeout_config(timeouts).build();
+        let timeouts = TimeoutConfig::builder()
+            .operation_attempt_timeout(TIMEOUT)
+            .build();
+        let sqs = aws_sdk_sqs::config::Builder::from(config)
+            .timeout_config(timeouts)
+            .build();
         let is_up = Arc::<Mutex<Option<bool>>>::default();
         let read = Arc::clone(&is_up);
         metrics.register(Gauge::EventQueueUp, move || {
             let is_up = *read.lock().unwrap_or_else(PoisonError::into_inner);
-            is_up.map(|is_up| (Vec::new(), f64::from(u8::from(is_up)))).into_iter().collect()
+            is_up
+                .map(|is_up| (Vec::new(), f64::from(u8::from(is_up))))
+                .into_iter()
+                .collect()
         });
-        Ok(Self { client: Client::from_conf(sqs), queue_url, metrics, is_up, readiness })
+        Ok(Self {
+            client: Client::from_conf(sqs),
+            queue_url,
+            metrics,
+            is_up,
+            readiness,
+        })
     }
 
     /// Takes events out of the queue for ever, once this replica is the leader.
@@ -83,7 +108,9 @@ impl EventQueue {
                 }
                 Err(problem) => {
                     long_poll = 0;
-                    self.tell(Err(format!("{problem}; until then changes are found by regular polls")));
+                    self.tell(Err(format!(
+                        "{problem}; until then changes are found by regular polls"
+                    )));
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(BACKOFF.1);
                 }
@@ -101,13 +128,21 @@ impl EventQueue {
     }
 
     fn count(&self, operation: &str, ok: bool, started: Instant) {
-        self.metrics.called(["sqs", operation], if ok { "ok" } else { "failed" }, started.elapsed());
+        self.metrics.called(
+            ["sqs", operation],
+            if ok { "ok" } else { "failed" },
+            started.elapsed(),
+        );
     }
 
     /// One reply of the queue.
     async fn receive(&self, observer: &Observer, long_poll: i32) -> Result<(), String> {
         let problem = |what: &str, error: &dyn std::error::Error| {
-            format!("cannot {what} {}: {}", self.queue_url, DisplayErrorContext(error))
+            format!(
+                "cannot {what} {}: {}",
+                self.queue_url,
+                DisplayErrorContext(error)
+            )
         };
         let request = self
             .client
@@ -120,7 +155,9 @@ impl EventQueue {
         let reply = sent.map_err(|error| problem("read the event queue", &error))?;
         let messages = reply.messages();
         for message in messages {
-            let event = message.body().and_then(|body| serde_json::from_str(body).ok());
+            let event = message
+                .body()
+                .and_then(|body| serde_json::from_str(body).ok());
             let result = match event.map(|event| ecs::hint(observer, &event)) {
                 None => "unreadable",
                 Some(true) => "ours",
@@ -130,7 +167,11 @@ impl EventQueue {
         }
         let entries: Vec<_> = messages.iter().enumerate().filter_map(entry).collect();
         if !entries.is_empty() {
-            let request = self.client.delete_message_batch().queue_url(&self.queue_url).set_entries(Some(entries));
+            let request = self
+                .client
+                .delete_message_batch()
+                .queue_url(&self.queue_url)
+                .set_entries(Some(entries));
             let (started, sent) = (Instant::now(), request.send().await);
             self.count("DeleteMessageBatch", sent.is_ok(), started);
             sent.map_err(|error| problem("delete from the event queue", &error))?;
@@ -140,7 +181,11 @@ impl EventQueue {
 }
 
 fn entry((index, message): (usize, &Message)) -> Option<DeleteMessageBatchRequestEntry> {
-    DeleteMessageBatchRequestEntry::builder().id(index.to_string()).receipt_handle(message.receipt_handle()?).build().ok()
+    DeleteMessageBatchRequestEntry::builder()
+        .id(index.to_string())
+        .receipt_handle(message.receipt_handle()?)
+        .build()
+        .ok()
 }
 
 /// The Region in `https://sqs.REGION.amazonaws.com/…`; of other addresses it is not known.

@@ -1,8 +1,8 @@
-//! JSON through the SDK: the request body is ours, everything around it (endpoint, credentials, signing, time-outs, typed
-//! errors) is the SDK's.
+//! JSON through the SDK: the request body is ours, everything around it (endpoint, credentials,
+//! signing, time-outs, typed errors) is the SDK's.
 //!
-//! The spec of a custom resource is the JSON of the API input, so no shape is mirrored in Rust, and members that are newer
-//! than the SDK pass both ways.
+//! The spec of a custom resource is the JSON of the API input, so no shape is mirrored in Rust, and
+//! members that are newer than the SDK pass both ways.
 
 use std::sync::{Arc, OnceLock};
 
@@ -21,7 +21,8 @@ use super::error::AwsError;
 use super::error_kind::ErrorTable;
 use super::operation::Operation;
 
-/// Sends `request` as the body of `operation` by `send` and returns the body of the reply. `errors` are those of the service.
+/// Sends `request` as the body of `operation` by `send` and returns the body of the reply. `errors`
+/// are those of the service.
 pub(super) async fn send<O, E>(
     operation: Operation,
     request: &Value,
@@ -31,8 +32,13 @@ pub(super) async fn send<O, E>(
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
-    let json = RawJson { request: request.to_string().into(), reply: Arc::default() };
-    send(json.clone()).await.map_err(|error| AwsError::from_sdk(operation, errors, &error))?;
+    let json = RawJson {
+        request: request.to_string().into(),
+        reply: Arc::default(),
+    };
+    send(json.clone())
+        .await
+        .map_err(|error| AwsError::from_sdk(operation, errors, &error))?;
     let body = json.reply.get().map_or(&b"{}"[..], Vec::as_slice);
     serde_json::from_slice(body).map_err(|error| AwsError::unreadable(operation, &error))
 }
@@ -57,7 +63,9 @@ impl Intercept for RawJson {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let request = context.request_mut();
-        request.headers_mut().insert("content-length", self.request.len().to_string());
+        request
+            .headers_mut()
+            .insert("content-length", self.request.len().to_string());
         *request.body_mut() = SdkBody::from(self.request.as_bytes());
         Ok(())
     }
@@ -71,7 +79,9 @@ impl Intercept for RawJson {
         let response = context.response();
         if let (true, Some(body)) = (response.status().is_success(), response.body().bytes()) {
             // A second reply would be a retry after a success, which the SDK does not do.
-            self.reply.set(body.to_vec()).map_err(|_| "one call got two replies")?;
+            self.reply
+                .set(body.to_vec())
+                .map_err(|_| "one call got two replies")?;
         }
         Ok(())
     }

@@ -1,8 +1,10 @@
-//! What means the same: which values of a member mean that it is absent, which lists have no order, and requests in one spelling.
+//! What means the same: which values of a member mean that it is absent, which lists have no order,
+//! and requests in one spelling.
 //!
-//! It is derived where it can be. The zero value of a member (`false`, 0, an empty text, list or object) and its documented default mean
-//! that it is absent, and the order of a list that the schema or [`SETS`] calls a set means nothing. The tables hold what no schema says. A
-//! test goes through AWS's API model and asks of each member which of these holds.
+//! It is derived where it can be. The zero value of a member (`false`, 0, an empty text, list or
+//! object) and its documented default mean that it is absent, and the order of a list that the
+//! schema or [`SETS`] calls a set means nothing. The tables hold what no schema says. A test goes
+//! through AWS's API model and asks of each member which of these holds.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -12,8 +14,9 @@ use serde_json::Value;
 
 use super::schema::{Elements, is_free, join, member};
 
-/// Lists that have no order in AWS and are atomic in the schemas, because their elements may be alike in the key or have none: the
-/// member by which elements are told apart, or `None` where the whole element counts.
+/// Lists that have no order in AWS and are atomic in the schemas, because their elements may be
+/// alike in the key or have none: the member by which elements are told apart, or `None` where the
+/// whole element counts.
 ///
 /// Sources: the ECS API reference, and the equivalence rules of the Terraform AWS provider.
 pub const SETS: &[(&str, Option<&str>)] = &[
@@ -30,45 +33,86 @@ pub const SETS: &[(&str, Option<&str>)] = &[
     ("deploymentConfiguration.lifecycleHooks", None),
     ("inferenceAccelerators", None),
     ("loadBalancers", None),
-    ("networkConfiguration.awsvpcConfiguration.securityGroups", None),
+    (
+        "networkConfiguration.awsvpcConfiguration.securityGroups",
+        None,
+    ),
     ("networkConfiguration.awsvpcConfiguration.subnets", None),
     ("placementConstraints", None),
     ("serviceRegistries", None),
 ];
 
-/// Documented defaults, as JSON, beside the zero values. AWS may leave such a member out of its answer, and fill it in.
+/// Documented defaults, as JSON, beside the zero values. AWS may leave such a member out of its
+/// answer, and fill it in.
 ///
-/// Sources: the ECS API reference, and what DescribeTaskDefinition shows after RegisterTaskDefinition.
+/// Sources: the ECS API reference, and what DescribeTaskDefinition shows after
+/// RegisterTaskDefinition.
 pub const DEFAULTS: &[(&str, &str)] = &[
     // Clusters
-    ("configuration.executeCommandConfiguration.logging", r#""DEFAULT""#),
+    (
+        "configuration.executeCommandConfiguration.logging",
+        r#""DEFAULT""#,
+    ),
     // Task definitions
     ("containerDefinitions.essential", "true"),
     ("containerDefinitions.healthCheck.interval", "30"),
     ("containerDefinitions.healthCheck.retries", "3"),
     ("containerDefinitions.healthCheck.timeout", "5"),
-    ("containerDefinitions.linuxParameters.devices.permissions", r#"["mknod","read","write"]"#),
+    (
+        "containerDefinitions.linuxParameters.devices.permissions",
+        r#"["mknod","read","write"]"#,
+    ),
     ("containerDefinitions.linuxParameters.swappiness", "60"),
     ("containerDefinitions.portMappings.protocol", r#""tcp""#),
-    ("containerDefinitions.resourceRequirements.sharingStrategy.nvidiaMps.maxComputePercent", "100"),
-    ("containerDefinitions.restartPolicy.restartAttemptPeriod", "300"),
+    (
+        "containerDefinitions.resourceRequirements.sharingStrategy.nvidiaMps.maxComputePercent",
+        "100",
+    ),
+    (
+        "containerDefinitions.restartPolicy.restartAttemptPeriod",
+        "300",
+    ),
     ("containerDefinitions.versionConsistency", r#""enabled""#),
     ("networkMode", r#""bridge""#),
     ("proxyConfiguration.type", r#""APPMESH""#),
-    ("volumes.efsVolumeConfiguration.authorizationConfig.iam", r#""DISABLED""#),
+    (
+        "volumes.efsVolumeConfiguration.authorizationConfig.iam",
+        r#""DISABLED""#,
+    ),
     ("volumes.efsVolumeConfiguration.rootDirectory", r#""/""#),
-    ("volumes.efsVolumeConfiguration.transitEncryption", r#""DISABLED""#),
+    (
+        "volumes.efsVolumeConfiguration.transitEncryption",
+        r#""DISABLED""#,
+    ),
     ("volumes.s3filesVolumeConfiguration.rootDirectory", r#""/""#),
     // Services
     ("availabilityZoneRebalancing", r#""DISABLED""#),
-    ("deploymentConfiguration.deploymentCircuitBreaker.resetOnHealthyTask", "true"),
-    ("deploymentConfiguration.deploymentCircuitBreaker.thresholdConfiguration", r#"{"type":"BOUNDED_PERCENT","value":50}"#),
-    ("deploymentConfiguration.lifecycleHooks.targetType", r#""AWS_LAMBDA""#),
-    ("deploymentConfiguration.lifecycleHooks.timeoutConfiguration.action", r#""ROLLBACK""#),
-    ("deploymentConfiguration.lifecycleHooks.timeoutConfiguration.timeoutInMinutes", "1440"),
+    (
+        "deploymentConfiguration.deploymentCircuitBreaker.resetOnHealthyTask",
+        "true",
+    ),
+    (
+        "deploymentConfiguration.deploymentCircuitBreaker.thresholdConfiguration",
+        r#"{"type":"BOUNDED_PERCENT","value":50}"#,
+    ),
+    (
+        "deploymentConfiguration.lifecycleHooks.targetType",
+        r#""AWS_LAMBDA""#,
+    ),
+    (
+        "deploymentConfiguration.lifecycleHooks.timeoutConfiguration.action",
+        r#""ROLLBACK""#,
+    ),
+    (
+        "deploymentConfiguration.lifecycleHooks.timeoutConfiguration.timeoutInMinutes",
+        "1440",
+    ),
     ("deploymentConfiguration.strategy", r#""ROLLING""#),
     ("deploymentController.type", r#""ECS""#),
-    ("networkConfiguration.awsvpcConfiguration.assignPublicIp", r#""DISABLED""#),
+    (
+        "networkConfiguration.awsvpcConfiguration.assignPublicIp",
+        r#""DISABLED""#,
+    ),
     ("platformVersion", r#""LATEST""#),
     ("propagateTags", r#""NONE""#),
     ("schedulingStrategy", r#""REPLICA""#),
@@ -76,15 +120,39 @@ pub const DEFAULTS: &[(&str, &str)] = &[
 
 /// Members whose zero value is not what AWS takes when they are absent, and why.
 pub const ZERO_COUNTS: &[(&str, &str)] = &[
-    ("capacityProviderStrategy", "an empty list asks for the strategy of the cluster"),
+    (
+        "capacityProviderStrategy",
+        "an empty list asks for the strategy of the cluster",
+    ),
     ("containerDefinitions.essential", "the default is true"),
-    ("containerDefinitions.linuxParameters.maxSwap", "0 turns swap off, absent is the swap of the instance"),
-    ("containerDefinitions.linuxParameters.swappiness", "the default is 60"),
-    ("containerDefinitions.resourceRequirements.sharingStrategy.nvidiaMps.maxComputePercent", "the default is 100"),
-    ("containerDefinitions.startTimeout", "absent is no limit, or that of the agent"),
-    ("containerDefinitions.stopTimeout", "the default is 30 seconds, or that of the agent"),
-    ("deploymentConfiguration.deploymentCircuitBreaker.resetOnHealthyTask", "the default is true"),
-    ("volumes.dockerVolumeConfiguration", "its presence makes a Docker volume, absent is a bind mount"),
+    (
+        "containerDefinitions.linuxParameters.maxSwap",
+        "0 turns swap off, absent is the swap of the instance",
+    ),
+    (
+        "containerDefinitions.linuxParameters.swappiness",
+        "the default is 60",
+    ),
+    (
+        "containerDefinitions.resourceRequirements.sharingStrategy.nvidiaMps.maxComputePercent",
+        "the default is 100",
+    ),
+    (
+        "containerDefinitions.startTimeout",
+        "absent is no limit, or that of the agent",
+    ),
+    (
+        "containerDefinitions.stopTimeout",
+        "the default is 30 seconds, or that of the agent",
+    ),
+    (
+        "deploymentConfiguration.deploymentCircuitBreaker.resetOnHealthyTask",
+        "the default is true",
+    ),
+    (
+        "volumes.dockerVolumeConfiguration",
+        "its presence makes a Docker volume, absent is a bind mount",
+    ),
 ];
 
 /// Whether a member with this value means the same as one that is absent.
@@ -97,14 +165,18 @@ pub fn means_absent(path: &str, value: &Value) -> bool {
         Value::String(text) => text.is_empty(),
         Value::Array(list) => list.is_empty(),
         Value::Object(members) if is_free(path) => members.is_empty(),
-        Value::Object(members) => members.iter().all(|(name, value)| means_absent(&join(path, name), value)),
+        Value::Object(members) => members
+            .iter()
+            .all(|(name, value)| means_absent(&join(path, name), value)),
     };
     (is_zero && !ZERO_COUNTS.iter().any(|(counts, _)| *counts == path)) || is_default(path, value)
 }
 
 fn is_default(path: &str, value: &Value) -> bool {
     static PARSED: LazyLock<HashMap<&str, Value>> = LazyLock::new(|| {
-        let parsed = |(path, text): &(&'static str, &str)| (*path, serde_json::from_str(text).unwrap_or_default());
+        let parsed = |(path, text): &(&'static str, &str)| {
+            (*path, serde_json::from_str(text).unwrap_or_default())
+        };
         DEFAULTS.iter().map(parsed).collect()
     });
     let same = |default: &Value| match (default, value) {
@@ -114,25 +186,32 @@ fn is_default(path: &str, value: &Value) -> bool {
     PARSED.get(path).is_some_and(same)
 }
 
-/// Of a list without an order, the member by which its elements are told apart, if there is one; `None` for a list with an order.
+/// Of a list without an order, the member by which its elements are told apart, if there is one;
+/// `None` for a list with an order.
 #[must_use]
 pub fn key_of(path: &str) -> Option<Option<&'static str>> {
     match member(path).and_then(|member| member.elements.as_ref()) {
         Some(Elements::By(key)) => Some(Some(key)),
         Some(Elements::Whole) => Some(None),
-        None => SETS.iter().find(|(listed, _)| *listed == path).map(|(_, key)| *key),
+        None => SETS
+            .iter()
+            .find(|(listed, _)| *listed == path)
+            .map(|(_, key)| *key),
     }
 }
 
-/// The same request in one spelling: unordered lists sorted, members that mean the same as being absent left out, sizes in
-/// units. Requests that mean the same are equal to the letter.
+/// The same request in one spelling: unordered lists sorted, members that mean the same as being
+/// absent left out, sizes in units. Requests that mean the same are equal to the letter.
 #[must_use]
 pub fn normalised(document: &Value) -> Value {
     let mut document = document.clone();
     drop_same_host_ports(&mut document);
     let mut document = sorted("", &document);
     for (member, suffix) in [("cpu", "vcpu"), ("memory", "gb")] {
-        if let Some(size) = document[member].as_str().and_then(|size| in_units(size, suffix)) {
+        if let Some(size) = document[member]
+            .as_str()
+            .and_then(|size| in_units(size, suffix))
+        {
             document[member] = size.into();
         }
     }
@@ -151,8 +230,16 @@ fn drop_same_host_ports(document: &mut Value) {
     if document["networkMode"] != "awsvpc" && document["networkMode"] != "host" {
         return;
     }
-    let containers = document["containerDefinitions"].as_array_mut().into_iter().flatten();
-    for port in containers.flat_map(|container| container["portMappings"].as_array_mut().into_iter().flatten()) {
+    let containers = document["containerDefinitions"]
+        .as_array_mut()
+        .into_iter()
+        .flatten();
+    for port in containers.flat_map(|container| {
+        container["portMappings"]
+            .as_array_mut()
+            .into_iter()
+            .flatten()
+    }) {
         if port["hostPort"] == port["containerPort"]
             && let Some(members) = port.as_object_mut()
         {
@@ -161,12 +248,15 @@ fn drop_same_host_ports(document: &mut Value) {
     }
 }
 
-/// The same JSON with the members of each object by name, whatever order serde_json keeps: a hash of it has to be the same in every
-/// build.
+/// The same JSON with the members of each object by name, whatever order serde_json keeps: a hash
+/// of it has to be the same in every build.
 pub(super) fn by_key(value: &Value) -> Value {
     match value {
         Value::Object(members) => {
-            let by_name: BTreeMap<_, _> = members.iter().map(|(name, value)| (name.clone(), by_key(value))).collect();
+            let by_name: BTreeMap<_, _> = members
+                .iter()
+                .map(|(name, value)| (name.clone(), by_key(value)))
+                .collect();
             by_name.into_iter().collect()
         }
         Value::Array(list) => list.iter().map(by_key).collect(),
@@ -178,10 +268,14 @@ fn sorted(path: &str, value: &Value) -> Value {
     match value {
         Value::Object(_) if is_free(path) => by_key(value),
         Value::Object(members) => {
-            let members = members.iter().map(|(name, value)| (name, join(path, name), value));
+            let members = members
+                .iter()
+                .map(|(name, value)| (name, join(path, name), value));
             let members = members.map(|(name, path, value)| (name, sorted(&path, value), path));
             let meaningful = members.filter(|(_, value, path)| !means_absent(path, value));
-            let by_name: BTreeMap<_, _> = meaningful.map(|(name, value, _)| (name.clone(), value)).collect();
+            let by_name: BTreeMap<_, _> = meaningful
+                .map(|(name, value, _)| (name.clone(), value))
+                .collect();
             by_name.into_iter().collect()
         }
         Value::Array(list) => {
@@ -196,7 +290,10 @@ fn sorted(path: &str, value: &Value) -> Value {
 }
 
 fn sort_key<'a>(element: &'a Value, key: Option<&str>) -> Cow<'a, str> {
-    match key.and_then(|key| element[key].as_str()).or_else(|| element.as_str()) {
+    match key
+        .and_then(|key| element[key].as_str())
+        .or_else(|| element.as_str())
+    {
         Some(text) => Cow::Borrowed(text),
         None => Cow::Owned(element.to_string()),
     }
@@ -210,25 +307,31 @@ mod tests {
 
     #[test]
     fn ports_are_in_one_order_whether_their_host_ports_are_spelled_out_or_not() {
-        let with =
-            |ports: Value| json!({"networkMode": "awsvpc", "containerDefinitions": [{"name": "a", "portMappings": ports}]});
+        let with = |ports: Value| json!({"networkMode": "awsvpc", "containerDefinitions": [{"name": "a", "portMappings": ports}]});
         let short = with(json!([{"containerPort": 80}, {"containerPort": 8080}]));
-        let long =
-            with(json!([{"containerPort": 80, "hostPort": 80, "protocol": "tcp"}, {"containerPort": 8080, "hostPort": 8080}]));
+        let long = with(
+            json!([{"containerPort": 80, "hostPort": 80, "protocol": "tcp"}, {"containerPort": 8080, "hostPort": 8080}]),
+        );
         assert_eq!(normalised(&short), normalised(&long));
     }
 
-    /// Every row changes hashes: of a spec that has the member, a new revision is registered, and its services roll, when the
-    /// operator is upgraded. A change of a row goes into the changelog.
+    /// Every row changes hashes: of a spec that has the member, a new revision is registered, and
+    /// its services roll, when the operator is upgraded. A change of a row goes into the changelog.
     #[test]
     fn the_tables_behind_the_hash_are_the_same_in_all_versions() {
-        assert_eq!(crate::reconcile::plan::hash(&json!([SETS, DEFAULTS, ZERO_COUNTS])), "f7431e9bef871a07ab5dba2a2297d955");
+        assert_eq!(
+            crate::reconcile::plan::hash(&json!([SETS, DEFAULTS, ZERO_COUNTS])),
+            "f7431e9bef871a07ab5dba2a2297d955"
+        );
         let document = json!({"family": "web", "networkMode": "awsvpc", "cpu": "1 vCPU", "requiresCompatibilities": ["FARGATE", "EC2"],
             "containerDefinitions": [{"name": "b", "image": "b"}, {"name": "a", "image": "a", "command": ["y", "x"], "stopTimeout": 0,
                 "environment": [{"name": "Y", "value": ""}, {"name": "X", "value": "1"}], "dockerLabels": {"a": "", "B": "b"},
                 "portMappings": [{"containerPort": 80, "hostPort": 80, "protocol": "tcp"}], "ulimits": [], "essential": true}],
             "volumes": [{"name": "v", "host": {}}]});
-        assert_eq!(crate::reconcile::plan::hash(&document), "12cd463214517481542eb0ee86be920b");
+        assert_eq!(
+            crate::reconcile::plan::hash(&document),
+            "12cd463214517481542eb0ee86be920b"
+        );
     }
 
     #[test]
@@ -255,8 +358,11 @@ mod tests {
             }],
         });
         assert_eq!(normalised(&short), normalised(&long));
-        for (member, value) in [("cpu", json!("2 vCPU")), ("networkMode", json!("bridge")), ("enableFaultInjection", json!(true))]
-        {
+        for (member, value) in [
+            ("cpu", json!("2 vCPU")),
+            ("networkMode", json!("bridge")),
+            ("enableFaultInjection", json!(true)),
+        ] {
             let mut other = long.clone();
             other[member] = value;
             assert_ne!(normalised(&short), normalised(&other), "{member}");

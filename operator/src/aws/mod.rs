@@ -1,6 +1,8 @@
-//! Everything we do to AWS: calls, their errors, the observer that reads and the writer that writes.
+//! Everything we do to AWS: calls, their errors, the observer that reads and the writer that
+//! writes.
 //!
-//! Nothing outside this module calls AWS. Reads go through [`Observer`], writes through [`Writer`]; both send through [`call`].
+//! Nothing outside this module calls AWS. Reads go through [`Observer`], writes through [`Writer`];
+//! both send through [`call`].
 
 pub mod account;
 pub mod call;
@@ -39,7 +41,10 @@ pub use writer::{Permit, Writer};
 pub fn time(value: &Value) -> Option<Timestamp> {
     match value {
         Value::Number(seconds) => {
-            #[allow(clippy::cast_possible_truncation, reason = "a time out of bounds is no time")]
+            #[allow(
+                clippy::cast_possible_truncation,
+                reason = "a time out of bounds is no time"
+            )]
             let milliseconds = (seconds.as_f64()? * 1000.0) as i64;
             Timestamp::from_millisecond(milliseconds).ok()
         }
@@ -48,8 +53,8 @@ pub fn time(value: &Value) -> Option<Timestamp> {
     }
 }
 
-/// What stands behind the last slash of an ARN: the name of an object, for a task definition `family:revision`. A plain name is
-/// its own.
+/// What stands behind the last slash of an ARN: the name of an object, for a task definition
+/// `family:revision`. A plain name is its own.
 #[must_use]
 pub fn name_in(arn: &str) -> &str {
     arn.rsplit('/').next().unwrap_or(arn)

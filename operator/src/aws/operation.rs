@@ -1,7 +1,7 @@
 //! Operations of AWS APIs as data: which quota each draws on, and which IAM action allows it.
 //!
-//! Each service has a table of its operations, such as [`ecs`](super::ecs). One line of it is all that an operation needs: dispatch,
-//! budgets, metrics and the IAM policy are made from the tables.
+//! Each service has a table of its operations, such as [`ecs`](super::ecs). One line of it is all
+//! that an operation needs: dispatch, budgets, metrics and the IAM policy are made from the tables.
 
 use std::fmt;
 
@@ -31,7 +31,8 @@ pub struct Operation(pub(super) &'static Details);
 
 /// What is known of an operation.
 ///
-/// Operations are patterns of `match`, and the compiler compares all that a pattern reaches, so no tables belong here.
+/// Operations are patterns of `match`, and the compiler compares all that a pattern reaches, so no
+/// tables belong here.
 #[derive(PartialEq, Eq, Hash)]
 pub(super) struct Details {
     pub(super) service: Service,
@@ -129,8 +130,8 @@ impl ActionFamily {
     }
 }
 
-/// Makes the operations of a service: a constant for each quota and for each operation, and the entry of the service with their list and their dispatch to the client of
-/// the SDK.
+/// Makes the operations of a service: a constant for each quota and for each operation, and the
+/// entry of the service with their list and their dispatch to the client of the SDK.
 macro_rules! operations {
     (
         $service:expr, $errors:expr, $client:ty;

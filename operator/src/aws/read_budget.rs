@@ -1,7 +1,7 @@
 //! Limits reads to our share of the rates that AWS publishes, and slows down when AWS throttles.
 //!
-//! Namespaces take turns at reads that a pass waits for. Regular looks leave half of the bucket to those reads, and take longer when there
-//! are too many of them.
+//! Namespaces take turns at reads that a pass waits for. Regular looks leave half of the bucket to
+//! those reads, and take longer when there are too many of them.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -65,7 +65,10 @@ type Waiter = oneshot::Sender<()>;
 
 impl ReadBudget {
     pub(super) fn new(share: Option<f64>) -> Self {
-        Self { share, families: Arc::default() }
+        Self {
+            share,
+            families: Arc::default(),
+        }
     }
 
     /// Waits until one more call may be sent.
@@ -73,7 +76,9 @@ impl ReadBudget {
         let Some(share) = self.share else { return };
         let turn_has_come = {
             let mut queues = self.families.queues();
-            let queue = queues.entry(family).or_insert_with(|| Queue::new(family, share, Instant::now()));
+            let queue = queues
+                .entry(family)
+                .or_insert_with(|| Queue::new(family, share, Instant::now()));
             if queue.take(turn, Instant::now()) {
                 return;
             }
@@ -102,7 +107,10 @@ impl Families {
     async fn serve(self: Arc<Self>, family: ActionFamily) {
         loop {
             let arrived = self.arrived.notified();
-            let wait = self.queues().get_mut(&family).and_then(|queue| queue.hand_out(Instant::now()));
+            let wait = self
+                .queues()
+                .get_mut(&family)
+                .and_then(|queue| queue.hand_out(Instant::now()));
             let Some(wait) = wait else { return };
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
@@ -120,13 +128,21 @@ impl Queue {
     fn new(family: ActionFamily, share: f64, now: Instant) -> Self {
         let (burst, per_second) = family.bucket();
         let tokens = Tokens::new(burst * share, per_second * share, now);
-        Self { tokens, asked: Turns::default(), regular: VecDeque::new(), asked_in_a_row: 0, is_served: false }
+        Self {
+            tokens,
+            asked: Turns::default(),
+            regular: VecDeque::new(),
+            asked_in_a_row: 0,
+            is_served: false,
+        }
     }
 
     /// Takes a token for a new call, if there is one and no other call goes first.
     fn take(&mut self, turn: &Turn, now: Instant) -> bool {
         self.tokens.refill(now);
-        let is_first = self.asked.is_empty() && (self.regular.is_empty() || *turn != Turn::Regular) && !self.is_overdue(now);
+        let is_first = self.asked.is_empty()
+            && (self.regular.is_empty() || *turn != Turn::Regular)
+            && !self.is_overdue(now);
         let is_granted = is_first && self.tokens.has(self.needed(turn));
         if is_granted {
             self.tokens.take(1.0);
@@ -143,11 +159,14 @@ impl Queue {
         }
     }
 
-    /// Adds a call that waits. A call for several namespaces takes the turn of the namespace with the fewest waiting calls.
+    /// Adds a call that waits. A call for several namespaces takes the turn of the namespace with
+    /// the fewest waiting calls.
     fn enter(&mut self, turn: &Turn, waiter: Waiter, now: Instant) {
         match turn {
             Turn::Of(namespaces) => {
-                let least = namespaces.iter().min_by_key(|namespace| self.asked.len_of(namespace));
+                let least = namespaces
+                    .iter()
+                    .min_by_key(|namespace| self.asked.len_of(namespace));
                 self.asked.push(least.map_or("", String::as_str), waiter);
             }
             Turn::Regular => self.regular.push_back((now, waiter)),
@@ -156,11 +175,15 @@ impl Queue {
 
     /// Whether the next token is for a regular look that has waited long.
     fn is_overdue(&self, now: Instant) -> bool {
-        let waits = self.regular.front().is_some_and(|(since, _)| now.saturating_duration_since(*since) >= OVERDUE);
+        let waits = self
+            .regular
+            .front()
+            .is_some_and(|(since, _)| now.saturating_duration_since(*since) >= OVERDUE);
         waits && self.asked_in_a_row >= ASKED_PER_OVERDUE
     }
 
-    /// Hands out the tokens that there are, and returns the time until the next one; `None` when no call waits.
+    /// Hands out the tokens that there are, and returns the time until the next one; `None` when no
+    /// call waits.
     fn hand_out(&mut self, now: Instant) -> Option<Duration> {
         self.tokens.refill(now);
         loop {
@@ -236,7 +259,10 @@ mod tests {
 
         /// Removes the calls that may be sent now.
         fn called(&mut self) -> Vec<String> {
-            self.0.extract_if(.., |(_, turn_has_come)| turn_has_come.try_recv().is_ok()).map(|(name, _)| name).collect()
+            self.0
+                .extract_if(.., |(_, turn_has_come)| turn_has_come.try_recv().is_ok())
+                .map(|(name, _)| name)
+                .collect()
         }
     }
 
@@ -248,7 +274,12 @@ mod tests {
             waiting.enter(&mut queue, format!("many {number}"), &of("many"), start);
         }
         waiting.enter(&mut queue, "alone", &of("alone"), start);
-        waiting.enter(&mut queue, "both", &Turn::Of(vec!["many".to_owned(), "other".to_owned()]), start);
+        waiting.enter(
+            &mut queue,
+            "both",
+            &Turn::Of(vec!["many".to_owned(), "other".to_owned()]),
+            start,
+        );
         assert_eq!(queue.hand_out(start), Some(TOKEN));
         assert_eq!(waiting.called(), [""; 0]);
         for (tokens, next) in (1..).zip(["many 0", "alone", "both", "many 1", "many 2"]) {
@@ -267,7 +298,10 @@ mod tests {
         assert_eq!(waiting.called(), ["asked"]);
         queue.hand_out(start + TOKEN * 25);
         assert_eq!(waiting.called(), [""; 0], "half of the bucket is reserved");
-        assert!(queue.take(&of("shop"), start + TOKEN * 25), "no other call waits for a pass");
+        assert!(
+            queue.take(&of("shop"), start + TOKEN * 25),
+            "no other call waits for a pass"
+        );
         assert_eq!(queue.hand_out(start + TOKEN * 30), None);
         assert_eq!(waiting.called(), ["look"]);
     }
@@ -283,11 +317,26 @@ mod tests {
             waiting.enter(&mut queue, "asked", &of("many"), start);
         }
         queue.hand_out(start + TOKEN * 50);
-        assert_eq!(waiting.called(), ["asked"; 50], "they have waited for five seconds");
+        assert_eq!(
+            waiting.called(),
+            ["asked"; 50],
+            "they have waited for five seconds"
+        );
         queue.hand_out(start + TOKEN * 100);
         let called = waiting.called();
-        assert_eq!(called.iter().filter(|name| name.starts_with("look")).count(), 3, "{called:?}");
-        assert_eq!(called.len(), 50, "half of the bucket is not kept for passes then");
+        assert_eq!(
+            called
+                .iter()
+                .filter(|name| name.starts_with("look"))
+                .count(),
+            3,
+            "{called:?}"
+        );
+        assert_eq!(
+            called.len(),
+            50,
+            "half of the bucket is not kept for passes then"
+        );
     }
 
     #[test]
@@ -299,7 +348,10 @@ mod tests {
         for tokens in 1..100 {
             assert!(queue.take(&of("shop"), start + TOKEN * tokens + TOKEN / 2));
         }
-        assert!(!queue.take(&of("shop"), start + TOKEN * 100 + TOKEN / 2), "the next token is for the regular look");
+        assert!(
+            !queue.take(&of("shop"), start + TOKEN * 100 + TOKEN / 2),
+            "the next token is for the regular look"
+        );
         queue.hand_out(start + TOKEN * 100 + TOKEN / 2);
         assert_eq!(waiting.called(), ["look"]);
         assert!(queue.take(&of("shop"), start + TOKEN * 102));
@@ -333,9 +385,15 @@ mod tests {
     async fn without_a_share_no_read_waits() {
         let budget = ReadBudget::new(None);
         for _ in 0..1000 {
-            budget.admit(FAMILY, &of("shop")).now_or_never().expect("no limit applies");
+            budget
+                .admit(FAMILY, &of("shop"))
+                .now_or_never()
+                .expect("no limit applies");
         }
-        budget.admit(FAMILY, &Turn::Regular).now_or_never().expect("no limit applies");
+        budget
+            .admit(FAMILY, &Turn::Regular)
+            .now_or_never()
+            .expect("no limit applies");
     }
 
     #[tokio::test(start_paused = true)]
@@ -349,11 +407,19 @@ mod tests {
             budget.admit(FAMILY, &turn).await;
             turn
         };
-        let admitted: Vec<_> = turns.into_iter().map(admit).collect::<FuturesUnordered<_>>().collect().await;
+        let admitted: Vec<_> = turns
+            .into_iter()
+            .map(admit)
+            .collect::<FuturesUnordered<_>>()
+            .collect()
+            .await;
         assert_eq!(admitted.len(), 102);
         assert_eq!(admitted.last(), Some(&Turn::Regular));
         let alone = admitted.iter().position(|turn| *turn == of("alone"));
         assert!(alone.is_some_and(|place| place < 50), "{alone:?}");
-        assert!(!budget.families.queues()[&FAMILY].is_served, "no call waits");
+        assert!(
+            !budget.families.queues()[&FAMILY].is_served,
+            "no call waits"
+        );
     }
 }

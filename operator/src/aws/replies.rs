@@ -9,8 +9,8 @@ use super::observer::Answer;
 use super::tags::{TagShape, Tags};
 use super::{AwsError, Operation};
 
-/// The answer about `object` after TagResource or UntagResource with `request`: replies to them are empty, and a read may lag behind. `shape`
-/// is that of the service.
+/// The answer about `object` after TagResource or UntagResource with `request`: replies to them are
+/// empty, and a read may lag behind. `shape` is that of the service.
 #[must_use]
 pub fn tagged(object: &Value, request: &Value, shape: TagShape) -> Answer {
     let tags = Tags::read(&object["tags"]).after(request);
@@ -20,8 +20,14 @@ pub fn tagged(object: &Value, request: &Value, shape: TagShape) -> Answer {
 }
 
 /// The replies to a list call, to the last page. A page that fails is tried again.
-pub(in crate::aws) async fn pages(reads: &Reads<'_>, operation: Operation, request: Value) -> Result<Vec<Value>, AwsError> {
-    Ok(paged(reads, operation, request, usize::MAX, true).await?.unwrap_or_default())
+pub(in crate::aws) async fn pages(
+    reads: &Reads<'_>,
+    operation: Operation,
+    request: Value,
+) -> Result<Vec<Value>, AwsError> {
+    Ok(paged(reads, operation, request, usize::MAX, true)
+        .await?
+        .unwrap_or_default())
 }
 
 /// The replies to a list call, to the last page; `None` where there are more than `most`.
@@ -43,7 +49,11 @@ async fn paged(
 ) -> Result<Option<Vec<Value>>, AwsError> {
     let mut pages = Vec::new();
     while pages.len() < most {
-        let sent = if insists { reads.insist(operation, &request).await } else { reads.send(operation, &request).await };
+        let sent = if insists {
+            reads.insist(operation, &request).await
+        } else {
+            reads.send(operation, &request).await
+        };
         let mut reply = sent?;
         let next = reply["nextToken"].take();
         pages.push(reply);
@@ -57,5 +67,9 @@ async fn paged(
 
 /// The ARNs or names that a list call answers in `member`.
 pub(in crate::aws) fn arns<'a>(page: &'a Value, member: &str) -> impl Iterator<Item = &'a str> {
-    page[member].as_array().into_iter().flatten().filter_map(Value::as_str)
+    page[member]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
 }

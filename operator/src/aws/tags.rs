@@ -11,8 +11,9 @@ pub const OWNER: &str = "ecs-operator.dev/owner";
 /// Key of the tag on a task definition revision with the hash of the request that made it.
 pub const SPEC_HASH: &str = "ecs-operator.dev/spec-hash";
 
-/// Key of the tag that an object leaves on its AWS object when it goes with `deletionPolicy: Retain`. Another object of the same name, with
-/// another UID, gets the AWS object only by adoption.
+/// Key of the tag that an object leaves on its AWS object when it goes with `deletionPolicy:
+/// Retain`. Another object of the same name, with another UID, gets the AWS object only by
+/// adoption.
 pub const RETAINED: &str = "ecs-operator.dev/retained";
 
 /// Longest value of an AWS tag, in characters.
@@ -40,17 +41,25 @@ pub enum Ownership {
     Ours,
     /// It carries no ownership tag.
     Nobody,
-    /// It carries the tag of a former object of the same cluster, namespace and name, which retained it.
+    /// It carries the tag of a former object of the same cluster, namespace and name, which
+    /// retained it.
     Retained,
     /// It carries the tag of another custom resource; the value of that tag.
     Other(String),
 }
 
 impl Owner {
-    /// The value of the ownership tag: `cluster/namespace/name/uid`. The UID stands last and is never cut off.
+    /// The value of the ownership tag: `cluster/namespace/name/uid`. The UID stands last and is
+    /// never cut off.
     #[must_use]
     pub fn tag(&self) -> String {
-        let Self { cluster_id, namespace, name, uid, former_clusters: _ } = self;
+        let Self {
+            cluster_id,
+            namespace,
+            name,
+            uid,
+            former_clusters: _,
+        } = self;
         let room = MAX_VALUE.saturating_sub(cluster_id.len() + namespace.len() + uid.len() + 3);
         // Names of custom resources are DNS names, so every character is one byte.
         let name = name.get(..room).unwrap_or(name);
@@ -63,18 +72,27 @@ impl Owner {
         match tags.0.get(OWNER) {
             None => Ownership::Nobody,
             Some(tag) if *tag == self.tag() => Ownership::Ours,
-            Some(tag) if self.came_after(tag) && tags.0.contains_key(RETAINED) => Ownership::Retained,
+            Some(tag) if self.came_after(tag) && tags.0.contains_key(RETAINED) => {
+                Ownership::Retained
+            }
             Some(tag) if self.came_after(tag) => Ownership::Ours,
             Some(tag) => Ownership::Other(tag.clone()),
         }
     }
 
-    /// Whether `tag` names this very object by cluster, namespace and name, as it was before it was restored: only the UID
-    /// is another one. Safe, because there is never more than one object of that name in a cluster.
+    /// Whether `tag` names this very object by cluster, namespace and name, as it was before it was
+    /// restored: only the UID is another one. Safe, because there is never more than one object of
+    /// that name in a cluster.
     fn came_after(&self, tag: &str) -> bool {
         let parts: Vec<_> = tag.split('/').collect();
-        let [cluster_id, namespace, name, _] = parts[..] else { return false };
-        let same_cluster = cluster_id == self.cluster_id || self.former_clusters.iter().any(|former| former == cluster_id);
+        let [cluster_id, namespace, name, _] = parts[..] else {
+            return false;
+        };
+        let same_cluster = cluster_id == self.cluster_id
+            || self
+                .former_clusters
+                .iter()
+                .any(|former| former == cluster_id);
         // A tag that is full may have lost the end of the name.
         same_cluster && namespace == self.namespace && name == self.name && tag.len() < MAX_VALUE
     }
@@ -106,7 +124,10 @@ impl Tags {
     #[must_use]
     pub fn of_spec(spec: Option<&[Tag]>) -> Self {
         let tags = spec.unwrap_or_default().iter();
-        Self(tags.map(|tag| (tag.key.clone(), tag.value.clone().unwrap_or_default())).collect())
+        Self(
+            tags.map(|tag| (tag.key.clone(), tag.value.clone().unwrap_or_default()))
+                .collect(),
+        )
     }
 
     /// The tags after TagResource or UntagResource with `request`.
@@ -114,7 +135,12 @@ impl Tags {
     pub fn after(&self, request: &Value) -> Self {
         let mut tags = self.clone();
         tags.0.extend(Self::read(&request["tags"]).0);
-        for key in request["tagKeys"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        for key in request["tagKeys"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+        {
             tags.0.remove(key);
         }
         tags
@@ -123,9 +149,25 @@ impl Tags {
     /// Reads a list of tags, of either shape; absent means none.
     #[must_use]
     pub fn read(tags: &Value) -> Self {
-        let member = |tag: &Value, [lower, upper]: [&str; 2]| tag[lower].as_str().or(tag[upper].as_str()).map(str::to_owned);
-        let pair = |tag: &Value| Some((member(tag, ["key", "Key"])?, member(tag, ["value", "Value"]).unwrap_or_default()));
-        Self(tags.as_array().into_iter().flatten().filter_map(pair).collect())
+        let member = |tag: &Value, [lower, upper]: [&str; 2]| {
+            tag[lower]
+                .as_str()
+                .or(tag[upper].as_str())
+                .map(str::to_owned)
+        };
+        let pair = |tag: &Value| {
+            Some((
+                member(tag, ["key", "Key"])?,
+                member(tag, ["value", "Value"]).unwrap_or_default(),
+            ))
+        };
+        Self(
+            tags.as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(pair)
+                .collect(),
+        )
     }
 
     /// Writes them as a service wants them.
@@ -141,15 +183,25 @@ impl Tags {
     /// These that `present` lacks or has with another value: what TagResource must set.
     #[must_use]
     pub fn missing_from(&self, present: &Self) -> Self {
-        let missing = self.0.iter().filter(|(key, value)| present.0.get(*key) != Some(value));
-        Self(missing.map(|(key, value)| (key.clone(), value.clone())).collect())
+        let missing = self
+            .0
+            .iter()
+            .filter(|(key, value)| present.0.get(*key) != Some(value));
+        Self(
+            missing
+                .map(|(key, value)| (key.clone(), value.clone()))
+                .collect(),
+        )
     }
 
-    /// Keys that the operator set from the spec, that the spec no longer lists, and that are still present.
+    /// Keys that the operator set from the spec, that the spec no longer lists, and that are still
+    /// present.
     #[must_use]
     pub fn dropped(&self, managed: Option<&[String]>, present: &Self) -> Vec<String> {
         let gone = managed.unwrap_or_default().iter();
-        gone.filter(|key| !self.0.contains_key(*key) && present.0.contains_key(*key)).cloned().collect()
+        gone.filter(|key| !self.0.contains_key(*key) && present.0.contains_key(*key))
+            .cloned()
+            .collect()
     }
 }
 
@@ -167,16 +219,36 @@ mod tests {
 
     fn owner() -> Owner {
         let [cluster_id, namespace, name, uid] = ["k8s", "shop", "web", "u-1"].map(str::to_owned);
-        Owner { cluster_id, namespace, name, uid, former_clusters: vec!["k8s-old".into()] }
+        Owner {
+            cluster_id,
+            namespace,
+            name,
+            uid,
+            former_clusters: vec!["k8s-old".into()],
+        }
     }
 
     #[test]
     fn the_owner_tag_decides_whose_an_object_is() {
         let tagged = |value: &str| Tags::read(&json!([{"key": OWNER, "value": value}]));
         assert_eq!(owner().of(&tagged("k8s/shop/web/u-1")), Ownership::Ours);
-        assert_eq!(owner().of(&tagged("k8s/shop/web/u-2")), Ownership::Ours, "restored with another UID");
-        assert_eq!(owner().of(&tagged("k8s-old/shop/web/u-2")), Ownership::Ours, "restored into another cluster");
-        for other in ["k8s/shop/api/u-1", "k8s/desk/web/u-1", "k8s-new/shop/web/u-1", "k8s/shop/web", "web"] {
+        assert_eq!(
+            owner().of(&tagged("k8s/shop/web/u-2")),
+            Ownership::Ours,
+            "restored with another UID"
+        );
+        assert_eq!(
+            owner().of(&tagged("k8s-old/shop/web/u-2")),
+            Ownership::Ours,
+            "restored into another cluster"
+        );
+        for other in [
+            "k8s/shop/api/u-1",
+            "k8s/desk/web/u-1",
+            "k8s-new/shop/web/u-1",
+            "k8s/shop/web",
+            "web",
+        ] {
             assert_eq!(owner().of(&tagged(other)), Ownership::Other(other.into()));
         }
         assert_eq!(owner().of(&Tags::default()), Ownership::Nobody);
@@ -184,29 +256,55 @@ mod tests {
 
     #[test]
     fn a_retained_object_needs_consent_of_its_successor() {
-        let tagged = |value: &str| Tags::read(&json!([{"key": OWNER, "value": value}, {"key": RETAINED, "value": "true"}]));
-        assert_eq!(owner().of(&tagged("k8s/shop/web/u-1")), Ownership::Ours, "before its own end");
+        let tagged = |value: &str| {
+            Tags::read(&json!([{"key": OWNER, "value": value}, {"key": RETAINED, "value": "true"}]))
+        };
+        assert_eq!(
+            owner().of(&tagged("k8s/shop/web/u-1")),
+            Ownership::Ours,
+            "before its own end"
+        );
         assert_eq!(owner().of(&tagged("k8s/shop/web/u-2")), Ownership::Retained);
-        assert!(matches!(owner().of(&tagged("k8s/desk/web/u-2")), Ownership::Other(_)));
+        assert!(matches!(
+            owner().of(&tagged("k8s/desk/web/u-2")),
+            Ownership::Other(_)
+        ));
     }
 
     #[test]
     fn a_long_name_is_cut_and_the_uid_stays() {
-        let long = Owner { name: "n".repeat(253), ..owner() };
+        let long = Owner {
+            name: "n".repeat(253),
+            ..owner()
+        };
         assert_eq!(long.tag().len(), 256);
         assert!(long.tag().ends_with("/u-1"));
-        let restored = Owner { uid: "u-2".into(), ..long.clone() };
+        let restored = Owner {
+            uid: "u-2".into(),
+            ..long.clone()
+        };
         let tags = Tags::read(&json!([{"key": OWNER, "value": long.tag()}]));
-        assert!(matches!(restored.of(&tags), Ownership::Other(_)), "the end of the name is not known");
+        assert!(
+            matches!(restored.of(&tags), Ownership::Other(_)),
+            "the end of the name is not known"
+        );
     }
 
     #[test]
     fn only_tags_of_the_spec_are_set_and_removed() {
-        let present = Tags::read(&json!([{"key": "team", "value": "a"}, {"key": "old", "value": "x"}, {"key": "foreign"}]));
+        let present = Tags::read(
+            &json!([{"key": "team", "value": "a"}, {"key": "old", "value": "x"}, {"key": "foreign"}]),
+        );
         let desired = Tags::read(&json!([{"key": "team", "value": "b"}]));
         let missing = desired.missing_from(&present);
-        assert_eq!(missing.write(TagShape::Lowercase), json!([{"key": "team", "value": "b"}]));
-        assert_eq!(missing.write(TagShape::Uppercase), json!([{"Key": "team", "Value": "b"}]));
+        assert_eq!(
+            missing.write(TagShape::Lowercase),
+            json!([{"key": "team", "value": "b"}])
+        );
+        assert_eq!(
+            missing.write(TagShape::Uppercase),
+            json!([{"Key": "team", "Value": "b"}])
+        );
         assert_eq!(Tags::read(&missing.write(TagShape::Uppercase)), missing);
         let managed = ["old", "team", "gone"].map(str::to_owned);
         assert_eq!(desired.dropped(Some(&managed), &present), ["old"]);

@@ -7,7 +7,8 @@ use tokio::time::Instant;
 /// Of what AWS grants, this part is the least that is used after AWS has throttled again and again.
 const SLOWEST: f64 = 1.0 / 16.0;
 
-/// How fast the pace comes back after AWS has throttled: from nothing to all of it in twenty seconds.
+/// How fast the pace comes back after AWS has throttled: from nothing to all of it in twenty
+/// seconds.
 const RECOVERY: f64 = 1.0 / 20.0;
 
 /// How long AWS's refusals count as one: those of calls that were under way together.
@@ -31,7 +32,15 @@ impl Tokens {
     /// A full bucket.
     pub(super) fn new(burst: f64, per_second: f64, now: Instant) -> Self {
         let burst = burst.max(1.0);
-        Self { burst, per_second, left: burst, at: now, full: Some(now), pace: 1.0, slowed: None }
+        Self {
+            burst,
+            per_second,
+            left: burst,
+            at: now,
+            full: Some(now),
+            pace: 1.0,
+            slowed: None,
+        }
     }
 
     /// Adds the tokens that the time until `now` brings.
@@ -42,7 +51,9 @@ impl Tokens {
         let over = (self.left - self.burst) / self.rate();
         if over >= 0.0 {
             self.left = self.burst;
-            self.full = self.full.or_else(|| now.checked_sub(Duration::from_secs_f64(over)));
+            self.full = self
+                .full
+                .or_else(|| now.checked_sub(Duration::from_secs_f64(over)));
         } else {
             self.full = None;
         }
@@ -61,7 +72,8 @@ impl Tokens {
 
     /// Whether the bucket has been full for this long.
     pub(super) fn is_full_for(&self, time: Duration, now: Instant) -> bool {
-        self.full.is_some_and(|full| now.saturating_duration_since(full) >= time)
+        self.full
+            .is_some_and(|full| now.saturating_duration_since(full) >= time)
     }
 
     /// Time until the bucket has this many tokens.
@@ -87,7 +99,10 @@ impl Tokens {
     /// Halves the pace because AWS throttled. The pace recovers over time.
     pub(super) fn slow_down(&mut self, now: Instant) {
         self.refill(now);
-        if self.slowed.is_none_or(|slowed| now.saturating_duration_since(slowed) >= ONE_THROTTLE) {
+        if self
+            .slowed
+            .is_none_or(|slowed| now.saturating_duration_since(slowed) >= ONE_THROTTLE)
+        {
             self.pace = (self.pace / 2.0).max(SLOWEST);
             self.left = self.left.min(0.0);
             self.slowed = Some(now);
@@ -105,13 +120,25 @@ mod tests {
         let mut tokens = Tokens::new(50.0, 5.0, start);
         tokens.slow_down(start);
         tokens.slow_down(start);
-        assert!((tokens.rate() - 2.5).abs() < 0.01, "calls that were under way together count once: {}", tokens.rate());
+        assert!(
+            (tokens.rate() - 2.5).abs() < 0.01,
+            "calls that were under way together count once: {}",
+            tokens.rate()
+        );
         assert!(!tokens.has(1.0), "nothing is left of the burst");
         for passed in 1..60 {
             tokens.slow_down(start + passed * second);
         }
-        assert!(tokens.rate() >= 5.0 * SLOWEST && tokens.rate() < 1.0, "{}", tokens.rate());
+        assert!(
+            tokens.rate() >= 5.0 * SLOWEST && tokens.rate() < 1.0,
+            "{}",
+            tokens.rate()
+        );
         tokens.refill(start + 60 * second + 30 * second);
-        assert!((tokens.rate() - 5.0).abs() < f64::EPSILON, "{}", tokens.rate());
+        assert!(
+            (tokens.rate() - 5.0).abs() < f64::EPSILON,
+            "{}",
+            tokens.rate()
+        );
     }
 }

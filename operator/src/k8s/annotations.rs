@@ -7,17 +7,28 @@ use kube::ResourceExt;
 use super::conditions::echo;
 use super::object::Object;
 
-/// The reconcile that an annotation requests; where both annotations are set, their values one after the other.
+/// The reconcile that an annotation requests; where both annotations are set, their values one
+/// after the other.
 pub fn requested(object: &impl ResourceExt) -> Option<String> {
     let annotations = object.annotations();
-    let asked: Vec<_> = [RECONCILE_AT, FLUX_REQUESTED_AT].into_iter().filter_map(|name| annotations.get(name)).collect();
-    (!asked.is_empty()).then(|| asked.into_iter().map(|value| echo(value)).collect::<Vec<_>>().join(","))
+    let asked: Vec<_> = [RECONCILE_AT, FLUX_REQUESTED_AT]
+        .into_iter()
+        .filter_map(|name| annotations.get(name))
+        .collect();
+    (!asked.is_empty()).then(|| {
+        asked
+            .into_iter()
+            .map(|value| echo(value))
+            .collect::<Vec<_>>()
+            .join(",")
+    })
 }
 
 /// Whether an annotation requests a reconcile that the status does not report as handled.
 pub(crate) fn is_asked<K: Object>(object: &K) -> bool {
     let mut status = object.status().cloned().unwrap_or_default();
-    requested(object).is_some_and(|request| status.last_handled_reconcile_at().as_ref() != Some(&request))
+    requested(object)
+        .is_some_and(|request| status.last_handled_reconcile_at().as_ref() != Some(&request))
 }
 
 #[cfg(test)]
@@ -35,7 +46,13 @@ mod tests {
             requested(&serde_json::from_value::<EcsService>(object).expect("a valid object"))
         };
         assert_eq!(asked(&json!({})), None);
-        assert_eq!(asked(&json!({FLUX_REQUESTED_AT: "2"})).as_deref(), Some("2"));
-        assert_eq!(asked(&json!({RECONCILE_AT: "1", FLUX_REQUESTED_AT: "2"})).as_deref(), Some("1,2"));
+        assert_eq!(
+            asked(&json!({FLUX_REQUESTED_AT: "2"})).as_deref(),
+            Some("2")
+        );
+        assert_eq!(
+            asked(&json!({RECONCILE_AT: "1", FLUX_REQUESTED_AT: "2"})).as_deref(),
+            Some("1,2")
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! Kubernetes events: one per AWS write and one per new trouble, never one per retry.
 //!
-//! A background task publishes them, so that a slow API server delays no status. Events of one object keep their order. A lost event is no
-//! failure: conditions tell the same.
+//! A background task publishes them, so that a slow API server delays no status. Events of one
+//! object keep their order. A lost event is no failure: conditions tell the same.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -25,7 +25,8 @@ const PUBLISHERS: usize = 8;
 /// Events that may wait for a publisher. Further ones are lost.
 const WAITING: usize = 256;
 
-/// Events that an object may have of one reason at once, and the time until it may have one more: the limits of client-go.
+/// Events that an object may have of one reason at once, and the time until it may have one more:
+/// the limits of client-go.
 const BURST: (u32, Duration) = (25, Duration::from_secs(300));
 
 /// Objects and reasons that a publisher counts.
@@ -48,7 +49,12 @@ impl Notice {
     /// Something that happened in AWS, or that the operator found.
     #[must_use]
     pub fn new(warning: bool, reason: &str, note: impl Into<String>) -> Self {
-        Self { warning, reason: reason.to_owned(), action: "Reconcile".to_owned(), note: note.into() }
+        Self {
+            warning,
+            reason: reason.to_owned(),
+            action: "Reconcile".to_owned(),
+            note: note.into(),
+        }
     }
 }
 
@@ -75,12 +81,15 @@ impl Events {
         Self((0..PUBLISHERS).map(publisher).collect())
     }
 
-    /// Publishes `notice` about an object soon. Does not wait: the event is lost when too many wait already.
+    /// Publishes `notice` about an object soon. Does not wait: the event is lost when too many wait
+    /// already.
     pub fn publish(&self, about: &ObjectReference, notice: Notice) {
         let mut hasher = DefaultHasher::new();
         about.uid.hash(&mut hasher);
         let publisher = usize::try_from(hasher.finish() % PUBLISHERS as u64).unwrap_or_default();
-        if let Err(error) = self.0[publisher].try_send(Order::Publish(Box::new(about.clone()), notice)) {
+        if let Err(error) =
+            self.0[publisher].try_send(Order::Publish(Box::new(about.clone()), notice))
+        {
             tracing::warn!(namespace = about.namespace, name = about.name, %error, "an event is lost");
         }
     }
@@ -102,7 +111,11 @@ async fn serve(client: Client, mut incoming: mpsc::Receiver<Order>) {
     while let Some(order) = incoming.recv().await {
         match order {
             Order::Publish(about, notice) => {
-                if budgets.admit(about.uid.as_deref().unwrap_or_default(), &notice.reason, Instant::now()) {
+                if budgets.admit(
+                    about.uid.as_deref().unwrap_or_default(),
+                    &notice.reason,
+                    Instant::now(),
+                ) {
                     publish(&client, &about, notice).await;
                 } else {
                     tracing::debug!(
@@ -121,23 +134,40 @@ async fn serve(client: Client, mut incoming: mpsc::Receiver<Order>) {
 }
 
 async fn publish(client: &Client, about: &ObjectReference, notice: Notice) {
-    let Notice { warning, reason, action, note } = notice;
+    let Notice {
+        warning,
+        reason,
+        action,
+        note,
+    } = notice;
     let event = Event {
-        type_: if warning { EventType::Warning } else { EventType::Normal },
+        type_: if warning {
+            EventType::Warning
+        } else {
+            EventType::Normal
+        },
         reason,
         note: Some(cut(note, MAX_NOTE)),
         action,
         secondary: None,
     };
-    // A recorder of its own each time: a shared one takes events of the same reason for repetitions, whatever their note
-    // says, and repeats the first note. We publish only what is new.
-    let recorder = Recorder::new(client.clone(), Reporter { controller: MANAGER.into(), instance: None });
+    // A recorder of its own each time: a shared one takes events of the same reason for
+    // repetitions, whatever their note says, and repeats the first note. We publish only what is
+    // new.
+    let recorder = Recorder::new(
+        client.clone(),
+        Reporter {
+            controller: MANAGER.into(),
+            instance: None,
+        },
+    );
     if let Err(error) = request(recorder.publish(&event, about)).await {
         tracing::warn!(%error, reason = event.reason, "cannot publish an event");
     }
 }
 
-/// How many more events each object may have of each reason. An object or reason that is not counted may have a full burst.
+/// How many more events each object may have of each reason. An object or reason that is not
+/// counted may have a full burst.
 #[derive(Debug, Default)]
 struct Budgets(HashMap<u64, Budget>);
 
@@ -156,11 +186,17 @@ impl Budgets {
         let key = hasher.finish();
         if self.0.len() >= COUNTED && !self.0.contains_key(&key) {
             // The one that has most left is missed least.
-            let least =
-                self.0.iter().max_by_key(|(_, budget)| (budget.left, std::cmp::Reverse(budget.since))).map(|(key, _)| *key);
+            let least = self
+                .0
+                .iter()
+                .max_by_key(|(_, budget)| (budget.left, std::cmp::Reverse(budget.since)))
+                .map(|(key, _)| *key);
             least.and_then(|least| self.0.remove(&least));
         }
-        let budget = self.0.entry(key).or_insert(Budget { left: BURST.0, since: now });
+        let budget = self.0.entry(key).or_insert(Budget {
+            left: BURST.0,
+            since: now,
+        });
         budget.refill(now);
         let admitted = budget.left > 0;
         budget.left = budget.left.saturating_sub(1);
@@ -174,7 +210,10 @@ impl Budget {
         let passed = u32::try_from(passed).unwrap_or(u32::MAX);
         self.left = self.left.saturating_add(passed);
         if self.left >= BURST.0 {
-            *self = Self { left: BURST.0, since: now };
+            *self = Self {
+                left: BURST.0,
+                since: now,
+            };
         } else {
             self.since += BURST.1 * passed;
         }
@@ -194,35 +233,60 @@ mod tests {
     #[test]
     fn an_object_has_a_burst_of_events_of_a_reason_and_then_one_in_five_minutes() {
         let (start, mut budgets) = (Instant::now(), Budgets::default());
-        let mut admitted = |reason, minutes: u64| budgets.admit("u-1", reason, start + Duration::from_secs(minutes * 60));
-        assert_eq!((0..100).filter(|_| admitted("UpdateService", 0)).count(), 25);
+        let mut admitted = |reason, minutes: u64| {
+            budgets.admit("u-1", reason, start + Duration::from_secs(minutes * 60))
+        };
+        assert_eq!(
+            (0..100).filter(|_| admitted("UpdateService", 0)).count(),
+            25
+        );
         assert!(admitted("TaskExited", 0), "each reason has its own budget");
         assert!(!admitted("UpdateService", 4));
         assert!(admitted("UpdateService", 5) && !admitted("UpdateService", 9));
         assert!(admitted("UpdateService", 10) && !admitted("UpdateService", 10));
-        assert_eq!((0..100).filter(|_| admitted("UpdateService", 24 * 60)).count(), 25);
+        assert_eq!(
+            (0..100)
+                .filter(|_| admitted("UpdateService", 24 * 60))
+                .count(),
+            25
+        );
     }
 
     #[test]
     fn the_number_of_counted_objects_is_bounded() {
         let (start, mut budgets) = (Instant::now(), Budgets::default());
         for number in 0..3 * COUNTED as u64 {
-            assert!(budgets.admit(&number.to_string(), "UpdateService", start + Duration::from_millis(number)));
+            assert!(budgets.admit(
+                &number.to_string(),
+                "UpdateService",
+                start + Duration::from_millis(number)
+            ));
         }
         assert_eq!(budgets.0.len(), COUNTED);
     }
 
-    /// A client of an API server that accepts one event for each permit, and the reasons of the accepted events.
+    /// A client of an API server that accepts one event for each permit, and the reasons of the
+    /// accepted events.
     fn client() -> (Client, Arc<Semaphore>, Arc<Mutex<Vec<String>>>) {
-        let (permits, taken) = (Arc::new(Semaphore::new(0)), Arc::new(Mutex::new(Vec::new())));
+        let (permits, taken) = (
+            Arc::new(Semaphore::new(0)),
+            Arc::new(Mutex::new(Vec::new())),
+        );
         let (gate, reasons) = (Arc::clone(&permits), Arc::clone(&taken));
         let service = tower::service_fn(move |request: http::Request<Body>| {
             let (permits, taken) = (Arc::clone(&gate), Arc::clone(&reasons));
             async move {
-                permits.acquire().await.expect("it is never closed").forget();
+                permits
+                    .acquire()
+                    .await
+                    .expect("it is never closed")
+                    .forget();
                 let body = request.into_body().collect_bytes().await.expect("a body");
                 let event: serde_json::Value = serde_json::from_slice(&body).expect("an event");
-                taken.lock().expect("no test panics with it").push(event["reason"].as_str().unwrap_or_default().to_owned());
+                taken
+                    .lock()
+                    .expect("no test panics with it")
+                    .push(event["reason"].as_str().unwrap_or_default().to_owned());
                 Ok::<_, Infallible>(http::Response::new(Body::from(body.to_vec())))
             }
         });
@@ -233,15 +297,25 @@ mod tests {
     async fn a_slow_api_server_delays_no_caller_and_events_keep_their_order() {
         let (client, permits, taken) = client();
         let events = Events::start(&client);
-        let about = ObjectReference { uid: Some("u-1".to_owned()), namespace: Some("default".to_owned()), ..Default::default() };
-        let reasons: Vec<_> = (0..2 * WAITING).map(|number| format!("Reason{number}")).collect();
+        let about = ObjectReference {
+            uid: Some("u-1".to_owned()),
+            namespace: Some("default".to_owned()),
+            ..Default::default()
+        };
+        let reasons: Vec<_> = (0..2 * WAITING)
+            .map(|number| format!("Reason{number}"))
+            .collect();
         for reason in &reasons {
             events.publish(&about, Notice::new(false, reason, ""));
         }
         permits.add_permits(reasons.len());
         events.flush().await;
         let taken = taken.lock().expect("no test panics with it").clone();
-        assert_eq!(taken, reasons[..taken.len()], "in their order; those for which there was no room are lost");
+        assert_eq!(
+            taken,
+            reasons[..taken.len()],
+            "in their order; those for which there was no room are lost"
+        );
         assert!(taken.len() >= WAITING, "{}", taken.len());
     }
 }

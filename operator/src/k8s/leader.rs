@@ -1,8 +1,9 @@
 //! Which of several replicas works: the one that holds a Lease.
 //!
-//! kube-lease-manager takes the Lease and renews it. It says only that it has it, and learns late that it lost it, in a process that
-//! was stopped or cut off. So a watch follows the Lease beside it, and before every write it is asked whether the Lease, as it was last
-//! seen, is ours and has time left by our own clock. A process that lost it exits: its caches may be out of date.
+//! kube-lease-manager takes the Lease and renews it. It says only that it has it, and learns late
+//! that it lost it, in a process that was stopped or cut off. So a watch follows the Lease beside
+//! it, and before every write it is asked whether the Lease, as it was last seen, is ours and has
+//! time left by our own clock. A process that lost it exits: its caches may be out of date.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -48,26 +49,53 @@ impl LeaderElection {
     ///
     /// # Errors
     /// When the configuration names no server that can be reached in principle.
-    pub fn start(mut config: Config, election: Election, readiness: Arc<Readiness>) -> kube::Result<(Self, Leadership)> {
-        // A live leader brings an event with each renewal, so a watch that is silent for longer than that has lost its connection. And a
-        // renewal that hangs is given up in time for another one. Not just as long as there is between two renewals: then the idle
-        // connection would be closed just when it is needed.
+    pub fn start(
+        mut config: Config,
+        election: Election,
+        readiness: Arc<Readiness>,
+    ) -> kube::Result<(Self, Leadership)> {
+        // A live leader brings an event with each renewal, so a watch that is silent for longer
+        // than that has lost its connection. And a renewal that hangs is given up in time for
+        // another one. Not just as long as there is between two renewals: then the idle connection
+        // would be closed just when it is needed.
         let patience = |parts: u32| Some(election.duration / parts);
-        (config.connect_timeout, config.write_timeout, config.read_timeout) = (patience(5), patience(5), patience(2));
+        (
+            config.connect_timeout,
+            config.write_timeout,
+            config.read_timeout,
+        ) = (patience(5), patience(5), patience(2));
         let watching = Client::try_from(config.clone())?;
         config.read_timeout = patience(5);
         let client = Client::try_from(config)?;
         let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "ecs-operator".to_owned());
         let identity = format!("{host}_{:016x}", fastrand::u64(..));
         let (sender, held) = watch::channel(Held::default());
-        let leadership = Leadership(Some(Candidate { identity: identity.clone(), held: held.clone() }));
+        let leadership = Leadership(Some(Candidate {
+            identity: identity.clone(),
+            held: held.clone(),
+        }));
         let stop = CancellationToken::new();
         readiness.set(SEEN, Err("the Lease was not seen yet".to_owned()));
         let (leads, stopped) = (leadership.clone(), stop.clone());
-        let namespace = election.namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned());
-        tracing::info!(identity, lease = election.lease, namespace, "takes part in the election of a leader");
+        let namespace = election
+            .namespace
+            .clone()
+            .unwrap_or_else(|| client.default_namespace().to_owned());
+        tracing::info!(
+            identity,
+            lease = election.lease,
+            namespace,
+            "takes part in the election of a leader"
+        );
         let leases = Api::namespaced(watching, &namespace);
-        let candidate = Renewal { client, namespace, election, identity, held, readiness };
+        let candidate = Renewal {
+            client,
+            namespace,
+            election,
+            identity,
+            held,
+            readiness,
+        };
         let task = tokio::spawn(async move {
             tokio::select! {
                 () = follow(leases, &candidate.election.lease, &sender, &candidate.readiness) => {}
@@ -78,8 +106,8 @@ impl LeaderElection {
         Ok((Self { stop, task }, leadership))
     }
 
-    /// Takes part no more. With `release` it lets the Lease go, so that another replica need not wait for its end: only where nothing
-    /// that this one has begun can still be carried out.
+    /// Takes part no more. With `release` it lets the Lease go, so that another replica need not
+    /// wait for its end: only where nothing that this one has begun can still be carried out.
     pub async fn end(self, release: bool) {
         if release {
             self.stop.cancel();
@@ -167,7 +195,8 @@ impl Renewal {
         }
     }
 
-    /// Renews the Lease, or waits for its end, until there is trouble. The manager comes back with every change, and goes on.
+    /// Renews the Lease, or waits for its end, until there is trouble. The manager comes back with
+    /// every change, and goes on.
     async fn renew(&self, manager: &LeaseManager) {
         loop {
             match manager.changed().await {
@@ -181,7 +210,8 @@ impl Renewal {
 /// Awaits that another holder lets the Lease go.
 async fn is_freed(mut held: watch::Receiver<Held>, identity: &str) {
     let freed = async {
-        held.wait_for(|held| held.by.as_deref().is_some_and(|by| by != identity)).await?;
+        held.wait_for(|held| held.by.as_deref().is_some_and(|by| by != identity))
+            .await?;
         held.wait_for(|held| held.by.is_none()).await?;
         Ok::<_, watch::error::RecvError>(())
     };
@@ -191,8 +221,9 @@ async fn is_freed(mut held: watch::Receiver<Held>, identity: &str) {
 }
 
 fn refused(readiness: &Readiness, need: &str, error: &dyn std::error::Error) {
-    let problem =
-        format!("the Lease cannot be read or taken: {error}; the operator needs get, list, watch, create and patch on leases");
+    let problem = format!(
+        "the Lease cannot be read or taken: {error}; the operator needs get, list, watch, create and patch on leases"
+    );
     if readiness.set(need, Err(problem.clone())) {
         tracing::warn!("waiting: {problem}");
     }
@@ -210,36 +241,63 @@ mod tests {
     fn lease(holder: &str, renewed: SystemTime, seconds: i32) -> LeaseSpec {
         let renewed = Timestamp::try_from(renewed).map(MicroTime).ok();
         let holder = (!holder.is_empty()).then(|| holder.to_owned());
-        LeaseSpec { holder_identity: holder, renew_time: renewed, lease_duration_seconds: Some(seconds), ..LeaseSpec::default() }
+        LeaseSpec {
+            holder_identity: holder,
+            renew_time: renewed,
+            lease_duration_seconds: Some(seconds),
+            ..LeaseSpec::default()
+        }
     }
 
     fn leadership(held: Held) -> Leadership {
         let (_, held) = watch::channel(held);
-        Leadership(Some(Candidate { identity: "me".to_owned(), held }))
+        Leadership(Some(Candidate {
+            identity: "me".to_owned(),
+            held,
+        }))
     }
 
     #[test]
     fn the_holder_may_write_for_two_thirds_of_the_time_since_it_renewed() {
         let now = (Instant::now(), SystemTime::now());
         let left = |ago: u64| {
-            Held::read(Some(lease("me", now.1 - Duration::from_secs(ago), 15)), now).until.map(|(until, _)| until - now.0)
+            Held::read(Some(lease("me", now.1 - Duration::from_secs(ago), 15)), now)
+                .until
+                .map(|(until, _)| until - now.0)
         };
         assert_eq!(left(0).map(|left| left.as_secs_f64().round()), Some(10.0));
         assert_eq!(left(9).map(|left| left.as_secs_f64().round()), Some(1.0));
-        assert_eq!(left(11), None, "its time is over for us, and not yet for the others");
+        assert_eq!(
+            left(11),
+            None,
+            "its time is over for us, and not yet for the others"
+        );
         let ahead = Held::read(Some(lease("me", now.1 + Duration::from_secs(600), 15)), now);
-        assert_eq!(ahead.until.map(|(until, _)| until - now.0), Some(Duration::from_secs(10)), "our clock was set back");
+        assert_eq!(
+            ahead.until.map(|(until, _)| until - now.0),
+            Some(Duration::from_secs(10)),
+            "our clock was set back"
+        );
     }
 
     #[test]
     fn only_the_holder_of_a_lease_with_time_left_may_write() {
         let (now, time, minute) = (Instant::now(), SystemTime::now(), Duration::from_secs(60));
         let soon = Some((now + minute, time + minute));
-        let held = |by: &str, until| leadership(Held { by: Some(by.to_owned()), until }).holds();
+        let held = |by: &str, until| {
+            leadership(Held {
+                by: Some(by.to_owned()),
+                until,
+            })
+            .holds()
+        };
         assert!(held("me", soon));
         assert!(!held("other", soon));
         assert!(!held("me", Some((now, time + minute))));
-        assert!(!held("me", Some((now + minute, time))), "time has passed that this machine slept through");
+        assert!(
+            !held("me", Some((now + minute, time))),
+            "time has passed that this machine slept through"
+        );
         assert!(!held("me", None));
         assert!(!Leadership::lost_for_good().holds());
         assert!(Leadership::always_leader().holds());
@@ -250,7 +308,13 @@ mod tests {
         let now = (Instant::now(), SystemTime::now());
         assert_eq!(Held::read(None, now), Held::default());
         assert_eq!(
-            Held::read(Some(LeaseSpec { holder_identity: Some("me".to_owned()), ..LeaseSpec::default() }), now),
+            Held::read(
+                Some(LeaseSpec {
+                    holder_identity: Some("me".to_owned()),
+                    ..LeaseSpec::default()
+                }),
+                now
+            ),
             Held::default()
         );
         assert_eq!(Held::read(Some(lease("", now.1, 15)), now).by, None);
@@ -260,8 +324,14 @@ mod tests {
     async fn a_lease_that_is_not_renewed_is_lost() {
         let soon = Duration::from_millis(50);
         let until = Some((Instant::now() + soon, SystemTime::now() + soon));
-        let (sender, held) = watch::channel(Held { by: Some("me".to_owned()), until });
-        let leadership = Leadership(Some(Candidate { identity: "me".to_owned(), held }));
+        let (sender, held) = watch::channel(Held {
+            by: Some("me".to_owned()),
+            until,
+        });
+        let leadership = Leadership(Some(Candidate {
+            identity: "me".to_owned(),
+            held,
+        }));
         leadership.lost().await;
         assert!(!leadership.holds());
         drop(sender);

@@ -1,4 +1,5 @@
-//! Everything we do to Kubernetes: watches, conditions, status, events, finalizers, leader election.
+//! Everything we do to Kubernetes: watches, conditions, status, events, finalizers, leader
+//! election.
 
 pub mod annotations;
 pub mod availability;
@@ -42,13 +43,17 @@ impl RequestError {
     /// Whether the object is gone or has moved on, which the next watch event brings anyway.
     #[must_use]
     pub fn is_outdated(&self) -> bool {
-        let Self::Kube(kube::Error::Api(status)) = self else { return false };
+        let Self::Kube(kube::Error::Api(status)) = self else {
+            return false;
+        };
         // The API server takes no finalizer for an object that is being deleted.
-        let is_deleted = status.is_invalid() && status.message.contains("no new finalizers can be added");
+        let is_deleted =
+            status.is_invalid() && status.message.contains("no new finalizers can be added");
         status.is_not_found() || status.is_conflict() || is_deleted
     }
 
-    /// Whether the API server refuses the object as it is, by its schema or a rule: to send the same again changes nothing.
+    /// Whether the API server refuses the object as it is, by its schema or a rule: to send the
+    /// same again changes nothing.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Kube(kube::Error::Api(status)) if status.is_invalid() || status.is_forbidden())
@@ -59,7 +64,8 @@ impl RequestError {
 /// How often what the operator needs of the API server to start is tried again.
 const RETRY: Duration = Duration::from_secs(2);
 
-/// Identity of the Kubernetes cluster: the UID of its namespace kube-system, which lives as long as the cluster.
+/// Identity of the Kubernetes cluster: the UID of its namespace kube-system, which lives as long as
+/// the cluster.
 ///
 /// # Errors
 /// When the operator may not read that namespace.
@@ -68,7 +74,9 @@ pub async fn cluster_id(client: &Client) -> Result<String, crate::Error> {
     loop {
         match request(namespaces.get("kube-system")).await {
             Ok(namespace) => return Ok(namespace.metadata.uid.unwrap_or_default()),
-            Err(RequestError::Kube(kube::Error::Api(status))) if status.is_forbidden() || status.is_not_found() => {
+            Err(RequestError::Kube(kube::Error::Api(status)))
+                if status.is_forbidden() || status.is_not_found() =>
+            {
                 return Err(crate::Error::ClusterId(status.message.clone()));
             }
             Err(error) => tracing::warn!(%error, "waiting for the API server"),
@@ -78,7 +86,9 @@ pub async fn cluster_id(client: &Client) -> Result<String, crate::Error> {
 }
 
 /// Awaits a request for as long as it may take.
-pub(crate) async fn request<T>(call: impl Future<Output = kube::Result<T>>) -> Result<T, RequestError> {
+pub(crate) async fn request<T>(
+    call: impl Future<Output = kube::Result<T>>,
+) -> Result<T, RequestError> {
     Ok(tokio::time::timeout(REQUEST_TIMEOUT, call).await??)
 }
 
@@ -88,9 +98,15 @@ pub(crate) async fn request<T>(call: impl Future<Output = kube::Result<T>>) -> R
 /// When the configuration names no server that can be reached in principle.
 pub fn client(config: Config, leadership: Leadership) -> kube::Result<Client> {
     let guard = move |request: http::Request<kube::client::Body>| {
-        if request.method().is_safe() || leadership.holds() { Ok(request) } else { Err(BoxError::from(NOT_LEADER)) }
+        if request.method().is_safe() || leadership.holds() {
+            Ok(request)
+        } else {
+            Err(BoxError::from(NOT_LEADER))
+        }
     };
-    Ok(ClientBuilder::try_from(config)?.with_layer(&FilterLayer::new(guard)).build())
+    Ok(ClientBuilder::try_from(config)?
+        .with_layer(&FilterLayer::new(guard))
+        .build())
 }
 
 #[cfg(test)]
@@ -107,10 +123,25 @@ mod tests {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let nowhere = Config::new("http://127.0.0.1:9".parse().expect("an address"));
         let namespaces = Api::<Namespace>::all(client(nowhere, Leadership::lost_for_good())?);
-        let is_refused = |error: Option<kube::Error>| error.is_some_and(|error| format!("{error:?}").contains(NOT_LEADER));
-        assert!(is_refused(namespaces.create(&PostParams::default(), &Namespace::default()).await.err()));
-        assert!(is_refused(namespaces.delete("web", &DeleteParams::default()).await.err()));
-        assert!(!is_refused(namespaces.get("web").await.err()), "a read is tried");
+        let is_refused = |error: Option<kube::Error>| {
+            error.is_some_and(|error| format!("{error:?}").contains(NOT_LEADER))
+        };
+        assert!(is_refused(
+            namespaces
+                .create(&PostParams::default(), &Namespace::default())
+                .await
+                .err()
+        ));
+        assert!(is_refused(
+            namespaces
+                .delete("web", &DeleteParams::default())
+                .await
+                .err()
+        ));
+        assert!(
+            !is_refused(namespaces.get("web").await.err()),
+            "a read is tried"
+        );
         Ok(())
     }
 }

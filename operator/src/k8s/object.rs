@@ -29,7 +29,10 @@ impl<K: Resource<DynamicType = (), Scope = Self>> Scope<K> for NamespaceResource
             return vec![Api::all(client.clone())];
         }
         let each_once: BTreeSet<_> = namespaces.iter().collect();
-        each_once.into_iter().map(|namespace| Api::namespaced(client.clone(), namespace)).collect()
+        each_once
+            .into_iter()
+            .map(|namespace| Api::namespaced(client.clone(), namespace))
+            .collect()
     }
 }
 

@@ -18,41 +18,69 @@ impl AwsMetrics {
     /// Metrics of the account with this name, in this Region.
     #[must_use]
     pub fn new(metrics: Arc<Metrics>, account: &str, region: &str) -> Self {
-        Self { metrics, scope: [("account", account.to_owned()), ("region", region.to_owned())] }
+        Self {
+            metrics,
+            scope: [
+                ("account", account.to_owned()),
+                ("region", region.to_owned()),
+            ],
+        }
     }
 
     /// Counts a call of an operation of a service. `result` is `ok` or the kind of the error.
     pub fn called(&self, [service, operation]: [&str; 2], result: &str, took: Duration) {
-        let called = [("service", service.to_owned()), ("operation", operation.to_owned())];
+        let called = [
+            ("service", service.to_owned()),
+            ("operation", operation.to_owned()),
+        ];
         let [service, operation] = called.clone();
         let labels = self.labels([service, operation, ("result", result.to_owned())]);
         self.metrics.aws_calls.get_or_create(&labels).inc();
         let labels = self.labels(called);
-        self.metrics.aws_seconds.get_or_create(&labels).observe(took.as_secs_f64());
+        self.metrics
+            .aws_seconds
+            .get_or_create(&labels)
+            .observe(took.as_secs_f64());
     }
 
     /// Notes how long a write waited for its turn.
     pub fn write_waited(&self, [service, operation]: [&str; 2], waited: Duration) {
-        let labels = self.labels([("service", service.to_owned()), ("operation", operation.to_owned())]);
-        self.metrics.write_wait_seconds.get_or_create(&labels).observe(waited.as_secs_f64());
+        let labels = self.labels([
+            ("service", service.to_owned()),
+            ("operation", operation.to_owned()),
+        ]);
+        self.metrics
+            .write_wait_seconds
+            .get_or_create(&labels)
+            .observe(waited.as_secs_f64());
     }
 
     /// Notes how many objects were read together.
     pub fn read_together(&self, what: &str, count: usize) {
         let count = u32::try_from(count).unwrap_or(u32::MAX);
-        self.metrics.read_batch.get_or_create(&self.labels([("what", what.to_owned())])).observe(count.into());
+        self.metrics
+            .read_batch
+            .get_or_create(&self.labels([("what", what.to_owned())]))
+            .observe(count.into());
     }
 
     /// Counts an event from the queue.
     pub fn queue_event(&self, result: &str) {
-        self.metrics.queue_events.get_or_create(&self.labels([("result", result.to_owned())])).inc();
+        self.metrics
+            .queue_events
+            .get_or_create(&self.labels([("result", result.to_owned())]))
+            .inc();
     }
 
     /// Has `source` read the values of a gauge.
     pub fn register(&self, gauge: Gauge, source: impl Fn() -> Vec<Sample> + Send + Sync + 'static) {
         let scope = self.scope.clone();
-        let with_scope = move |(labels, value): Sample| (labels.into_iter().chain(scope.clone()).collect(), value);
-        self.metrics.register(gauge, move || source().into_iter().map(&with_scope).collect());
+        let with_scope = move |(labels, value): Sample| {
+            (labels.into_iter().chain(scope.clone()).collect(), value)
+        };
+        self.metrics.register(gauge, move || {
+            source().into_iter().map(&with_scope).collect()
+        });
     }
 
     fn labels<const N: usize>(&self, own: [(&'static str, String); N]) -> Labels {

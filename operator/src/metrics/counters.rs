@@ -53,7 +53,9 @@ impl Default for Metrics {
         let mut registry = Registry::with_prefix("ecs_operator");
         let gauges = Gauges::default();
         registry.register_collector(Box::new(gauges.clone()));
-        gauges.register(Gauge::Build, || vec![(vec![("version", env!("CARGO_PKG_VERSION").to_owned())], 1.0)]);
+        gauges.register(Gauge::Build, || {
+            vec![(vec![("version", env!("CARGO_PKG_VERSION").to_owned())], 1.0)]
+        });
         let mut add = Register(&mut registry);
         Self {
             reconciles: add.metric("reconciles", "Reconciliations of an object, by kind and outcome", Family::default()),
@@ -113,23 +115,42 @@ impl Register<'_> {
 impl Metrics {
     /// Counts a pass.
     pub fn reconciled(&self, kind: &str, outcome: &str, took: Duration) {
-        self.reconciles.get_or_create(&vec![("kind", kind.to_owned()), ("outcome", outcome.to_owned())]).inc();
-        self.reconcile_seconds.get_or_create(&vec![("kind", kind.to_owned())]).observe(took.as_secs_f64());
+        self.reconciles
+            .get_or_create(&vec![
+                ("kind", kind.to_owned()),
+                ("outcome", outcome.to_owned()),
+            ])
+            .inc();
+        self.reconcile_seconds
+            .get_or_create(&vec![("kind", kind.to_owned())])
+            .observe(took.as_secs_f64());
     }
 
     /// Counts a pass that an error of this class ended.
     pub fn failed(&self, kind: &str, class: &str) {
-        self.errors.get_or_create(&vec![("kind", kind.to_owned()), ("class", class.to_owned())]).inc();
+        self.errors
+            .get_or_create(&vec![
+                ("kind", kind.to_owned()),
+                ("class", class.to_owned()),
+            ])
+            .inc();
     }
 
     /// Counts a write that set something back.
     pub fn repaired(&self, kind: &str, operation: &str) {
-        self.repairs.get_or_create(&vec![("kind", kind.to_owned()), ("operation", operation.to_owned())]).inc();
+        self.repairs
+            .get_or_create(&vec![
+                ("kind", kind.to_owned()),
+                ("operation", operation.to_owned()),
+            ])
+            .inc();
     }
 
     /// Counts a status that was written without the members that the served definition lacks.
     pub fn narrowed(&self, kind: &str) {
-        self.narrowed.get_or_create(&vec![("kind", kind.to_owned())]).inc();
+        self.narrowed
+            .get_or_create(&vec![("kind", kind.to_owned())])
+            .inc();
     }
 
     /// Has `source` read the values of a gauge.

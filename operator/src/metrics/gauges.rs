@@ -1,4 +1,5 @@
-//! Metrics that are not counted but read when they are asked for. The parts of the operator that know a value register it.
+//! Metrics that are not counted but read when they are asked for. The parts of the operator that
+//! know a value register it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -32,7 +33,11 @@ const GAUGES: [(Gauge, &str, &str); 8] = [
         "kind_up",
         "1 if the kind is served, 0 if its definition or the rights to list it are missing in any namespace",
     ),
-    (Gauge::Objects, "objects", "Custom resources, by kind and by status and reason of their Ready condition"),
+    (
+        Gauge::Objects,
+        "objects",
+        "Custom resources, by kind and by status and reason of their Ready condition",
+    ),
     (
         Gauge::AwsWriteRate,
         "aws_write_rate",
@@ -48,8 +53,16 @@ const GAUGES: [(Gauge, &str, &str); 8] = [
         "observation_age_seconds",
         "Age of the oldest observation among those that are polled, by what is observed",
     ),
-    (Gauge::Leader, "leader", "1 in the leader, 0 in the standby replicas"),
-    (Gauge::EventQueueUp, "event_queue_up", "1 while the event queue can be read, 0 while it cannot; absent where there is none"),
+    (
+        Gauge::Leader,
+        "leader",
+        "1 in the leader, 0 in the standby replicas",
+    ),
+    (
+        Gauge::EventQueueUp,
+        "event_queue_up",
+        "1 while the event queue can be read, 0 while it cannot; absent where there is none",
+    ),
     (Gauge::Build, "build", "Always 1; the version is its label"),
 ];
 
@@ -64,7 +77,11 @@ type Source = Box<dyn Fn() -> Vec<Sample> + Send + Sync>;
 pub(super) struct Gauges(Arc<Mutex<HashMap<Gauge, Vec<Source>>>>);
 
 impl Gauges {
-    pub(super) fn register(&self, gauge: Gauge, source: impl Fn() -> Vec<Sample> + Send + Sync + 'static) {
+    pub(super) fn register(
+        &self,
+        gauge: Gauge,
+        source: impl Fn() -> Vec<Sample> + Send + Sync + 'static,
+    ) {
         self.lock().entry(gauge).or_default().push(Box::new(source));
     }
 
@@ -82,7 +99,13 @@ impl fmt::Debug for Gauges {
 impl Collector for Gauges {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         for (gauge, name, help) in GAUGES {
-            let samples: Vec<_> = self.lock().get(&gauge).into_iter().flatten().flat_map(|source| source()).collect();
+            let samples: Vec<_> = self
+                .lock()
+                .get(&gauge)
+                .into_iter()
+                .flatten()
+                .flat_map(|source| source())
+                .collect();
             let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
             for (labels, value) in samples {
                 if labels.is_empty() {

@@ -15,10 +15,16 @@ pub fn page() -> String {
     );
     let text = each_once().encode();
     for line in text.lines() {
-        let Some((name, help)) = line.strip_prefix("# HELP ").and_then(|line| line.trim_end_matches('.').split_once(' ')) else {
+        let Some((name, help)) = line
+            .strip_prefix("# HELP ")
+            .and_then(|line| line.trim_end_matches('.').split_once(' '))
+        else {
             continue;
         };
-        let type_ = text.lines().find_map(|line| line.strip_prefix(&format!("# TYPE {name} "))).unwrap_or_default();
+        let type_ = text
+            .lines()
+            .find_map(|line| line.strip_prefix(&format!("# TYPE {name} ")))
+            .unwrap_or_default();
         page.extend(["| `", name, "` | ", type_, " | ", help, " |\n"]);
     }
     page
@@ -49,10 +55,16 @@ mod tests {
         let metrics = Arc::new(Metrics::default());
         let aws = AwsMetrics::new(Arc::clone(&metrics), "default", "eu-central-1");
         aws.called(["ecs", "CreateService"], "ok", Duration::from_millis(20));
-        aws.called(["ecs", "CreateService"], "throttle", Duration::from_millis(20));
+        aws.called(
+            ["ecs", "CreateService"],
+            "throttle",
+            Duration::from_millis(20),
+        );
         metrics.reconciled("EcsService", "in_sync", Duration::from_millis(1));
         aws.read_together("services", 7);
-        aws.register(Gauge::AwsWriteRate, || vec![(vec![("family", "ServiceModify".to_owned())], 2.5)]);
+        aws.register(Gauge::AwsWriteRate, || {
+            vec![(vec![("family", "ServiceModify".to_owned())], 2.5)]
+        });
         let text = metrics.encode();
         for line in [
             "ecs_operator_aws_calls_total{service=\"ecs\",operation=\"CreateService\",result=\"throttle\",account=\"default\",region=\"eu-central-1\"} 1",

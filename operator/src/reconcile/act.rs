@@ -27,7 +27,13 @@ pub(super) struct Acted<O> {
 
 impl<O> Acted<O> {
     pub(super) fn new(observed: Option<Observed<O>>, outcome: Outcome) -> Self {
-        Self { observed, outcome, planned: Vec::new(), sent: 0, held_until: None }
+        Self {
+            observed,
+            outcome,
+            planned: Vec::new(),
+            sent: 0,
+            held_until: None,
+        }
     }
 
     /// The writes that AWS has accepted.
@@ -35,9 +41,14 @@ impl<O> Acted<O> {
         &self.planned[..self.sent]
     }
 
-    /// What is known of a pass that broke off. The write after the accepted ones may have been sent.
+    /// What is known of a pass that broke off. The write after the accepted ones may have been
+    /// sent.
     pub(super) fn broken_off(sending: Sending, outcome: Outcome) -> Self {
-        Self { planned: sending.writes, sent: sending.accepted, ..Self::new(None, outcome) }
+        Self {
+            planned: sending.writes,
+            sent: sending.accepted,
+            ..Self::new(None, outcome)
+        }
     }
 
     /// The write that AWS may have accepted: it got no reply.
@@ -87,7 +98,10 @@ async fn decide<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>) -> Decided<K:
         false if is_owned_by_other(object) => Freshness::Since(pass.began),
         false => Freshness::Any,
     };
-    let mut observed = object.observe(pass, freshness).await.map_err(|error| failed(object, None, error))?;
+    let mut observed = object
+        .observe(pass, freshness)
+        .await
+        .map_err(|error| failed(object, None, error))?;
 
     // Plan.
     let mut plan = object.plan(&observed.value, &pass.owner);
@@ -114,19 +128,27 @@ async fn decide<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>) -> Decided<K:
         plan = object.plan(&observed.value, &pass.owner);
     }
     let writes = match plan {
-        Plan::Write(writes) if is_dry_run(object) => return Err(Acted::new(Some(observed), Outcome::DryRun(writes))),
+        Plan::Write(writes) if is_dry_run(object) => {
+            return Err(Acted::new(Some(observed), Outcome::DryRun(writes)));
+        }
         // The rest waits for the status to be written.
-        Plan::Write(writes) if writes.is_empty() => return Err(Acted::new(Some(observed), Outcome::Unfinished)),
+        Plan::Write(writes) if writes.is_empty() => {
+            return Err(Acted::new(Some(observed), Outcome::Unfinished));
+        }
         Plan::Write(writes) => writes,
         decided => return Err(Acted::new(Some(observed), decided.into())),
     };
     match pass.state(|state| state.refused(&writes)) {
-        Some(refusal) => Err(Acted { held_until: Some(refusal.until), ..Acted::new(Some(observed), refusal.outcome) }),
+        Some(refusal) => Err(Acted {
+            held_until: Some(refusal.until),
+            ..Acted::new(Some(observed), refusal.outcome)
+        }),
         None => Ok((observed, writes)),
     }
 }
 
-/// Sends the writes for which there are permits, one after the other, and observes whether that was enough.
+/// Sends the writes for which there are permits, one after the other, and observes whether that was
+/// enough.
 async fn apply<K: Kind>(
     object: &K,
     pass: &Pass<'_, K::Observed>,
@@ -142,8 +164,14 @@ async fn apply<K: Kind>(
         match claimed(object, pass, &observed.value, write, permit).await {
             Ok(next) => observed = next,
             Err(error) => {
-                pass.aws.observer.invalidate(observed.polled.iter().map(|(key, _)| key));
-                return Acted { planned: writes, sent, ..Acted::new(Some(observed), Outcome::Failed(error)) };
+                pass.aws
+                    .observer
+                    .invalidate(observed.polled.iter().map(|(key, _)| key));
+                return Acted {
+                    planned: writes,
+                    sent,
+                    ..Acted::new(Some(observed), Outcome::Failed(error))
+                };
             }
         }
         sent += 1;
@@ -152,15 +180,29 @@ async fn apply<K: Kind>(
     let mut rest = object.plan(&observed.value, &pass.owner);
     if matches!(rest, Plan::Write(_)) {
         // A reply may show less than a read does.
-        match object.observe(&pass.after(&observed.value), Freshness::Since(Instant::now())).await {
+        match object
+            .observe(
+                &pass.after(&observed.value),
+                Freshness::Since(Instant::now()),
+            )
+            .await
+        {
             Ok(seen) => {
                 rest = object.plan(&seen.value, &pass.owner);
                 observed = seen;
             }
             Err(error) => {
                 // AWS accepted the writes. The next pass observes again.
-                let outcome = if error.kind.passes() { Outcome::Unfinished } else { Outcome::Failed(error) };
-                return Acted { planned: writes, sent, ..Acted::new(Some(observed), outcome) };
+                let outcome = if error.kind.passes() {
+                    Outcome::Unfinished
+                } else {
+                    Outcome::Failed(error)
+                };
+                return Acted {
+                    planned: writes,
+                    sent,
+                    ..Acted::new(Some(observed), outcome)
+                };
             }
         }
     }
@@ -168,10 +210,15 @@ async fn apply<K: Kind>(
         Plan::Write(rest) if rest == writes => Outcome::NoEffect(rest),
         decided => decided.into(),
     };
-    Acted { planned: writes, sent, ..Acted::new(Some(observed), outcome) }
+    Acted {
+        planned: writes,
+        sent,
+        ..Acted::new(Some(observed), outcome)
+    }
 }
 
-/// Sends one write. Two objects that adopt one AWS object at once would both take it for theirs, so an adoption claims it.
+/// Sends one write. Two objects that adopt one AWS object at once would both take it for theirs, so
+/// an adoption claims it.
 async fn claimed<K: Kind>(
     object: &K,
     pass: &Pass<'_, K::Observed>,
@@ -179,7 +226,9 @@ async fn claimed<K: Kind>(
     write: &Write,
     permit: Permit,
 ) -> Result<Observed<K::Observed>, AwsError> {
-    let Some(arn) = claim_of(write) else { return object.apply(pass, observed, write, permit).await };
+    let Some(arn) = claim_of(write) else {
+        return object.apply(pass, observed, write, permit).await;
+    };
     let claims = &pass.context.claims;
     claims.claim(write.operation, arn, pass.uid())?;
     let applied = object.apply(pass, observed, write, permit).await;
@@ -191,13 +240,24 @@ async fn claimed<K: Kind>(
 
 /// The ARN of the AWS object that a write makes the object's own.
 fn claim_of(write: &Write) -> Option<&str> {
-    let is_adoption = write.operation.is_tag_resource() && Tags::read(&write.request["tags"]).0.contains_key(OWNER);
-    write.request["resourceArn"].as_str().filter(|_| is_adoption)
+    let is_adoption = write.operation.is_tag_resource()
+        && Tags::read(&write.request["tags"]).0.contains_key(OWNER);
+    write.request["resourceArn"]
+        .as_str()
+        .filter(|_| is_adoption)
 }
 
-/// The end of a pass that could not read AWS. A deletion that waits for AWS says what can be done about it.
-fn failed<K: Kind>(object: &K, observed: Option<Observed<K::Observed>>, mut error: AwsError) -> Acted<K::Observed> {
-    let unreachable = matches!(error.kind, ErrorKind::Server | ErrorKind::Credentials | ErrorKind::AccessDenied);
+/// The end of a pass that could not read AWS. A deletion that waits for AWS says what can be done
+/// about it.
+fn failed<K: Kind>(
+    object: &K,
+    observed: Option<Observed<K::Observed>>,
+    mut error: AwsError,
+) -> Acted<K::Observed> {
+    let unreachable = matches!(
+        error.kind,
+        ErrorKind::Server | ErrorKind::Credentials | ErrorKind::AccessDenied
+    );
     if object.is_deleting() && unreachable {
         error.message += ". The finalizer stays until AWS answers; set spec.deletionPolicy to Retain to release this object and leave AWS as it is";
     }
@@ -214,8 +274,15 @@ mod tests {
 
     #[test]
     fn a_pass_that_breaks_off_remembers_what_it_sent() {
-        let write = |note: &str| Write { operation: ecs::UpdateService, request: json!({}), note: note.to_owned() };
-        let sending = Sending { writes: vec![write("first"), write("second"), write("third")], accepted: 1 };
+        let write = |note: &str| Write {
+            operation: ecs::UpdateService,
+            request: json!({}),
+            note: note.to_owned(),
+        };
+        let sending = Sending {
+            writes: vec![write("first"), write("second"), write("third")],
+            accepted: 1,
+        };
         let acted = Acted::<()>::broken_off(sending, Outcome::InternalError(String::new()));
         assert_eq!(acted.accepted(), [write("first")]);
         // It may have been sent.
@@ -225,10 +292,22 @@ mod tests {
     #[test]
     fn a_write_of_the_owner_tag_claims_the_object() {
         let tags = |key: &str| Tags([(key.to_owned(), "x".to_owned())].into());
-        let object = Tagged { tagging: ecs::TAGGING, what: "cluster shop", arn: "arn", tags: &Tags::default() };
-        assert_eq!(claim_of(&object.tag(&tags(OWNER), String::new())), Some("arn"));
+        let object = Tagged {
+            tagging: ecs::TAGGING,
+            what: "cluster shop",
+            arn: "arn",
+            tags: &Tags::default(),
+        };
+        assert_eq!(
+            claim_of(&object.tag(&tags(OWNER), String::new())),
+            Some("arn")
+        );
         assert_eq!(claim_of(&object.tag(&tags("team"), String::new())), None);
-        let create = Write { operation: ecs::CreateService, request: json!({}), note: String::new() };
+        let create = Write {
+            operation: ecs::CreateService,
+            request: json!({}),
+            note: String::new(),
+        };
         assert_eq!(claim_of(&create), None);
     }
 }

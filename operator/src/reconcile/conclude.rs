@@ -35,8 +35,13 @@ const KUBERNETES: Limits = (Duration::from_secs(1), Duration::from_secs(30));
 /// Wait for AWS to show what a call without a reply has made.
 const UNANSWERED: Duration = Duration::from_secs(3);
 
-/// Writes what came of a pass into the status, hands events to their publisher, and says when the next pass comes.
-pub(super) async fn conclude<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>, acted: &Acted<K::Observed>) -> Option<Duration> {
+/// Writes what came of a pass into the status, hands events to their publisher, and says when the
+/// next pass comes.
+pub(super) async fn conclude<K: Kind>(
+    object: &K,
+    pass: &Pass<'_, K::Observed>,
+    acted: &Acted<K::Observed>,
+) -> Option<Duration> {
     let mut notices = account(object, pass, acted);
     let (back, news) = tell(object, pass, acted).await;
     notices.extend(news);
@@ -48,8 +53,14 @@ pub(super) async fn conclude<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>, 
 }
 
 /// Counts and logs what a pass did, and returns an event for each write.
-fn account<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>, acted: &Acted<K::Observed>) -> Vec<Notice> {
-    let Acted { observed, outcome, .. } = acted;
+fn account<K: Kind>(
+    object: &K,
+    pass: &Pass<'_, K::Observed>,
+    acted: &Acted<K::Observed>,
+) -> Vec<Notice> {
+    let Acted {
+        observed, outcome, ..
+    } = acted;
     let (observed, context) = (observed.as_ref(), pass.context);
     let about = object.object_ref(&());
     let kind = K::kind(&());
@@ -58,7 +69,9 @@ fn account<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>, acted: &Acted<K::O
         context.metrics.failed(&kind, error.kind.as_str());
     }
     for write in acted.accepted() {
-        if !write.operation.is_cleanup() && priority(object, observed, std::slice::from_ref(write)) == Priority::Repair {
+        if !write.operation.is_cleanup()
+            && priority(object, observed, std::slice::from_ref(write)) == Priority::Repair
+        {
             context.metrics.repaired(&kind, write.operation.name());
         }
         tracing::info!(%kind, namespace = about.namespace, name = about.name, operation = %write.operation, "{}", write.note);
@@ -70,22 +83,37 @@ fn account<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>, acted: &Acted<K::O
     }
     if let Outcome::Left(message) = outcome {
         tracing::warn!(%kind, namespace = about.namespace, name = about.name, "{message}");
-        notices.push(Notice::new(true, Reason::LeftInAws.as_str(), message.clone()));
+        notices.push(Notice::new(
+            true,
+            Reason::LeftInAws.as_str(),
+            message.clone(),
+        ));
     }
     notices
 }
 
-/// Writes the status when it changes. Returns when the next pass comes, and an event for each change worth one.
-async fn tell<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>, acted: &Acted<K::Observed>) -> (Option<Duration>, Vec<Notice>) {
-    let Acted { observed, outcome, .. } = acted;
+/// Writes the status when it changes. Returns when the next pass comes, and an event for each
+/// change worth one.
+async fn tell<K: Kind>(
+    object: &K,
+    pass: &Pass<'_, K::Observed>,
+    acted: &Acted<K::Observed>,
+) -> (Option<Duration>, Vec<Notice>) {
+    let Acted {
+        observed, outcome, ..
+    } = acted;
     let (observed, context) = (observed.as_ref(), pass.context);
     if matches!(outcome, Outcome::Gone | Outcome::Left(_)) {
         return (release(object, pass).await, Vec::new());
     }
     let before = object.status().cloned().unwrap_or_default();
     // The requested reconcile used a read that may be out of date.
-    let is_unconfirmed = is_asked(object) && observed.and_then(|observed| observed.read_at).is_some_and(|at| at < pass.began);
-    let later = grace_period(object, pass, observed, outcome).filter(|_| acted.sent == 0 || object.is_deleting());
+    let is_unconfirmed = is_asked(object)
+        && observed
+            .and_then(|observed| observed.read_at)
+            .is_some_and(|at| at < pass.began);
+    let later = grace_period(object, pass, observed, outcome)
+        .filter(|_| acted.sent == 0 || object.is_deleting());
     let after = if later.is_some() {
         before.clone()
     } else {
@@ -120,27 +148,50 @@ async fn tell<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>, acted: &Acted<K
     }
     let next = next(object, pass, acted, &after);
     // A problem that lasts is reported by a later pass.
-    (next.into_iter().chain(later).chain(is_unconfirmed.then_some(CONFIRMED)).min(), notices)
+    (
+        next.into_iter()
+            .chain(later)
+            .chain(is_unconfirmed.then_some(CONFIRMED))
+            .min(),
+        notices,
+    )
 }
 
-/// Polls AWS at the pace that the object needs. After a pass that could not read AWS, the kind has named what to poll; after one that did not
-/// try, what was polled before still is. Without an observation nothing is known to be in progress.
-fn poll<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>, acted: &Acted<K::Observed>, after: &K::Status) {
+/// Polls AWS at the pace that the object needs. After a pass that could not read AWS, the kind has
+/// named what to poll; after one that did not try, what was polled before still is. Without an
+/// observation nothing is known to be in progress.
+fn poll<K: Kind>(
+    object: &K,
+    pass: &Pass<'_, K::Observed>,
+    acted: &Acted<K::Observed>,
+    after: &K::Status,
+) {
     let (observer, id) = (&pass.aws.observer, ObjectId::of(object));
     if is_foreign(object, pass.context, &acted.outcome) {
         observer.poll(&id, &[]);
         return;
     }
     let is_ready = conditions::is_ready(after.conditions()) && !object.is_deleting();
-    let pace = if is_ready { Pace::Steady } else { acted.outcome.policy(false).pace };
+    let pace = if is_ready {
+        Pace::Steady
+    } else {
+        acted.outcome.policy(false).pace
+    };
     let fallback = pass.fallback();
     if let Some(observed) = &acted.observed {
-        let polled: Vec<_> = observed.polled.iter().map(|(key, own)| (key.clone(), own.unwrap_or(pace))).collect();
+        let polled: Vec<_> = observed
+            .polled
+            .iter()
+            .map(|(key, own)| (key.clone(), own.unwrap_or(pace)))
+            .collect();
         observer.poll(&id, &polled);
     } else if fallback.is_empty() {
         observer.set_pace(&id, Pace::Steady);
     } else {
-        let polled: Vec<_> = fallback.into_iter().map(|key| (key, Pace::Steady)).collect();
+        let polled: Vec<_> = fallback
+            .into_iter()
+            .map(|key| (key, Pace::Steady))
+            .collect();
         observer.poll(&id, &polled);
     }
 }
@@ -148,9 +199,18 @@ fn poll<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>, acted: &Acted<K::Obse
 /// The status after a pass: what the kind says, and what is the same for all kinds.
 fn settled<K: Kind>(object: &K, acted: &Acted<K::Observed>, before: &K::Status) -> K::Status {
     let now = Timestamp::now();
-    let (observed, outcome) = (acted.observed.as_ref().map(|observed| &observed.value), &acted.outcome);
+    let (observed, outcome) = (
+        acted.observed.as_ref().map(|observed| &observed.value),
+        &acted.outcome,
+    );
     let (accepted, unanswered) = (acted.accepted(), acted.unanswered());
-    let mut after = object.status_after(&After { observed, outcome, accepted, unanswered, now });
+    let mut after = object.status_after(&After {
+        observed,
+        outcome,
+        accepted,
+        unanswered,
+        now,
+    });
     if *outcome != Outcome::InSync {
         let sent: Vec<_> = accepted.iter().chain(unanswered).collect();
         remember_sent(object, &mut after, &sent);
@@ -162,12 +222,27 @@ fn settled<K: Kind>(object: &K, acted: &Acted<K::Observed>, before: &K::Status) 
     };
     if object.policies().suspends() && !object.is_deleting() {
         // Pending changes are listed separately; Ready describes the running state.
-        let in_sync = After { observed, outcome: &Outcome::InSync, accepted, unanswered, now };
-        let shown = if withheld.is_some() { object.status_after(&in_sync) } else { after.clone() };
+        let in_sync = After {
+            observed,
+            outcome: &Outcome::InSync,
+            accepted,
+            unanswered,
+            now,
+        };
+        let shown = if withheld.is_some() {
+            object.status_after(&in_sync)
+        } else {
+            after.clone()
+        };
         let generation = object.meta().generation;
         let waiting = withheld.as_ref().map_or(0, Vec::len);
-        *after.conditions_mut() =
-            conditions::suspended(before.conditions(), shown.conditions().to_vec(), waiting, generation, now);
+        *after.conditions_mut() = conditions::suspended(
+            before.conditions(),
+            shown.conditions().to_vec(),
+            waiting,
+            generation,
+            now,
+        );
     }
     *after.pending_changes() = withheld;
     after
@@ -184,17 +259,31 @@ async fn release<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>) -> Option<Du
     None
 }
 
-/// When the next pass comes, if nothing triggers the object before; `None` where a watch or the observer does.
-fn next<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>, acted: &Acted<K::Observed>, after: &K::Status) -> Option<Duration> {
+/// When the next pass comes, if nothing triggers the object before; `None` where a watch or the
+/// observer does.
+fn next<K: Kind>(
+    object: &K,
+    pass: &Pass<'_, K::Observed>,
+    acted: &Acted<K::Observed>,
+    after: &K::Status,
+) -> Option<Duration> {
     let until = |moment: Instant| Some(moment.saturating_duration_since(Instant::now()));
     if let Some(moment) = acted.held_until {
         return until(moment);
     }
     let observed = acted.observed.as_ref();
-    if matches!(acted.outcome, Outcome::Waiting(_)) && observed.is_some_and(|observed| observed.unconfirmed) {
+    if matches!(acted.outcome, Outcome::Waiting(_))
+        && observed.is_some_and(|observed| observed.unconfirmed)
+    {
         return Some(UNANSWERED);
     }
-    let by_kind = || object.requeue_after(observed.map(|observed| &observed.value), after, Timestamp::now());
+    let by_kind = || {
+        object.requeue_after(
+            observed.map(|observed| &observed.value),
+            after,
+            Timestamp::now(),
+        )
+    };
     pass.state(|state| {
         if acted.sent > 0 {
             state.advanced();
@@ -219,31 +308,47 @@ fn next<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>, acted: &Acted<K::Obse
     })
 }
 
-/// The wait after a write that the API server did not take. If the object is gone or has moved on, the watch tells us. What it refuses by
-/// the schema or by a rule, no status can tell, so an event does.
-pub(super) fn trouble<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>, error: &RequestError) -> Duration {
+/// The wait after a write that the API server did not take. If the object is gone or has moved on,
+/// the watch tells us. What it refuses by the schema or by a rule, no status can tell, so an event
+/// does.
+pub(super) fn trouble<K: Kind>(
+    object: &K,
+    pass: &Pass<'_, K::Observed>,
+    error: &RequestError,
+) -> Duration {
     if error.is_outdated() {
         tracing::debug!(kind = %K::kind(&()), name = object.name_any(), %error, "conflict: the object changed since it was read");
     } else {
         tracing::warn!(kind = %K::kind(&()), namespace = object.namespace(), name = object.name_any(), %error, "writing to the API server failed");
     }
-    let (is_news, wait) = pass.state(|state| (state.failing().is_zero(), state.after_failure(KUBERNETES)));
+    let (is_news, wait) =
+        pass.state(|state| (state.failing().is_zero(), state.after_failure(KUBERNETES)));
     if is_news && error.is_refusal() {
-        let note = format!("The API server refuses what the operator writes to this object: {error}");
-        pass.context.events.publish(&object.object_ref(&()), Notice::new(true, Reason::InternalError.as_str(), note));
+        let note =
+            format!("The API server refuses what the operator writes to this object: {error}");
+        pass.context.events.publish(
+            &object.object_ref(&()),
+            Notice::new(true, Reason::InternalError.as_str(), note),
+        );
     }
     wait
 }
 
-/// The served definition lacks members of this status: without this memory it would be written at every pass.
+/// The served definition lacks members of this status: without this memory it would be written at
+/// every pass.
 fn narrowed<K: Kind>(object: &K, context: &Context, after: &K::Status, why: &str) {
     let (uid, kind) = (object.uid().unwrap_or_default(), K::kind(&()));
-    context.states.with(&uid, |state| state.narrow(serde_json::to_string(after).unwrap_or_default()));
+    context.states.with(&uid, |state| {
+        state.narrow(serde_json::to_string(after).unwrap_or_default());
+    });
     context.metrics.narrowed(&kind);
     let words = format!(
         "the custom resource definition is older than the operator, and a part of each status is lost: apply the output of `ecs-operator crd` ({why})"
     );
-    if context.readiness.note(&format!("{}-definition", K::plural(&())), Err(words.clone())) {
+    if context.readiness.note(
+        &format!("{}-definition", K::plural(&())),
+        Err(words.clone()),
+    ) {
         tracing::warn!(%kind, "{words}");
     }
 }
@@ -251,11 +356,15 @@ fn narrowed<K: Kind>(object: &K, context: &Context, after: &K::Status, why: &str
 /// Whether just this status was written lately, as far as the served definition has its members.
 fn is_narrowed<K: Kind>(object: &K, context: &Context, after: &K::Status) -> bool {
     let uid = object.uid().unwrap_or_default();
-    context.states.with(&uid, |state| state.is_narrowed(|| serde_json::to_string(after).unwrap_or_default()))
+    context.states.with(&uid, |state| {
+        state.is_narrowed(|| serde_json::to_string(after).unwrap_or_default())
+    })
 }
 
 /// Remembers the version of an object that a write of ours has made.
 pub(super) fn remember<K: Kind>(written: &K, context: &Context) {
     let uid = written.uid().unwrap_or_default();
-    context.states.with(&uid, |state| state.wrote(written.resource_version().as_deref()));
+    context.states.with(&uid, |state| {
+        state.wrote(written.resource_version().as_deref());
+    });
 }

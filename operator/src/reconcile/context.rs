@@ -24,7 +24,8 @@ pub struct Context {
     pub client: kube::Client,
     /// Identity of the Kubernetes cluster, part of every ownership tag.
     pub cluster_id: String,
-    /// Identities of Kubernetes clusters that no longer exist and whose objects live on in this one.
+    /// Identities of Kubernetes clusters that no longer exist and whose objects live on in this
+    /// one.
     pub former_clusters: Vec<String>,
     /// Which namespaces may use which ECS clusters.
     pub allowed_clusters: Vec<ClusterRule>,
@@ -64,7 +65,8 @@ pub struct Pass<'a, O> {
     pub context: &'a Context,
     /// The account and Region of the object.
     pub aws: Arc<Aws>,
-    /// The owner that AWS objects of the object carry in their tag; also its namespace, name and UID.
+    /// The owner that AWS objects of the object carry in their tag; also its namespace, name and
+    /// UID.
     pub owner: Owner,
     /// When the pass began.
     pub began: Instant,
@@ -92,7 +94,15 @@ impl<'a, O> Pass<'a, O> {
         let aws = Arc::clone(context.accounts.default_scope());
         let owner = context.owner(object);
         let (fallback, sending) = (Mutex::default(), Mutex::default());
-        Self { context, aws, owner, began: Instant::now(), applied: None, fallback, sending }
+        Self {
+            context,
+            aws,
+            owner,
+            began: Instant::now(),
+            applied: None,
+            fallback,
+            sending,
+        }
     }
 
     /// The same pass, after a write that left `applied`.
@@ -100,17 +110,32 @@ impl<'a, O> Pass<'a, O> {
     pub fn after<'b>(&'b self, applied: &'b O) -> Pass<'b, O> {
         let (aws, owner) = (Arc::clone(&self.aws), self.owner.clone());
         let (fallback, sending) = (Mutex::default(), Mutex::default());
-        Pass { context: self.context, aws, owner, began: self.began, applied: Some(applied), fallback, sending }
+        Pass {
+            context: self.context,
+            aws,
+            owner,
+            began: self.began,
+            applied: Some(applied),
+            fallback,
+            sending,
+        }
     }
 
-    /// Names a key to poll when this pass cannot read AWS, so that a change there triggers the object. Called by a kind before it reads.
+    /// Names a key to poll when this pass cannot read AWS, so that a change there triggers the
+    /// object. Called by a kind before it reads.
     pub fn polls<K: Key>(&self, key: K) {
-        self.fallback.lock().unwrap_or_else(PoisonError::into_inner).push(PolledKey::new(key));
+        self.fallback
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(PolledKey::new(key));
     }
 
     /// What to poll when the pass could not read AWS; empty when it did not try.
     pub(super) fn fallback(&self) -> Vec<PolledKey> {
-        self.fallback.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.fallback
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Works with the record of the writes that the pass sends.
@@ -118,7 +143,8 @@ impl<'a, O> Pass<'a, O> {
         work(&mut self.sending.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Namespace of the object, which takes turns with others to read and write; empty for a cluster-scoped object.
+    /// Namespace of the object, which takes turns with others to read and write; empty for a
+    /// cluster-scoped object.
     #[must_use]
     pub fn namespace(&self) -> &str {
         &self.owner.namespace

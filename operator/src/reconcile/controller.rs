@@ -42,7 +42,12 @@ pub(super) async fn run<K: Kind>(
     writer: reflector::store::Writer<K>,
     mut triggered: Triggered,
 ) {
-    let Wiring { selection, context, readiness, .. } = &*wiring;
+    let Wiring {
+        selection,
+        context,
+        readiness,
+        ..
+    } = &*wiring;
     let apis = selection.apis::<K>(&wiring.client);
     let availability = &context.stores.availability;
     tokio::select! {
@@ -51,11 +56,19 @@ pub(super) async fn run<K: Kind>(
         () = wiring.stop.cancelled() => return,
     }
     let work = async {
-        // References are looked up in the stores of all kinds: an empty one would say that everything is missing.
+        // References are looked up in the stores of all kinds: an empty one would say that
+        // everything is missing.
         context.stores.loaded().await;
         let waiting = stand_by(&wiring.leadership, &store, &mut triggered).await;
         let triggers = stream::iter(waiting).chain(triggered.map(|object| object.object_ref()));
-        queue::work(triggers, store, Arc::clone(context), wiring.concurrency, wiring.stop.clone()).await;
+        queue::work(
+            triggers,
+            store,
+            Arc::clone(context),
+            wiring.concurrency,
+            wiring.stop.clone(),
+        )
+        .await;
     };
     let changed = |change: Change<'_, K>| changed(&change, context, &wiring.triggers);
     tokio::select! {
@@ -64,9 +77,13 @@ pub(super) async fn run<K: Kind>(
     }
 }
 
-/// Waits until this replica is the leader, and returns the objects that need a pass then: all of them, for the triggers that come before
-/// are dropped.
-async fn stand_by<K: Kind>(leadership: &Leadership, store: &Store<K>, triggered: &mut Triggered) -> Vec<ObjectRef<K>> {
+/// Waits until this replica is the leader, and returns the objects that need a pass then: all of
+/// them, for the triggers that come before are dropped.
+async fn stand_by<K: Kind>(
+    leadership: &Leadership,
+    store: &Store<K>,
+    triggered: &mut Triggered,
+) -> Vec<ObjectRef<K>> {
     if leadership.holds() {
         return Vec::new();
     }
@@ -74,14 +91,23 @@ async fn stand_by<K: Kind>(leadership: &Leadership, store: &Store<K>, triggered:
         () = triggered.for_each(|_| async {}) => {}
         () = leadership.acquired() => {}
     }
-    store.state().iter().map(|object| ObjectRef::from_obj(&**object)).collect()
+    store
+        .state()
+        .iter()
+        .map(|object| ObjectRef::from_obj(&**object))
+        .collect()
 }
 
-/// Enters a change that the watch saw into the index of references, and triggers the objects that it concerns.
+/// Enters a change that the watch saw into the index of references, and triggers the objects that
+/// it concerns.
 fn changed<K: Kind>(change: &Change<'_, K>, context: &Context, triggers: &Triggers) {
     let references = &context.stores.references;
     match *change {
-        Change::Applied { object, own, others } => {
+        Change::Applied {
+            object,
+            own,
+            others,
+        } => {
             let id = ObjectId::of(object);
             triggers.send_all(references.apply(&id, object.aws_name(), object.references()));
             if others {
@@ -98,9 +124,15 @@ fn changed<K: Kind>(change: &Change<'_, K>, context: &Context, triggers: &Trigge
             triggers.send_all(references.referrers(&id));
         }
         Change::Listed(namespace) => {
-            let is_concerned = |object: &ObjectId| namespace.is_none() || object.namespace.as_deref() == namespace;
+            let is_concerned =
+                |object: &ObjectId| namespace.is_none() || object.namespace.as_deref() == namespace;
             references.complete(&K::kind(&()));
-            triggers.send_all(references.referrers_of_kind(&K::kind(&())).into_iter().filter(is_concerned));
+            triggers.send_all(
+                references
+                    .referrers_of_kind(&K::kind(&()))
+                    .into_iter()
+                    .filter(is_concerned),
+            );
             // A deletion may have waited because objects of this kind could not be read.
             triggers.send_all(context.stores.deleting().into_iter().filter(is_concerned));
         }

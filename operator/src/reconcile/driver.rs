@@ -28,8 +28,9 @@ const MARK: Duration = Duration::from_secs(15);
 /// Wait for the watch to show what the operator itself wrote.
 const CATCH_UP: Duration = Duration::from_millis(50);
 
-/// Observes one object and brings AWS closer to its spec. Never fails: whatever happens is reported in the status and decides when the next
-/// pass comes: after the time that this returns, or when something triggers the object.
+/// Observes one object and brings AWS closer to its spec. Never fails: whatever happens is reported
+/// in the status and decides when the next pass comes: after the time that this returns, or when
+/// something triggers the object.
 pub async fn reconcile<K: Kind>(object: Arc<K>, context: Arc<Context>) -> Option<Duration> {
     let started = Instant::now();
     let pass = Pass::new(&*object, &context);
@@ -38,10 +39,16 @@ pub async fn reconcile<K: Kind>(object: Arc<K>, context: Arc<Context>) -> Option
     let (outcome, requeue) = match tokio::time::timeout(PASS_TIMEOUT, ended).await {
         Ok(Ok(ended)) => ended,
         broken => {
-            let outcome = if broken.is_err() { took_too_long() } else { panicked() };
+            let outcome = if broken.is_err() {
+                took_too_long()
+            } else {
+                panicked()
+            };
             tracing::error!(kind = %K::kind(&()), namespace = object.namespace(), name = object.name_any(), "a pass broke off");
             let acted = Acted::broken_off(pass.sending(std::mem::take), outcome);
-            let ended = AssertUnwindSafe(conclude(&*object, &pass, &acted)).catch_unwind().await;
+            let ended = AssertUnwindSafe(conclude(&*object, &pass, &acted))
+                .catch_unwind()
+                .await;
             (acted.outcome, ended.unwrap_or(Some(PASS_TIMEOUT)))
         }
     };
@@ -49,21 +56,30 @@ pub async fn reconcile<K: Kind>(object: Arc<K>, context: Arc<Context>) -> Option
     if !is_there(&*object, &context) {
         forget(&*object, &context);
     }
-    context.metrics.reconciled(&K::kind(&()), outcome.as_str(), started.elapsed());
+    context
+        .metrics
+        .reconciled(&K::kind(&()), outcome.as_str(), started.elapsed());
     requeue
 }
 
-/// Each call has a deadline of its own, so a pass that takes too long has waited for its turn to read.
+/// Each call has a deadline of its own, so a pass that takes too long has waited for its turn to
+/// read.
 fn took_too_long() -> Outcome {
     let seconds = PASS_TIMEOUT.as_secs();
     let message = format!(
         "Reading AWS took longer than {seconds} s, because the reads of the operator wait for their turn in the API quota; it is tried again"
     );
-    Outcome::Waiting(Obstacle { reason: Reason::Throttled, message, passing: true })
+    Outcome::Waiting(Obstacle {
+        reason: Reason::Throttled,
+        message,
+        passing: true,
+    })
 }
 
 fn panicked() -> Outcome {
-    Outcome::InternalError("The reconciliation of this object panicked; please report it".to_owned())
+    Outcome::InternalError(
+        "The reconciliation of this object panicked; please report it".to_owned(),
+    )
 }
 
 async fn run<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>) -> (Outcome, Option<Duration>) {
@@ -90,7 +106,9 @@ async fn run<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>) -> (Outcome, Opt
         && (!error.kind.passes() || pass.state(|state| state.failing()) >= MARK)
     {
         // The way out needs no AWS.
-        acted.outcome = Outcome::Left(format!("The AWS objects are retained without the tag {RETAINED}: {error}"));
+        acted.outcome = Outcome::Left(format!(
+            "The AWS objects are retained without the tag {RETAINED}: {error}"
+        ));
     }
     let requeue = conclude(&object, pass, &acted).await;
     (acted.outcome, requeue)
@@ -106,7 +124,8 @@ async fn guarded<K: Kind>(object: &K, context: &Context) -> Result<K, RequestErr
     Ok(object)
 }
 
-/// Releases the object's place in the write queue when it has nothing to write. Passes that failed or did not finish keep it.
+/// Releases the object's place in the write queue when it has nothing to write. Passes that failed
+/// or did not finish keep it.
 fn keep_place<O>(pass: &Pass<'_, O>, outcome: &Outcome) {
     let place = outcome.policy(false).place;
     if place == Place::Released {
@@ -118,9 +137,13 @@ fn keep_place<O>(pass: &Pass<'_, O>, outcome: &Outcome) {
     }
 }
 
-/// Whether the object is still the one that the watch shows. A user may have removed its finalizer while the pass was under way.
+/// Whether the object is still the one that the watch shows. A user may have removed its finalizer
+/// while the pass was under way.
 fn is_there<K: Kind>(object: &K, context: &Context) -> bool {
-    let seen = context.stores.of::<K>().get(&ObjectId::of(object).object_ref());
+    let seen = context
+        .stores
+        .of::<K>()
+        .get(&ObjectId::of(object).object_ref());
     seen.is_some_and(|seen| seen.uid() == object.uid())
 }
 
@@ -129,7 +152,8 @@ pub(super) fn forget<K: Kind>(object: &K, context: &Context) {
     let (id, uid) = (ObjectId::of(object), object.uid().unwrap_or_default());
     for aws in context.accounts.all() {
         aws.observer.poll(&id, &[]);
-        aws.writer.withdraw(id.namespace.as_deref().unwrap_or_default(), &uid);
+        aws.writer
+            .withdraw(id.namespace.as_deref().unwrap_or_default(), &uid);
     }
     context.claims.forget(&uid);
     context.states.forget(&uid);

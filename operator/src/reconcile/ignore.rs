@@ -1,5 +1,6 @@
-//! `spec.ignoreFields`: parts of the spec that are left to others. They are sent when the AWS object is created, and after
-//! that never compared, and never sent with another value than the one that AWS has. Pure.
+//! `spec.ignoreFields`: parts of the spec that are left to others. They are sent when the AWS
+//! object is created, and after that never compared, and never sent with another value than the one
+//! that AWS has. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -14,7 +15,8 @@ use crate::aws::drift::partner;
 use crate::aws::meaning::key_of;
 use crate::aws::schema::join;
 
-/// What is wrong with the pointers, naming the first and the way out; `None` when they can be followed.
+/// What is wrong with the pointers, naming the first and the way out; `None` when they can be
+/// followed.
 #[must_use]
 pub fn problem(policies: &Policies, kind: &str, identity: &[&str]) -> Option<String> {
     policies.ignore_fields.iter().flatten().find_map(|pointer| {
@@ -51,8 +53,14 @@ pub fn problem(policies: &Policies, kind: &str, identity: &[&str]) -> Option<Str
     })
 }
 
-/// Members of a spec that are never sent. `taskDefinitionRef` stands for `taskDefinition`, which is.
-const OWN: &[&str] = &["deleteRevisions", "desiredCountOwner", "revisionHistoryLimit", "rollout"];
+/// Members of a spec that are never sent. `taskDefinitionRef` stands for `taskDefinition`, which
+/// is.
+const OWN: &[&str] = &[
+    "deleteRevisions",
+    "desiredCountOwner",
+    "revisionHistoryLimit",
+    "rollout",
+];
 
 /// Why the element that a path leads through cannot be found again in AWS; `None` where it can.
 fn lost(path: &str) -> Option<String> {
@@ -81,16 +89,31 @@ fn lost(path: &str) -> Option<String> {
     None
 }
 
-/// What to write in the place of a path that the schema of the kind does not have; `None` where it has it.
+/// What to write in the place of a path that the schema of the kind does not have; `None` where it
+/// has it.
 fn unknown(kind: &str, path: &str) -> Option<String> {
     let parts: &BTreeSet<String> = PARTS.get(kind)?;
-    let path =
-        path.split('/').map(|name| if name.parse::<usize>().is_ok() { ELEMENT } else { name }).collect::<Vec<_>>().join("/");
+    let path = path
+        .split('/')
+        .map(|name| {
+            if name.parse::<usize>().is_ok() {
+                ELEMENT
+            } else {
+                name
+            }
+        })
+        .collect::<Vec<_>>()
+        .join("/");
     let mut parents = path.match_indices('/').map(|(at, _)| &path[..at]);
-    if parts.contains(&path) || parents.any(|parent| parts.contains(&format!("{parent}/{ANYTHING}"))) {
+    if parts.contains(&path)
+        || parents.any(|parent| parts.contains(&format!("{parent}/{ANYTHING}")))
+    {
         return None;
     }
-    if let Some(below) = path.strip_prefix("spec/").filter(|below| parts.contains(*below)) {
+    if let Some(below) = path
+        .strip_prefix("spec/")
+        .filter(|below| parts.contains(*below))
+    {
         return Some(format!("pointers begin below spec, so write \"/{below}\""));
     }
     let meant = parts.iter().find(|part| part.eq_ignore_ascii_case(&path));
@@ -124,14 +147,22 @@ fn collect(schema: &JSONSchemaProps, path: &str, parts: &mut BTreeSet<String>) {
     if !path.is_empty() {
         parts.insert(path.to_owned());
     }
-    let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
+    let below = |name: &str| {
+        if path.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{path}/{name}")
+        }
+    };
     for (name, schema) in schema.properties.iter().flatten() {
         collect(schema, &below(name), parts);
     }
     if let Some(JSONSchemaPropsOrArray::Schema(items)) = &schema.items {
         collect(items, &below(ELEMENT), parts);
     }
-    if schema.additional_properties.is_some() || schema.x_kubernetes_preserve_unknown_fields == Some(true) {
+    if schema.additional_properties.is_some()
+        || schema.x_kubernetes_preserve_unknown_fields == Some(true)
+    {
         parts.insert(below(ANYTHING));
     }
 }
@@ -139,12 +170,20 @@ fn collect(schema: &JSONSchemaProps, path: &str, parts: &mut BTreeSet<String>) {
 /// Whether a whole member of the spec is left to others.
 #[must_use]
 pub fn ignores(policies: &Policies, member: &str) -> bool {
-    policies.ignore_fields.iter().flatten().any(|pointer| pointer.strip_prefix('/') == Some(member))
+    policies
+        .ignore_fields
+        .iter()
+        .flatten()
+        .any(|pointer| pointer.strip_prefix('/') == Some(member))
 }
 
 /// `desired` with what is left to others as `live` has it, or without it where `live` has none.
 #[must_use]
-pub fn with_ignored_fields(desired: Map<String, Value>, live: &Value, policies: &Policies) -> Map<String, Value> {
+pub fn with_ignored_fields(
+    desired: Map<String, Value>,
+    live: &Value,
+    policies: &Policies,
+) -> Map<String, Value> {
     let mut desired = Value::Object(desired);
     for pointer in policies.ignore_fields.iter().flatten() {
         let parts: Vec<_> = pointer.split('/').skip(1).map(unescaped).collect();
@@ -156,15 +195,20 @@ pub fn with_ignored_fields(desired: Map<String, Value>, live: &Value, policies: 
     }
 }
 
-/// Takes over what `parts` lead to from `live`. In a list whose order AWS does not keep, the element in AWS is found by its key. Elements
-/// are compared and sent whole, so there also what the spec leaves out is taken over.
+/// Takes over what `parts` lead to from `live`. In a list whose order AWS does not keep, the
+/// element in AWS is found by its key. Elements are compared and sent whole, so there also what the
+/// spec leaves out is taken over.
 fn leave(path: &str, desired: &mut Value, live: &Value, parts: &[String], is_in_list: bool) {
-    let Some((name, rest)) = parts.split_first() else { return };
+    let Some((name, rest)) = parts.split_first() else {
+        return;
+    };
     match desired {
         Value::Object(members) if rest.is_empty() => {
             match live.get(name).filter(|live| !live.is_null()) {
                 // Only what the spec has is ever sent.
-                Some(live) if is_in_list || members.contains_key(name) => members.insert(name.clone(), live.clone()),
+                Some(live) if is_in_list || members.contains_key(name) => {
+                    members.insert(name.clone(), live.clone())
+                }
                 _ => members.remove(name),
             };
         }
@@ -176,7 +220,9 @@ fn leave(path: &str, desired: &mut Value, live: &Value, parts: &[String], is_in_
         }
         Value::Array(elements) => {
             let index = name.parse().unwrap_or(usize::MAX);
-            let Some(element) = elements.get_mut(index) else { return };
+            let Some(element) = elements.get_mut(index) else {
+                return;
+            };
             let partner = match (live, key_of(path)) {
                 (Value::Array(live), Some(_)) => partner(path, element, live),
                 (Value::Array(live), None) => live.get(index),
@@ -203,7 +249,15 @@ mod tests {
     use super::*;
 
     fn policies(pointers: &[&str]) -> Policies {
-        Policies { ignore_fields: Some(pointers.iter().map(|pointer| (*pointer).to_owned()).collect()), ..Policies::default() }
+        Policies {
+            ignore_fields: Some(
+                pointers
+                    .iter()
+                    .map(|pointer| (*pointer).to_owned())
+                    .collect(),
+            ),
+            ..Policies::default()
+        }
     }
 
     #[test]
@@ -212,37 +266,79 @@ mod tests {
             ("/desiredCount", None),
             ("/deploymentConfiguration/alarms", None),
             ("/containerDefinitions/0/image", None),
-            ("/containerDefinitions/0/dockerLabels/com.example~1team", None),
-            ("/containerDefinitions/0/logConfiguration/options/awslogs-group", None),
-            ("/containerDefinitions/web/image", Some("kubectl explain ecstaskdefinition.spec")),
-            ("/spec/desiredCount", Some("pointers begin below spec, so write \"/desiredCount\"")),
-            ("/desiredcount", Some("is not a part of the spec: write \"/desiredCount\"")),
+            (
+                "/containerDefinitions/0/dockerLabels/com.example~1team",
+                None,
+            ),
+            (
+                "/containerDefinitions/0/logConfiguration/options/awslogs-group",
+                None,
+            ),
+            (
+                "/containerDefinitions/web/image",
+                Some("kubectl explain ecstaskdefinition.spec"),
+            ),
+            (
+                "/spec/desiredCount",
+                Some("pointers begin below spec, so write \"/desiredCount\""),
+            ),
+            (
+                "/desiredcount",
+                Some("is not a part of the spec: write \"/desiredCount\""),
+            ),
             ("/nothing", Some("kubectl explain ecsservice.spec")),
             ("desiredCount", Some("write \"/desiredCount\"")),
             ("", Some("not a JSON pointer")),
             ("/", Some("not a JSON pointer")),
-            ("/serviceName", Some("/serviceName says which AWS object it is")),
+            (
+                "/serviceName",
+                Some("/serviceName says which AWS object it is"),
+            ),
             ("/suspend", Some("setting of the operator")),
             ("/loadBalancers/0", Some("element of a list")),
             (
                 "/loadBalancers/0/targetGroupArn",
-                Some("a position in loadBalancers, whose order ECS does not keep: write \"/loadBalancers\""),
+                Some(
+                    "a position in loadBalancers, whose order ECS does not keep: write \"/loadBalancers\"",
+                ),
             ),
-            ("/containerDefinitions/0/portMappings/1/hostPort", Some("write \"/containerDefinitions/0/portMappings\"")),
+            (
+                "/containerDefinitions/0/portMappings/1/hostPort",
+                Some("write \"/containerDefinitions/0/portMappings\""),
+            ),
             ("/capacityProviderStrategy/0/weight", None),
-            ("/capacityProviderStrategy/0/capacityProvider", Some("told apart: write \"/capacityProviderStrategy\"")),
+            (
+                "/capacityProviderStrategy/0/capacityProvider",
+                Some("told apart: write \"/capacityProviderStrategy\""),
+            ),
             ("/taskDefinitionRef", None),
-            ("/taskDefinitionRef/name", Some("part of a reference: write \"/taskDefinitionRef\"")),
-            ("/rollout/minReadySeconds", Some("which AWS does not have: drop it")),
-            ("/desiredCountOwner", Some("which AWS does not have: drop it")),
+            (
+                "/taskDefinitionRef/name",
+                Some("part of a reference: write \"/taskDefinitionRef\""),
+            ),
+            (
+                "/rollout/minReadySeconds",
+                Some("which AWS does not have: drop it"),
+            ),
+            (
+                "/desiredCountOwner",
+                Some("which AWS does not have: drop it"),
+            ),
             ("/tags", None),
             ("/tags/0/value", Some("part of a tag")),
         ];
         for (pointer, words) in rows {
-            let kind = if pointer.starts_with("/containerDefinitions") { "EcsTaskDefinition" } else { "EcsService" };
+            let kind = if pointer.starts_with("/containerDefinitions") {
+                "EcsTaskDefinition"
+            } else {
+                "EcsService"
+            };
             let said = problem(&policies(&[pointer]), kind, &["serviceName"]);
             assert_eq!(said.is_some(), words.is_some(), "{pointer}: {said:?}");
-            assert!(words.is_none_or(|words| said.as_ref().is_some_and(|said| said.contains(words))), "{said:?}");
+            assert!(
+                words.is_none_or(|words| said.as_ref().is_some_and(|said| said.contains(words))),
+                "{said:?}"
+            );
         }
     }
 
@@ -252,31 +348,59 @@ mod tests {
             "list": [{"a": 1, "b": 1}], "gone": 1});
         let live = json!({"desiredCount": 9, "deploymentConfiguration": {"alarms": {"enable": false}, "maximumPercent": 150},
             "list": [{"a": 7, "b": 7}], "absent": 3});
-        let pointers = ["/desiredCount", "/deploymentConfiguration/alarms", "/list/0/b", "/gone", "/absent", "/no/such/path"];
-        let Value::Object(desired) = desired else { unreachable!() };
+        let pointers = [
+            "/desiredCount",
+            "/deploymentConfiguration/alarms",
+            "/list/0/b",
+            "/gone",
+            "/absent",
+            "/no/such/path",
+        ];
+        let Value::Object(desired) = desired else {
+            unreachable!()
+        };
         let expected = json!({"desiredCount": 9, "deploymentConfiguration": {"alarms": {"enable": false}, "maximumPercent": 200},
             "list": [{"a": 1, "b": 7}]});
-        assert_eq!(Value::from(with_ignored_fields(desired, &live, &policies(&pointers))), expected);
-        let desired =
-            json!({"capacityProviderStrategy": [{"capacityProvider": "A", "weight": 1}, {"capacityProvider": "C", "weight": 1}]});
-        let live =
-            json!({"capacityProviderStrategy": [{"capacityProvider": "B", "weight": 8}, {"capacityProvider": "A", "weight": 7}]});
-        let Value::Object(desired) = desired else { unreachable!() };
-        let pointers_in_a_set = policies(&["/capacityProviderStrategy/0/weight", "/capacityProviderStrategy/1/weight"]);
-        let expected = json!([{"capacityProvider": "A", "weight": 7}, {"capacityProvider": "C", "weight": 1}]);
+        assert_eq!(
+            Value::from(with_ignored_fields(desired, &live, &policies(&pointers))),
+            expected
+        );
+        let desired = json!({"capacityProviderStrategy": [{"capacityProvider": "A", "weight": 1}, {"capacityProvider": "C", "weight": 1}]});
+        let live = json!({"capacityProviderStrategy": [{"capacityProvider": "B", "weight": 8}, {"capacityProvider": "A", "weight": 7}]});
+        let Value::Object(desired) = desired else {
+            unreachable!()
+        };
+        let pointers_in_a_set = policies(&[
+            "/capacityProviderStrategy/0/weight",
+            "/capacityProviderStrategy/1/weight",
+        ]);
+        let expected =
+            json!([{"capacityProvider": "A", "weight": 7}, {"capacityProvider": "C", "weight": 1}]);
         assert_eq!(
             with_ignored_fields(desired.clone(), &live, &pointers_in_a_set)["capacityProviderStrategy"],
             expected,
             "by key"
         );
-        let Value::Object(bare) = json!({"capacityProviderStrategy": [{"capacityProvider": "A"}]}) else { unreachable!() };
+        let Value::Object(bare) = json!({"capacityProviderStrategy": [{"capacityProvider": "A"}]})
+        else {
+            unreachable!()
+        };
         let weighed = json!([{"capacityProvider": "A", "weight": 7}]);
         assert_eq!(
-            with_ignored_fields(bare, &live, &policies(&["/capacityProviderStrategy/0/weight"]))["capacityProviderStrategy"],
+            with_ignored_fields(
+                bare,
+                &live,
+                &policies(&["/capacityProviderStrategy/0/weight"])
+            )["capacityProviderStrategy"],
             weighed
         );
         let none = json!([{"capacityProvider": "A"}, {"capacityProvider": "C"}]);
-        assert_eq!(with_ignored_fields(desired, &Value::Null, &pointers_in_a_set)["capacityProviderStrategy"], none);
-        assert!(ignores(&policies(&pointers), "desiredCount") && !ignores(&policies(&pointers), "list"));
+        assert_eq!(
+            with_ignored_fields(desired, &Value::Null, &pointers_in_a_set)["capacityProviderStrategy"],
+            none
+        );
+        assert!(
+            ignores(&policies(&pointers), "desiredCount") && !ignores(&policies(&pointers), "list")
+        );
     }
 }

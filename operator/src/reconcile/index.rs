@@ -1,7 +1,7 @@
 //! The index of references: which custom resource refers to which, kept current by the watches.
 //!
-//! It finds the objects to trigger when an object changes, the objects that a deletion waits for, and the users of a part of an AWS
-//! object, without a scan of all objects.
+//! It finds the objects to trigger when an object changes, the objects that a deletion waits for,
+//! and the users of a part of an AWS object, without a scan of all objects.
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
@@ -15,14 +15,16 @@ use crate::trigger::ObjectId;
 /// What a custom resource refers to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reference {
-    /// The custom resource of this kind and name in the namespace of the object, whether or not it exists.
+    /// The custom resource of this kind and name in the namespace of the object, whether or not it
+    /// exists.
     Object {
         /// Kind of the target.
         kind: &'static str,
         /// Name of the target.
         name: String,
     },
-    /// A part of an AWS object that custom resources of this kind stand for, in any namespace: a revision of a task definition.
+    /// A part of an AWS object that custom resources of this kind stand for, in any namespace: a
+    /// revision of a task definition.
     Part {
         /// Kind of the custom resources.
         kind: &'static str,
@@ -70,12 +72,20 @@ struct Entry {
 }
 
 impl Index {
-    /// Enters what an object that was created or changed refers to and stands for now. Returns what it referred to before and no longer
-    /// does.
-    pub fn apply(&self, object: &ObjectId, aws_name: Option<String>, references: Vec<Reference>) -> BTreeSet<ObjectId> {
+    /// Enters what an object that was created or changed refers to and stands for now. Returns what
+    /// it referred to before and no longer does.
+    pub fn apply(
+        &self,
+        object: &ObjectId,
+        aws_name: Option<String>,
+        references: Vec<Reference>,
+    ) -> BTreeSet<ObjectId> {
         let mut state = self.state();
         let before = state.objects.remove(object).unwrap_or_default();
-        let now = Entry { aws_name, references: references.into_iter().collect() };
+        let now = Entry {
+            aws_name,
+            references: references.into_iter().collect(),
+        };
         let released = state.change(object, &before, &now);
         state.objects.insert(object.clone(), now);
         released
@@ -98,8 +108,14 @@ impl Index {
     #[must_use]
     pub fn referrers_of_kind(&self, kind: &str) -> Vec<ObjectId> {
         let state = self.state();
-        let of_kind = state.referrers.iter().filter(|(target, _)| target.kind == kind);
-        let all: BTreeSet<_> = of_kind.flat_map(|(_, referrers)| referrers).cloned().collect();
+        let of_kind = state
+            .referrers
+            .iter()
+            .filter(|(target, _)| target.kind == kind);
+        let all: BTreeSet<_> = of_kind
+            .flat_map(|(_, referrers)| referrers)
+            .cloned()
+            .collect();
         all.into_iter().collect()
     }
 
@@ -117,13 +133,18 @@ impl Index {
 
     /// All objects of a kind are entered.
     pub fn complete(&self, kind: &str) {
-        self.complete.send_if_modified(|kinds| kinds.insert(kind.to_owned()));
+        self.complete
+            .send_if_modified(|kinds| kinds.insert(kind.to_owned()));
     }
 
     /// Waits until all objects of a kind are entered.
     pub async fn until_complete(&self, kind: &str) {
         // The sender is in `self`, so it is never gone.
-        let _ = self.complete.subscribe().wait_for(|kinds| kinds.contains(kind)).await;
+        let _ = self
+            .complete
+            .subscribe()
+            .wait_for(|kinds| kinds.contains(kind))
+            .await;
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -134,7 +155,12 @@ impl Index {
 impl State {
     /// Changes what is known of `object`, and returns what it no longer refers to.
     fn change(&mut self, object: &ObjectId, before: &Entry, now: &Entry) -> BTreeSet<ObjectId> {
-        let named = |entry: &Entry| entry.aws_name.clone().map(|name| (object.kind.clone(), name));
+        let named = |entry: &Entry| {
+            entry
+                .aws_name
+                .clone()
+                .map(|name| (object.kind.clone(), name))
+        };
         if before.aws_name != now.aws_name {
             if let Some(name) = named(before) {
                 remove(&mut self.names, &name, object);
@@ -145,8 +171,14 @@ impl State {
         }
         for reference in now.references.difference(&before.references) {
             match reference {
-                Reference::Object { kind, name } => insert(&mut self.referrers, target(object, kind, name), object),
-                Reference::Part { kind, aws_name: _, part } => insert(&mut self.users, ((*kind).into(), part.clone()), object),
+                Reference::Object { kind, name } => {
+                    insert(&mut self.referrers, target(object, kind, name), object);
+                }
+                Reference::Part {
+                    kind,
+                    aws_name: _,
+                    part,
+                } => insert(&mut self.users, ((*kind).into(), part.clone()), object),
                 Reference::Arn { .. } => {}
             }
         }
@@ -158,9 +190,19 @@ impl State {
                     remove(&mut self.referrers, &target, object);
                     released.insert(target);
                 }
-                Reference::Part { kind, aws_name, part } => {
+                Reference::Part {
+                    kind,
+                    aws_name,
+                    part,
+                } => {
                     remove(&mut self.users, &((*kind).into(), part.clone()), object);
-                    released.extend(self.names.get(&((*kind).into(), aws_name.clone())).into_iter().flatten().cloned());
+                    released.extend(
+                        self.names
+                            .get(&((*kind).into(), aws_name.clone()))
+                            .into_iter()
+                            .flatten()
+                            .cloned(),
+                    );
                 }
                 Reference::Arn { .. } => {}
             }
@@ -170,7 +212,11 @@ impl State {
 }
 
 fn target(object: &ObjectId, kind: &'static str, name: &str) -> ObjectId {
-    ObjectId { kind: kind.into(), namespace: object.namespace.clone(), name: name.to_owned() }
+    ObjectId {
+        kind: kind.into(),
+        namespace: object.namespace.clone(),
+        name: name.to_owned(),
+    }
 }
 
 fn insert<K: Eq + Hash>(map: &mut HashMap<K, BTreeSet<ObjectId>>, key: K, object: &ObjectId) {
@@ -197,16 +243,27 @@ mod tests {
     use super::*;
 
     fn id(kind: &'static str, namespace: &str, name: &str) -> ObjectId {
-        ObjectId { kind: kind.into(), namespace: Some(namespace.to_owned()), name: name.to_owned() }
+        ObjectId {
+            kind: kind.into(),
+            namespace: Some(namespace.to_owned()),
+            name: name.to_owned(),
+        }
     }
 
     fn part(revision: &str) -> Reference {
         let aws_name = revision.split(':').next().unwrap_or_default().to_owned();
-        Reference::Part { kind: "Definition", aws_name, part: revision.to_owned() }
+        Reference::Part {
+            kind: "Definition",
+            aws_name,
+            part: revision.to_owned(),
+        }
     }
 
     fn object(name: &str) -> Reference {
-        Reference::Object { kind: "Definition", name: name.to_owned() }
+        Reference::Object {
+            kind: "Definition",
+            name: name.to_owned(),
+        }
     }
 
     fn set(ids: impl IntoIterator<Item = ObjectId>) -> BTreeSet<ObjectId> {
@@ -217,17 +274,31 @@ mod tests {
     fn releases_the_objects_that_stand_for_a_part_that_is_no_longer_used() {
         let index = Index::default();
         for (namespace, name) in [("shop", "web"), ("shop", "api"), ("desk", "web")] {
-            index.apply(&id("Definition", namespace, name), Some(name.to_owned()), Vec::new());
+            index.apply(
+                &id("Definition", namespace, name),
+                Some(name.to_owned()),
+                Vec::new(),
+            );
         }
         let service = id("Service", "shop", "a");
         assert_eq!(index.apply(&service, None, vec![part("web:1")]), set([]));
-        assert_eq!(index.apply(&service, None, vec![part("web:1"), part("web:2")]), set([]), "it still uses the first");
+        assert_eq!(
+            index.apply(&service, None, vec![part("web:1"), part("web:2")]),
+            set([]),
+            "it still uses the first"
+        );
         assert_eq!(index.users("Definition", "web:1"), [service.clone()][..]);
-        let both = set([id("Definition", "desk", "web"), id("Definition", "shop", "web")]);
+        let both = set([
+            id("Definition", "desk", "web"),
+            id("Definition", "shop", "web"),
+        ]);
         assert_eq!(index.apply(&service, None, vec![part("web:2")]), both);
         assert_eq!(index.users("Definition", "web:1"), []);
         index.remove(&id("Definition", "desk", "web"));
-        assert_eq!(index.remove(&service), set([id("Definition", "shop", "web")]));
+        assert_eq!(
+            index.remove(&service),
+            set([id("Definition", "shop", "web")])
+        );
         assert_eq!(index.users("Definition", "web:2"), []);
     }
 
@@ -237,9 +308,19 @@ mod tests {
         index.apply(&service, None, vec![object("web")]);
         let [web, api] = ["web", "api"].map(|name| id("Definition", "shop", name));
         assert_eq!(index.referrers(&web), [service.clone()][..]);
-        assert_eq!(index.referrers(&id("Definition", "desk", "web")), [], "references stay in their namespace");
-        assert_eq!(index.apply(&service, None, vec![object("api")]), set([web.clone()]));
-        assert_eq!((index.referrers(&web), index.referrers_of_kind("Definition")), (vec![], vec![service.clone()]));
+        assert_eq!(
+            index.referrers(&id("Definition", "desk", "web")),
+            [],
+            "references stay in their namespace"
+        );
+        assert_eq!(
+            index.apply(&service, None, vec![object("api")]),
+            set([web.clone()])
+        );
+        assert_eq!(
+            (index.referrers(&web), index.referrers_of_kind("Definition")),
+            (vec![], vec![service.clone()])
+        );
         assert_eq!(index.remove(&service), set([api]));
         assert!(index.state().referrers.is_empty() && index.state().objects.is_empty());
     }
@@ -250,16 +331,30 @@ mod tests {
         let mut random = fastrand::Rng::with_seed(7);
         let names = ["a", "b", "c", "d"];
         let name = |random: &mut fastrand::Rng| names[random.usize(..names.len())];
-        let (index, mut objects) = (Index::default(), BTreeMap::<ObjectId, (Option<String>, Vec<Reference>)>::new());
+        let (index, mut objects) = (
+            Index::default(),
+            BTreeMap::<ObjectId, (Option<String>, Vec<Reference>)>::new(),
+        );
         for _ in 0..5000 {
-            let kind = if random.bool() { "Definition" } else { "Service" };
+            let kind = if random.bool() {
+                "Definition"
+            } else {
+                "Service"
+            };
             let namespace = if random.bool() { "shop" } else { "desk" };
             let changed = id(kind, namespace, name(&mut random));
             let references = (0..random.usize(..4)).map(|_| {
-                if random.bool() { object(name(&mut random)) } else { part(&format!("{}:{}", name(&mut random), random.u8(..3))) }
+                if random.bool() {
+                    object(name(&mut random))
+                } else {
+                    part(&format!("{}:{}", name(&mut random), random.u8(..3)))
+                }
             });
             let references: Vec<_> = references.collect();
-            let now = (random.bool().then(|| name(&mut random).to_owned()), references);
+            let now = (
+                random.bool().then(|| name(&mut random).to_owned()),
+                references,
+            );
             let before = objects.get(&changed).cloned().unwrap_or_default();
             let (released, kept) = if random.u8(..4) == 0 {
                 objects.remove(&changed);
@@ -269,29 +364,55 @@ mod tests {
                 (index.apply(&changed, now.0, now.1.clone()), now.1)
             };
             let mut expected = BTreeSet::new();
-            for reference in before.1.iter().filter(|reference| !kept.contains(reference)) {
+            for reference in before
+                .1
+                .iter()
+                .filter(|reference| !kept.contains(reference))
+            {
                 match reference {
-                    Reference::Object { kind, name } => drop(expected.insert(id(kind, namespace, name))),
+                    Reference::Object { kind, name } => {
+                        expected.insert(id(kind, namespace, name));
+                    }
                     Reference::Part { kind, aws_name, .. } => {
-                        let stands = |(object, (name, _)): &(&ObjectId, &(Option<String>, Vec<Reference>))| {
+                        let stands = |(object, (name, _)): &(
+                            &ObjectId,
+                            &(Option<String>, Vec<Reference>),
+                        )| {
                             object.kind == *kind && name.as_ref() == Some(aws_name)
                         };
-                        expected.extend(objects.iter().filter(stands).map(|(object, _)| object.clone()));
+                        expected.extend(
+                            objects
+                                .iter()
+                                .filter(stands)
+                                .map(|(object, _)| object.clone()),
+                        );
                     }
                     Reference::Arn { .. } => unreachable!("there is none"),
                 }
             }
             assert_eq!(released, expected);
             let wanted = id("Definition", namespace, name(&mut random));
-            let refers = |(source, (_, references)): &(&ObjectId, &(Option<String>, Vec<Reference>))| {
-                source.namespace == wanted.namespace && references.contains(&object(&wanted.name))
-            };
-            let referrers: Vec<_> = objects.iter().filter(refers).map(|(source, _)| source.clone()).collect();
+            let refers =
+                |(source, (_, references)): &(&ObjectId, &(Option<String>, Vec<Reference>))| {
+                    source.namespace == wanted.namespace
+                        && references.contains(&object(&wanted.name))
+                };
+            let referrers: Vec<_> = objects
+                .iter()
+                .filter(refers)
+                .map(|(source, _)| source.clone())
+                .collect();
             assert_eq!(index.referrers(&wanted), referrers);
             let used = format!("{}:{}", name(&mut random), random.u8(..3));
             let refers_to_part =
-                |(_, (_, references)): &(&ObjectId, &(Option<String>, Vec<Reference>))| references.contains(&part(&used));
-            let users: Vec<_> = objects.iter().filter(refers_to_part).map(|(source, _)| source.clone()).collect();
+                |(_, (_, references)): &(&ObjectId, &(Option<String>, Vec<Reference>))| {
+                    references.contains(&part(&used))
+                };
+            let users: Vec<_> = objects
+                .iter()
+                .filter(refers_to_part)
+                .map(|(source, _)| source.clone())
+                .collect();
             assert_eq!(index.users("Definition", &used), users);
         }
     }

@@ -17,7 +17,8 @@ use crate::aws::{AwsError, Freshness, Permit};
 use crate::k8s::events::Notice;
 use crate::k8s::object::Object;
 
-/// A member, by path, and the JSON that sets it back. `null` leaves it out of the member above it, which ECS replaces as a whole.
+/// A member, by path, and the JSON that sets it back. `null` leaves it out of the member above it,
+/// which ECS replaces as a whole.
 pub type Reset = (&'static str, &'static str);
 
 /// What the driver knows of the spec of a kind: data, no code.
@@ -35,8 +36,9 @@ pub struct Shape {
 
 /// A kind of custom resource that stands for an object in AWS.
 ///
-/// The driver calls the methods in this order: `observe`, `plan`, and where the plan has writes, `apply` for each of them, then
-/// `status_after`. A kind is registered in [`kinds::all`](crate::kinds::all).
+/// The driver calls the methods in this order: `observe`, `plan`, and where the plan has writes,
+/// `apply` for each of them, then `status_after`. A kind is registered in
+/// [`kinds::all`](crate::kinds::all).
 pub trait Kind: Object {
     /// What `observe` finds: everything that `plan` and `status` decide from.
     type Observed: Send + Sync;
@@ -44,33 +46,35 @@ pub trait Kind: Object {
     /// What the driver knows of the spec.
     const SHAPE: Shape;
 
-    /// Name of the AWS object, unique among those of the kind in an account and Region. Called for each change that the watch sees.
-    /// `None`, the default, means that it is not known.
+    /// Name of the AWS object, unique among those of the kind in an account and Region. Called for
+    /// each change that the watch sees. `None`, the default, means that it is not known.
     fn aws_name(&self) -> Option<String> {
         None
     }
 
-    /// What the object refers to. Called for each change that the watch sees, so it must not do I/O. A change of a target triggers the
-    /// object; when the object drops a reference, the former target is triggered. The default is no references.
+    /// What the object refers to. Called for each change that the watch sees, so it must not do
+    /// I/O. A change of a target triggers the object; when the object drops a reference, the former
+    /// target is triggered. The default is no references.
     fn references(&self) -> Vec<Reference> {
         Vec::new()
     }
 
-    /// Name of the ECS cluster that the object is, or lives in, which `--allowed-clusters` checks. `None`, the default, means that there
-    /// is none or that it is not known.
+    /// Name of the ECS cluster that the object is, or lives in, which `--allowed-clusters` checks.
+    /// `None`, the default, means that there is none or that it is not known.
     fn cluster(&self, _stores: &Stores) -> Option<String> {
         None
     }
 
-    /// Reads AWS through `pass.aws` and references through the stores. Called once for each object, and again before and after writes
-    /// with a greater `freshness`. Must not write.
+    /// Reads AWS through `pass.aws` and references through the stores. Called once for each object,
+    /// and again before and after writes with a greater `freshness`. Must not write.
     fn observe(
         &self,
         pass: &Pass<'_, Self::Observed>,
         freshness: Freshness,
     ) -> impl Future<Output = Result<Observed<Self::Observed>, AwsError>> + Send;
 
-    /// Decides what to do. Pure: no I/O, no clock, and an answer for everything that `observe` can find.
+    /// Decides what to do. Pure: no I/O, no clock, and an answer for everything that `observe` can
+    /// find.
     fn plan(&self, observed: &Self::Observed, owner: &Owner) -> Plan;
 
     /// Sends one write of the plan and returns what is known after it.
@@ -82,18 +86,24 @@ pub trait Kind: Object {
         permit: Permit,
     ) -> impl Future<Output = Result<Observed<Self::Observed>, AwsError>> + Send;
 
-    /// The status after a pass. Pure. The driver fills in what all kinds have in common: `lastHandledReconcileAt`, `pendingChanges`, and
-    /// what of the spec AWS has accepted.
+    /// The status after a pass. Pure. The driver fills in what all kinds have in common:
+    /// `lastHandledReconcileAt`, `pendingChanges`, and what of the spec AWS has accepted.
     fn status_after(&self, after: &After<'_, Self::Observed>) -> Self::Status;
 
-    /// When the object needs a pass although nothing triggers it, counted from `now`: a deadline passes, or work is left. Called after a
-    /// pass that ends in sync. `None`, the default, means never.
-    fn requeue_after(&self, _observed: Option<&Self::Observed>, _status: &Self::Status, _now: Timestamp) -> Option<Duration> {
+    /// When the object needs a pass although nothing triggers it, counted from `now`: a deadline
+    /// passes, or work is left. Called after a pass that ends in sync. `None`, the default, means
+    /// never.
+    fn requeue_after(
+        &self,
+        _observed: Option<&Self::Observed>,
+        _status: &Self::Status,
+        _now: Timestamp,
+    ) -> Option<Duration> {
         None
     }
 
-    /// Events for what changed between two statuses. The driver itself reports writes and a Ready condition that turns False. The
-    /// default is none.
+    /// Events for what changed between two statuses. The driver itself reports writes and a Ready
+    /// condition that turns False. The default is none.
     fn events(&self, _before: &Self::Status, _after: &Self::Status) -> Vec<Notice> {
         Vec::new()
     }
@@ -123,10 +133,11 @@ pub struct Observed<T> {
     pub read_at: Option<Instant>,
     /// Whether AWS may not show yet what a write without a reply has created.
     pub unconfirmed: bool,
-    /// Whether a user waits for what is to be done although the status is that of the current generation: a referenced object changed,
-    /// or an annotation gives a command.
+    /// Whether a user waits for what is to be done although the status is that of the current
+    /// generation: a referenced object changed, or an annotation gives a command.
     pub urgent: bool,
-    /// What to poll from now on, and how often; without a pace, as often as the state of the object asks for.
+    /// What to poll from now on, and how often; without a pace, as often as the state of the object
+    /// asks for.
     pub polled: Vec<(PolledKey, Option<Pace>)>,
 }
 

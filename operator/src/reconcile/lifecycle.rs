@@ -14,17 +14,21 @@ pub struct Lifecycle {
     pub create: Operation,
     /// Deletes it.
     pub delete: Operation,
-    /// Error codes of the deletion which say that the object is deleted, beside those that end in `NotFoundException`.
+    /// Error codes of the deletion which say that the object is deleted, beside those that end in
+    /// `NotFoundException`.
     pub deleted: &'static [&'static str],
 }
 
 impl Lifecycle {
-    /// Sends one write about the object of `key`, and returns the reply; `None` when AWS says that the object is deleted already.
+    /// Sends one write about the object of `key`, and returns the reply; `None` when AWS says that
+    /// the object is deleted already.
     ///
-    /// The cache notes a creation before it is sent, so that a lost reply does not lead to a second one.
+    /// The cache notes a creation before it is sent, so that a lost reply does not lead to a second
+    /// one.
     ///
     /// # Errors
-    /// When AWS refuses the write or does not reply. A deletion fails as Busy if AWS does not show the object yet.
+    /// When AWS refuses the write or does not reply. A deletion fails as Busy if AWS does not show
+    /// the object yet.
     pub async fn send<K: Key, O>(
         &self,
         pass: &Pass<'_, O>,
@@ -34,7 +38,11 @@ impl Lifecycle {
     ) -> Result<Option<Value>, AwsError> {
         let cache = pass.aws.observer.cache::<K>();
         let is_creation = write.operation == self.create;
-        let before = if is_creation { cache.creating(key.clone()) } else { None };
+        let before = if is_creation {
+            cache.creating(key.clone())
+        } else {
+            None
+        };
         match pass.aws.writer.send(permit, &write.request).await {
             Ok(reply) => Ok(Some(reply)),
             Err(error) if is_creation && error.made_nothing() => {
@@ -42,7 +50,11 @@ impl Lifecycle {
                 Err(error)
             }
             // AWS does not show yet what the operator has just created.
-            Err(error) if write.operation == self.delete && error.says_missing() && cache.is_written_lately(key) => {
+            Err(error)
+                if write.operation == self.delete
+                    && error.says_missing()
+                    && cache.is_written_lately(key) =>
+            {
                 Err(error.not_yet())
             }
             Err(error) if write.operation == self.delete && self.is_deleted(&error) => Ok(None),
@@ -51,6 +63,10 @@ impl Lifecycle {
     }
 
     fn is_deleted(&self, error: &AwsError) -> bool {
-        error.says_missing() || error.code.as_deref().is_some_and(|code| self.deleted.contains(&code))
+        error.says_missing()
+            || error
+                .code
+                .as_deref()
+                .is_some_and(|code| self.deleted.contains(&code))
     }
 }

@@ -1,7 +1,8 @@
 //! The driver of all kinds: observe → plan → apply → status.
 //!
-//! [`Kind`] is what the driver asks of a kind. [`driver`] runs one pass over one object, [`queue`] decides which object has the next one,
-//! [`controller`] turns what the watches see into triggers, and [`registry`] knows the kinds.
+//! [`Kind`] is what the driver asks of a kind. [`driver`] runs one pass over one object, [`queue`]
+//! decides which object has the next one, [`controller`] turns what the watches see into triggers,
+//! and [`registry`] knows the kinds.
 
 mod act;
 mod claims;

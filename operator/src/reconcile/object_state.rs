@@ -26,9 +26,9 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    /// The wait before the next try: twice as long each time, between `first` and `longest`, and random by a quarter so that objects
-    /// that failed together do not all come back together. A pass that something else triggers before the next try is due leaves that
-    /// as it is.
+    /// The wait before the next try: twice as long each time, between `first` and `longest`, and
+    /// random by a quarter so that objects that failed together do not all come back together. A
+    /// pass that something else triggers before the next try is due leaves that as it is.
     fn next(&mut self, (first, longest): Limits, now: Instant) -> Duration {
         if let Some((due, limits)) = self.due
             && limits == (first, longest)
@@ -36,7 +36,10 @@ impl Backoff {
         {
             return due - now;
         }
-        let wait = first.saturating_mul(1 << self.tries.min(16)).min(longest).mul_f64(0.75 + 0.25 * fastrand::f64());
+        let wait = first
+            .saturating_mul(1 << self.tries.min(16))
+            .min(longest)
+            .mul_f64(0.75 + 0.25 * fastrand::f64());
         self.tries += 1;
         self.since.get_or_insert(now);
         self.due = Some((now + wait, (first, longest)));
@@ -81,7 +84,8 @@ pub(super) struct Refusal {
     pub(super) until: Instant,
 }
 
-/// How long a status that the served definition does not take whole is not written again: the definition may be another one by then.
+/// How long a status that the served definition does not take whole is not written again: the
+/// definition may be another one by then.
 const NARROWED: Duration = Duration::from_secs(600);
 
 /// How long a watch may lag behind our own writes before we stop waiting for it.
@@ -112,7 +116,10 @@ impl ObjectState {
         if !self.state.as_ref().is_some_and(|state| state.is::<T>()) {
             self.state = Some(Box::<T>::default());
         }
-        self.state.as_mut().and_then(|state| state.downcast_mut()).unwrap_or_else(|| unreachable!("it has this type"))
+        self.state
+            .as_mut()
+            .and_then(|state| state.downcast_mut())
+            .unwrap_or_else(|| unreachable!("it has this type"))
     }
 
     /// How long it has been known.
@@ -122,7 +129,9 @@ impl ObjectState {
 
     /// For how long passes have ended in trouble.
     pub(super) fn failing(&self) -> Duration {
-        self.failures.since.map_or(Duration::ZERO, |since| since.elapsed())
+        self.failures
+            .since
+            .map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     /// The wait after trouble.
@@ -181,7 +190,11 @@ impl ObjectState {
 
     /// A pass ended, in the queue or not.
     pub(super) fn queues(&mut self, queued: bool) {
-        self.queued = if queued { self.queued.or_else(|| Some(Instant::now())) } else { None };
+        self.queued = if queued {
+            self.queued.or_else(|| Some(Instant::now()))
+        } else {
+            None
+        };
     }
 
     /// How long it has been in the queue.
@@ -191,17 +204,25 @@ impl ObjectState {
 
     /// `writes` came to nothing, and are worth another try after `wait`.
     pub(super) fn refuse(&mut self, writes: Vec<Write>, outcome: Outcome, wait: Duration) {
-        self.refusal = Some(Refusal { writes, outcome, until: Instant::now() + wait });
+        self.refusal = Some(Refusal {
+            writes,
+            outcome,
+            until: Instant::now() + wait,
+        });
     }
 
     /// Why not to send `writes` now. Other writes than those refused are a new attempt.
     pub(super) fn refused(&self, writes: &[Write]) -> Option<Refusal> {
-        self.refusal.clone().filter(|refusal| refusal.writes == writes && refusal.until > Instant::now())
+        self.refusal
+            .clone()
+            .filter(|refusal| refusal.writes == writes && refusal.until > Instant::now())
     }
 
     /// We wrote the object, and the API server answered with this resource version.
     pub(super) fn wrote(&mut self, resource_version: Option<&str>) {
-        self.written = resource_version.and_then(|version| version.parse().ok()).map(|version| (version, Instant::now()));
+        self.written = resource_version
+            .and_then(|version| version.parse().ok())
+            .map(|version| (version, Instant::now()));
     }
 
     /// A status was written without what the served definition lacks.
@@ -211,15 +232,21 @@ impl ObjectState {
 
     /// Whether just this status was written lately without what the served definition lacks.
     pub(super) fn is_narrowed(&self, status: impl FnOnce() -> String) -> bool {
-        let lately = self.narrowed.as_ref().filter(|(_, at)| at.elapsed() < NARROWED);
+        let lately = self
+            .narrowed
+            .as_ref()
+            .filter(|(_, at)| at.elapsed() < NARROWED);
         lately.is_some_and(|(narrowed, _)| *narrowed == status())
     }
 
-    /// Whether an object of this resource version is older than our own last write to it. Resource versions of one kind
-    /// can be compared since Kubernetes 1.35, and always could where etcd is behind them.
+    /// Whether an object of this resource version is older than our own last write to it. Resource
+    /// versions of one kind can be compared since Kubernetes 1.35, and always could where etcd is
+    /// behind them.
     pub(super) fn is_outdated(&self, resource_version: Option<&str>) -> bool {
         let seen = resource_version.and_then(|version| version.parse::<u64>().ok());
-        self.written.zip(seen).is_some_and(|((ours, at), seen)| seen < ours && at.elapsed() < WATCH_LAG)
+        self.written
+            .zip(seen)
+            .is_some_and(|((ours, at), seen)| seen < ours && at.elapsed() < WATCH_LAG)
     }
 }
 
@@ -232,7 +259,10 @@ impl ObjectStates {
 
     /// Forgets an object that is gone.
     pub(crate) fn forget(&self, uid: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(uid);
     }
 }
 
@@ -248,10 +278,16 @@ mod tests {
         for expected in [1, 2, 4, 8, 16, 32, 60, 60] {
             let wait = backoff.next(LIMITS, now);
             let seconds = wait.as_secs_f64();
-            assert!((f64::from(expected) * 0.75..=f64::from(expected)).contains(&seconds), "{seconds} for {expected}");
+            assert!(
+                (f64::from(expected) * 0.75..=f64::from(expected)).contains(&seconds),
+                "{seconds} for {expected}"
+            );
             now += wait;
         }
-        let mut state = ObjectState { failures: backoff, ..ObjectState::default() };
+        let mut state = ObjectState {
+            failures: backoff,
+            ..ObjectState::default()
+        };
         state.forgive();
         assert!(state.after_failure(LIMITS) <= Duration::from_secs(1));
     }
@@ -261,9 +297,15 @@ mod tests {
         let (mut backoff, now) = (Backoff::default(), Instant::now());
         let wait = backoff.next(LIMITS, now);
         for _ in 0..100 {
-            assert_eq!(backoff.next(LIMITS, now + wait / 2), (now + wait).duration_since(now + wait / 2));
+            assert_eq!(
+                backoff.next(LIMITS, now + wait / 2),
+                (now + wait).duration_since(now + wait / 2)
+            );
         }
-        assert!(backoff.next(LIMITS, now + wait) <= Duration::from_secs(2), "the second, and not the hundredth");
+        assert!(
+            backoff.next(LIMITS, now + wait) <= Duration::from_secs(2),
+            "the second, and not the hundredth"
+        );
     }
 
     #[test]
@@ -285,10 +327,16 @@ mod tests {
             state.waits.due = None;
             state.after_wait(LIMITS);
         }
-        assert!(state.after_failure(LIMITS) <= Duration::from_secs(1), "the first failure after a long wait");
+        assert!(
+            state.after_failure(LIMITS) <= Duration::from_secs(1),
+            "the first failure after a long wait"
+        );
         state.after_failure(long);
         state.after_wait(LIMITS);
-        assert!(state.after_failure(LIMITS) <= Duration::from_secs(1), "a look went well in between");
+        assert!(
+            state.after_failure(LIMITS) <= Duration::from_secs(1),
+            "a look went well in between"
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! What came of a pass, and what the driver does about it: one table for the write queue, the pace of polls and the next pass.
+//! What came of a pass, and what the driver does about it: one table for the write queue, the pace
+//! of polls and the next pass.
 
 use std::time::Duration;
 
@@ -83,37 +84,71 @@ impl Outcome {
         matches!(self, Self::Stalled(obstacle) if Reason::ANOTHERS.contains(&obstacle.reason))
     }
 
-    /// What the conditions say of it; `None` where AWS is in sync and the kind must look at what runs.
+    /// What the conditions say of it; `None` where AWS is in sync and the kind must look at what
+    /// runs.
     #[must_use]
     pub fn verdict(&self) -> Option<Verdict> {
         let (state, reason, message) = match self {
             Self::InSync => return None,
-            Self::Unfinished => (State::Progressing, Reason::Progressing, "Updating AWS to match the spec".to_owned()),
+            Self::Unfinished => (
+                State::Progressing,
+                Reason::Progressing,
+                "Updating AWS to match the spec".to_owned(),
+            ),
             Self::Queued(_) => {
-                let message = "Waiting for API quota; the change is sent when the turn of this object comes";
+                let message =
+                    "Waiting for API quota; the change is sent when the turn of this object comes";
                 (State::Progressing, Reason::Progressing, message.to_owned())
             }
-            Self::Waiting(Obstacle { reason, message, passing }) => {
-                let state = if *passing { State::Progressing } else { State::Waiting };
+            Self::Waiting(Obstacle {
+                reason,
+                message,
+                passing,
+            }) => {
+                let state = if *passing {
+                    State::Progressing
+                } else {
+                    State::Waiting
+                };
                 (state, *reason, message.clone())
             }
-            Self::Stalled(Obstacle { reason, message, passing: _ }) => (State::Stalled, *reason, message.clone()),
+            Self::Stalled(Obstacle {
+                reason,
+                message,
+                passing: _,
+            }) => (State::Stalled, *reason, message.clone()),
             Self::Failed(error) => {
-                let state = if error.kind.stalls() { State::Stalled } else { State::Waiting };
+                let state = if error.kind.stalls() {
+                    State::Stalled
+                } else {
+                    State::Waiting
+                };
                 (state, error.kind.reason(), error.to_string())
             }
             Self::NoEffect(writes) => {
                 let notes: Vec<_> = writes.iter().map(|write| write.note.as_str()).collect();
-                let message = format!("AWS accepted this change and still shows the old value: {}", notes.join("; "));
+                let message = format!(
+                    "AWS accepted this change and still shows the old value: {}",
+                    notes.join("; ")
+                );
                 (State::Waiting, Reason::DriftPersists, message)
             }
             Self::DryRun(writes) => {
                 let changes: Vec<_> = writes.iter().map(Write::pending).collect();
-                let message = format!("managementPolicy is Observe; Full would send {}", changes.join("; "));
+                let message = format!(
+                    "managementPolicy is Observe; Full would send {}",
+                    changes.join("; ")
+                );
                 (State::Stalled, Reason::Observing, message)
             }
-            Self::InternalError(message) => (State::Waiting, Reason::InternalError, message.clone()),
-            Self::Gone => (State::Progressing, Reason::Deleting, "All AWS resources have been deleted".to_owned()),
+            Self::InternalError(message) => {
+                (State::Waiting, Reason::InternalError, message.clone())
+            }
+            Self::Gone => (
+                State::Progressing,
+                Reason::Deleting,
+                "All AWS resources have been deleted".to_owned(),
+            ),
             Self::Left(message) => (State::Progressing, Reason::Deleting, message.clone()),
         };
         Some(Verdict::new(state, reason, message))
@@ -157,7 +192,8 @@ pub(super) enum Place {
     Released,
 }
 
-/// When the next pass comes. Each counts its tries on its own, so that waiting does not lengthen the wait after a failure.
+/// When the next pass comes. Each counts its tries on its own, so that waiting does not lengthen
+/// the wait after a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Requeue {
     /// As [`Kind::requeue_after`](super::Kind::requeue_after) says. Resets all counters.
@@ -175,33 +211,71 @@ pub(super) enum Requeue {
 }
 
 impl Outcome {
-    /// What the driver does after a pass with this outcome. `is_watched` says whether a user waits: the object is being deleted, or its spec
-    /// is new.
+    /// What the driver does after a pass with this outcome. `is_watched` says whether a user waits:
+    /// the object is being deleted, or its spec is new.
     pub(super) fn policy(&self, is_watched: bool) -> Policy {
-        let policy = |place, pace, requeue| Policy { place, pace, requeue, holds_off: false };
+        let policy = |place, pace, requeue| Policy {
+            place,
+            pace,
+            requeue,
+            holds_off: false,
+        };
         match self {
-            Self::InSync | Self::Gone | Self::Left(_) => policy(Place::Released, Pace::Active, Requeue::Settled),
+            Self::InSync | Self::Gone | Self::Left(_) => {
+                policy(Place::Released, Pace::Active, Requeue::Settled)
+            }
             Self::Unfinished => policy(Place::Kept, Pace::Active, Requeue::Step(STEP)),
             Self::Queued(turn) => policy(Place::Queued, Pace::Steady, Requeue::At(*turn)),
-            Self::Waiting(Obstacle { reason, message: _, passing: _ }) => {
+            Self::Waiting(Obstacle {
+                reason,
+                message: _,
+                passing: _,
+            }) => {
                 // What another object here lacks does not show in AWS.
-                let pace = if *reason == Reason::DependencyNotReady { Pace::Steady } else { Pace::Active };
-                policy(Place::Released, pace, Requeue::Wait(if is_watched { WAIT_WATCHED } else { WAIT }))
+                let pace = if *reason == Reason::DependencyNotReady {
+                    Pace::Steady
+                } else {
+                    Pace::Active
+                };
+                policy(
+                    Place::Released,
+                    pace,
+                    Requeue::Wait(if is_watched { WAIT_WATCHED } else { WAIT }),
+                )
             }
-            Self::Stalled(Obstacle { reason: _, message: _, passing: _ }) => {
-                policy(Place::Released, Pace::Steady, Requeue::Wait(STALL))
-            }
-            Self::Failed(AwsError { operation: _, kind, code: _, message: _ }) => {
+            Self::Stalled(Obstacle {
+                reason: _,
+                message: _,
+                passing: _,
+            }) => policy(Place::Released, Pace::Steady, Requeue::Wait(STALL)),
+            Self::Failed(AwsError {
+                operation: _,
+                kind,
+                code: _,
+                message: _,
+            }) => {
                 let limits = match kind {
                     ErrorKind::DependencyNotReady if is_watched => DEPENDENCY_WATCHED,
                     kind => kind.backoff(),
                 };
-                let pace = if kind.stalls() { Pace::Steady } else { Pace::Active };
-                Policy { holds_off: true, ..policy(Place::Kept, pace, Requeue::Failure(limits)) }
+                let pace = if kind.stalls() {
+                    Pace::Steady
+                } else {
+                    Pace::Active
+                };
+                Policy {
+                    holds_off: true,
+                    ..policy(Place::Kept, pace, Requeue::Failure(limits))
+                }
             }
-            Self::NoEffect(_) => Policy { holds_off: true, ..policy(Place::Kept, Pace::Active, Requeue::Failure(NO_EFFECT)) },
+            Self::NoEffect(_) => Policy {
+                holds_off: true,
+                ..policy(Place::Kept, Pace::Active, Requeue::Failure(NO_EFFECT))
+            },
             Self::DryRun(_) => policy(Place::Released, Pace::Steady, Requeue::Unsettled),
-            Self::InternalError(_) => policy(Place::Kept, Pace::Active, Requeue::Failure(NO_EFFECT)),
+            Self::InternalError(_) => {
+                policy(Place::Kept, Pace::Active, Requeue::Failure(NO_EFFECT))
+            }
         }
     }
 }
@@ -216,33 +290,120 @@ mod tests {
     /// What each outcome means for the write queue, the pace of polls and the next pass.
     #[test]
     fn decides_what_the_driver_does_next() {
-        let obstacle = |reason| Obstacle { reason, message: String::new(), passing: false };
+        let obstacle = |reason| Obstacle {
+            reason,
+            message: String::new(),
+            passing: false,
+        };
         let failed = |kind| Outcome::Failed(AwsError::new(ecs::DescribeClusters, kind, "no reply"));
         let turn = Instant::now();
-        let (quick, slow) =
-            ((Duration::from_secs(1), Duration::from_secs(60)), (Duration::from_secs(600), Duration::from_secs(3600)));
+        let (quick, slow) = (
+            (Duration::from_secs(1), Duration::from_secs(60)),
+            (Duration::from_secs(600), Duration::from_secs(3600)),
+        );
         let rows = [
             (Outcome::InSync, Released, Active, Requeue::Settled, false),
-            (Outcome::Unfinished, Kept, Active, Requeue::Step(STEP), false),
-            (Outcome::Queued(turn), Queued, Steady, Requeue::At(turn), false),
-            (Outcome::Waiting(obstacle(Reason::Busy)), Released, Active, Requeue::Wait(WAIT), false),
-            (Outcome::Waiting(obstacle(Reason::DependencyNotReady)), Released, Steady, Requeue::Wait(WAIT), false),
-            (Outcome::Stalled(obstacle(Reason::InvalidSpec)), Released, Steady, Requeue::Wait(STALL), false),
-            (failed(ErrorKind::Throttle), Kept, Active, Requeue::Failure(quick), true),
-            (failed(ErrorKind::Terminal), Kept, Steady, Requeue::Failure(slow), true),
-            (Outcome::NoEffect(Vec::new()), Kept, Active, Requeue::Failure(NO_EFFECT), true),
-            (Outcome::DryRun(Vec::new()), Released, Steady, Requeue::Unsettled, false),
-            (Outcome::InternalError(String::new()), Kept, Active, Requeue::Failure(NO_EFFECT), false),
+            (
+                Outcome::Unfinished,
+                Kept,
+                Active,
+                Requeue::Step(STEP),
+                false,
+            ),
+            (
+                Outcome::Queued(turn),
+                Queued,
+                Steady,
+                Requeue::At(turn),
+                false,
+            ),
+            (
+                Outcome::Waiting(obstacle(Reason::Busy)),
+                Released,
+                Active,
+                Requeue::Wait(WAIT),
+                false,
+            ),
+            (
+                Outcome::Waiting(obstacle(Reason::DependencyNotReady)),
+                Released,
+                Steady,
+                Requeue::Wait(WAIT),
+                false,
+            ),
+            (
+                Outcome::Stalled(obstacle(Reason::InvalidSpec)),
+                Released,
+                Steady,
+                Requeue::Wait(STALL),
+                false,
+            ),
+            (
+                failed(ErrorKind::Throttle),
+                Kept,
+                Active,
+                Requeue::Failure(quick),
+                true,
+            ),
+            (
+                failed(ErrorKind::Terminal),
+                Kept,
+                Steady,
+                Requeue::Failure(slow),
+                true,
+            ),
+            (
+                Outcome::NoEffect(Vec::new()),
+                Kept,
+                Active,
+                Requeue::Failure(NO_EFFECT),
+                true,
+            ),
+            (
+                Outcome::DryRun(Vec::new()),
+                Released,
+                Steady,
+                Requeue::Unsettled,
+                false,
+            ),
+            (
+                Outcome::InternalError(String::new()),
+                Kept,
+                Active,
+                Requeue::Failure(NO_EFFECT),
+                false,
+            ),
             (Outcome::Gone, Released, Active, Requeue::Settled, false),
-            (Outcome::Left(String::new()), Released, Active, Requeue::Settled, false),
+            (
+                Outcome::Left(String::new()),
+                Released,
+                Active,
+                Requeue::Settled,
+                false,
+            ),
         ];
         for (outcome, place, pace, requeue, holds_off) in rows {
-            assert_eq!(outcome.policy(false), Policy { place, pace, requeue, holds_off }, "{outcome:?}");
+            assert_eq!(
+                outcome.policy(false),
+                Policy {
+                    place,
+                    pace,
+                    requeue,
+                    holds_off
+                },
+                "{outcome:?}"
+            );
         }
         // While a user waits, the next look is at most ten seconds away.
         let watched = |outcome: Outcome| outcome.policy(true).requeue;
-        assert_eq!(watched(Outcome::Waiting(obstacle(Reason::Busy))), Requeue::Wait(WAIT_WATCHED));
-        assert_eq!(watched(failed(ErrorKind::DependencyNotReady)), Requeue::Failure(DEPENDENCY_WATCHED));
+        assert_eq!(
+            watched(Outcome::Waiting(obstacle(Reason::Busy))),
+            Requeue::Wait(WAIT_WATCHED)
+        );
+        assert_eq!(
+            watched(failed(ErrorKind::DependencyNotReady)),
+            Requeue::Failure(DEPENDENCY_WATCHED)
+        );
         assert!(WAIT_WATCHED.1.max(DEPENDENCY_WATCHED.1) <= Duration::from_secs(10));
     }
 }

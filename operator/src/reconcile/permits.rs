@@ -10,8 +10,8 @@ use crate::aws::Operation;
 use crate::aws::writer::{Permit, Priority, Requester};
 use crate::k8s::conditions;
 
-/// Checks that it is the object's turn to send `writes`, or at least the first of them where they can be sent one by one. Its place in the
-/// queue keeps the turn for it.
+/// Checks that it is the object's turn to send `writes`, or at least the first of them where they
+/// can be sent one by one. Its place in the queue keeps the turn for it.
 ///
 /// # Errors
 /// When its turn comes.
@@ -21,12 +21,19 @@ pub(super) fn await_turn<K: Kind>(
     observed: &Observed<K::Observed>,
     writes: &[Write],
 ) -> Result<(), Instant> {
-    let needed = if may_be_parted(writes) { &writes[..writes.len().min(1)] } else { writes };
-    pass.aws.writer.await_turn(&operations(needed), asker(object, pass, observed, writes))
+    let needed = if may_be_parted(writes) {
+        &writes[..writes.len().min(1)]
+    } else {
+        writes
+    };
+    pass.aws
+        .writer
+        .await_turn(&operations(needed), asker(object, pass, observed, writes))
 }
 
-/// The permits for as many of the writes as may be sent now, at least one. All come before the first write: one half of a plan must not
-/// wait for the other, unless the writes can be sent one by one.
+/// The permits for as many of the writes as may be sent now, at least one. All come before the
+/// first write: one half of a plan must not wait for the other, unless the writes can be sent one
+/// by one.
 ///
 /// # Errors
 /// When the object's turn comes.
@@ -61,23 +68,39 @@ fn asker<'a, K: Kind>(
     observed: &Observed<K::Observed>,
     writes: &[Write],
 ) -> Requester<'a> {
-    Requester { namespace: pass.namespace(), uid: pass.uid(), priority: priority(object, Some(observed), writes) }
+    Requester {
+        namespace: pass.namespace(),
+        uid: pass.uid(),
+        priority: priority(object, Some(observed), writes),
+    }
 }
 
 /// Whether writes are all of one kind, or only let things go, and can be sent one by one.
 fn may_be_parted(writes: &[Write]) -> bool {
     let family = |write: &Write| write.operation.family();
-    writes.iter().all(|write| Some(family(write)) == writes.first().map(family))
+    writes
+        .iter()
+        .all(|write| Some(family(write)) == writes.first().map(family))
         || writes.iter().all(|write| write.operation.is_cleanup())
 }
 
-/// Whether a user waits for the writes: not where the spec was carried out before, and the change in AWS is not the user's.
-pub(super) fn priority<K: Kind>(object: &K, observed: Option<&Observed<K::Observed>>, writes: &[Write]) -> Priority {
+/// Whether a user waits for the writes: not where the spec was carried out before, and the change
+/// in AWS is not the user's.
+pub(super) fn priority<K: Kind>(
+    object: &K,
+    observed: Option<&Observed<K::Observed>>,
+    writes: &[Write],
+) -> Priority {
     let is_carried_out = object.status().is_some_and(|status| {
-        status.observed_generation() == object.meta().generation && conditions::is_ready(status.conditions())
+        status.observed_generation() == object.meta().generation
+            && conditions::is_ready(status.conditions())
     });
     if object.is_deleting() || observed.is_some_and(|observed| observed.urgent) {
         return Priority::User;
     }
-    if is_carried_out || writes.iter().all(|write| write.operation.is_cleanup()) { Priority::Repair } else { Priority::User }
+    if is_carried_out || writes.iter().all(|write| write.operation.is_cleanup()) {
+        Priority::Repair
+    } else {
+        Priority::User
+    }
 }

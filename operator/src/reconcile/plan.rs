@@ -24,7 +24,8 @@ pub enum Plan {
     Stall(Obstacle),
     /// The object is being deleted and nothing of it is left in AWS.
     Gone,
-    /// The object is being deleted, and its former AWS object is left, because it has another owner now. The reason, for the event.
+    /// The object is being deleted, and its former AWS object is left, because it has another owner
+    /// now. The reason, for the event.
     Left(String),
 }
 
@@ -32,25 +33,41 @@ impl Plan {
     /// [`Plan::Wait`] for something that resolves without a user.
     #[must_use]
     pub fn pause(reason: Reason, message: impl Into<String>) -> Self {
-        Self::Wait(Obstacle { reason, message: message.into(), passing: true })
+        Self::Wait(Obstacle {
+            reason,
+            message: message.into(),
+            passing: true,
+        })
     }
 
     /// [`Plan::Wait`] for something that may need a user.
     #[must_use]
     pub fn wait(reason: Reason, message: impl Into<String>) -> Self {
-        Self::Wait(Obstacle { reason, message: message.into(), passing: false })
+        Self::Wait(Obstacle {
+            reason,
+            message: message.into(),
+            passing: false,
+        })
     }
 
     /// [`Plan::Stall`] with a reason and words.
     #[must_use]
     pub fn stall(reason: Reason, message: impl Into<String>) -> Self {
-        Self::Stall(Obstacle { reason, message: message.into(), passing: false })
+        Self::Stall(Obstacle {
+            reason,
+            message: message.into(),
+            passing: false,
+        })
     }
 
     /// The writes, or in sync when there are none.
     #[must_use]
     pub fn writes(writes: Vec<Write>) -> Self {
-        if writes.is_empty() { Self::InSync } else { Self::Write(writes) }
+        if writes.is_empty() {
+            Self::InSync
+        } else {
+            Self::Write(writes)
+        }
     }
 }
 
@@ -69,7 +86,11 @@ impl Write {
     /// What it would do: the note says what it did, so its verb gives way to the operation.
     #[must_use]
     pub fn pending(&self) -> String {
-        let notes: Vec<_> = self.note.split("; ").map(|note| note.split_once(' ').map_or(note, |(_, rest)| rest)).collect();
+        let notes: Vec<_> = self
+            .note
+            .split("; ")
+            .map(|note| note.split_once(' ').map_or(note, |(_, rest)| rest))
+            .collect();
         format!("{}: {}", self.operation, notes.join("; "))
     }
 }
@@ -101,14 +122,22 @@ pub fn request(spec: &impl serde::Serialize, own: &[&str]) -> serde_json::Map<St
     let Ok(Value::Object(mut members)) = serde_json::to_value(spec) else {
         unreachable!("a spec serializes to an object");
     };
-    members.retain(|name, _| !own.contains(&name.as_str()) && !Policies::MEMBERS.contains(&name.as_str()));
+    members.retain(|name, _| {
+        !own.contains(&name.as_str()) && !Policies::MEMBERS.contains(&name.as_str())
+    });
     members
 }
 
 /// Those of `spec`'s members that `members` lists.
 #[must_use]
-pub fn pick(spec: &serde_json::Map<String, Value>, members: &[&str]) -> serde_json::Map<String, Value> {
-    spec.iter().filter(|(name, _)| members.contains(&name.as_str())).map(|(name, value)| (name.clone(), value.clone())).collect()
+pub fn pick(
+    spec: &serde_json::Map<String, Value>,
+    members: &[&str],
+) -> serde_json::Map<String, Value> {
+    spec.iter()
+        .filter(|(name, _)| members.contains(&name.as_str()))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
 }
 
 /// The first member of a path.
@@ -117,40 +146,51 @@ pub fn top(path: &str) -> &str {
     path.split('.').next().unwrap_or(path)
 }
 
-/// The plan of an object at its end of which AWS shows nothing: what was sent and not answered may still come.
+/// The plan of an object at its end of which AWS shows nothing: what was sent and not answered may
+/// still come.
 #[must_use]
 pub fn absent(what: &str, may_be_there: bool) -> Plan {
     if may_be_there {
-        let message = format!("AWS did not reply to the creation of {what}; checking for up to a minute whether it exists");
+        let message = format!(
+            "AWS did not reply to the creation of {what}; checking for up to a minute whether it exists"
+        );
         return Plan::pause(Reason::Deleting, message);
     }
     Plan::Gone
 }
 
-/// Hash of a request, the same for requests that mean the same. It stays in the cluster: in AWS others may read it, see
-/// [`tagged_hashes`].
+/// Hash of a request, the same for requests that mean the same. It stays in the cluster: in AWS
+/// others may read it, see [`tagged_hashes`].
 #[must_use]
 pub fn hash(request: &Value) -> String {
     digest("", &normalised(request).to_string())
 }
 
-/// The [`hash`] that a status has of members that AWS does not show, while it is unknown which of them AWS has.
+/// The [`hash`] that a status has of members that AWS does not show, while it is unknown which of
+/// them AWS has.
 pub const UNKNOWN_HASH: &str = "unknown";
 
-/// Whether AWS has accepted just these members, which it does not show, by the hash in the status. `None` while the status has none: the tag
-/// of the AWS object decides then.
+/// Whether AWS has accepted just these members, which it does not show, by the hash in the status.
+/// `None` while the status has none: the tag of the AWS object decides then.
 #[must_use]
-pub fn is_accepted(accepted: Option<&str>, hidden: &serde_json::Map<String, Value>) -> Option<bool> {
+pub fn is_accepted(
+    accepted: Option<&str>,
+    hidden: &serde_json::Map<String, Value>,
+) -> Option<bool> {
     accepted.map(|accepted| accepted == hash(&hidden.clone().into()))
 }
 
-/// The hashes of a request that a tag in AWS may have, the one to write first. The identity of the Kubernetes cluster goes into each,
-/// so that nobody finds out by comparison, or from a list made in advance, which values a request has. Objects of former clusters keep
-/// theirs until their tags are written again.
+/// The hashes of a request that a tag in AWS may have, the one to write first. The identity of the
+/// Kubernetes cluster goes into each, so that nobody finds out by comparison, or from a list made
+/// in advance, which values a request has. Objects of former clusters keep theirs until their tags
+/// are written again.
 #[must_use]
 pub fn tagged_hashes(owner: &Owner, request: &Value) -> Vec<String> {
     let request = normalised(request).to_string();
-    std::iter::once(&owner.cluster_id).chain(&owner.former_clusters).map(|cluster| digest(cluster, &request)).collect()
+    std::iter::once(&owner.cluster_id)
+        .chain(&owner.former_clusters)
+        .map(|cluster| digest(cluster, &request))
+        .collect()
 }
 
 /// The first of [`tagged_hashes`].
@@ -160,7 +200,11 @@ pub fn tagged_hash(owner: &Owner, request: &Value) -> String {
 }
 
 fn digest(salt: &str, request: &str) -> String {
-    let digest = Sha256::new().chain_update(salt).chain_update("\n").chain_update(request).finalize();
+    let digest = Sha256::new()
+        .chain_update(salt)
+        .chain_update("\n")
+        .chain_update(request)
+        .finalize();
     digest.iter().take(16).fold(String::new(), |mut hex, byte| {
         // Writing to a string cannot fail.
         let _ = write!(hex, "{byte:02x}");

@@ -1,8 +1,9 @@
 //! The work queue of a kind: which object has the next pass.
 //!
-//! Namespaces take turns, so that thousands of objects of one namespace delay an object of another by one pass. An object that waits costs
-//! no more than its name; each pass runs as a task of its own. The `Controller` of kube-runtime picks objects at random, and polls all
-//! passes that wait each time one of them goes on.
+//! Namespaces take turns, so that thousands of objects of one namespace delay an object of another
+//! by one pass. An object that waits costs no more than its name; each pass runs as a task of its
+//! own. The `Controller` of kube-runtime picks objects at random, and polls all passes that wait
+//! each time one of them goes on.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
@@ -19,11 +20,12 @@ use tracing::Instrument;
 use super::{Context, Kind, reconcile};
 use crate::turns::Turns;
 
-/// The divisor of the concurrency that gives the number of further passes for namespaces without any.
+/// The divisor of the concurrency that gives the number of further passes for namespaces without
+/// any.
 const RESERVE: usize = 4;
 
-/// Runs passes over objects that are triggered or requeued, `concurrency` at a time. After `stop` it begins no further passes, and ends when those
-/// under way have ended.
+/// Runs passes over objects that are triggered or requeued, `concurrency` at a time. After `stop`
+/// it begins no further passes, and ends when those under way have ended.
 ///
 /// # Panics
 /// When a pass panics where the driver does not catch it.
@@ -113,8 +115,20 @@ impl<K: Kind> Namespaced for ObjectRef<K> {
 
 impl<T: Namespaced + Clone + Eq + Hash> Queue<T> {
     fn new(concurrency: usize) -> Self {
-        let (places, ready, later, running) = (HashMap::new(), Turns::default(), BTreeMap::new(), HashMap::new());
-        Self { concurrency, places, ready, later, count: 0, running }
+        let (places, ready, later, running) = (
+            HashMap::new(),
+            Turns::default(),
+            BTreeMap::new(),
+            HashMap::new(),
+        );
+        Self {
+            concurrency,
+            places,
+            ready,
+            later,
+            count: 0,
+            running,
+        }
     }
 
     /// Requests a pass over a thing.
@@ -143,27 +157,36 @@ impl<T: Namespaced + Clone + Eq + Hash> Queue<T> {
 
     /// Requests a pass over each thing that comes back by `now`.
     fn advance(&mut self, now: Instant) {
-        while let Some(first) = self.later.first_entry().filter(|first| first.key().0 <= now) {
+        while let Some(first) = self
+            .later
+            .first_entry()
+            .filter(|first| first.key().0 <= now)
+        {
             let thing = first.remove();
             self.enter(thing);
         }
     }
 
-    /// Begins the next pass, if one may begin. A few passes beyond the concurrency are for namespaces without any, which do not wait for
-    /// slow passes of others.
+    /// Begins the next pass, if one may begin. A few passes beyond the concurrency are for
+    /// namespaces without any, which do not wait for slow passes of others.
     fn start(&mut self) -> Option<T> {
         let running: usize = self.running.values().sum();
         let reserve = (self.concurrency / RESERVE).max(1);
         let next = if running < self.concurrency {
             self.ready.pop()
         } else if running < self.concurrency + reserve {
-            self.ready.pop_of(|namespace| !self.running.contains_key(namespace))
+            self.ready
+                .pop_of(|namespace| !self.running.contains_key(namespace))
         } else {
             None
         };
         let thing = next?;
-        *self.running.entry(thing.namespace().to_owned()).or_default() += 1;
-        self.places.insert(thing.clone(), Place::Running { woken: false });
+        *self
+            .running
+            .entry(thing.namespace().to_owned())
+            .or_default() += 1;
+        self.places
+            .insert(thing.clone(), Place::Running { woken: false });
         Some(thing)
     }
 
@@ -201,7 +224,10 @@ mod tests {
         }
     }
 
-    fn queue(concurrency: usize, things: impl IntoIterator<Item = impl Into<String>>) -> Queue<String> {
+    fn queue(
+        concurrency: usize,
+        things: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Queue<String> {
         let mut queue = Queue::new(concurrency);
         for thing in things {
             queue.wake(thing.into());
@@ -216,10 +242,17 @@ mod tests {
     #[test]
     fn many_objects_of_one_namespace_do_not_delay_another() {
         let mut queue = queue(4, (0..5000).map(|number| format!("many/{number}")));
-        assert_eq!(started(&mut queue), ["many/0", "many/1", "many/2", "many/3"]);
+        assert_eq!(
+            started(&mut queue),
+            ["many/0", "many/1", "many/2", "many/3"]
+        );
         queue.wake("shop/web".to_owned());
         queue.wake("shop/api".to_owned());
-        assert_eq!(started(&mut queue), ["shop/web"], "whatever the other passes wait for");
+        assert_eq!(
+            started(&mut queue),
+            ["shop/web"],
+            "whatever the other passes wait for"
+        );
         queue.ended("many/2".to_owned(), None);
         assert_eq!(started(&mut queue), [""; 0], "the reserve is in use");
         queue.ended("many/0".to_owned(), None);

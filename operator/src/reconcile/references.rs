@@ -1,6 +1,7 @@
 //! What references to custom resources resolve to, and what keeps an object from being deleted.
 //!
-//! References resolve in the namespace of the object that has them, from the stores, without any request.
+//! References resolve in the namespace of the object that has them, from the stores, without any
+//! request.
 
 use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::shared::Status;
@@ -24,39 +25,70 @@ pub enum Resolved {
     NotYet(Obstacle),
 }
 
-/// Why the reference `field` to the object `name` of kind `K` in `namespace` does not resolve; `None` when the target is ready for what its
-/// spec says now. `is_served` says whether the referring object had it before.
+/// Why the reference `field` to the object `name` of kind `K` in `namespace` does not resolve;
+/// `None` when the target is ready for what its spec says now. `is_served` says whether the
+/// referring object had it before.
 #[must_use]
-pub fn obstacle<K: Kind>(stores: &Stores, namespace: &str, field: &str, name: &str, is_served: bool) -> Option<Obstacle> {
+pub fn obstacle<K: Kind>(
+    stores: &Stores,
+    namespace: &str,
+    field: &str,
+    name: &str,
+    is_served: bool,
+) -> Option<Obstacle> {
     let kind = K::kind(&());
-    let target = stores.of::<K>().get(&ObjectId::new::<K>(Some(namespace), name).object_ref());
+    let target = stores
+        .of::<K>()
+        .get(&ObjectId::new::<K>(Some(namespace), name).object_ref());
     let Some(target) = target else {
         if let Some(Unavailable { words, .. }) = stores.availability.why_in::<K>(namespace) {
-            return Some(not_ready(format!("{kind} {name} ({field}) cannot be read: {words}"), false));
+            return Some(not_ready(
+                format!("{kind} {name} ({field}) cannot be read: {words}"),
+                false,
+            ));
         }
-        return Some(not_ready(format!("{kind} {name} ({field}) does not exist in this namespace"), false));
+        return Some(not_ready(
+            format!("{kind} {name} ({field}) does not exist in this namespace"),
+            false,
+        ));
     };
     if target.is_deleting() {
-        // It waits for the objects that refer to it, and serves them until then. Nothing new begins with it.
-        let message = format!("{kind} {name} ({field}) is being deleted: reference another one, or delete this object too");
+        // It waits for the objects that refer to it, and serves them until then. Nothing new begins
+        // with it.
+        let message = format!(
+            "{kind} {name} ({field}) is being deleted: reference another one, or delete this object too"
+        );
         return (!is_served).then(|| not_ready(message, false));
     }
     let status = target.status();
     if status.and_then(Status::observed_generation) != target.meta().generation {
-        return Some(not_ready(format!("{kind} {name} is not reconciled yet"), true));
+        return Some(not_ready(
+            format!("{kind} {name} is not reconciled yet"),
+            true,
+        ));
     }
     let conditions = status.map(Status::conditions).unwrap_or_default();
     let ready = conditions::ready(conditions)?;
     if ready.status == "True" {
         return None;
     }
-    Some(not_ready(format!("{kind} {name} is not ready ({}: {})", ready.reason, ready.message), ready.status == "Unknown"))
+    Some(not_ready(
+        format!(
+            "{kind} {name} is not ready ({}: {})",
+            ready.reason, ready.message
+        ),
+        ready.status == "Unknown",
+    ))
 }
 
 /// The obstacle of an object whose reference does not resolve.
 #[must_use]
 pub fn not_ready(message: String, passing: bool) -> Obstacle {
-    Obstacle { reason: Reason::DependencyNotReady, message, passing }
+    Obstacle {
+        reason: Reason::DependencyNotReady,
+        message,
+        passing,
+    }
 }
 
 /// Objects that refer to an object which is being deleted.
@@ -73,18 +105,37 @@ impl Dependants {
     #[must_use]
     pub fn of<K: Kind>(target: &K, stores: &Stores) -> Self {
         let namespace = target.namespace().unwrap_or_default();
-        if let Some(Unavailable { words, .. }) = stores.unreadable_referrers(&K::kind(&()), &namespace) {
-            return Self { names: format!("these cannot be listed ({words})"), leaving: false };
+        if let Some(Unavailable { words, .. }) =
+            stores.unreadable_referrers(&K::kind(&()), &namespace)
+        {
+            return Self {
+                names: format!("these cannot be listed ({words})"),
+                leaving: false,
+            };
         }
         let referrers = stores.references.referrers(&ObjectId::of(target));
-        let names: Vec<_> = referrers.iter().map(|referrer| referrer.name.as_str()).collect();
-        let leaving = !referrers.is_empty() && referrers.iter().all(|referrer| stores.is_deleting(referrer));
-        Self { names: names.join(", "), leaving }
+        let names: Vec<_> = referrers
+            .iter()
+            .map(|referrer| referrer.name.as_str())
+            .collect();
+        let leaving = !referrers.is_empty()
+            && referrers
+                .iter()
+                .all(|referrer| stores.is_deleting(referrer));
+        Self {
+            names: names.join(", "),
+            leaving,
+        }
     }
 
-    /// The deletion that has to wait. While they are leaving themselves, it is only a matter of time.
+    /// The deletion that has to wait. While they are leaving themselves, it is only a matter of
+    /// time.
     #[must_use]
     pub fn block(&self, message: String) -> Plan {
-        Plan::Wait(Obstacle { reason: Reason::DeletionBlocked, message, passing: self.leaving })
+        Plan::Wait(Obstacle {
+            reason: Reason::DeletionBlocked,
+            message,
+            passing: self.leaving,
+        })
     }
 }

@@ -1,5 +1,5 @@
-//! The kinds that the operator serves, and what each of them gets by being registered: a store, a channel for triggers, a controller, and
-//! its lines in readiness and metrics.
+//! The kinds that the operator serves, and what each of them gets by being registered: a store, a
+//! channel for triggers, a controller, and its lines in readiness and metrics.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -35,8 +35,14 @@ impl Registry {
     pub fn add<K: Kind>(&mut self) {
         let (store, writer) = reflector::store::<K>();
         self.stores.add(store.clone(), K::SHAPE.refers_to);
-        let start = |wiring: Arc<Wiring>, triggered| controller::run(wiring, store, writer, triggered).boxed();
-        self.kinds.push(Registered { kind: K::kind(&()), plural: K::plural(&()), start: Box::new(start) });
+        let start = |wiring: Arc<Wiring>, triggered| {
+            controller::run(wiring, store, writer, triggered).boxed()
+        };
+        self.kinds.push(Registered {
+            kind: K::kind(&()),
+            plural: K::plural(&()),
+            start: Box::new(start),
+        });
     }
 
     /// The plurals of the kinds, which readiness knows them by.
@@ -48,7 +54,12 @@ impl Registry {
     #[must_use]
     pub fn build(self) -> (Stores, Triggers, Controllers) {
         let (triggers, triggered) = Triggers::new(self.kinds.iter().map(|kind| kind.kind.clone()));
-        let controllers = self.kinds.into_iter().map(|kind| kind.start).zip(triggered).collect();
+        let controllers = self
+            .kinds
+            .into_iter()
+            .map(|kind| kind.start)
+            .zip(triggered)
+            .collect();
         (self.stores.build(), triggers, Controllers(controllers))
     }
 }
@@ -57,7 +68,8 @@ impl Registry {
 pub struct Controllers(Vec<(Start, Triggered)>);
 
 impl Controllers {
-    /// Runs all controllers until they end. Each runs as a task of its own, so that none delays another; dropping the future ends them.
+    /// Runs all controllers until they end. Each runs as a task of its own, so that none delays
+    /// another; dropping the future ends them.
     ///
     /// # Panics
     /// When a controller panics.

@@ -1,4 +1,5 @@
-//! Which events are published: each write, and each new problem; and what is not reported because it may resolve in a moment.
+//! Which events are published: each write, and each new problem; and what is not reported because
+//! it may resolve in a moment.
 
 use std::time::Duration;
 
@@ -15,21 +16,25 @@ use crate::k8s::annotations::is_asked;
 use crate::k8s::conditions;
 use crate::k8s::events::Notice;
 
-/// Objects that are applied together need each other for a moment. A new one that waits, for another one or for its turn to write, tells
-/// of it only when it waits for longer than this. The same holds for a read that fails because AWS has an error or cannot be reached.
+/// Objects that are applied together need each other for a moment. A new one that waits, for
+/// another one or for its turn to write, tells of it only when it waits for longer than this. The
+/// same holds for a read that fails because AWS has an error or cannot be reached.
 const ARRIVAL: Duration = Duration::from_secs(2);
 
-/// How long AWS may throttle, or an object wait in the write queue, before an object with conditions reports it.
+/// How long AWS may throttle, or an object wait in the write queue, before an object with
+/// conditions reports it.
 const LASTS: Duration = Duration::from_secs(10);
 
-/// The same for objects that are deleted together: the ones that keep an object from being deleted may be deleted in a moment.
+/// The same for objects that are deleted together: the ones that keep an object from being deleted
+/// may be deleted in a moment.
 const TOGETHER: Duration = Duration::from_secs(5);
 
-/// How long an object that is being deleted may wait for something that resolves without a user, such as other deletions, before it reports
-/// that.
+/// How long an object that is being deleted may wait for something that resolves without a user,
+/// such as other deletions, before it reports that.
 const LEAVING: Duration = Duration::from_secs(15);
 
-/// How much longer an outcome is not reported, because it may resolve; `None` if it is reported now.
+/// How much longer an outcome is not reported, because it may resolve; `None` if it is reported
+/// now.
 pub(super) fn grace_period<K: Kind>(
     object: &K,
     pass: &Pass<'_, K::Observed>,
@@ -42,12 +47,19 @@ pub(super) fn grace_period<K: Kind>(
         return match outcome {
             outcome if is_unread(outcome) => ARRIVAL.checked_sub(failing),
             // What is unfinished may wait for the status.
-            Outcome::Queued(_) | Outcome::Waiting(Obstacle { passing: true, .. }) => LEAVING.checked_sub(ago),
-            Outcome::Waiting(Obstacle { reason: Reason::DeletionBlocked, .. }) if observed.is_some() => TOGETHER.checked_sub(ago),
+            Outcome::Queued(_) | Outcome::Waiting(Obstacle { passing: true, .. }) => {
+                LEAVING.checked_sub(ago)
+            }
+            Outcome::Waiting(Obstacle {
+                reason: Reason::DeletionBlocked,
+                ..
+            }) if observed.is_some() => TOGETHER.checked_sub(ago),
             _ => None,
         };
     }
-    let is_told = object.status().is_some_and(|status| !status.conditions().is_empty());
+    let is_told = object
+        .status()
+        .is_some_and(|status| !status.conditions().is_empty());
     let patience = if is_told { LASTS } else { ARRIVAL };
     match outcome {
         // The requested reconcile was made; the queued writes do not belong to it.
@@ -55,9 +67,14 @@ pub(super) fn grace_period<K: Kind>(
         // The generation is that of the status, so `kubectl wait` would accept the previous Ready.
         Outcome::Queued(_) if observed.is_some_and(|observed| observed.urgent) => None,
         Outcome::Queued(_) => patience.checked_sub(queued),
-        Outcome::Failed(error) if error.kind == ErrorKind::Throttle => patience.checked_sub(failing),
+        Outcome::Failed(error) if error.kind == ErrorKind::Throttle => {
+            patience.checked_sub(failing)
+        }
         outcome if is_unread(outcome) => ARRIVAL.checked_sub(failing),
-        Outcome::Waiting(Obstacle { reason: Reason::DependencyNotReady, .. }) if !is_told => ARRIVAL.checked_sub(age),
+        Outcome::Waiting(Obstacle {
+            reason: Reason::DependencyNotReady,
+            ..
+        }) if !is_told => ARRIVAL.checked_sub(age),
         _ => None,
     }
 }
@@ -70,13 +87,20 @@ fn is_unread(outcome: &Outcome) -> bool {
 /// An event for a write that was sent.
 pub(super) fn write_event(write: &Write) -> Notice {
     let name = write.operation.name();
-    Notice { warning: false, reason: name.to_owned(), action: name.to_owned(), note: write.note.clone() }
+    Notice {
+        warning: false,
+        reason: name.to_owned(),
+        action: name.to_owned(),
+        note: write.note.clone(),
+    }
 }
 
 /// An event for a problem that the status did not report before.
 pub(super) fn problem_event(before: &impl Status, after: &impl Status) -> Option<Notice> {
     let is = conditions::ready(after.conditions()).filter(|ready| ready.status == "False")?;
     let was = conditions::ready(before.conditions());
-    let told = was.is_some_and(|was| was.status == is.status && was.reason == is.reason && was.message == is.message);
+    let told = was.is_some_and(|was| {
+        was.status == is.status && was.reason == is.reason && was.message == is.message
+    });
     (!told).then(|| Notice::new(true, &is.reason, is.message.clone()))
 }

@@ -1,6 +1,6 @@
-//! Members that the spec had once and now leaves out. To leave a member out of an update means "as it is" to ECS, so each has
-//! to be set back to what it was before anybody set it. Source of the values: the UpdateService and UpdateCluster pages of
-//! the ECS API reference.
+//! Members that the spec had once and now leaves out. To leave a member out of an update means "as
+//! it is" to ECS, so each has to be set back to what it was before anybody set it. Source of the
+//! values: the UpdateService and UpdateCluster pages of the ECS API reference.
 //!
 //! The status remembers which of these members the spec had when AWS accepted it.
 
@@ -15,8 +15,9 @@ use crate::aws::meaning::means_absent;
 use crate::aws::schema::{is_free, join, member};
 use crate::aws::tags::{Tags, managed};
 
-/// What the status remembers of a spec that AWS has: the members of `table` that are to be set back when the spec drops them, and the
-/// keys of its tags. What is left to others is not ours to set back; of what is only looked at, nothing is.
+/// What the status remembers of a spec that AWS has: the members of `table` that are to be set back
+/// when the spec drops them, and the keys of its tags. What is left to others is not ours to set
+/// back; of what is only looked at, nothing is.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct LastApplied {
     /// Members, by path; `None` when there are none.
@@ -28,40 +29,80 @@ pub struct LastApplied {
 impl LastApplied {
     /// What of `spec` is to be remembered; `None` where what is known stays.
     #[must_use]
-    pub fn of(spec: &Map<String, Value>, tags: Option<&[Tag]>, policies: &Policies, table: &[Reset]) -> Option<Self> {
+    pub fn of(
+        spec: &Map<String, Value>,
+        tags: Option<&[Tag]>,
+        policies: &Policies,
+        table: &[Reset],
+    ) -> Option<Self> {
         if policies.observes() {
             return None;
         }
         let ours = with_ignored_fields(spec.clone(), &Value::Null, policies);
         let tags = managed(tags.filter(|_| !ignores(policies, "tags")));
-        Some(Self { members: applied(&ours, table), tags })
+        Some(Self {
+            members: applied(&ours, table),
+            tags,
+        })
     }
 }
 
 /// What the status remembers of the spec of `object`; `None` where what is known stays.
 #[must_use]
 pub fn remembered<K: Kind>(object: &K) -> Option<LastApplied> {
-    LastApplied::of(&members(object), object.spec().tags(), object.policies(), K::SHAPE.resets)
+    LastApplied::of(
+        &members(object),
+        object.spec().tags(),
+        object.policies(),
+        K::SHAPE.resets,
+    )
 }
 
-/// Remembers in `status` what these writes have brought to AWS of the spec of `object`: what it drops after that is set back.
+/// Remembers in `status` what these writes have brought to AWS of the spec of `object`: what it
+/// drops after that is set back.
 pub fn remember_sent<K: Kind>(object: &K, status: &mut K::Status, sent: &[&Write]) {
-    let mut members = status.applied_members().map(std::mem::take).unwrap_or_default();
-    remember(&mut members, status.managed_tags(), remembered(object), sent);
+    let mut members = status
+        .applied_members()
+        .map(std::mem::take)
+        .unwrap_or_default();
+    remember(
+        &mut members,
+        status.managed_tags(),
+        remembered(object),
+        sent,
+    );
     if let Some(applied) = status.applied_members() {
         *applied = members;
     }
 }
 
-/// Remembers, beside what is known, the members and tags of `new` that `sent` has brought to AWS. The rest of the spec was not sent, so
-/// what AWS has there belongs to others.
-fn remember(members: &mut Option<Vec<String>>, tags: &mut Option<Vec<String>>, new: Option<LastApplied>, sent: &[&Write]) {
+/// Remembers, beside what is known, the members and tags of `new` that `sent` has brought to AWS.
+/// The rest of the spec was not sent, so what AWS has there belongs to others.
+fn remember(
+    members: &mut Option<Vec<String>>,
+    tags: &mut Option<Vec<String>>,
+    new: Option<LastApplied>,
+    sent: &[&Write],
+) {
     let Some(new) = new else { return };
-    let has_member =
-        |path: &String| sent.iter().any(|write| !write.operation.is_tag_resource() && write.request.get(top(path)).is_some());
-    let has_tag = |key: &String| sent.iter().any(|write| Tags::read(&write.request["tags"]).0.contains_key(key));
+    let has_member = |path: &String| {
+        sent.iter().any(|write| {
+            !write.operation.is_tag_resource() && write.request.get(top(path)).is_some()
+        })
+    };
+    let has_tag = |key: &String| {
+        sent.iter()
+            .any(|write| Tags::read(&write.request["tags"]).0.contains_key(key))
+    };
     let new_members = new.members.into_iter().flatten().filter(has_member);
-    *members = listed(members.take().into_iter().flatten().chain(new_members).collect());
+    *members = listed(
+        members
+            .take()
+            .into_iter()
+            .flatten()
+            .chain(new_members)
+            .collect(),
+    );
     let new_tags = new.tags.into_iter().flatten().filter(has_tag);
     *tags = listed(tags.take().into_iter().flatten().chain(new_tags).collect());
 }
@@ -81,10 +122,18 @@ fn applied(spec: &Map<String, Value>, table: &[Reset]) -> Option<Vec<String>> {
 
 /// `spec` with the members set back that it had when `applied` was written and has since dropped.
 #[must_use]
-pub fn with_resets(spec: &Map<String, Value>, applied: Option<&[String]>, table: &[Reset]) -> Map<String, Value> {
+pub fn with_resets(
+    spec: &Map<String, Value>,
+    applied: Option<&[String]>,
+    table: &[Reset],
+) -> Map<String, Value> {
     let mut desired = spec.clone();
     for (path, value) in table {
-        let dropped = applied.unwrap_or_default().iter().any(|applied| applied == path) && find(spec, path).is_none();
+        let dropped = applied
+            .unwrap_or_default()
+            .iter()
+            .any(|applied| applied == path)
+            && find(spec, path).is_none();
         if dropped {
             insert(&mut desired, path, value);
         }
@@ -92,23 +141,36 @@ pub fn with_resets(spec: &Map<String, Value>, applied: Option<&[String]>, table:
     desired
 }
 
-/// The member at `path` as an update sends it. ECS replaces it as a whole, so what the spec leaves out goes along as it is in
-/// `live`, and what is to be absent, a `null`, is left out. What has a row of its own in `table` is the spec's as a whole: of its members
-/// nobody remembers which the spec had.
+/// The member at `path` as an update sends it. ECS replaces it as a whole, so what the spec leaves
+/// out goes along as it is in `live`, and what is to be absent, a `null`, is left out. What has a
+/// row of its own in `table` is the spec's as a whole: of its members nobody remembers which the
+/// spec had.
 #[must_use]
 pub fn completed(path: &str, desired: &Value, live: &Value, table: &[Reset]) -> Value {
-    let (Value::Object(members), false) = (desired, is_free(path)) else { return desired.clone() };
-    let live = if table.iter().any(|(row, _)| *row == path) { &Value::Null } else { live };
+    let (Value::Object(members), false) = (desired, is_free(path)) else {
+        return desired.clone();
+    };
+    let live = if table.iter().any(|(row, _)| *row == path) {
+        &Value::Null
+    } else {
+        live
+    };
     let mut all = Map::new();
     for (name, value) in members {
         let sent = completed(&join(path, name), value, &live[name], table);
         // What has lost all that it had is to be absent, too.
-        let is_emptied = sent.as_object().is_some_and(Map::is_empty) && value.as_object().is_some_and(|value| !value.is_empty());
+        let is_emptied = sent.as_object().is_some_and(Map::is_empty)
+            && value.as_object().is_some_and(|value| !value.is_empty());
         if !sent.is_null() && !is_emptied {
             all.insert(name.clone(), sent);
         }
     }
-    for (name, value) in live.as_object().into_iter().flatten().filter(|(name, _)| !members.contains_key(*name)) {
+    for (name, value) in live
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(name, _)| !members.contains_key(*name))
+    {
         let path = join(path, name);
         // What no schema has may be in answers alone.
         if member(&path).is_some() && !means_absent(&path, value) {
@@ -126,11 +188,20 @@ fn find<'a>(spec: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
 
 fn insert(spec: &mut Map<String, Value>, path: &str, value: &str) {
     let (parent, member) = path.rsplit_once('.').unwrap_or(("", path));
-    let target = parent.split('.').filter(|member| !member.is_empty()).fold(spec, |members, member| {
-        let child = members.entry(member).or_insert_with(|| json!({}));
-        child.as_object_mut().expect("a member above others is an object")
-    });
-    target.insert(member.to_owned(), serde_json::from_str(value).expect("the tables hold JSON"));
+    let target =
+        parent
+            .split('.')
+            .filter(|member| !member.is_empty())
+            .fold(spec, |members, member| {
+                let child = members.entry(member).or_insert_with(|| json!({}));
+                child
+                    .as_object_mut()
+                    .expect("a member above others is an object")
+            });
+    target.insert(
+        member.to_owned(),
+        serde_json::from_str(value).expect("the tables hold JSON"),
+    );
 }
 
 #[cfg(test)]
@@ -138,7 +209,11 @@ mod tests {
     use super::*;
     use crate::aws::{Operation, ecs};
 
-    const TABLE: &[Reset] = &[("list", "[]"), ("outer.inner", r#"{"enable":false}"#), ("outer.number", "7")];
+    const TABLE: &[Reset] = &[
+        ("list", "[]"),
+        ("outer.inner", r#"{"enable":false}"#),
+        ("outer.number", "7"),
+    ];
 
     fn map(value: &Value) -> Map<String, Value> {
         value.as_object().cloned().unwrap()
@@ -148,9 +223,15 @@ mod tests {
     fn resets_only_members_that_the_spec_drops() {
         let before = map(&json!({"list": ["a"], "outer": {"inner": {"enable": true}}, "other": 1}));
         let applied = applied(&before, TABLE);
-        assert_eq!(applied.as_deref(), Some(&["list".to_owned(), "outer.inner".to_owned()][..]));
+        assert_eq!(
+            applied.as_deref(),
+            Some(&["list".to_owned(), "outer.inner".to_owned()][..])
+        );
         let rows = [
-            (json!({}), json!({"list": [], "outer": {"inner": {"enable": false}}})),
+            (
+                json!({}),
+                json!({"list": [], "outer": {"inner": {"enable": false}}}),
+            ),
             (
                 json!({"list": ["b"], "outer": {"number": 1}}),
                 json!({"list": ["b"], "outer": {"number": 1, "inner": {"enable": false}}}),
@@ -161,26 +242,45 @@ mod tests {
             ),
         ];
         for (spec, expected) in rows {
-            assert_eq!(Value::from(with_resets(&map(&spec), applied.as_deref(), TABLE)), expected);
+            assert_eq!(
+                Value::from(with_resets(&map(&spec), applied.as_deref(), TABLE)),
+                expected
+            );
         }
-        assert_eq!(Value::from(with_resets(&map(&json!({})), None, TABLE)), json!({}));
+        assert_eq!(
+            Value::from(with_resets(&map(&json!({})), None, TABLE)),
+            json!({})
+        );
     }
 
     #[test]
     fn does_not_remember_members_of_another_owner() {
         let spec = map(&json!({"list": ["a"], "outer": {"number": 1, "inner": {"enable": true}}}));
-        let tags = [Tag { key: "team".into(), value: None }];
+        let tags = [Tag {
+            key: "team".into(),
+            value: None,
+        }];
         let of = |policies: Value| {
             let policies: Policies = serde_json::from_value(policies).unwrap();
             LastApplied::of(&spec, Some(&tags), &policies, TABLE)
         };
         let all = LastApplied {
-            members: Some(["list", "outer.inner", "outer.number"].map(str::to_owned).into()),
+            members: Some(
+                ["list", "outer.inner", "outer.number"]
+                    .map(str::to_owned)
+                    .into(),
+            ),
             tags: Some(vec!["team".into()]),
         };
         assert_eq!(of(json!({})), Some(all));
-        let left = LastApplied { members: Some(vec!["outer.number".into()]), tags: None };
-        assert_eq!(of(json!({"ignoreFields": ["/list", "/outer/inner", "/tags"]})), Some(left));
+        let left = LastApplied {
+            members: Some(vec!["outer.number".into()]),
+            tags: None,
+        };
+        assert_eq!(
+            of(json!({"ignoreFields": ["/list", "/outer/inner", "/tags"]})),
+            Some(left)
+        );
         assert_eq!(of(json!({"managementPolicy": "Observe"})), None);
     }
 
@@ -188,12 +288,26 @@ mod tests {
     fn sends_absent_nested_members_as_they_are_live() {
         let live = json!({"awsvpcConfiguration": {"subnets": ["a"], "securityGroups": ["theirs"], "assignPublicIp": "ENABLED", "new": 1}});
         let sent = |desired: Value| completed("networkConfiguration", &desired, &live, TABLE);
-        let theirs =
-            json!({"awsvpcConfiguration": {"subnets": ["b"], "securityGroups": ["theirs"], "assignPublicIp": "ENABLED"}});
-        assert_eq!(sent(json!({"awsvpcConfiguration": {"subnets": ["b"]}})), theirs);
-        let without = json!({"awsvpcConfiguration": {"subnets": ["b"], "securityGroups": ["theirs"]}});
-        assert_eq!(sent(json!({"awsvpcConfiguration": {"subnets": ["b"], "assignPublicIp": null}})), without);
-        assert_eq!(completed("loadBalancers", &json!([]), &json!([{"targetGroupArn": "t"}]), TABLE), json!([]));
+        let theirs = json!({"awsvpcConfiguration": {"subnets": ["b"], "securityGroups": ["theirs"], "assignPublicIp": "ENABLED"}});
+        assert_eq!(
+            sent(json!({"awsvpcConfiguration": {"subnets": ["b"]}})),
+            theirs
+        );
+        let without =
+            json!({"awsvpcConfiguration": {"subnets": ["b"], "securityGroups": ["theirs"]}});
+        assert_eq!(
+            sent(json!({"awsvpcConfiguration": {"subnets": ["b"], "assignPublicIp": null}})),
+            without
+        );
+        assert_eq!(
+            completed(
+                "loadBalancers",
+                &json!([]),
+                &json!([{"targetGroupArn": "t"}]),
+                TABLE
+            ),
+            json!([])
+        );
         let logging = json!({"executeCommandConfiguration": {"logging": "DEFAULT", "logConfiguration": {"s3BucketName": null}}});
         let was = json!({"executeCommandConfiguration": {"logging": "OVERRIDE", "logConfiguration": {"s3BucketName": "b"}}});
         assert_eq!(
@@ -208,25 +322,52 @@ mod tests {
         let live = json!({"enabled": true, "namespace": "shop", "logConfiguration": {"logDriver": "splunk", "secretOptions": [{"name": "t"}]}});
         let desired = json!({"enabled": true, "logConfiguration": {"logDriver": "awslogs"}});
         let sent = json!({"enabled": true, "namespace": "shop", "logConfiguration": {"logDriver": "awslogs"}});
-        assert_eq!(completed("serviceConnectConfiguration", &desired, &live, table), sent);
+        assert_eq!(
+            completed("serviceConnectConfiguration", &desired, &live, table),
+            sent
+        );
     }
 
     #[test]
     fn remembers_sent_members_beside_known_ones() {
-        let list = |texts: &[&str]| Some(texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>());
+        let list = |texts: &[&str]| {
+            Some(
+                texts
+                    .iter()
+                    .map(|text| (*text).to_owned())
+                    .collect::<Vec<_>>(),
+            )
+        };
         let remembered = |operation: Operation, request: Value| {
-            let new = LastApplied { members: list(&["list", "other.inner"]), tags: list(&["stage"]) };
+            let new = LastApplied {
+                members: list(&["list", "other.inner"]),
+                tags: list(&["stage"]),
+            };
             let (mut members, mut tags) = (list(&["outer.inner"]), list(&["team"]));
-            let write = Write { operation, request, note: String::new() };
+            let write = Write {
+                operation,
+                request,
+                note: String::new(),
+            };
             remember(&mut members, &mut tags, Some(new), &[&write]);
             (members, tags)
         };
         let update = remembered(ecs::UpdateCluster, json!({"list": [1], "cluster": "shop"}));
         assert_eq!(update, (list(&["list", "outer.inner"]), list(&["team"])));
-        let tagged = remembered(ecs::TagResource, json!({"tags": [{"key": "stage", "value": "x"}]}));
+        let tagged = remembered(
+            ecs::TagResource,
+            json!({"tags": [{"key": "stage", "value": "x"}]}),
+        );
         assert_eq!(tagged, (list(&["outer.inner"]), list(&["stage", "team"])));
-        let adopted = remembered(ecs::TagResource, json!({"tags": [{"key": "owner", "value": "x"}]}));
-        assert_eq!(adopted, (list(&["outer.inner"]), list(&["team"])), "what others have set stays theirs");
+        let adopted = remembered(
+            ecs::TagResource,
+            json!({"tags": [{"key": "owner", "value": "x"}]}),
+        );
+        assert_eq!(
+            adopted,
+            (list(&["outer.inner"]), list(&["team"])),
+            "what others have set stays theirs"
+        );
     }
 
     #[test]

@@ -27,18 +27,22 @@ pub struct Tagged<'a> {
 }
 
 impl Tagged<'_> {
-    /// The write that tags the AWS object when it has no owner, or the reason to leave it alone; `None` if the custom resource owns it.
-    /// `member` names it in the spec.
+    /// The write that tags the AWS object when it has no owner, or the reason to leave it alone;
+    /// `None` if the custom resource owns it. `member` names it in the spec.
     #[must_use]
     pub fn claim(&self, member: &str, owner: &Owner, policies: &Policies) -> Option<Plan> {
-        let Self { what, arn, tags, .. } = self;
+        let Self {
+            what, arn, tags, ..
+        } = self;
         match owner.of(tags) {
             Ownership::Ours => None,
             // `managementPolicy: Observe` needs no ownership.
             _ if policies.observes() => None,
             Ownership::Nobody | Ownership::Retained if policies.adopts() => {
                 let mine = owner.desired(None);
-                Some(Plan::Write(vec![self.tag(&mine, format!("Adopted the existing {what}"))]))
+                Some(Plan::Write(vec![
+                    self.tag(&mine, format!("Adopted the existing {what}")),
+                ]))
             }
             Ownership::Nobody => Some(Plan::stall(
                 Reason::NotOwned,
@@ -47,12 +51,17 @@ impl Tagged<'_> {
                     recreate_hint(member)
                 ),
             )),
-            Ownership::Retained => {
-                Some(Plan::stall(Reason::NotOwned, format!("{what} {}, or {}", retained_by(), recreate_hint(member))))
-            }
+            Ownership::Retained => Some(Plan::stall(
+                Reason::NotOwned,
+                format!("{what} {}, or {}", retained_by(), recreate_hint(member)),
+            )),
             Ownership::Other(other) => Some(Plan::stall(
                 Reason::Conflict,
-                format!("{what} {}, or {}", owned_by(owner, &other, arn), recreate_hint(member)),
+                format!(
+                    "{what} {}, or {}",
+                    owned_by(owner, &other, arn),
+                    recreate_hint(member)
+                ),
             )),
         }
     }
@@ -73,11 +82,21 @@ impl Tagged<'_> {
         Plan::Write(writes)
     }
 
-    /// The writes that change the tags of an object to `desired`, and remove those that the operator set and the spec no longer lists.
-    /// `managementPolicy: Observe` does not need the operator's own tags.
+    /// The writes that change the tags of an object to `desired`, and remove those that the
+    /// operator set and the spec no longer lists. `managementPolicy: Observe` does not need the
+    /// operator's own tags.
     #[must_use]
-    pub fn tag_writes(&self, desired: &Tags, managed: Option<&[String]>, policies: &Policies) -> Vec<Write> {
-        let Self { what, tags: present, .. } = self;
+    pub fn tag_writes(
+        &self,
+        desired: &Tags,
+        managed: Option<&[String]>,
+        policies: &Policies,
+    ) -> Vec<Write> {
+        let Self {
+            what,
+            tags: present,
+            ..
+        } = self;
         let mut missing = desired.missing_from(present);
         let mut dropped = desired.dropped(managed, present);
         if policies.observes() {
@@ -93,7 +112,13 @@ impl Tagged<'_> {
             writes.push(self.tag(&missing, format!("Tagged {what}: {}", keys.join(", "))));
         }
         // It has an owner again.
-        dropped.extend(present.0.contains_key(RETAINED).then(|| RETAINED.to_owned()).filter(|_| !policies.observes()));
+        dropped.extend(
+            present
+                .0
+                .contains_key(RETAINED)
+                .then(|| RETAINED.to_owned())
+                .filter(|_| !policies.observes()),
+        );
         if !dropped.is_empty() {
             writes.push(self.untag(&dropped));
         }
@@ -113,11 +138,16 @@ impl Tagged<'_> {
     #[must_use]
     pub fn tag(&self, tags: &Tags, note: String) -> Write {
         let tags = tags.write(self.tagging.tag.service().tag_shape);
-        Write { operation: self.tagging.tag, request: json!({"resourceArn": self.arn, "tags": tags}), note }
+        Write {
+            operation: self.tagging.tag,
+            request: json!({"resourceArn": self.arn, "tags": tags}),
+            note,
+        }
     }
 }
 
-/// The way to another AWS object: ECS renames nothing, so a custom resource means the same one all its life.
+/// The way to another AWS object: ECS renames nothing, so a custom resource means the same one all
+/// its life.
 #[must_use]
 pub fn recreate_hint(member: &str) -> String {
     format!("delete this object and create it again with another spec.{member}")
@@ -129,20 +159,25 @@ pub fn retained_by() -> &'static str {
     "was retained in AWS by a former object of the same name; set spec.adoptionPolicy to IfUnowned to take it over"
 }
 
-/// Who owns an AWS object that another custom resource has tagged, and how it changes hands without being deleted.
+/// Who owns an AWS object that another custom resource has tagged, and how it changes hands without
+/// being deleted.
 #[must_use]
 pub fn owned_by(owner: &Owner, other: &str, arn: &str) -> String {
     let elsewhere = !other.starts_with(&format!("{}/", owner.cluster_id));
-    let hint =
-        if elsewhere { " of another Kubernetes cluster; if that no longer exists, name it in --former-cluster-ids" } else { "" };
+    let hint = if elsewhere {
+        " of another Kubernetes cluster; if that no longer exists, name it in --former-cluster-ids"
+    } else {
+        ""
+    };
     format!(
         "belongs to another custom resource ({other}){hint}; to hand it over, delete that one with deletionPolicy Retain and remove the tag \
          {OWNER} of {arn}"
     )
 }
 
-/// The plan of an object that is being deleted and does not own its AWS object: its owner tag may have been removed, and the event tells
-/// the user that `what` runs on. An object that never owned one, whose status has no ARN then, is released without an event.
+/// The plan of an object that is being deleted and does not own its AWS object: its owner tag may
+/// have been removed, and the event tells the user that `what` runs on. An object that never owned
+/// one, whose status has no ARN then, is released without an event.
 #[must_use]
 pub fn left(what: &str, ownership: &Ownership, arn: Option<&str>, policies: &Policies) -> Plan {
     if arn.is_none() || policies.observes() {
@@ -152,7 +187,9 @@ pub fn left(what: &str, ownership: &Ownership, arn: Option<&str>, policies: &Pol
         Ownership::Other(other) => format!("it belongs to another custom resource now ({other})"),
         _ => format!("it does not carry the tag {OWNER}"),
     };
-    Plan::Left(format!("{what} is left in AWS, because this object does not own it: {why}"))
+    Plan::Left(format!(
+        "{what} is left in AWS, because this object does not own it: {why}"
+    ))
 }
 
 #[cfg(test)]
@@ -162,15 +199,35 @@ mod tests {
 
     #[test]
     fn marks_a_retained_object_that_has_all_the_tags_it_can_have() {
-        let [cluster_id, namespace, name, uid] = ["k8s", "default", "web", "u-1"].map(str::to_owned);
-        let owner = Owner { cluster_id, namespace, name, uid, former_clusters: Vec::new() };
+        let [cluster_id, namespace, name, uid] =
+            ["k8s", "default", "web", "u-1"].map(str::to_owned);
+        let owner = Owner {
+            cluster_id,
+            namespace,
+            name,
+            uid,
+            former_clusters: Vec::new(),
+        };
         let operations = |listed: usize| {
             let listed = (0..listed).map(|number| (format!("tag-{number}"), String::new()));
-            let own = [(OWNER.to_owned(), owner.tag()), (SPEC_HASH.to_owned(), "x".to_owned())];
+            let own = [
+                (OWNER.to_owned(), owner.tag()),
+                (SPEC_HASH.to_owned(), "x".to_owned()),
+            ];
             let tags = Tags(listed.chain(own).collect());
-            let tagged = Tagged { tagging: ecs::TAGGING, what: "service web", arn: "arn", tags: &tags };
-            let Plan::Write(writes) = tagged.retain(&owner) else { panic!("it has to be marked") };
-            writes.iter().map(|write| write.operation).collect::<Vec<_>>()
+            let tagged = Tagged {
+                tagging: ecs::TAGGING,
+                what: "service web",
+                arn: "arn",
+                tags: &tags,
+            };
+            let Plan::Write(writes) = tagged.retain(&owner) else {
+                panic!("it has to be marked")
+            };
+            writes
+                .iter()
+                .map(|write| write.operation)
+                .collect::<Vec<_>>()
         };
         assert_eq!(operations(47), [ecs::TagResource]);
         assert_eq!(operations(48), [ecs::UntagResource, ecs::TagResource]);

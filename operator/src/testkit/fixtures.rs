@@ -42,7 +42,13 @@ impl<K: Kind> Fixture for K {}
 /// The owner of the object `name` that [`Fixture::test`] makes.
 pub(crate) fn owner(name: &str) -> Owner {
     let [cluster_id, namespace, name, uid] = ["k8s", "default", name, "u-1"].map(str::to_owned);
-    Owner { cluster_id, namespace, name, uid, former_clusters: Vec::new() }
+    Owner {
+        cluster_id,
+        namespace,
+        name,
+        uid,
+        former_clusters: Vec::new(),
+    }
 }
 
 /// The writes of a plan.

@@ -1,4 +1,5 @@
-//! Replies that get lost, and reads that lag behind: nothing is made twice, and nothing is left behind.
+//! Replies that get lost, and reads that lag behind: nothing is made twice, and nothing is left
+//! behind.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -16,14 +17,22 @@ async fn a_lost_reply_to_a_creation_is_found_by_the_next_look() {
     let lost = Arc::new(AtomicBool::new(false));
     let ecs = move |operation: &str, request: &Value| {
         let reply = ecs(operation, request);
-        if operation == "CreateCluster" && !lost.swap(true, Ordering::Relaxed) { (500, String::new()) } else { reply }
+        if operation == "CreateCluster" && !lost.swap(true, Ordering::Relaxed) {
+            (500, String::new())
+        } else {
+            reply
+        }
     };
     let world = World::new(cluster(&json!({})), ecs).await;
     world.pass::<EcsCluster>().await;
     assert_eq!(world.conditions().0[0], "Ready False AwsUnavailable");
     world.pass::<EcsCluster>().await;
     assert_eq!(world.conditions().0, ["Ready True Succeeded"]);
-    let creations = world.new_writes().into_iter().filter(|write| write == "CreateCluster").count();
+    let creations = world
+        .new_writes()
+        .into_iter()
+        .filter(|write| write == "CreateCluster")
+        .count();
     assert_eq!(creations, 1);
 }
 
@@ -50,7 +59,10 @@ async fn a_deletion_waits_for_what_a_lost_reply_may_have_made() {
     assert!(message.contains("did not reply"), "{message}");
     is_shown.store(true, Ordering::Relaxed);
     world.pass::<EcsCluster>().await;
-    assert_eq!(world.new_writes(), ["DeleteCluster", "metadata", "event DeleteCluster"]);
+    assert_eq!(
+        world.new_writes(),
+        ["DeleteCluster", "metadata", "event DeleteCluster"]
+    );
 }
 
 #[tokio::test]
@@ -72,7 +84,11 @@ async fn stops_waiting_when_a_lost_creation_shows() {
     delete(&world);
     let action = world.pass::<EcsCluster>().await;
     assert_eq!(world.conditions().0[0], "Ready Unknown Deleting");
-    assert_ne!(action, Some(Duration::from_secs(3)), "that is how soon what does not show is looked for");
+    assert_ne!(
+        action,
+        Some(Duration::from_secs(3)),
+        "that is how soon what does not show is looked for"
+    );
 }
 
 #[tokio::test]
@@ -88,8 +104,15 @@ async fn a_recently_created_object_is_not_deleted_when_aws_does_not_find_it() {
     world.pass::<EcsCluster>().await;
     delete(&world);
     world.pass::<EcsCluster>().await;
-    assert_eq!(world.new_writes(), ["DeleteCluster", "status", "event Busy"], "the finalizer stays");
-    assert_eq!(world.object()["metadata"]["finalizers"], json!(["ecs-operator.dev/finalizer"]));
+    assert_eq!(
+        world.new_writes(),
+        ["DeleteCluster", "status", "event Busy"],
+        "the finalizer stays"
+    );
+    assert_eq!(
+        world.object()["metadata"]["finalizers"],
+        json!(["ecs-operator.dev/finalizer"])
+    );
 }
 
 #[tokio::test]
@@ -109,7 +132,10 @@ async fn tags_that_a_read_does_not_show_yet_are_not_written_again() {
     for _ in 0..3 {
         world.pass::<EcsCluster>().await;
     }
-    assert_eq!(world.new_writes(), ["TagResource", "status", "event TagResource"]);
+    assert_eq!(
+        world.new_writes(),
+        ["TagResource", "status", "event TagResource"]
+    );
     assert_eq!(world.conditions().0, ["Ready True Succeeded"]);
 }
 
@@ -130,10 +156,21 @@ async fn a_refused_second_creation_says_nothing_of_the_first() {
     asked["metadata"]["annotations"] = json!({"ecs-operator.dev/reconcileAt": "now"});
     world.set_object(asked);
     world.pass::<EcsCluster>().await;
-    assert_eq!(world.new_writes().iter().filter(|write| *write == "CreateCluster").count(), 2);
+    assert_eq!(
+        world
+            .new_writes()
+            .iter()
+            .filter(|write| *write == "CreateCluster")
+            .count(),
+        2
+    );
     delete(&world);
     world.pass::<EcsCluster>().await;
-    assert_eq!(world.object()["metadata"]["finalizers"], json!(["ecs-operator.dev/finalizer"]), "it may be there");
+    assert_eq!(
+        world.object()["metadata"]["finalizers"],
+        json!(["ecs-operator.dev/finalizer"]),
+        "it may be there"
+    );
 }
 
 fn task_definition() -> Value {
@@ -145,33 +182,54 @@ fn task_definition() -> Value {
     })
 }
 
-/// An ECS that registers revisions and lists them only while `is_listed`; the reply to the first registration is lost where `is_lost`.
-fn registering(is_listed: &Arc<AtomicBool>, is_lost: bool) -> impl Fn(&str, &Value) -> Reply + Clone + use<> {
-    let (listed, registered) = (Arc::clone(is_listed), Arc::new(std::sync::Mutex::new(Vec::<Value>::new())));
+/// An ECS that registers revisions and lists them only while `is_listed`; the reply to the first
+/// registration is lost where `is_lost`.
+fn registering(
+    is_listed: &Arc<AtomicBool>,
+    is_lost: bool,
+) -> impl Fn(&str, &Value) -> Reply + Clone + use<> {
+    let (listed, registered) = (
+        Arc::clone(is_listed),
+        Arc::new(std::sync::Mutex::new(Vec::<Value>::new())),
+    );
     let arn = |number: usize| format!("arn:aws:ecs:eu-central-1:1:task-definition/web:{number}");
     move |operation, request| {
         let mut registered = registered.lock().expect("no test panics with it");
         match operation {
             "RegisterTaskDefinition" => {
                 let number = registered.len() + 1;
-                let definition =
-                    json!({"taskDefinitionArn": arn(number), "family": "web", "revision": number, "status": "ACTIVE"});
+                let definition = json!({"taskDefinitionArn": arn(number), "family": "web", "revision": number, "status": "ACTIVE"});
                 let revision = json!({"taskDefinition": definition, "tags": request["tags"]});
                 registered.push(revision.clone());
-                if is_lost && number == 1 { (500, String::new()) } else { success(&revision) }
+                if is_lost && number == 1 {
+                    (500, String::new())
+                } else {
+                    success(&revision)
+                }
             }
-            "ListTaskDefinitions" | "ListTaskDefinitionFamilies" if !listed.load(Ordering::Relaxed) => success(&json!({})),
+            "ListTaskDefinitions" | "ListTaskDefinitionFamilies"
+                if !listed.load(Ordering::Relaxed) =>
+            {
+                success(&json!({}))
+            }
             "ListTaskDefinitions" => {
-                let active = registered.iter().map(|revision| &revision["taskDefinition"]).filter(|it| it["status"] == "ACTIVE");
-                success(&json!({"taskDefinitionArns": active.map(|it| it["taskDefinitionArn"].clone()).collect::<Vec<_>>()}))
+                let active = registered
+                    .iter()
+                    .map(|revision| &revision["taskDefinition"])
+                    .filter(|it| it["status"] == "ACTIVE");
+                success(
+                    &json!({"taskDefinitionArns": active.map(|it| it["taskDefinitionArn"].clone()).collect::<Vec<_>>()}),
+                )
             }
             "ListTaskDefinitionFamilies" => success(&json!({"families": ["web"]})),
             "ListClusters" => success(&json!({"clusterArns": []})),
             "DescribeTaskDefinition" | "DeregisterTaskDefinition" => {
-                let found = registered
-                    .iter_mut()
-                    .find(|revision| revision["taskDefinition"]["taskDefinitionArn"] == request["taskDefinition"]);
-                let Some(found) = found else { return refusal("ClientException", "Unable to describe task definition.") };
+                let found = registered.iter_mut().find(|revision| {
+                    revision["taskDefinition"]["taskDefinitionArn"] == request["taskDefinition"]
+                });
+                let Some(found) = found else {
+                    return refusal("ClientException", "Unable to describe task definition.");
+                };
                 if operation == "DeregisterTaskDefinition" {
                     found["taskDefinition"]["status"] = json!("INACTIVE");
                 }
@@ -192,14 +250,22 @@ async fn a_registration_without_a_reply_is_looked_for_before_it_is_repeated() {
     asked["metadata"]["annotations"] = json!({"ecs-operator.dev/reconcileAt": "now"});
     world.set_object(asked);
     let next = world.pass::<EcsTaskDefinition>().await;
-    assert_eq!(next, Some(Duration::from_secs(3)), "however often it failed before");
+    assert_eq!(
+        next,
+        Some(Duration::from_secs(3)),
+        "however often it failed before"
+    );
     let (shapes, message) = world.conditions();
     assert_eq!(shapes[0], "Ready Unknown Progressing");
     assert!(message.contains("did not reply"), "{message}");
     is_listed.store(true, Ordering::Relaxed);
     world.pass::<EcsTaskDefinition>().await;
     assert_eq!(world.conditions().0, ["Ready True Succeeded"]);
-    let registrations = world.new_writes().into_iter().filter(|write| write == "RegisterTaskDefinition").count();
+    let registrations = world
+        .new_writes()
+        .into_iter()
+        .filter(|write| write == "RegisterTaskDefinition")
+        .count();
     assert_eq!(registrations, 1);
 }
 
@@ -211,7 +277,11 @@ async fn a_revision_that_no_list_shows_yet_is_not_left_behind() {
     assert_eq!(world.conditions().0, ["Ready True Succeeded"]);
     delete(&world);
     world.pass::<EcsTaskDefinition>().await;
-    assert!(world.new_writes().contains(&"DeregisterTaskDefinition".to_owned()));
+    assert!(
+        world
+            .new_writes()
+            .contains(&"DeregisterTaskDefinition".to_owned())
+    );
 }
 
 #[tokio::test]
@@ -221,8 +291,16 @@ async fn a_deletion_waits_for_a_registration_without_a_reply() {
     world.pass::<EcsTaskDefinition>().await;
     delete(&world);
     world.pass::<EcsTaskDefinition>().await;
-    assert_eq!(world.object()["metadata"]["finalizers"], json!(["ecs-operator.dev/finalizer"]), "the finalizer stays");
-    assert!(world.conditions().1.contains("did not reply"), "{:?}", world.conditions());
+    assert_eq!(
+        world.object()["metadata"]["finalizers"],
+        json!(["ecs-operator.dev/finalizer"]),
+        "the finalizer stays"
+    );
+    assert!(
+        world.conditions().1.contains("did not reply"),
+        "{:?}",
+        world.conditions()
+    );
     is_listed.store(true, Ordering::Relaxed);
     tokio::time::timeout(Duration::from_secs(20), async {
         while world.object()["metadata"]["finalizers"] != json!([]) {
@@ -231,13 +309,20 @@ async fn a_deletion_waits_for_a_registration_without_a_reply() {
     })
     .await
     .expect("it ends");
-    assert!(world.new_writes().contains(&"DeregisterTaskDefinition".to_owned()));
+    assert!(
+        world
+            .new_writes()
+            .contains(&"DeregisterTaskDefinition".to_owned())
+    );
 }
 
 #[tokio::test]
 async fn an_old_revision_is_no_answer_to_a_registration() {
     let is_listed = Arc::new(AtomicBool::new(true));
-    let (ecs, is_lost) = (registering(&is_listed, false), Arc::new(AtomicBool::new(false)));
+    let (ecs, is_lost) = (
+        registering(&is_listed, false),
+        Arc::new(AtomicBool::new(false)),
+    );
     let lost = Arc::clone(&is_lost);
     let ecs = move |operation: &str, request: &Value| {
         let reply = ecs(operation, request);
@@ -245,7 +330,9 @@ async fn an_old_revision_is_no_answer_to_a_registration() {
         let lags = operation == "ListTaskDefinitions" && lost.load(Ordering::Relaxed);
         match (loses, lags) {
             (true, _) => (500, String::new()),
-            (_, true) => success(&json!({"taskDefinitionArns": ["arn:aws:ecs:eu-central-1:1:task-definition/web:1"]})),
+            (_, true) => success(
+                &json!({"taskDefinitionArns": ["arn:aws:ecs:eu-central-1:1:task-definition/web:1"]}),
+            ),
             _ => reply,
         }
     };
@@ -266,19 +353,30 @@ async fn an_old_revision_is_no_answer_to_a_registration() {
     for _ in 0..3 {
         world.pass::<EcsTaskDefinition>().await;
     }
-    assert_eq!(world.object()["metadata"]["finalizers"], json!(["ecs-operator.dev/finalizer"]), "the second may be there");
+    assert_eq!(
+        world.object()["metadata"]["finalizers"],
+        json!(["ecs-operator.dev/finalizer"]),
+        "the second may be there"
+    );
     is_lost.store(false, Ordering::Relaxed);
     for _ in 0..3 {
         world.pass::<EcsTaskDefinition>().await;
     }
     assert_eq!(world.object()["metadata"]["finalizers"], json!([]));
-    let gone = world.new_writes().into_iter().filter(|write| write == "DeregisterTaskDefinition").count();
+    let gone = world
+        .new_writes()
+        .into_iter()
+        .filter(|write| write == "DeregisterTaskDefinition")
+        .count();
     assert_eq!(gone, 2);
 }
 
 #[tokio::test]
 async fn at_the_end_every_look_is_one_for_the_service_that_a_lost_reply_may_have_made() {
-    let (is_shown, tags) = (Arc::new(AtomicBool::new(false)), Arc::new(std::sync::Mutex::new(Value::Null)));
+    let (is_shown, tags) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(std::sync::Mutex::new(Value::Null)),
+    );
     let shown = Arc::clone(&is_shown);
     let ecs = move |operation: &str, request: &Value| {
         let mut tags = tags.lock().expect("no test panics with it");
@@ -291,8 +389,12 @@ async fn at_the_end_every_look_is_one_for_the_service_that_a_lost_reply_may_have
                 *tags = request["tags"].clone();
                 (500, String::new())
             }
-            "DescribeServices" if shown.load(Ordering::Relaxed) => success(&json!({"services": [service("ACTIVE", &tags)]})),
-            "DescribeServices" => success(&json!({"failures": [{"arn": "service/shop/web", "reason": "MISSING"}]})),
+            "DescribeServices" if shown.load(Ordering::Relaxed) => {
+                success(&json!({"services": [service("ACTIVE", &tags)]}))
+            }
+            "DescribeServices" => {
+                success(&json!({"failures": [{"arn": "service/shop/web", "reason": "MISSING"}]}))
+            }
             "DeleteService" => success(&json!({"service": service("DRAINING", &tags)})),
             other => refusal("InvalidAction", other),
         }
@@ -309,7 +411,11 @@ async fn at_the_end_every_look_is_one_for_the_service_that_a_lost_reply_may_have
     world.pass::<EcsService>().await;
     delete(&world);
     world.pass::<EcsService>().await;
-    assert_eq!(world.object()["metadata"]["finalizers"], json!(["ecs-operator.dev/finalizer"]), "it may be there");
+    assert_eq!(
+        world.object()["metadata"]["finalizers"],
+        json!(["ecs-operator.dev/finalizer"]),
+        "it may be there"
+    );
     is_shown.store(true, Ordering::Relaxed);
     world.pass::<EcsService>().await;
     assert!(world.new_writes().contains(&"DeleteService".to_owned()));

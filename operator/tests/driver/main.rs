@@ -1,6 +1,10 @@
-//! The driver against doubles at the transport: what it writes, in which order, and what it tells of errors.
+//! The driver against doubles at the transport: what it writes, in which order, and what it tells
+//! of errors.
 
-#[allow(clippy::unwrap_used, reason = "a poisoned lock fails the test, as it should")]
+#[allow(
+    clippy::unwrap_used,
+    reason = "a poisoned lock fails the test, as it should"
+)]
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -27,13 +31,14 @@ fn cluster(spec: &Value) -> Value {
 }
 
 fn missing() -> Reply {
-    success(&json!({"clusters": [], "failures": [{"arn": "arn:aws:ecs:eu-central-1:1:cluster/shop", "reason": "MISSING"}]}))
+    success(
+        &json!({"clusters": [], "failures": [{"arn": "arn:aws:ecs:eu-central-1:1:cluster/shop", "reason": "MISSING"}]}),
+    )
 }
 
 /// The cluster in an answer, with the tags it was created with.
 fn described(tags: &Value, more: &Value) -> Value {
-    let mut cluster =
-        json!({"clusterArn": "arn:aws:ecs:eu-central-1:1:cluster/shop", "clusterName": "shop", "status": "ACTIVE", "tags": tags});
+    let mut cluster = json!({"clusterArn": "arn:aws:ecs:eu-central-1:1:cluster/shop", "clusterName": "shop", "status": "ACTIVE", "tags": tags});
     for (name, value) in more.as_object().into_iter().flatten() {
         cluster[name] = value.clone();
     }
@@ -54,9 +59,9 @@ fn working() -> impl Fn(&str, &Value) -> Reply + Clone {
                 *tags = None;
                 success(&json!({"cluster": described(&json!([]), &json!({"status": "INACTIVE"}))}))
             }
-            "DescribeClusters" => {
-                tags.as_ref().map_or_else(missing, |tags| success(&json!({"clusters": [described(tags, &json!({}))]})))
-            }
+            "DescribeClusters" => tags.as_ref().map_or_else(missing, |tags| {
+                success(&json!({"clusters": [described(tags, &json!({}))]}))
+            }),
             "ListServices" => success(&json!({"serviceArns": []})),
             "ListTasks" => success(&json!({"taskArns": []})),
             other => refusal("InvalidAction", other),
@@ -68,11 +73,18 @@ fn working() -> impl Fn(&str, &Value) -> Reply + Clone {
 async fn the_finalizer_comes_before_the_first_write_and_the_status_once() {
     let world = World::new(cluster(&json!({})), working()).await;
     world.pass::<EcsCluster>().await;
-    assert_eq!(world.new_writes(), ["metadata", "CreateCluster", "status", "event CreateCluster"]);
+    assert_eq!(
+        world.new_writes(),
+        ["metadata", "CreateCluster", "status", "event CreateCluster"]
+    );
     assert_eq!(world.conditions().0, ["Ready True Succeeded"]);
 
     world.pass::<EcsCluster>().await;
-    assert_eq!(world.new_writes(), [""; 0], "nothing changed, so nothing is written");
+    assert_eq!(
+        world.new_writes(),
+        [""; 0],
+        "nothing changed, so nothing is written"
+    );
 }
 
 #[tokio::test]
@@ -94,7 +106,10 @@ async fn the_last_write_of_a_deletion_takes_the_finalizer_off() {
     world.pass::<EcsCluster>().await;
     delete(&world);
     world.pass::<EcsCluster>().await;
-    assert_eq!(world.new_writes(), ["DeleteCluster", "metadata", "event DeleteCluster"]);
+    assert_eq!(
+        world.new_writes(),
+        ["DeleteCluster", "metadata", "event DeleteCluster"]
+    );
     assert_eq!(world.object()["metadata"]["finalizers"], json!([]));
 }
 
@@ -104,13 +119,19 @@ async fn faults_are_told_once_in_the_words_of_their_class() {
     let rows: [(&str, Reply, [&str; 2], &str); 6] = [
         (
             "CreateCluster",
-            refusal("AccessDeniedException", "User: u is not authorized to perform: ecs:CreateCluster"),
+            refusal(
+                "AccessDeniedException",
+                "User: u is not authorized to perform: ecs:CreateCluster",
+            ),
             ["Ready False AccessDenied", "Stalled True AccessDenied"],
             "ecs:CreateCluster is denied",
         ),
         (
             "CreateCluster",
-            refusal("InvalidParameterException", "Long arn format must be enabled"),
+            refusal(
+                "InvalidParameterException",
+                "Long arn format must be enabled",
+            ),
             ["Ready False InvalidSpec", "Stalled True InvalidSpec"],
             "CreateCluster: Long arn format must be enabled",
         ),
@@ -122,23 +143,49 @@ async fn faults_are_told_once_in_the_words_of_their_class() {
         ),
         (
             "DescribeClusters",
-            refusal("ExpiredTokenException", "The security token included in the request is expired"),
-            ["Ready False CredentialsUnavailable", "Reconciling True CredentialsUnavailable"],
+            refusal(
+                "ExpiredTokenException",
+                "The security token included in the request is expired",
+            ),
+            [
+                "Ready False CredentialsUnavailable",
+                "Reconciling True CredentialsUnavailable",
+            ],
             "expired",
         ),
         (
             "CreateCluster",
-            (503, json!({"__type": "SomethingNewException", "message": "we have trouble"}).to_string()),
-            ["Ready False AwsUnavailable", "Reconciling True AwsUnavailable"],
+            (
+                503,
+                json!({"__type": "SomethingNewException", "message": "we have trouble"})
+                    .to_string(),
+            ),
+            [
+                "Ready False AwsUnavailable",
+                "Reconciling True AwsUnavailable",
+            ],
             "we have trouble",
         ),
-        ("DescribeClusters", html(), ["Ready False AwsUnavailable", "Reconciling True AwsUnavailable"], "not valid for its API"),
+        (
+            "DescribeClusters",
+            html(),
+            [
+                "Ready False AwsUnavailable",
+                "Reconciling True AwsUnavailable",
+            ],
+            "not valid for its API",
+        ),
     ];
     for (failing, reply, conditions, words) in rows {
         let ecs = working();
         let failing = failing.to_owned();
-        let ecs =
-            move |operation: &str, request: &Value| if operation == failing { reply.clone() } else { ecs(operation, request) };
+        let ecs = move |operation: &str, request: &Value| {
+            if operation == failing {
+                reply.clone()
+            } else {
+                ecs(operation, request)
+            }
+        };
         let world = World::new(cluster(&json!({})), ecs).await;
         // A read without a reply is told when it lasts.
         let started = Instant::now();
@@ -149,11 +196,26 @@ async fn faults_are_told_once_in_the_words_of_their_class() {
         assert_eq!(shapes, conditions);
         assert!(message.contains(words), "{message}");
         let first = world.new_writes();
-        assert_eq!(first.iter().filter(|write| write.starts_with("event")).count(), 1, "{first:?}");
-        assert_eq!(first.iter().filter(|write| *write == "status").count(), 1, "{first:?}");
+        assert_eq!(
+            first
+                .iter()
+                .filter(|write| write.starts_with("event"))
+                .count(),
+            1,
+            "{first:?}"
+        );
+        assert_eq!(
+            first.iter().filter(|write| *write == "status").count(),
+            1,
+            "{first:?}"
+        );
 
         world.pass::<EcsCluster>().await;
-        assert_eq!(world.new_writes(), [""; 0], "not tried again before its time, and not told again");
+        assert_eq!(
+            world.new_writes(),
+            [""; 0],
+            "not tried again before its time, and not told again"
+        );
     }
 }
 
@@ -169,16 +231,29 @@ async fn throttling_is_told_when_it_lasts() {
         world.pass::<EcsCluster>().await;
     }
     let (shapes, message) = world.conditions();
-    assert_eq!(shapes, ["Ready False Throttled", "Reconciling True Throttled"]);
+    assert_eq!(
+        shapes,
+        ["Ready False Throttled", "Reconciling True Throttled"]
+    );
     assert!(message.contains("Rate exceeded"), "{message}");
-    let told = world.new_writes().iter().filter(|write| write.starts_with("event")).count();
+    let told = world
+        .new_writes()
+        .iter()
+        .filter(|write| write.starts_with("event"))
+        .count();
     assert_eq!(told, 1);
 }
 
 #[tokio::test]
 async fn a_look_that_somebody_asks_for_is_answered_while_a_write_waits_for_its_turn() {
     let settings = json!({"settings": [{"name": "containerInsights", "value": "enabled"}]});
-    let (world, _) = World::limited(cluster(&settings), working(), Duration::from_secs(86400), Some(0.05)).await;
+    let (world, _) = World::limited(
+        cluster(&settings),
+        working(),
+        Duration::from_secs(86400),
+        Some(0.05),
+    )
+    .await;
     // The creation uses the budget up, and the answers of this ECS lack the settings.
     world.pass::<EcsCluster>().await;
     let mut asking = world.object();
@@ -186,7 +261,11 @@ async fn a_look_that_somebody_asks_for_is_answered_while_a_write_waits_for_its_t
     world.set_object(asking);
     world.pass::<EcsCluster>().await;
     assert_eq!(world.object()["status"]["lastHandledReconcileAt"], "now");
-    assert_eq!(world.conditions().0[1], "Reconciling True Progressing", "the write still waits");
+    assert_eq!(
+        world.conditions().0[1],
+        "Reconciling True Progressing",
+        "the write still waits"
+    );
 }
 
 #[tokio::test]
@@ -200,13 +279,21 @@ async fn a_look_by_hand_finds_a_cluster_that_somebody_deletes_right_after_our_wr
     world.set_object(asking);
     world.new_writes();
     world.pass::<EcsCluster>().await;
-    assert!(world.object()["status"]["lastHandledReconcileAt"].is_null(), "AWS's reads may lag behind the creation");
+    assert!(
+        world.object()["status"]["lastHandledReconcileAt"].is_null(),
+        "AWS's reads may lag behind the creation"
+    );
     let started = Instant::now();
-    while world.object()["status"]["lastHandledReconcileAt"].is_null() && started.elapsed() < Duration::from_secs(60) {
+    while world.object()["status"]["lastHandledReconcileAt"].is_null()
+        && started.elapsed() < Duration::from_secs(60)
+    {
         world.pass::<EcsCluster>().await;
     }
     assert_eq!(world.object()["status"]["lastHandledReconcileAt"], "now");
-    assert!(world.new_writes().contains(&"CreateCluster".to_owned()), "it is there again");
+    assert!(
+        world.new_writes().contains(&"CreateCluster".to_owned()),
+        "it is there again"
+    );
 }
 
 #[tokio::test]
@@ -223,20 +310,39 @@ async fn a_managed_instances_provider_in_the_list_of_a_cluster_is_no_drift() {
                 (status, reply.to_string())
             }
             "DescribeCapacityProviders" => {
-                assert_eq!(*request, json!({"cluster": "shop", "capacityProviders": request["capacityProviders"]}));
-                let names = request["capacityProviders"].as_array().into_iter().flatten();
-                let type_of = |name: &Value| if *name == "attached" { type_ } else { "EC2_AUTOSCALING" };
+                assert_eq!(
+                    *request,
+                    json!({"cluster": "shop", "capacityProviders": request["capacityProviders"]})
+                );
+                let names = request["capacityProviders"]
+                    .as_array()
+                    .into_iter()
+                    .flatten();
+                let type_of = |name: &Value| {
+                    if *name == "attached" {
+                        type_
+                    } else {
+                        "EC2_AUTOSCALING"
+                    }
+                };
                 success(
                     &json!({"capacityProviders": names.map(|name| json!({"name": name, "type": type_of(name)})).collect::<Vec<_>>()}),
                 )
             }
-            "PutClusterCapacityProviders" => refusal("ClientException", "the provider is in use and cannot be removed"),
+            "PutClusterCapacityProviders" => refusal(
+                "ClientException",
+                "the provider is in use and cannot be removed",
+            ),
             _ => ecs(operation, request),
         };
         let world = World::new(cluster(&json!({"capacityProviders": ["ours"]})), ecs).await;
         world.pass::<EcsCluster>().await;
         world.pass::<EcsCluster>().await;
-        let puts = world.new_writes().iter().filter(|write| *write == "PutClusterCapacityProviders").count();
+        let puts = world
+            .new_writes()
+            .iter()
+            .filter(|write| *write == "PutClusterCapacityProviders")
+            .count();
         assert_eq!(puts, expected, "{type_}");
     }
 }
@@ -260,7 +366,9 @@ async fn a_change_that_aws_does_not_keep_is_told_and_not_repeated() {
     let ecs = working();
     let ecs = move |operation: &str, request: &Value| match operation {
         // It says yes and keeps the old value.
-        "UpdateCluster" => success(&json!({"cluster": described(&json!([]), &json!({"settings": []}))})),
+        "UpdateCluster" => {
+            success(&json!({"cluster": described(&json!([]), &json!({"settings": []}))}))
+        }
         _ => ecs(operation, request),
     };
     let world = World::new(cluster(&settings), ecs).await;
@@ -268,7 +376,13 @@ async fn a_change_that_aws_does_not_keep_is_told_and_not_repeated() {
     // The reply to CreateCluster lacks the settings, so the cluster is updated next.
     world.pass::<EcsCluster>().await;
     let (shapes, message) = world.conditions();
-    assert_eq!(shapes, ["Ready False DriftPersists", "Reconciling True DriftPersists"]);
+    assert_eq!(
+        shapes,
+        [
+            "Ready False DriftPersists",
+            "Reconciling True DriftPersists"
+        ]
+    );
     assert!(message.contains("settings"), "{message}");
     world.new_writes();
     world.pass::<EcsCluster>().await;
@@ -288,11 +402,15 @@ async fn many_writes_of_a_kind_are_sent_as_the_budget_allows() {
     let owner = json!([{"key": "ecs-operator.dev/owner", "value": "k8s/default/web/u-1"}]);
     let revision = |number: u8| format!("arn:aws:ecs:eu-central-1:1:task-definition/web:{number}");
     let ecs = move |operation: &str, request: &Value| match operation {
-        "ListTaskDefinitions" => success(&json!({"taskDefinitionArns": (1..=4).map(revision).collect::<Vec<_>>()})),
+        "ListTaskDefinitions" => {
+            success(&json!({"taskDefinitionArns": (1..=4).map(revision).collect::<Vec<_>>()}))
+        }
         "ListClusters" => success(&json!({"clusterArns": []})),
         "DescribeTaskDefinition" => {
             let arn = request["taskDefinition"].clone();
-            success(&json!({"taskDefinition": {"taskDefinitionArn": arn, "family": "web", "status": "ACTIVE"}, "tags": owner}))
+            success(
+                &json!({"taskDefinition": {"taskDefinitionArn": arn, "family": "web", "status": "ACTIVE"}, "tags": owner}),
+            )
         }
         "DeregisterTaskDefinition" => success(&json!({"taskDefinition": {}})),
         other => refusal("InvalidAction", other),
@@ -307,8 +425,17 @@ async fn many_writes_of_a_kind_are_sent_as_the_budget_allows() {
     // A burst of two, and then one each seven seconds: less than the plan needs.
     let (world, _) = World::limited(object, ecs, Duration::from_secs(86400), Some(0.15)).await;
     world.pass::<EcsTaskDefinition>().await;
-    let sent = |writes: Vec<String>| writes.into_iter().filter(|write| write == "DeregisterTaskDefinition").count();
-    assert_eq!(sent(world.new_writes()), 2, "what the budget allows, and not nothing");
+    let sent = |writes: Vec<String>| {
+        writes
+            .into_iter()
+            .filter(|write| write == "DeregisterTaskDefinition")
+            .count()
+    };
+    assert_eq!(
+        sent(world.new_writes()),
+        2,
+        "what the budget allows, and not nothing"
+    );
     world.pass::<EcsTaskDefinition>().await;
     assert_eq!(sent(world.new_writes()), 0, "the others have their turn");
 }
@@ -324,6 +451,10 @@ async fn stops_polling_an_object_whose_finalizer_a_user_removed() {
         world.pass::<EcsCluster>().await;
         assert_eq!(world.conditions().0, ["Ready True Succeeded"]);
         let ages = world.context.accounts.default_scope().observer.ages();
-        assert_eq!(ages.iter().any(|(what, _)| *what == "clusters"), watched, "{ages:?}");
+        assert_eq!(
+            ages.iter().any(|(what, _)| *what == "clusters"),
+            watched,
+            "{ages:?}"
+        );
     }
 }

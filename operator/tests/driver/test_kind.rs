@@ -1,4 +1,5 @@
-//! A kind without AWS: what its objects observe, and what their writes leave, is scripted by the test.
+//! A kind without AWS: what its objects observe, and what their writes leave, is scripted by the
+//! test.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -101,40 +102,82 @@ static SCRIPTS: Mutex<BTreeMap<String, Script>> = Mutex::new(BTreeMap::new());
 
 /// Has the objects of this name behave so from now on.
 pub(crate) fn script(name: &str, script: Script) {
-    SCRIPTS.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), script);
+    SCRIPTS
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .insert(name.to_owned(), script);
 }
 
 fn scripted<O>(pass: &Pass<'_, O>) -> Script {
-    SCRIPTS.lock().unwrap_or_else(PoisonError::into_inner).get(&pass.owner.name).cloned().expect("the object has a script")
+    SCRIPTS
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .get(&pass.owner.name)
+        .cloned()
+        .expect("the object has a script")
 }
 
 fn observed(plan: Plan) -> Observed<Plan> {
-    Observed { value: plan, read_at: Some(Instant::now()), unconfirmed: false, urgent: false, polled: Vec::new() }
+    Observed {
+        value: plan,
+        read_at: Some(Instant::now()),
+        unconfirmed: false,
+        urgent: false,
+        polled: Vec::new(),
+    }
 }
 
 impl Kind for TestKind {
     type Observed = Plan;
 
-    const SHAPE: Shape = Shape { identity: &[], own_members: &[], resets: &[], refers_to: &[] };
+    const SHAPE: Shape = Shape {
+        identity: &[],
+        own_members: &[],
+        resets: &[],
+        refers_to: &[],
+    };
 
-    async fn observe(&self, pass: &Pass<'_, Plan>, _: Freshness) -> Result<Observed<Plan>, AwsError> {
+    async fn observe(
+        &self,
+        pass: &Pass<'_, Plan>,
+        _: Freshness,
+    ) -> Result<Observed<Plan>, AwsError> {
         // A read after a write shows what the write led to.
-        pass.applied.map_or_else(|| scripted(pass).observed, |applied| Ok(applied.clone())).map(observed)
+        pass.applied
+            .map_or_else(|| scripted(pass).observed, |applied| Ok(applied.clone()))
+            .map(observed)
     }
 
     fn plan(&self, observed: &Plan, _: &Owner) -> Plan {
         observed.clone()
     }
 
-    async fn apply(&self, pass: &Pass<'_, Plan>, _: &Plan, _: &Write, _: Permit) -> Result<Observed<Plan>, AwsError> {
+    async fn apply(
+        &self,
+        pass: &Pass<'_, Plan>,
+        _: &Plan,
+        _: &Write,
+        _: Permit,
+    ) -> Result<Observed<Plan>, AwsError> {
         scripted(pass).applied.map(observed)
     }
 
     fn status_after(&self, after: &After<'_, Plan>) -> TestKindStatus {
         let mut status = self.status.clone().unwrap_or_default();
-        let ready = || Verdict::new(State::Ready, Reason::Succeeded, "It is as the spec asks for".to_owned());
+        let ready = || {
+            Verdict::new(
+                State::Ready,
+                Reason::Succeeded,
+                "It is as the spec asks for".to_owned(),
+            )
+        };
         let verdict = after.outcome.verdict().unwrap_or_else(ready);
-        status.conditions = conditions(&status.conditions, &verdict, self.metadata.generation, after.now);
+        status.conditions = conditions(
+            &status.conditions,
+            &verdict,
+            self.metadata.generation,
+            after.now,
+        );
         status.observed_generation = self.metadata.generation;
         status
     }

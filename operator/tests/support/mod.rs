@@ -1,4 +1,5 @@
-//! Doubles at the transport: an API server with one object, and an ECS that answers what a test scripts.
+//! Doubles at the transport: an API server with one object, and an ECS that answers what a test
+//! scripts.
 
 use std::convert::Infallible;
 use std::net::Ipv4Addr;
@@ -54,7 +55,10 @@ pub(crate) struct World {
 
 impl World {
     /// A world with `object` in it and an ECS that answers as `ecs` says.
-    pub(crate) async fn new(object: Value, ecs: impl Fn(&str, &Value) -> Reply + Clone + Send + Sync + 'static) -> Self {
+    pub(crate) async fn new(
+        object: Value,
+        ecs: impl Fn(&str, &Value) -> Reply + Clone + Send + Sync + 'static,
+    ) -> Self {
         Self::swept(object, ecs, Duration::from_secs(86400)).await.0
     }
 
@@ -64,7 +68,15 @@ impl World {
         let mut stores = Builder::default();
         stores.add(store::<K>(&object), K::SHAPE.refers_to);
         let ecs = |_: &str, _: &Value| refusal("InvalidAction", "the kind calls no AWS");
-        Self::with(object, stores.build(), ecs, Duration::from_secs(86400), None).await.0
+        Self::with(
+            object,
+            stores.build(),
+            ecs,
+            Duration::from_secs(86400),
+            None,
+        )
+        .await
+        .0
     }
 
     /// The same, with an observer that looks by itself this often, and the clusters that it wakes.
@@ -94,7 +106,10 @@ impl World {
         every: Duration,
         share: Option<f64>,
     ) -> (Self, Triggered) {
-        let (object, writes) = (Arc::new(Mutex::new(object)), Arc::new(Mutex::new(Vec::new())));
+        let (object, writes) = (
+            Arc::new(Mutex::new(object)),
+            Arc::new(Mutex::new(Vec::new())),
+        );
         let metrics = Arc::new(Metrics::default());
         let config = aws_config::defaults(aws_config::BehaviorVersion::latest())
             .endpoint_url(serve_ecs(Arc::clone(&writes), ecs).await)
@@ -103,11 +118,21 @@ impl World {
             .load()
             .await;
         let scoped = AwsMetrics::new(Arc::clone(&metrics), "default", "eu-central-1");
-        let calls = Arc::new(Calls::new(&config, share, Leadership::always_leader(), scoped));
+        let calls = Arc::new(Calls::new(
+            &config,
+            share,
+            Leadership::always_leader(),
+            scoped,
+        ));
         let (triggers, triggered) = Triggers::new(["EcsCluster".into()]);
         let events = Arc::default();
         let denies_status = Arc::<AtomicBool>::default();
-        let client = api_server(Arc::clone(&object), Arc::clone(&writes), Arc::clone(&events), Arc::clone(&denies_status));
+        let client = api_server(
+            Arc::clone(&object),
+            Arc::clone(&writes),
+            Arc::clone(&events),
+            Arc::clone(&denies_status),
+        );
         let context = Context {
             events: Events::start(&client),
             client,
@@ -116,8 +141,19 @@ impl World {
             allowed_clusters: Vec::new(),
             stores,
             accounts: Accounts::new(Aws {
-                scope: Scope { account: "default".into(), region: "eu-central-1".into() },
-                observer: Observer::start(&calls, Sweep { active: every, steady: every, task_definitions: every }, triggers),
+                scope: Scope {
+                    account: "default".into(),
+                    region: "eu-central-1".into(),
+                },
+                observer: Observer::start(
+                    &calls,
+                    Sweep {
+                        active: every,
+                        steady: every,
+                        task_definitions: every,
+                    },
+                    triggers,
+                ),
                 writer: Writer::new(calls, share),
             }),
             readiness: Arc::default(),
@@ -126,8 +162,17 @@ impl World {
             claims: Claims::default(),
         };
         (
-            Self { context: Arc::new(context), object, writes, events, denies_status },
-            triggered.into_iter().next().expect("the channel of the kind"),
+            Self {
+                context: Arc::new(context),
+                object,
+                writes,
+                events,
+                denies_status,
+            },
+            triggered
+                .into_iter()
+                .next()
+                .expect("the channel of the kind"),
         )
     }
 
@@ -151,10 +196,23 @@ impl World {
     pub(crate) fn conditions(&self) -> (Vec<String>, String) {
         let conditions = self.object()["status"]["conditions"].clone();
         let of = |condition: &Value| {
-            ["type", "status", "reason"].map(|member| condition[member].as_str().unwrap_or_default().to_owned()).join(" ")
+            ["type", "status", "reason"]
+                .map(|member| condition[member].as_str().unwrap_or_default().to_owned())
+                .join(" ")
         };
-        let shapes = conditions.as_array().into_iter().flatten().map(of).collect();
-        (shapes, conditions[0]["message"].as_str().unwrap_or_default().to_owned())
+        let shapes = conditions
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(of)
+            .collect();
+        (
+            shapes,
+            conditions[0]["message"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
+        )
     }
 
     /// The writes since the last call.
@@ -176,7 +234,10 @@ fn store<K: Kind>(object: &Value) -> Store<K> {
 fn stores(object: &Value) -> Stores {
     let mut stores = Builder::default();
     stores.add(store::<EcsCluster>(object), EcsCluster::SHAPE.refers_to);
-    stores.add(store::<EcsTaskDefinition>(object), EcsTaskDefinition::SHAPE.refers_to);
+    stores.add(
+        store::<EcsTaskDefinition>(object),
+        EcsTaskDefinition::SHAPE.refers_to,
+    );
     stores.add(store::<EcsService>(object), EcsService::SHAPE.refers_to);
     stores.build()
 }
@@ -186,7 +247,10 @@ async fn serve_ecs(
     answer: impl Fn(&str, &Value) -> Reply + Clone + Send + Sync + 'static,
 ) -> String {
     let handler = move |headers: HeaderMap, body: Bytes| {
-        let target = headers["x-amz-target"].to_str().unwrap_or_default().to_owned();
+        let target = headers["x-amz-target"]
+            .to_str()
+            .unwrap_or_default()
+            .to_owned();
         let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
         let request = serde_json::from_slice(&body).unwrap_or_default();
         if !operation.starts_with("Describe") && !operation.starts_with("List") {
@@ -195,7 +259,9 @@ async fn serve_ecs(
         let (status, body) = answer(&operation, &request);
         std::future::ready((StatusCode::from_u16(status).expect("a status"), body))
     };
-    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .await
+        .expect("a port");
     let address = listener.local_addr().expect("an address");
     tokio::spawn(async move { axum::serve(listener, Router::new().fallback(handler)).await });
     format!("http://{address}")
@@ -209,7 +275,11 @@ fn api_server(
     denies_status: Arc<AtomicBool>,
 ) -> Client {
     let service = tower::service_fn(move |request: http::Request<Body>| {
-        let (object, writes, events) = (Arc::clone(&object), Arc::clone(&writes), Arc::clone(&events));
+        let (object, writes, events) = (
+            Arc::clone(&object),
+            Arc::clone(&writes),
+            Arc::clone(&events),
+        );
         let denies_status = denies_status.load(Ordering::Relaxed);
         async move {
             let (parts, body) = request.into_parts();
@@ -217,14 +287,18 @@ fn api_server(
             let body: Value = serde_json::from_slice(&body).unwrap_or_default();
             let path = parts.uri.path();
             if denies_status && path.ends_with("/status") {
-                let status =
-                    json!({"kind": "Status", "status": "Failure", "code": 403, "reason": "Forbidden", "message": "denied"});
-                let reply = http::Response::builder().status(403).body(Body::from(status.to_string().into_bytes()));
+                let status = json!({"kind": "Status", "status": "Failure", "code": 403, "reason": "Forbidden", "message": "denied"});
+                let reply = http::Response::builder()
+                    .status(403)
+                    .body(Body::from(status.to_string().into_bytes()));
                 return Ok(reply.expect("a valid reply"));
             }
             let reply = if path.ends_with("/events") {
                 drop(events.lock().await);
-                writes.lock().unwrap().push(format!("event {}", body["reason"].as_str().unwrap_or_default()));
+                writes.lock().unwrap().push(format!(
+                    "event {}",
+                    body["reason"].as_str().unwrap_or_default()
+                ));
                 body
             } else {
                 let mut object = object.lock().unwrap();
@@ -235,11 +309,16 @@ fn api_server(
                     writes.lock().unwrap().push("metadata".to_owned());
                     object["metadata"]["finalizers"] = body["metadata"]["finalizers"].clone();
                 }
-                let version = object["metadata"]["resourceVersion"].as_str().and_then(|version| version.parse::<u64>().ok());
-                object["metadata"]["resourceVersion"] = (version.unwrap_or_default() + 1).to_string().into();
+                let version = object["metadata"]["resourceVersion"]
+                    .as_str()
+                    .and_then(|version| version.parse::<u64>().ok());
+                object["metadata"]["resourceVersion"] =
+                    (version.unwrap_or_default() + 1).to_string().into();
                 object.clone()
             };
-            Ok::<_, Infallible>(http::Response::new(Body::from(reply.to_string().into_bytes())))
+            Ok::<_, Infallible>(http::Response::new(Body::from(
+                reply.to_string().into_bytes(),
+            )))
         }
     });
     Client::new(service, "default")

@@ -13,17 +13,20 @@ use serde_with::skip_serializing_none;
 pub struct DeploymentConfiguration {
     /// Stops, and on request rolls back, a rolling deployment whose tasks keep failing.
     pub deployment_circuit_breaker: Option<DeploymentCircuitBreaker>,
-    /// Most tasks during a deployment, in percent of the desired count. AWS default 200, for DAEMON 100.
+    /// Most tasks during a deployment, in percent of the desired count. AWS default 200, for DAEMON
+    /// 100.
     #[schemars(range(min = 0))]
     pub maximum_percent: Option<i32>,
-    /// Fewest healthy tasks during a deployment, in percent of the desired count. AWS default 100, for DAEMON 0.
+    /// Fewest healthy tasks during a deployment, in percent of the desired count. AWS default 100,
+    /// for DAEMON 0.
     #[schemars(range(min = 0))]
     pub minimum_healthy_percent: Option<i32>,
     /// CloudWatch alarms that stop, and on request roll back, a deployment.
     pub alarms: Option<DeploymentAlarms>,
     /// ROLLING, BLUE_GREEN, LINEAR or CANARY. AWS default ROLLING.
     pub strategy: Option<String>,
-    /// Minutes during which old and new tasks run side by side after traffic has moved, 0 to 1440. AWS default 0.
+    /// Minutes during which old and new tasks run side by side after traffic has moved, 0 to 1440.
+    /// AWS default 0.
     #[schemars(range(min = 0, max = 1440))]
     pub bake_time_in_minutes: Option<i32>,
     /// Lambda functions and pauses at stages of a deployment; at most 10 of each.
@@ -56,7 +59,8 @@ pub struct DeploymentCircuitBreaker {
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ThresholdConfiguration {
-    /// COUNT, BOUNDED_PERCENT (of the desired count, held between 3 and 200) or UNBOUNDED_PERCENT. AWS default BOUNDED_PERCENT.
+    /// COUNT, BOUNDED_PERCENT (of the desired count, held between 3 and 200) or UNBOUNDED_PERCENT.
+    /// AWS default BOUNDED_PERCENT.
     #[serde(rename = "type")]
     pub type_: String,
     /// The number or percentage. AWS default 50.
@@ -67,7 +71,8 @@ pub struct ThresholdConfiguration {
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DeploymentAlarms {
-    /// Names of the alarms. One that is in ALARM already when a deployment starts is ignored for it.
+    /// Names of the alarms. One that is in ALARM already when a deployment starts is ignored for
+    /// it.
     #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub alarm_names: Vec<String>,
     /// Whether the service then goes back to the last deployment that completed.
@@ -87,9 +92,10 @@ pub struct DeploymentLifecycleHook {
     pub hook_target_arn: Option<String>,
     /// IAM role with which ECS calls the function.
     pub role_arn: Option<String>,
-    /// Stages at which the hook runs: RECONCILE_SERVICE, PRE_SCALE_UP, POST_SCALE_UP, TEST_TRAFFIC_SHIFT,
-    /// POST_TEST_TRAFFIC_SHIFT, PRE_PRODUCTION_TRAFFIC_SHIFT, PRODUCTION_TRAFFIC_SHIFT, POST_PRODUCTION_TRAFFIC_SHIFT. A pause
-    /// cannot stand at a traffic shift itself.
+    /// Stages at which the hook runs: RECONCILE_SERVICE, PRE_SCALE_UP, POST_SCALE_UP,
+    /// TEST_TRAFFIC_SHIFT, POST_TEST_TRAFFIC_SHIFT, PRE_PRODUCTION_TRAFFIC_SHIFT,
+    /// PRODUCTION_TRAFFIC_SHIFT, POST_PRODUCTION_TRAFFIC_SHIFT. A pause cannot stand at a traffic
+    /// shift itself.
     #[schemars(length(max = 20), inner(length(max = 64)), extend("x-kubernetes-list-type" = "set"))]
     pub lifecycle_stages: Option<Vec<String>>,
     /// Free JSON that is handed to the function.
@@ -162,11 +168,12 @@ pub struct CanaryConfiguration {
 pub struct EarlySuccessCriteria {
     /// Whether these criteria count.
     pub enable: bool,
-    /// Percent of the new tasks that must be healthy, 0 to 100. ECS needs it with `enable: true`; dropped from the spec, it stays.
+    /// Percent of the new tasks that must be healthy, 0 to 100. ECS needs it with `enable: true`;
+    /// dropped from the spec, it stays.
     #[schemars(range(min = 0, max = 100))]
     pub healthy_percent: Option<i32>,
-    /// Whether the deployment waits for the old tasks to go: BLOCKING or DEFERRED. ECS needs it with `enable: true`; dropped from
-    /// the spec, it stays.
+    /// Whether the deployment waits for the old tasks to go: BLOCKING or DEFERRED. ECS needs it
+    /// with `enable: true`; dropped from the spec, it stays.
     pub source_service_revision_cleanup: Option<String>,
 }
 

@@ -12,6 +12,7 @@ pub struct PlacementStrategy {
     /// random, spread (evenly by `field`) or binpack (as few instances as possible by `field`).
     #[serde(rename = "type")]
     pub type_: Option<String>,
-    /// For spread `instanceId`, `host` or an attribute such as `attribute:ecs.availability-zone`; for binpack `cpu` or `memory`.
+    /// For spread `instanceId`, `host` or an attribute such as `attribute:ecs.availability-zone`;
+    /// for binpack `cpu` or `memory`.
     pub field: Option<String>,
 }

@@ -5,14 +5,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
-/// Who says how many tasks there are: Spec (default where `desiredCount` is set) or External, for `kubectl scale`, autoscalers and
-/// Application Auto Scaling. Without `desiredCount` the operator leaves the number to ECS.
+/// Who says how many tasks there are: Spec (default where `desiredCount` is set) or External, for
+/// `kubectl scale`, autoscalers and Application Auto Scaling. Without `desiredCount` the operator
+/// leaves the number to ECS.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 pub enum DesiredCountOwner {
     /// The spec: another number in ECS is set back.
     #[default]
     Spec,
-    /// A new number in the spec is sent once, and a change in ECS, such as by Application Auto Scaling, is kept.
+    /// A new number in the spec is sent once, and a change in ECS, such as by Application Auto
+    /// Scaling, is kept.
     External,
 }
 
@@ -21,18 +23,23 @@ pub enum DesiredCountOwner {
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RolloutPolicy {
-    /// Seconds without progress after which a rollout counts as failed, as in a Deployment; default 600. ECS continues it. More tasks, another stage and another traffic weight are progress; bake times, hooks and pauses do not count.
+    /// Seconds without progress after which a rollout counts as failed, as in a Deployment; default
+    /// 600. ECS continues it. More tasks, another stage and another traffic weight are progress;
+    /// bake times, hooks and pauses do not count.
     #[schemars(range(min = 1))]
     pub progress_deadline_seconds: Option<i32>,
-    /// Seconds for which the tasks of a new rollout must run, without one that fails, before the service is Ready, as in a Deployment;
-    /// default 0. After a failure, Ready waits for this time or for `unavailableAfterSeconds`, whichever is longer.
+    /// Seconds for which the tasks of a new rollout must run, without one that fails, before the
+    /// service is Ready, as in a Deployment; default 0. After a failure, Ready waits for this time
+    /// or for `unavailableAfterSeconds`, whichever is longer.
     #[schemars(range(min = 0))]
     pub min_ready_seconds: Option<i32>,
-    /// Seconds that tasks of a service that was steady may be missing, or fail one after the other, before it is Unavailable; default 60.
+    /// Seconds that tasks of a service that was steady may be missing, or fail one after the other,
+    /// before it is Unavailable; default 60.
     #[schemars(range(min = 0))]
     pub unavailable_after_seconds: Option<i32>,
-    /// Whether a change of `enableExecuteCommand`, `enableECSManagedTags` or `propagateTags` replaces the tasks, by a forced deployment;
-    /// default false: ECS gives it to new tasks only, and the condition RestartRequired says so.
+    /// Whether a change of `enableExecuteCommand`, `enableECSManagedTags` or `propagateTags`
+    /// replaces the tasks, by a forced deployment; default false: ECS gives it to new tasks only,
+    /// and the condition RestartRequired says so.
     pub restart_on_settings: Option<bool>,
 }
 
@@ -66,13 +73,19 @@ impl RolloutPhase {
     /// Whether the rollout has ended.
     #[must_use]
     pub fn is_final(self) -> bool {
-        matches!(self, Self::Succeeded | Self::RolledBack | Self::Failed | Self::Stopped | Self::Superseded)
+        matches!(
+            self,
+            Self::Succeeded | Self::RolledBack | Self::Failed | Self::Stopped | Self::Superseded
+        )
     }
 
     /// Whether the new revision was not deployed.
     #[must_use]
     pub fn is_failure(self) -> bool {
-        matches!(self, Self::RollingBack | Self::RolledBack | Self::Failed | Self::Stopped)
+        matches!(
+            self,
+            Self::RollingBack | Self::RolledBack | Self::Failed | Self::Stopped
+        )
     }
 }
 
@@ -99,15 +112,17 @@ pub struct RolloutStatus {
     pub lifecycle_stage: Option<String>,
     /// The pause hook that awaits approval.
     pub hook: Option<HookStatus>,
-    /// ID of the lifecycle hook that runs (status IN_PROGRESS in ECS). The progress deadline waits for its end.
+    /// ID of the lifecycle hook that runs (status IN_PROGRESS in ECS). The progress deadline waits
+    /// for its end.
     pub hook_in_progress: Option<String>,
     /// Percent of the production traffic that ECS asks the load balancer to send to it, 0 to 100.
     pub requested_production_traffic_weight: Option<f64>,
     /// Percent of the test traffic, likewise.
     pub requested_test_traffic_weight: Option<f64>,
-    /// Minutes that ECS waits on purpose before the next step of the traffic shift: `canaryBakeTimeInMinutes`,
-    /// `stepBakeTimeInMinutes` or `bakeTimeInMinutes` of the service, and what a Network Load Balancer takes. They extend the
-    /// progress deadline. Absent where ECS does not wait.
+    /// Minutes that ECS waits on purpose before the next step of the traffic shift:
+    /// `canaryBakeTimeInMinutes`, `stepBakeTimeInMinutes` or `bakeTimeInMinutes` of the service,
+    /// and what a Network Load Balancer takes. They extend the progress deadline. Absent where ECS
+    /// does not wait.
     pub bake_time_in_minutes: Option<i32>,
     /// Tasks that it wants.
     pub requested_count: Option<i32>,
@@ -121,7 +136,8 @@ pub struct RolloutStatus {
     pub failed_count: Option<i32>,
     /// Share of the wanted tasks that run.
     pub percent: Option<i32>,
-    /// Settings of the service when it was first seen, or when no task ran. ECS gives a later change to new tasks only.
+    /// Settings of the service when it was first seen, or when no task ran. ECS gives a later
+    /// change to new tasks only.
     pub task_settings: Option<TaskSettings>,
     /// When it began.
     pub started_at: Option<Time>,
@@ -190,7 +206,8 @@ pub struct FailedDeployment {
     pub result: RolloutPhase,
     /// What ECS said.
     pub message: String,
-    /// IDs of the failed deployments of that task definition, where ECS shows them, to know a later one from them.
+    /// IDs of the failed deployments of that task definition, where ECS shows them, to know a later
+    /// one from them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deployment_ids: Vec<String>,
 }
@@ -203,7 +220,8 @@ pub struct Rollback {
     pub revision: String,
     /// Revision or task definition that the spec asks for.
     pub instead_of: String,
-    /// Hash of what the spec asked for at that time, as in `rollout`; something else ends the rollback.
+    /// Hash of what the spec asked for at that time, as in `rollout`; something else ends the
+    /// rollback.
     pub hash: String,
 }
 

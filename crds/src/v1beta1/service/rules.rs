@@ -1,7 +1,8 @@
 //! What CreateService and UpdateService refuse across members, as rules of the schema.
 //!
-//! Sources: the ECS API reference of both calls, "Service definition parameters" in the Amazon ECS developer guide, and the
-//! messages that users report. Where AWS accepts, so do we; a value that we do not know is left to AWS.
+//! Sources: the ECS API reference of both calls, "Service definition parameters" in the Amazon ECS
+//! developer guide, and the messages that users report. Where AWS accepts, so do we; a value that
+//! we do not know is left to AWS.
 
 use kube::core::cel::Rule;
 
@@ -27,7 +28,10 @@ fn identity() -> Vec<Rule> {
             "!has(self.cluster) || self.cluster.matches('^[a-zA-Z0-9_-]{1,255}$') || self.cluster.matches('^arn:[^:]+:ecs:[^:]+:[0-9]+:cluster/[^/]+$')",
             "cluster is neither a name nor an ARN of a cluster: give its name, of letters, digits, hyphens and underscores, or an ARN such as arn:aws:ecs:eu-central-1:111122223333:cluster/shop",
         ),
-        immutable("cluster", "cluster cannot change, ECS cannot move a service: create a new EcsService in the other cluster"),
+        immutable(
+            "cluster",
+            "cluster cannot change, ECS cannot move a service: create a new EcsService in the other cluster",
+        ),
         immutable(
             "clusterRef",
             "clusterRef cannot change, ECS cannot move a service: create a new EcsService in the other cluster",
@@ -40,8 +44,14 @@ fn identity() -> Vec<Rule> {
             "has(self.taskDefinition) || has(self.taskDefinitionRef) || (has(self.deploymentController) && self.deploymentController.type == 'EXTERNAL')",
             "taskDefinitionRef (an EcsTaskDefinition in this namespace) or taskDefinition (family, family:revision or ARN) is needed",
         ),
-        immutable("schedulingStrategy", "schedulingStrategy cannot change: create a new EcsService and delete this one"),
-        immutable("role", "role cannot change: create a new EcsService and delete this one"),
+        immutable(
+            "schedulingStrategy",
+            "schedulingStrategy cannot change: create a new EcsService and delete this one",
+        ),
+        immutable(
+            "role",
+            "role cannot change: create a new EcsService and delete this one",
+        ),
         rule(
             "!(has(self.schedulingStrategy) && self.schedulingStrategy == 'DAEMON' && has(self.desiredCount))",
             "desiredCount has no meaning with schedulingStrategy DAEMON, which runs one task on every instance: drop it",
@@ -159,10 +169,18 @@ fn traffic() -> Vec<Rule> {
 
 /// A rule for services with a deployment configuration.
 fn configuration(condition: &str, message: &str) -> Rule {
-    rule(&format!("!has(self.deploymentConfiguration) || ({condition})"), message)
+    rule(
+        &format!("!has(self.deploymentConfiguration) || ({condition})"),
+        message,
+    )
 }
 
 /// A rule for services with another deployment controller than ECS.
 fn foreign_controller(condition: &str, message: &str) -> Rule {
-    rule(&format!("!has(self.deploymentController) || self.deploymentController.type == 'ECS' || ({condition})"), message)
+    rule(
+        &format!(
+            "!has(self.deploymentController) || self.deploymentController.type == 'ECS' || ({condition})"
+        ),
+        message,
+    )
 }

@@ -14,7 +14,8 @@ pub struct CapacityProviderStrategyItem {
     /// Share of the tasks beyond `base` relative to the other items, 0 to 1000. AWS default 0.
     #[schemars(range(min = 0, max = 1000))]
     pub weight: Option<i32>,
-    /// Number of tasks that run here before weights count, 0 to 100000; only one item may have it above 0. AWS default 0.
+    /// Number of tasks that run here before weights count, 0 to 100000; only one item may have it
+    /// above 0. AWS default 0.
     #[schemars(range(min = 0, max = 100_000))]
     pub base: Option<i32>,
 }

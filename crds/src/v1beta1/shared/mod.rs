@@ -19,7 +19,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 /// What the status of every kind has in common. The driver works on this and knows no kind.
 pub trait Status {
-    /// The generation of the spec that this status reports; `None` or -1 before the first reconciliation.
+    /// The generation of the spec that this status reports; `None` or -1 before the first
+    /// reconciliation.
     fn observed_generation(&self) -> Option<i64>;
     /// Ready, and Reconciling or Stalled while true.
     fn conditions(&self) -> &[Condition];
@@ -33,7 +34,8 @@ pub trait Status {
     fn arn(&self) -> Option<&str>;
     /// Keys of the tags that AWS accepted from the spec.
     fn managed_tags(&mut self) -> &mut Option<Vec<String>>;
-    /// Members of the spec that AWS accepted and that are set back when the spec drops them; `None` for a kind without such members.
+    /// Members of the spec that AWS accepted and that are set back when the spec drops them; `None`
+    /// for a kind without such members.
     fn applied_members(&mut self) -> Option<&mut Option<Vec<String>>>;
 }
 

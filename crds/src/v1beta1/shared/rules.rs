@@ -10,7 +10,9 @@ pub(crate) fn rule(condition: &str, message: &str) -> Rule {
 /// A member that ECS cannot change, also not from or to absent.
 pub(crate) fn immutable(member: &str, message: &str) -> Rule {
     rule(
-        &format!("has(self.{member}) == has(oldSelf.{member}) && (!has(self.{member}) || self.{member} == oldSelf.{member})"),
+        &format!(
+            "has(self.{member}) == has(oldSelf.{member}) && (!has(self.{member}) || self.{member} == oldSelf.{member})"
+        ),
         message,
     )
 }
@@ -34,7 +36,9 @@ pub(crate) fn tags() -> Rule {
 /// Of a capacity provider strategy, one item at most may have a base.
 pub(crate) fn one_base(member: &str) -> Rule {
     rule(
-        &format!("!has(self.{member}) || self.{member}.filter(i, has(i.base) && i.base > 0).size() <= 1"),
+        &format!(
+            "!has(self.{member}) || self.{member}.filter(i, has(i.base) && i.base > 0).size() <= 1"
+        ),
         &format!("{member}[].base: only one item may have a base above 0"),
     )
 }

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
 use super::{
-    HealthCheck, HostEntry, LinuxParameters, MountPoint, PortMapping, ResourceRequirement, SystemControl, Ulimit, VolumeFrom,
+    HealthCheck, HostEntry, LinuxParameters, MountPoint, PortMapping, ResourceRequirement,
+    SystemControl, Ulimit, VolumeFrom,
 };
 use crate::v1beta1::shared::{LogConfiguration, Secret};
 
@@ -16,7 +17,8 @@ use crate::v1beta1::shared::{LogConfiguration, Secret};
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ContainerDefinition {
-    /// Name of the container, unique in the task, up to 255 letters, digits, hyphens and underscores.
+    /// Name of the container, unique in the task, up to 255 letters, digits, hyphens and
+    /// underscores.
     #[schemars(length(min = 1, max = 255), regex(pattern = "^[a-zA-Z0-9_-]+$"))]
     pub name: String,
     /// Image, as `repository/name:tag` or `repository/name@digest`.
@@ -24,7 +26,8 @@ pub struct ContainerDefinition {
     pub image: String,
     /// Credentials of a private registry other than ECR.
     pub repository_credentials: Option<RepositoryCredentials>,
-    /// CPU units of this container (1024 is one vCPU); its share when the task is busy. AWS default 0.
+    /// CPU units of this container (1024 is one vCPU); its share when the task is busy. AWS default
+    /// 0.
     #[schemars(range(min = 0))]
     pub cpu: Option<i32>,
     /// Memory limit in MiB: a container that passes it is killed.
@@ -33,13 +36,15 @@ pub struct ContainerDefinition {
     /// Memory in MiB that is kept for the container when the host is short of it; below `memory`.
     #[schemars(range(min = 4))]
     pub memory_reservation: Option<i32>,
-    /// Containers that are reached by name without port mappings, as `name` or `name:alias`; bridge network mode only.
+    /// Containers that are reached by name without port mappings, as `name` or `name:alias`; bridge
+    /// network mode only.
     #[schemars(length(max = 100), inner(length(max = 511)), extend("x-kubernetes-list-type" = "atomic"))]
     pub links: Option<Vec<String>>,
     /// Ports of the container.
     #[schemars(length(max = 100), extend("x-kubernetes-list-type" = "atomic"))]
     pub port_mappings: Option<Vec<PortMapping>>,
-    /// Whether the task ends when this container ends. AWS default true; one container must be essential.
+    /// Whether the task ends when this container ends. AWS default true; one container must be
+    /// essential.
     pub essential: Option<bool>,
     /// Restarts of the container inside the running task.
     pub restart_policy: Option<ContainerRestartPolicy>,
@@ -52,7 +57,8 @@ pub struct ContainerDefinition {
     /// Environment variables. Put nothing secret here, use `secrets`.
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub environment: Option<Vec<KeyValuePair>>,
-    /// Files in S3 with environment variables, at most 10; where two set the same variable, the earlier file wins.
+    /// Files in S3 with environment variables, at most 10; where two set the same variable, the
+    /// earlier file wins.
     #[schemars(length(max = 10), extend("x-kubernetes-list-type" = "atomic"))]
     pub environment_files: Option<Vec<EnvironmentFile>>,
     /// Volumes of the task that the container sees, and where.
@@ -63,17 +69,20 @@ pub struct ContainerDefinition {
     pub volumes_from: Option<Vec<VolumeFrom>>,
     /// Linux kernel options.
     pub linux_parameters: Option<LinuxParameters>,
-    /// Environment variables whose values come from Secrets Manager or the Parameter Store. Needs an execution role.
+    /// Environment variables whose values come from Secrets Manager or the Parameter Store. Needs
+    /// an execution role.
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub secrets: Option<Vec<Secret>>,
     /// Containers that must be in a state before this one starts.
     #[schemars(length(max = 10), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["containerName"]))]
     pub depends_on: Option<Vec<ContainerDependency>>,
-    /// Seconds after which waiting for `dependsOn` is given up, 2 to 120 on Fargate. AWS default there: 180 (3 minutes).
+    /// Seconds after which waiting for `dependsOn` is given up, 2 to 120 on Fargate. AWS default
+    /// there: 180 (3 minutes).
     pub start_timeout: Option<i32>,
     /// Seconds between the stop signal and the kill, up to 120 on Fargate. AWS default 30.
     pub stop_timeout: Option<i32>,
-    /// Whether ECS pins the image tag to one digest for a whole deployment: enabled or disabled. AWS default enabled.
+    /// Whether ECS pins the image tag to one digest for a whole deployment: enabled or disabled.
+    /// AWS default enabled.
     pub version_consistency: Option<String>,
     /// Host name of the container; not in awsvpc network mode.
     pub hostname: Option<String>,

@@ -9,7 +9,8 @@ use serde_with::skip_serializing_none;
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HealthCheck {
-    /// Command whose exit code 0 means healthy: `["CMD-SHELL", "…"]`, `["CMD", "…", …]` or `["NONE"]`.
+    /// Command whose exit code 0 means healthy: `["CMD-SHELL", "…"]`, `["CMD", "…", …]` or
+    /// `["NONE"]`.
     #[schemars(length(min = 1), extend("x-kubernetes-list-type" = "atomic"))]
     pub command: Vec<String>,
     /// Seconds between two checks, 5 to 300. AWS default 30.

@@ -73,8 +73,8 @@ pub struct Tmpfs {
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Ulimit {
-    /// Name of the limit: core, cpu, data, fsize, locks, memlock, msgqueue, nice, nofile, nproc, rss, rtprio, rttime, sigpending
-    /// or stack.
+    /// Name of the limit: core, cpu, data, fsize, locks, memlock, msgqueue, nice, nofile, nproc,
+    /// rss, rtprio, rttime, sigpending or stack.
     pub name: String,
     /// Limit that the process may raise up to `hardLimit`.
     pub soft_limit: i32,

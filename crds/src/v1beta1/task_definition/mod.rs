@@ -1,4 +1,5 @@
-//! EcsTaskDefinition: a task definition family and its revisions. The spec is the input of `RegisterTaskDefinition`.
+//! EcsTaskDefinition: a task definition family and its revisions. The spec is the input of
+//! `RegisterTaskDefinition`.
 
 mod container;
 mod health;
@@ -15,25 +16,27 @@ use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
 pub use container::{
-    ContainerDefinition, ContainerDependency, ContainerRestartPolicy, EnvironmentFile, FirelensConfiguration, KeyValuePair,
-    RepositoryCredentials,
+    ContainerDefinition, ContainerDependency, ContainerRestartPolicy, EnvironmentFile,
+    FirelensConfiguration, KeyValuePair, RepositoryCredentials,
 };
 pub use health::HealthCheck;
 pub use linux::{Device, KernelCapabilities, LinuxParameters, SystemControl, Tmpfs, Ulimit};
 pub use networking::{HostEntry, PortMapping, ProxyConfiguration};
 pub use resources::{
-    EphemeralStorage, InferenceAccelerator, NvidiaMps, ResourceRequirement, RuntimePlatform, SharingStrategy,
-    TrustedExecutionConfiguration,
+    EphemeralStorage, InferenceAccelerator, NvidiaMps, ResourceRequirement, RuntimePlatform,
+    SharingStrategy, TrustedExecutionConfiguration,
 };
 pub use storage::{
-    DockerVolumeConfiguration, EfsAuthorizationConfig, EfsVolumeConfiguration, FsxWindowsFileServerAuthorizationConfig,
-    FsxWindowsFileServerVolumeConfiguration, HostVolumeProperties, MountPoint, S3FilesVolumeConfiguration, Volume, VolumeFrom,
+    DockerVolumeConfiguration, EfsAuthorizationConfig, EfsVolumeConfiguration,
+    FsxWindowsFileServerAuthorizationConfig, FsxWindowsFileServerVolumeConfiguration,
+    HostVolumeProperties, MountPoint, S3FilesVolumeConfiguration, Volume, VolumeFrom,
 };
 
 use super::shared::rules::name_in_ecs;
 use super::shared::{PlacementConstraint, Policies, Tag, spec, status};
 
-/// A task definition family: containers that run together as one task. Every change registers a new revision.
+/// A task definition family: containers that run together as one task. Every change registers a new
+/// revision.
 #[skip_serializing_none]
 #[derive(CustomResource, JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[kube(
@@ -59,14 +62,17 @@ use super::shared::{PlacementConstraint, Policies, Tag, spec, status};
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = rules::all()))]
 pub struct EcsTaskDefinitionSpec {
-    /// Name of the family in ECS, up to 255 letters, digits, hyphens and underscores; default: `metadata.name`. Cannot change.
+    /// Name of the family in ECS, up to 255 letters, digits, hyphens and underscores; default:
+    /// `metadata.name`. Cannot change.
     #[schemars(length(min = 1, max = 255), regex(pattern = "^[a-zA-Z0-9_-]+$"))]
     pub family: Option<String>,
     /// IAM role of the containers, as ARN or name: what the application itself may do in AWS.
     pub task_role_arn: Option<String>,
-    /// IAM role with which ECS pulls images, reads secrets and writes logs. Fargate needs it for private images, secrets and awslogs.
+    /// IAM role with which ECS pulls images, reads secrets and writes logs. Fargate needs it for
+    /// private images, secrets and awslogs.
     pub execution_role_arn: Option<String>,
-    /// Network mode: awsvpc (the only one of Fargate), bridge, host or none. AWS default on Linux: bridge.
+    /// Network mode: awsvpc (the only one of Fargate), bridge, host or none. AWS default on Linux:
+    /// bridge.
     #[schemars(length(max = 64))]
     pub network_mode: Option<String>,
     /// The containers of a task, 1 to 10.
@@ -81,13 +87,16 @@ pub struct EcsTaskDefinitionSpec {
     /// What the definition must be valid for: EC2, FARGATE, EXTERNAL, MANAGED_INSTANCES.
     #[schemars(length(max = 10), inner(length(max = 64)), extend("x-kubernetes-list-type" = "set"))]
     pub requires_compatibilities: Option<Vec<String>>,
-    /// CPU of the whole task, in CPU units ("1024" is one vCPU) or as text ("1 vCPU"). Fargate needs it, in a legal pair with `memory`.
+    /// CPU of the whole task, in CPU units ("1024" is one vCPU) or as text ("1 vCPU"). Fargate
+    /// needs it, in a legal pair with `memory`.
     #[schemars(length(min = 1, max = 64))]
     pub cpu: Option<String>,
-    /// Memory of the whole task, in MiB ("2048") or as text ("2 GB"). Fargate needs it, in a legal pair with `cpu`.
+    /// Memory of the whole task, in MiB ("2048") or as text ("2 GB"). Fargate needs it, in a legal
+    /// pair with `cpu`.
     #[schemars(length(min = 1, max = 64))]
     pub memory: Option<String>,
-    /// Tags of every revision, at most 50 with the operator's own. A change tags the current revision in place and makes no new one.
+    /// Tags of every revision, at most 50 with the operator's own. A change tags the current
+    /// revision in place and makes no new one.
     #[schemars(length(max = 48), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["key"]))]
     pub tags: Option<Vec<Tag>>,
     /// Process namespace that containers share: host (EC2) or task.
@@ -96,7 +105,8 @@ pub struct EcsTaskDefinitionSpec {
     pub ipc_mode: Option<String>,
     /// Proxy of App Mesh (which AWS has ended for new users).
     pub proxy_configuration: Option<ProxyConfiguration>,
-    /// Elastic Inference accelerators, which AWS has ended; use `resourceRequirements` of a container.
+    /// Elastic Inference accelerators, which AWS has ended; use `resourceRequirements` of a
+    /// container.
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub inference_accelerators: Option<Vec<InferenceAccelerator>>,
     /// Disk that a Fargate task has for its life, beyond the 20 GiB that every task gets.
@@ -108,11 +118,13 @@ pub struct EcsTaskDefinitionSpec {
     /// How strictly the task is isolated from others on the same hardware.
     pub trusted_execution_configuration: Option<TrustedExecutionConfiguration>,
 
-    /// Number of older revisions of this object that stay registered. Others are deregistered, unless a service uses them or can be rolled
-    /// back to them. Absent: all stay. Revisions that others registered always stay.
+    /// Number of older revisions of this object that stay registered. Others are deregistered,
+    /// unless a service uses them or can be rolled back to them. Absent: all stay. Revisions that
+    /// others registered always stay.
     #[schemars(range(min = 0))]
     pub revision_history_limit: Option<i32>,
-    /// Whether deregistered revisions are deleted as well (DeleteTaskDefinitions). Default false: they stay INACTIVE in ECS.
+    /// Whether deregistered revisions are deleted as well (DeleteTaskDefinitions). Default false:
+    /// they stay INACTIVE in ECS.
     pub delete_revisions: Option<bool>,
     /// What the operator may do with the AWS object.
     #[serde(flatten)]
@@ -138,20 +150,27 @@ pub struct EcsTaskDefinitionStatus {
     /// Numbers of the revisions of this object that are not deregistered yet, the newest first.
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub revisions: Option<Vec<i32>>,
-    /// The newest revision of the family, `family:revision`, where somebody else registered it. The operator does not change it: services that refer to this object run the revision of this object.
+    /// The newest revision of the family, `family:revision`, where somebody else registered it. The
+    /// operator does not change it: services that refer to this object run the revision of this
+    /// object.
     pub foreign_revision: Option<String>,
-    /// Hash of the request that made the current revision; also its tag `ecs-operator.dev/spec-hash`.
+    /// Hash of the request that made the current revision; also its tag
+    /// `ecs-operator.dev/spec-hash`.
     pub spec_hash: Option<String>,
-    /// Value of the annotation `ecs-operator.dev/reconcileAt` or `reconcile.fluxcd.io/requestedAt` that was handled last.
+    /// Value of the annotation `ecs-operator.dev/reconcileAt` or `reconcile.fluxcd.io/requestedAt`
+    /// that was handled last.
     pub last_handled_reconcile_at: Option<String>,
     /// Changes that the operator does not make because of `managementPolicy` or `suspend`.
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub pending_changes: Option<Vec<String>>,
-    /// Keys of the tags that the operator set because the spec lists them, to remove those that the spec drops.
+    /// Keys of the tags that the operator set because the spec lists them, to remove those that the
+    /// spec drops.
     pub managed_tags: Option<Vec<String>>,
 }
 spec!(EcsTaskDefinitionSpec);
-status!(EcsTaskDefinitionStatus { arn: task_definition_arn });
+status!(EcsTaskDefinitionStatus {
+    arn: task_definition_arn
+});
 
 impl EcsTaskDefinition {
     /// Name of the family in ECS: `spec.family`, or the name of the object.

@@ -14,7 +14,8 @@ pub struct PortMapping {
     /// Port of the container.
     #[schemars(range(min = 0, max = 65535))]
     pub container_port: Option<i32>,
-    /// Port of the host. In awsvpc mode the same as `containerPort` or absent; in bridge mode 0 or absent means any free one.
+    /// Port of the host. In awsvpc mode the same as `containerPort` or absent; in bridge mode 0 or
+    /// absent means any free one.
     #[schemars(range(min = 0, max = 65535))]
     pub host_port: Option<i32>,
     /// Protocol: tcp or udp. AWS default tcp.

@@ -58,9 +58,10 @@ pub struct EphemeralStorage {
 pub struct RuntimePlatform {
     /// Processor architecture: X86_64 or ARM64.
     pub cpu_architecture: Option<String>,
-    /// Operating system: LINUX, or WINDOWS_SERVER_2025_FULL, WINDOWS_SERVER_2025_CORE, WINDOWS_SERVER_2022_FULL,
-    /// WINDOWS_SERVER_2022_CORE, WINDOWS_SERVER_2019_FULL, WINDOWS_SERVER_2019_CORE; for EC2 also the older
-    /// WINDOWS_SERVER_20H2_CORE, WINDOWS_SERVER_2016_FULL, WINDOWS_SERVER_2004_CORE.
+    /// Operating system: LINUX, or WINDOWS_SERVER_2025_FULL, WINDOWS_SERVER_2025_CORE,
+    /// WINDOWS_SERVER_2022_FULL, WINDOWS_SERVER_2022_CORE, WINDOWS_SERVER_2019_FULL,
+    /// WINDOWS_SERVER_2019_CORE; for EC2 also the older WINDOWS_SERVER_20H2_CORE,
+    /// WINDOWS_SERVER_2016_FULL, WINDOWS_SERVER_2004_CORE.
     pub operating_system_family: Option<String>,
 }
 

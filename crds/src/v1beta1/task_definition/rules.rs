@@ -1,7 +1,8 @@
 //! What RegisterTaskDefinition refuses across members, as rules of the schema.
 //!
-//! Sources: "Task definition parameters" for Fargate and for EC2 in the Amazon ECS developer guide, and the messages of
-//! RegisterTaskDefinition that users report. Where AWS accepts, so do we; a value that we do not know is left to AWS.
+//! Sources: "Task definition parameters" for Fargate and for EC2 in the Amazon ECS developer guide,
+//! and the messages of RegisterTaskDefinition that users report. Where AWS accepts, so do we; a
+//! value that we do not know is left to AWS.
 
 use kube::core::cel::Rule;
 
@@ -9,7 +10,17 @@ use crate::v1beta1::shared::rules::{immutable, rule, tags};
 
 /// Every rule, as the spec carries them.
 pub(super) fn all() -> Vec<Rule> {
-    [identity(), containers(), logs(), sizes(), network(), volumes(), fargate_task(), fargate_containers()].concat()
+    [
+        identity(),
+        containers(),
+        logs(),
+        sizes(),
+        network(),
+        volumes(),
+        fargate_task(),
+        fargate_containers(),
+    ]
+    .concat()
 }
 
 /// Family and tags.
@@ -237,15 +248,21 @@ fn fargate_containers() -> Vec<Rule> {
 
 /// A rule for task definitions that must be valid for Fargate.
 fn fargate(condition: &str, message: &str) -> Rule {
-    rule(&format!("!has(self.requiresCompatibilities) || !('FARGATE' in self.requiresCompatibilities) || ({condition})"), message)
+    rule(
+        &format!(
+            "!has(self.requiresCompatibilities) || !('FARGATE' in self.requiresCompatibilities) || ({condition})"
+        ),
+        message,
+    )
 }
 
-/// A rule for task definitions with a size of the whole task, `limit` in CPU units or MiB. Windows containers ignore that size, and a size
-/// in another spelling is left to AWS.
+/// A rule for task definitions with a size of the whole task, `limit` in CPU units or MiB. Windows
+/// containers ignore that size, and a size in another spelling is left to AWS.
 ///
-/// Sources: RegisterTaskDefinition, ECS API reference, and its messages "The sum of all container 'cpu' values cannot be greater than the
-/// value of the task 'cpu'", the same with 'memoryReservation', and "The 'memory' setting for container … is greater than for the task".
-/// No message compares the sum of `memory`, so that is left to AWS.
+/// Sources: RegisterTaskDefinition, ECS API reference, and its messages "The sum of all container
+/// 'cpu' values cannot be greater than the value of the task 'cpu'", the same with
+/// 'memoryReservation', and "The 'memory' setting for container … is greater than for the task". No
+/// message compares the sum of `memory`, so that is left to AWS.
 fn sized(member: &str, unit: &str, condition: &str, message: &str) -> Rule {
     let size = size(member, unit);
     rule(
@@ -260,7 +277,9 @@ fn sized(member: &str, unit: &str, condition: &str, message: &str) -> Rule {
 
 /// Whether [`size`] can read a size of the whole task.
 fn is_size(member: &str, unit: &str) -> String {
-    format!("self.{member}.lowerAscii().matches('^([0-9]{{1,9}}|[0-9]{{0,6}}[.]?[0-9]{{1,6}} ?{unit})$')")
+    format!(
+        "self.{member}.lowerAscii().matches('^([0-9]{{1,9}}|[0-9]{{0,6}}[.]?[0-9]{{1,6}} ?{unit})$')"
+    )
 }
 
 /// A size of the whole task in CPU units or MiB. One `unit` is 1024 of these.
@@ -270,7 +289,8 @@ fn size(member: &str, unit: &str) -> String {
     )
 }
 
-/// The pairs of sizes that Fargate has. A size in another spelling, or a CPU size that is newer than this list, is left to AWS.
+/// The pairs of sizes that Fargate has. A size in another spelling, or a CPU size that is newer
+/// than this list, is left to AWS.
 fn fargate_sizes() -> String {
     let (cpu, memory) = (("cpu", "vcpu"), ("memory", "gb"));
     format!(

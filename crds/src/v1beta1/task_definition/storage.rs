@@ -11,7 +11,8 @@ use serde_with::skip_serializing_none;
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Volume {
-    /// Name that `mountPoints[].sourceVolume` refers to, up to 255 letters, digits, hyphens and underscores.
+    /// Name that `mountPoints[].sourceVolume` refers to, up to 255 letters, digits, hyphens and
+    /// underscores.
     #[schemars(length(min = 1, max = 255))]
     pub name: String,
     /// Directory of the host, or an empty one that lives as long as the task.
@@ -23,8 +24,10 @@ pub struct Volume {
     /// Amazon S3 Files file system.
     pub s3files_volume_configuration: Option<S3FilesVolumeConfiguration>,
     /// FSx for Windows File Server; EC2 Windows only.
-    pub fsx_windows_file_server_volume_configuration: Option<FsxWindowsFileServerVolumeConfiguration>,
-    /// Whether the volume is described when a service or task starts (`volumeConfigurations`, for EBS).
+    pub fsx_windows_file_server_volume_configuration:
+        Option<FsxWindowsFileServerVolumeConfiguration>,
+    /// Whether the volume is described when a service or task starts (`volumeConfigurations`, for
+    /// EBS).
     pub configured_at_launch: Option<bool>,
 }
 
@@ -61,9 +64,11 @@ pub struct DockerVolumeConfiguration {
 pub struct EfsVolumeConfiguration {
     /// ID of the file system, such as `fs-0123456789abcdef0`.
     pub file_system_id: String,
-    /// Directory of the file system that is mounted; `/` or absent with an access point. AWS default `/`.
+    /// Directory of the file system that is mounted; `/` or absent with an access point. AWS
+    /// default `/`.
     pub root_directory: Option<String>,
-    /// Encryption in transit: ENABLED or DISABLED. AWS default DISABLED; needed for IAM authorization.
+    /// Encryption in transit: ENABLED or DISABLED. AWS default DISABLED; needed for IAM
+    /// authorization.
     #[schemars(length(max = 64))]
     pub transit_encryption: Option<String>,
     /// Port for encrypted traffic; absent means one that the mount helper picks.

@@ -18,22 +18,39 @@ pub struct Blockers {
     pub tasks: Vec<String>,
 }
 
-/// The services and tasks that keep `cluster` from being deleted, for an object in `namespace`; a page of each is enough for the message. Read
-/// at every call.
+/// The services and tasks that keep `cluster` from being deleted, for an object in `namespace`; a
+/// page of each is enough for the message. Read at every call.
 ///
 /// # Errors
 /// When a read fails.
-pub async fn blockers(observer: &Observer, cluster: &str, namespace: &str) -> Result<Blockers, AwsError> {
+pub async fn blockers(
+    observer: &Observer,
+    cluster: &str,
+    namespace: &str,
+) -> Result<Blockers, AwsError> {
     let reads = &observer.reads(Turn::Of(vec![namespace.to_owned()]));
     let request = json!({"cluster": cluster, "maxResults": 100});
-    let names = |reply: &Value, member: &str| -> Vec<String> { arns(reply, member).map(|arn| name_in(arn).to_owned()).collect() };
-    let listed = names(&reads.send(ecs::ListServices, &request).await?, "serviceArns");
+    let names = |reply: &Value, member: &str| -> Vec<String> {
+        arns(reply, member)
+            .map(|arn| name_in(arn).to_owned())
+            .collect()
+    };
+    let listed = names(
+        &reads.send(ecs::ListServices, &request).await?,
+        "serviceArns",
+    );
     let tasks = match reads.send(ecs::ListTasks, &request).await {
         // The tasks are only for the message. ECS refuses to delete a cluster with tasks.
         Err(error) if error.kind == ErrorKind::AccessDenied => Vec::new(),
         listed => names(&listed?, "taskArns"),
     };
-    let keys: Vec<_> = listed.into_iter().map(|name| ServiceKey { cluster: cluster.to_owned(), name }).collect();
+    let keys: Vec<_> = listed
+        .into_iter()
+        .map(|name| ServiceKey {
+            cluster: cluster.to_owned(),
+            name,
+        })
+        .collect();
     let mut services = Vec::new();
     for batch in keys.chunks(ServiceKey::BATCH) {
         // A list may lag behind: a service that is described as gone does not block.

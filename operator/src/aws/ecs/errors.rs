@@ -3,7 +3,10 @@
 use crate::aws::error_kind::{ErrorKind, ErrorTable};
 
 /// The errors of ECS.
-pub(in crate::aws) const ERRORS: ErrorTable = ErrorTable { codes: CODES, messages: MESSAGES };
+pub(in crate::aws) const ERRORS: ErrorTable = ErrorTable {
+    codes: CODES,
+    messages: MESSAGES,
+};
 
 /// Codes, without the suffix `Exception`. A `*` at the end stands for any text.
 const CODES: &[(&str, ErrorKind)] = &[
@@ -16,29 +19,54 @@ const CODES: &[(&str, ErrorKind)] = &[
     ("ClusterContains*", ErrorKind::Busy),
 ];
 
-/// Fragments of messages, in lower case, that say more than their code, which is InvalidParameterException or ClientException for most.
-/// Collected from the Terraform AWS provider's issue tracker and the ECS API reference.
+/// Fragments of messages, in lower case, that say more than their code, which is
+/// InvalidParameterException or ClientException for most. Collected from the Terraform AWS
+/// provider's issue tracker and the ECS API reference.
 const MESSAGES: &[(&str, ErrorKind)] = &[
     ("unable to describe task definition", ErrorKind::Missing),
-    ("the specified task definition does not exist", ErrorKind::Missing),
+    (
+        "the specified task definition does not exist",
+        ErrorKind::Missing,
+    ),
     ("the referenced task was not found", ErrorKind::Missing),
-    ("creation of service was not idempotent", ErrorKind::AlreadyExists),
-    ("arguments on this idempotent request are inconsistent", ErrorKind::AlreadyExists),
+    (
+        "creation of service was not idempotent",
+        ErrorKind::AlreadyExists,
+    ),
+    (
+        "arguments on this idempotent request are inconsistent",
+        ErrorKind::AlreadyExists,
+    ),
     ("already exists", ErrorKind::AlreadyExists),
     ("still draining", ErrorKind::Busy),
     ("was not active", ErrorKind::Busy),
     ("has a dependent object", ErrorKind::Busy),
     ("the service cannot be stopped while", ErrorKind::Busy),
-    ("too many concurrent attempts to create a new revision", ErrorKind::Busy),
+    (
+        "too many concurrent attempts to create a new revision",
+        ErrorKind::Busy,
+    ),
     ("taskdefinition not found", ErrorKind::DependencyNotReady),
     ("taskdefinition is inactive", ErrorKind::DependencyNotReady),
-    ("does not have an associated load balancer", ErrorKind::DependencyNotReady),
+    (
+        "does not have an associated load balancer",
+        ErrorKind::DependencyNotReady,
+    ),
     // IAM shows a new role everywhere only after a while.
     ("role is not valid", ErrorKind::DependencyNotReady),
-    ("role being passed has the proper permissions", ErrorKind::DependencyNotReady),
+    (
+        "role being passed has the proper permissions",
+        ErrorKind::DependencyNotReady,
+    ),
     ("unable to assume the role", ErrorKind::DependencyNotReady),
-    ("unable to assume the service linked role", ErrorKind::DependencyNotReady),
-    ("capacity provider that is not associated with the cluster", ErrorKind::DependencyNotReady),
+    (
+        "unable to assume the service linked role",
+        ErrorKind::DependencyNotReady,
+    ),
+    (
+        "capacity provider that is not associated with the cluster",
+        ErrorKind::DependencyNotReady,
+    ),
     ("invalidsubnetid.notfound", ErrorKind::DependencyNotReady),
     ("invalidgroup.notfound", ErrorKind::DependencyNotReady),
 ];

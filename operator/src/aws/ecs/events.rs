@@ -10,9 +10,14 @@ use crate::aws::observer::Observer;
 /// Most ARNs that are taken from one event; those of ECS name a handful.
 const ARNS: usize = 100;
 
-/// Reads the services that `event` is about again soon, with their service deployments. Returns whether an object watches one of them.
+/// Reads the services that `event` is about again soon, with their service deployments. Returns
+/// whether an object watches one of them.
 pub fn hint(observer: &Observer, event: &Value) -> bool {
-    services(event).iter().filter(|service| hint_service(observer, service)).count() > 0
+    services(event)
+        .iter()
+        .filter(|service| hint_service(observer, service))
+        .count()
+        > 0
 }
 
 fn hint_service(observer: &Observer, service: &ServiceKey) -> bool {
@@ -32,9 +37,14 @@ fn services(event: &Value) -> Vec<ServiceKey> {
     let arns = named.into_iter().chain(listed).filter_map(Value::as_str);
     let mut services: Vec<_> = arns.take(ARNS).filter_map(service_in).collect();
     // A task says by its group which service it is of.
-    let group = detail["group"].as_str().and_then(|group| group.strip_prefix("service:"));
+    let group = detail["group"]
+        .as_str()
+        .and_then(|group| group.strip_prefix("service:"));
     if let (Some(name), Some(cluster)) = (group, detail["clusterArn"].as_str()) {
-        services.push(ServiceKey { cluster: name_in(cluster).to_owned(), name: name.to_owned() });
+        services.push(ServiceKey {
+            cluster: name_in(cluster).to_owned(),
+            name: name.to_owned(),
+        });
     }
     services.sort();
     services.dedup();
@@ -46,7 +56,10 @@ fn service_in(arn: &str) -> Option<ServiceKey> {
     let (_, resource) = arn.rsplit_once(':')?;
     let mut parts = resource.split('/');
     let (kind, cluster, name) = (parts.next()?, parts.next()?, parts.next()?);
-    matches!(kind, "service" | "service-deployment").then(|| ServiceKey { cluster: cluster.to_owned(), name: name.to_owned() })
+    matches!(kind, "service" | "service-deployment").then(|| ServiceKey {
+        cluster: cluster.to_owned(),
+        name: name.to_owned(),
+    })
 }
 
 #[cfg(test)]
@@ -56,7 +69,10 @@ mod tests {
     use super::*;
 
     fn named(event: &Value) -> Vec<String> {
-        services(event).iter().map(|key| format!("{}/{}", key.cluster, key.name)).collect()
+        services(event)
+            .iter()
+            .map(|key| format!("{}/{}", key.cluster, key.name))
+            .collect()
     }
 
     #[test]
@@ -75,7 +91,9 @@ mod tests {
 
     #[test]
     fn a_long_event_is_not_read_to_its_end() {
-        let arn = |number: usize| format!("arn:aws:ecs:eu-central-1:111122223333:service/shop/web-{number}");
+        let arn = |number: usize| {
+            format!("arn:aws:ecs:eu-central-1:111122223333:service/shop/web-{number}")
+        };
         let event = json!({"resources": (0..10 * ARNS).map(arn).collect::<Vec<_>>()});
         assert_eq!(services(&event).len(), ARNS);
     }
@@ -84,7 +102,14 @@ mod tests {
     fn events_without_a_service_name_none() {
         let group = json!({"detail": {"clusterArn": "arn:aws:ecs:e:1:cluster/shop", "group": "family:job"}});
         let old = json!({"resources": ["arn:aws:ecs:eu-central-1:111122223333:service/web"]});
-        for event in [group, old, json!({}), json!([1]), json!("text"), json!({"resources": 7, "detail": [null]})] {
+        for event in [
+            group,
+            old,
+            json!({}),
+            json!([1]),
+            json!("text"),
+            json!({"resources": 7, "detail": [null]}),
+        ] {
             assert_eq!(named(&event), [""; 0], "{event}");
         }
     }

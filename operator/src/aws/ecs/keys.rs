@@ -1,4 +1,5 @@
-//! The keys of clusters, capacity providers, services and task definition revisions, and the calls that read them.
+//! The keys of clusters, capacity providers, services and task definition revisions, and the calls
+//! that read them.
 
 use std::fmt;
 use std::time::Duration;
@@ -51,7 +52,11 @@ impl fmt::Display for ServiceKey {
 
 impl fmt::Display for CapacityProviderKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "capacity provider {} of cluster {}", self.name, self.cluster)
+        write!(
+            f,
+            "capacity provider {} of cluster {}",
+            self.name, self.cluster
+        )
     }
 }
 
@@ -74,11 +79,18 @@ impl Key for ClusterKey {
         let names: Vec<_> = keys.iter().map(|key| key.0.as_str()).collect();
         let request = json!({"clusters": names, "include": ["ATTACHMENTS", "CONFIGURATIONS", "SETTINGS", "TAGS"]});
         let reply = reads.send(ecs::DescribeClusters, &request).await;
-        sort_out(ecs::DescribeClusters, reply, "clusters", "clusterName", &names)
+        sort_out(
+            ecs::DescribeClusters,
+            reply,
+            "clusters",
+            "clusterName",
+            &names,
+        )
     }
 }
 
-/// Found is a capacity provider of the cluster. What is associated with another cluster or with none is missing.
+/// Found is a capacity provider of the cluster. What is associated with another cluster or with
+/// none is missing.
 impl Key for CapacityProviderKey {
     const WHAT: &'static str = "capacity_providers";
     const OPERATION: Operation = ecs::DescribeCapacityProviders;
@@ -94,7 +106,13 @@ impl Key for CapacityProviderKey {
         // Without the cluster ECS does not show its Managed Instances providers.
         let request = json!({"cluster": keys[0].cluster, "capacityProviders": names});
         let reply = reads.send(ecs::DescribeCapacityProviders, &request).await;
-        sort_out(ecs::DescribeCapacityProviders, reply, "capacityProviders", "name", &names)
+        sort_out(
+            ecs::DescribeCapacityProviders,
+            reply,
+            "capacityProviders",
+            "name",
+            &names,
+        )
     }
 }
 
@@ -115,7 +133,13 @@ impl Key for ServiceKey {
             Err(error) if error.code.as_deref() == Some("ClusterNotFoundException") => {
                 names.iter().map(|_| Ok(Answer::Missing)).collect()
             }
-            reply => sort_out(ecs::DescribeServices, reply, "services", "serviceName", &names),
+            reply => sort_out(
+                ecs::DescribeServices,
+                reply,
+                "services",
+                "serviceName",
+                &names,
+            ),
         }
     }
 }
@@ -137,10 +161,12 @@ impl Key for TaskDefinitionKey {
 
     async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, AwsError>> {
         let request = json!({"taskDefinition": keys[0].0, "include": ["TAGS"]});
-        vec![match reads.send(ecs::DescribeTaskDefinition, &request).await {
-            Ok(reply) => Ok(task_definition(reply)),
-            Err(error) if error.kind == ErrorKind::Missing => Ok(Answer::Missing),
-            Err(error) => Err(error),
-        }]
+        vec![
+            match reads.send(ecs::DescribeTaskDefinition, &request).await {
+                Ok(reply) => Ok(task_definition(reply)),
+                Err(error) if error.kind == ErrorKind::Missing => Ok(Answer::Missing),
+                Err(error) => Err(error),
+            },
+        ]
     }
 }

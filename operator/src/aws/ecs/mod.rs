@@ -1,4 +1,5 @@
-//! Amazon ECS: its operations with their quotas, its errors, the keys by which its objects are read, and what its replies and events mean.
+//! Amazon ECS: its operations with their quotas, its errors, the keys by which its objects are
+//! read, and what its replies and events mean.
 
 mod blockers;
 mod errors;

@@ -1,9 +1,13 @@
 //! The ECS operations that the operator uses, and the quota that each draws on.
 //!
-//! Source of the quotas: "Request throttling for the Amazon ECS API", ECS API reference. It publishes no rate for
-//! DescribeCapacityProviders, ContinueServiceDeployment and StopServiceDeployment; they are few.
+//! Source of the quotas: "Request throttling for the Amazon ECS API", ECS API reference. It
+//! publishes no rate for DescribeCapacityProviders, ContinueServiceDeployment and
+//! StopServiceDeployment; they are few.
 
-#![allow(non_upper_case_globals, reason = "the names are those of the AWS documentation")]
+#![allow(
+    non_upper_case_globals,
+    reason = "the names are those of the AWS documentation"
+)]
 
 use aws_sdk_ecs::Client;
 
@@ -12,10 +16,16 @@ use crate::aws::operation::{Service, Tagging, operations};
 use crate::aws::tags::TagShape;
 
 /// Amazon ECS.
-pub const SERVICE: Service = Service { name: "ecs", tag_shape: TagShape::Lowercase };
+pub const SERVICE: Service = Service {
+    name: "ecs",
+    tag_shape: TagShape::Lowercase,
+};
 
 /// The operations of ECS that tag.
-pub const TAGGING: Tagging = Tagging { tag: TagResource, untag: UntagResource };
+pub const TAGGING: Tagging = Tagging {
+    tag: TagResource,
+    untag: UntagResource,
+};
 
 operations! {
     SERVICE, ERRORS, Client;

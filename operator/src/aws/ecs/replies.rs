@@ -9,14 +9,20 @@ use crate::aws::observer::Answer;
 use crate::aws::tags::{SPEC_HASH, Tags};
 use crate::aws::{AwsError, ErrorKind, Operation, name_in};
 
-/// The answer in a reply of DescribeTaskDefinition or RegisterTaskDefinition: the task definition with its tags, which the
-/// API puts beside it. A revision that is INACTIVE is found, too, as its tags say whose it was. Of one that carries the hash of its request only what decisions need is kept; of another one the
-/// definition itself, too, to compare it.
+/// The answer in a reply of DescribeTaskDefinition or RegisterTaskDefinition: the task definition
+/// with its tags, which the API puts beside it. A revision that is INACTIVE is found, too, as its
+/// tags say whose it was. Of one that carries the hash of its request only what decisions need is
+/// kept; of another one the definition itself, too, to compare it.
 pub(crate) fn task_definition(mut reply: Value) -> Answer {
     let tags = reply["tags"].take();
-    let Value::Object(described) = reply["taskDefinition"].take() else { return Answer::Missing };
+    let Value::Object(described) = reply["taskDefinition"].take() else {
+        return Answer::Missing;
+    };
     // It cannot be used, and nothing is left to do.
-    if described.get("status").is_some_and(|status| status == "DELETE_IN_PROGRESS") {
+    if described
+        .get("status")
+        .is_some_and(|status| status == "DELETE_IN_PROGRESS")
+    {
         return Answer::Missing;
     }
     let kept = ["taskDefinitionArn", "family", "revision", "status"];
@@ -47,18 +53,24 @@ fn described(mut object: Value) -> Answer {
     Answer::Found(Arc::new(object))
 }
 
-/// The answer in the reply to a write, which shows the object in `member` as the write left it. Tags are shown only where
-/// they were asked for; else those we know are `tags`. `None` when the reply has no such member.
+/// The answer in the reply to a write, which shows the object in `member` as the write left it.
+/// Tags are shown only where they were asked for; else those we know are `tags`. `None` when the
+/// reply has no such member.
 pub(crate) fn written(mut reply: Value, member: &str, tags: Value) -> Option<Answer> {
     let mut object = reply[member].take();
     let members = object.as_object_mut()?;
-    if members.get("tags").and_then(Value::as_array).is_none_or(Vec::is_empty) {
+    if members
+        .get("tags")
+        .and_then(Value::as_array)
+        .is_none_or(Vec::is_empty)
+    {
         members.insert("tags".to_owned(), tags);
     }
     Some(described(object))
 }
 
-/// One answer for each name or ARN from a reply that lists what was found in any order, and what is missing in `failures`.
+/// One answer for each name or ARN from a reply that lists what was found in any order, and what is
+/// missing in `failures`.
 pub(super) fn sort_out(
     operation: Operation,
     reply: Result<Value, AwsError>,
@@ -83,14 +95,36 @@ pub(super) fn sort_out(
         let reason = failure["reason"].as_str().unwrap_or("no reason given");
         let answer = match reason {
             "MISSING" => Ok(Answer::Missing),
-            _ => Err(AwsError::new(operation, ErrorKind::Server, format!("AWS could not describe {arn}: {reason}"))),
+            _ => Err(AwsError::new(
+                operation,
+                ErrorKind::Server,
+                format!("AWS could not describe {arn}: {reason}"),
+            )),
         };
         // The ARN of a failure is, or ends in, what was asked for.
-        let name = if names.contains(&arn) { arn } else { name_in(arn) };
+        let name = if names.contains(&arn) {
+            arn
+        } else {
+            name_in(arn)
+        };
         answers.entry(name.to_owned()).or_insert(answer);
     }
-    let absent = |name: &str| AwsError::new(operation, ErrorKind::Server, format!("the reply says nothing of {name}"));
-    names.iter().map(|name| answers.get(*name).cloned().unwrap_or_else(|| Err(absent(name)))).collect()
+    let absent = |name: &str| {
+        AwsError::new(
+            operation,
+            ErrorKind::Server,
+            format!("the reply says nothing of {name}"),
+        )
+    };
+    names
+        .iter()
+        .map(|name| {
+            answers
+                .get(*name)
+                .cloned()
+                .unwrap_or_else(|| Err(absent(name)))
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -101,7 +135,13 @@ mod tests {
     use super::*;
 
     fn clusters(reply: Value, names: &[&str]) -> Vec<Result<Answer, AwsError>> {
-        sort_out(ecs::DescribeClusters, Ok(reply), "clusters", "clusterName", names)
+        sort_out(
+            ecs::DescribeClusters,
+            Ok(reply),
+            "clusters",
+            "clusterName",
+            names,
+        )
     }
 
     #[test]
@@ -121,14 +161,25 @@ mod tests {
         assert_eq!(answers[0], Ok(Answer::Found(here)));
         assert_eq!(answers[1], Ok(Answer::Missing));
         assert_eq!(answers[2], Ok(Answer::Inactive));
-        assert!(answers[3].as_ref().is_err_and(|error| error.message.contains("ACCESS")));
-        assert!(answers[4].as_ref().is_err_and(|error| error.message == "the reply says nothing of forgotten"));
+        assert!(
+            answers[3]
+                .as_ref()
+                .is_err_and(|error| error.message.contains("ACCESS"))
+        );
+        assert!(
+            answers[4]
+                .as_ref()
+                .is_err_and(|error| error.message == "the reply says nothing of forgotten")
+        );
     }
 
     #[test]
     fn keeps_the_newest_events() {
         let events: Vec<_> = (0..100).map(|id| json!({"id": id})).collect();
-        let Answer::Found(service) = described(json!({"status": "ACTIVE", "events": events})) else { panic!("it is found") };
+        let Answer::Found(service) = described(json!({"status": "ACTIVE", "events": events}))
+        else {
+            panic!("it is found")
+        };
         assert_eq!(service["events"].as_array().map(Vec::len), Some(EVENTS));
         assert_eq!(service["events"][0]["id"], 0);
     }
@@ -136,7 +187,13 @@ mod tests {
     #[test]
     fn a_failed_read_fails_every_name() {
         let error = AwsError::new(ecs::DescribeClusters, ErrorKind::Throttle, "Rate exceeded");
-        let answers = sort_out(ecs::DescribeClusters, Err(error.clone()), "clusters", "clusterName", &["a", "b"]);
+        let answers = sort_out(
+            ecs::DescribeClusters,
+            Err(error.clone()),
+            "clusters",
+            "clusterName",
+            &["a", "b"],
+        );
         assert_eq!(answers, [Err(error.clone()), Err(error)]);
     }
 }

@@ -1,4 +1,5 @@
-//! The read calls that follow rollouts: service deployments, service revisions, and tasks that stopped.
+//! The read calls that follow rollouts: service deployments, service revisions, and tasks that
+//! stopped.
 
 use std::fmt;
 use std::sync::Arc;
@@ -64,7 +65,13 @@ impl Key for ServiceDeploymentKey {
         let arns: Vec<_> = keys.iter().map(|key| key.0.as_str()).collect();
         let request = json!({"serviceDeploymentArns": arns});
         let reply = reads.send(ecs::DescribeServiceDeployments, &request).await;
-        sort_out(ecs::DescribeServiceDeployments, reply, "serviceDeployments", "serviceDeploymentArn", &arns)
+        sort_out(
+            ecs::DescribeServiceDeployments,
+            reply,
+            "serviceDeployments",
+            "serviceDeploymentArn",
+            &arns,
+        )
     }
 }
 
@@ -79,8 +86,19 @@ impl Key for ServiceRevisionKey {
 
     async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, AwsError>> {
         let arns: Vec<_> = keys.iter().map(|key| key.0.as_str()).collect();
-        let reply = reads.send(ecs::DescribeServiceRevisions, &json!({"serviceRevisionArns": arns})).await;
-        sort_out(ecs::DescribeServiceRevisions, reply, "serviceRevisions", "serviceRevisionArn", &arns)
+        let reply = reads
+            .send(
+                ecs::DescribeServiceRevisions,
+                &json!({"serviceRevisionArns": arns}),
+            )
+            .await;
+        sort_out(
+            ecs::DescribeServiceRevisions,
+            reply,
+            "serviceRevisions",
+            "serviceRevisionArn",
+            &arns,
+        )
     }
 }
 
@@ -98,17 +116,29 @@ impl Key for StoppedTasksKey {
     }
 
     async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, AwsError>> {
-        vec![stopped(reads, &keys[0].0).await.map(|tasks| Answer::Found(Arc::new(tasks)))]
+        vec![
+            stopped(reads, &keys[0].0)
+                .await
+                .map(|tasks| Answer::Found(Arc::new(tasks))),
+        ]
     }
 }
 
-async fn stopped(reads: &Reads<'_>, ServiceKey { cluster, name }: &ServiceKey) -> Result<Value, AwsError> {
+async fn stopped(
+    reads: &Reads<'_>,
+    ServiceKey { cluster, name }: &ServiceKey,
+) -> Result<Value, AwsError> {
     let request = json!({"cluster": cluster, "serviceName": name, "desiredStatus": "STOPPED", "maxResults": STOPPED});
     let listed = reads.send(ecs::ListTasks, &request).await?;
     let tasks: Vec<_> = arns(&listed, "taskArns").collect();
     if tasks.is_empty() {
         return Ok(json!([]));
     }
-    let mut reply = reads.send(ecs::DescribeTasks, &json!({"cluster": cluster, "tasks": tasks})).await?;
+    let mut reply = reads
+        .send(
+            ecs::DescribeTasks,
+            &json!({"cluster": cluster, "tasks": tasks}),
+        )
+        .await?;
     Ok(reply["tasks"].take())
 }

@@ -23,14 +23,19 @@ const LONGEST: Duration = Duration::from_millis(250);
 /// How many calls are under way at a time for what is read together.
 const SIDE_BY_SIDE: usize = 16;
 
-/// A namespace with more keys than this in a round reads them in calls of its own, where each key may need one.
+/// A namespace with more keys than this in a round reads them in calls of its own, where each key
+/// may need one.
 const MANY: usize = 10;
 
-/// How long what AWS refused to let us read alone is read together with others of that kind, before it is tried alone again.
+/// How long what AWS refused to let us read alone is read together with others of that kind, before
+/// it is tried alone again.
 const REFUSED: Duration = Duration::from_secs(300);
 
 /// Serves requests and sweeps until the cache is dropped.
-pub(super) async fn run<K: Key>(shared: Arc<Shared<K>>, mut incoming: mpsc::UnboundedReceiver<ReadRequest<K>>) {
+pub(super) async fn run<K: Key>(
+    shared: Arc<Shared<K>>,
+    mut incoming: mpsc::UnboundedReceiver<ReadRequest<K>>,
+) {
     /// Longest sleep of this loop, since a new watch does not end the sleep.
     const LOOK: Duration = Duration::from_secs(1);
     loop {
@@ -58,7 +63,10 @@ pub(super) async fn run<K: Key>(shared: Arc<Shared<K>>, mut incoming: mpsc::Unbo
 }
 
 /// Waits for more requests until the batch closes.
-async fn collect<K: Key>(incoming: &mut mpsc::UnboundedReceiver<ReadRequest<K>>, waiting: &mut BTreeMap<K, Vec<Requester>>) {
+async fn collect<K: Key>(
+    incoming: &mut mpsc::UnboundedReceiver<ReadRequest<K>>,
+    waiting: &mut BTreeMap<K, Vec<Requester>>,
+) {
     let closes = Instant::now() + LONGEST;
     while waiting.len() < K::BATCH {
         let idle = (Instant::now() + IDLE).min(closes);
@@ -72,30 +80,49 @@ async fn collect<K: Key>(incoming: &mut mpsc::UnboundedReceiver<ReadRequest<K>>,
 impl<K: Key> Shared<K> {
     /// When the next watched key is due.
     fn next_due(&self) -> Option<Instant> {
-        self.state().watched.values().filter(|watched| may_be_read(watched)).map(|watched| watched.due).min()
+        self.state()
+            .watched
+            .values()
+            .filter(|watched| may_be_read(watched))
+            .map(|watched| watched.due)
+            .min()
     }
 
-    /// Adds to what waits for a read what is due, and, where a call with room in it costs as much as a full one, what is due next.
+    /// Adds to what waits for a read what is due, and, where a call with room in it costs as much
+    /// as a full one, what is due next.
     fn add_due(&self, now: Instant, waiting: &mut BTreeMap<K, Vec<Requester>>) {
         let state = self.state();
-        for (key, _) in state.watched.iter().filter(|(_, watched)| watched.due <= now && may_be_read(watched)) {
+        for (key, _) in state
+            .watched
+            .iter()
+            .filter(|(_, watched)| watched.due <= now && may_be_read(watched))
+        {
             waiting.entry(key.clone()).or_default();
         }
         if !K::ROOM_IS_FREE {
             return;
         }
         let mut room = BTreeMap::<String, usize>::new();
-        for key in waiting.keys().filter(|key| !state.refused.contains_key(*key)) {
+        for key in waiting
+            .keys()
+            .filter(|key| !state.refused.contains_key(*key))
+        {
             let left = room.entry(key.group().to_owned()).or_default();
             *left = left.checked_sub(1).unwrap_or(K::BATCH - 1);
         }
         if room.values().all(|left| *left == 0) {
             return;
         }
-        let is_near =
-            |watched: &Watched| watched.read == Reading::No && watched.due < now + interval(self.sweep, watched.pace) / 2;
+        let is_near = |watched: &Watched| {
+            watched.read == Reading::No
+                && watched.due < now + interval(self.sweep, watched.pace) / 2
+        };
         let is_taken = |key: &K| waiting.contains_key(key) || state.refused.contains_key(key);
-        let mut near: Vec<_> = state.watched.iter().filter(|(key, watched)| is_near(watched) && !is_taken(key)).collect();
+        let mut near: Vec<_> = state
+            .watched
+            .iter()
+            .filter(|(key, watched)| is_near(watched) && !is_taken(key))
+            .collect();
         near.sort_by_key(|(_, watched)| watched.due);
         for (key, _) in near {
             if let Some(left) = room.get_mut(key.group()).filter(|left| **left > 0) {
@@ -107,7 +134,13 @@ impl<K: Key> Shared<K> {
 
     /// Drops answers without a watcher, such as those of revisions that were read once.
     fn forget(&self) {
-        let State { cache, watched, creating, refused, .. } = &mut *self.state();
+        let State {
+            cache,
+            watched,
+            creating,
+            refused,
+            ..
+        } = &mut *self.state();
         cache.retain(|key, seen| watched.contains_key(key) || seen.asked.elapsed() < K::UNWATCHED);
         creating.retain(|_, sent| sent.elapsed() < LAG);
         refused.retain(|_, since| since.elapsed() < REFUSED);
@@ -125,17 +158,20 @@ impl<K: Key> Shared<K> {
         }
     }
 
-    /// Reads keys in batches, a few side by side, and answers requests as soon as their batch is read. Batches for which a pass
-    /// waits go first, and then those about which there was a hint.
+    /// Reads keys in batches, a few side by side, and answers requests as soon as their batch is
+    /// read. Batches for which a pass waits go first, and then those about which there was a hint.
     async fn read(&self, mut waiting: BTreeMap<K, Vec<Requester>>) {
-        let reads = self.batches(&waiting).into_iter().map(|(turn, batch)| async move {
-            let reads = self.calls.reads(K::OPERATION.family(), turn).await;
-            let at = Instant::now();
-            self.sent(&batch, at);
-            self.calls.metrics.read_together(K::WHAT, batch.len());
-            let answers = self.read_batch(&reads, &batch).await;
-            (at, batch, answers)
-        });
+        let reads = self
+            .batches(&waiting)
+            .into_iter()
+            .map(|(turn, batch)| async move {
+                let reads = self.calls.reads(K::OPERATION.family(), turn).await;
+                let at = Instant::now();
+                self.sent(&batch, at);
+                self.calls.metrics.read_together(K::WHAT, batch.len());
+                let answers = self.read_batch(&reads, &batch).await;
+                (at, batch, answers)
+            });
         let mut reads = stream::iter(reads.collect::<Vec<_>>()).buffer_unordered(SIDE_BY_SIDE);
         while let Some((at, batch, answers)) = reads.next().await {
             for (key, answer) in batch.iter().zip(answers) {
@@ -151,21 +187,45 @@ impl<K: Key> Shared<K> {
     /// Groups the keys into calls, each with the namespaces that wait for it.
     pub(super) fn batches(&self, waiting: &BTreeMap<K, Vec<Requester>>) -> Vec<(Turn, Vec<K>)> {
         let mut groups = BTreeMap::<_, Vec<&K>>::new();
-        let apart = if K::ROOM_IS_FREE { Vec::new() } else { namespaces_with_many(waiting) };
+        let apart = if K::ROOM_IS_FREE {
+            Vec::new()
+        } else {
+            namespaces_with_many(waiting)
+        };
         for (key, askers) in waiting {
-            let namespace = askers.first().map(|asker| asker.namespace.as_str()).filter(|namespace| apart.contains(namespace));
+            let namespace = askers
+                .first()
+                .map(|asker| asker.namespace.as_str())
+                .filter(|namespace| apart.contains(namespace));
             // What AWS refuses keeps to itself, or it would have the others refused with it.
-            groups.entry((!self.is_refused(key), key.group(), namespace)).or_default().push(key);
+            groups
+                .entry((!self.is_refused(key), key.group(), namespace))
+                .or_default()
+                .push(key);
         }
         let batch = |keys: &[&K]| {
-            let mut askers: Vec<_> = keys.iter().flat_map(|key| &waiting[*key]).map(|asker| asker.namespace.clone()).collect();
+            let mut askers: Vec<_> = keys
+                .iter()
+                .flat_map(|key| &waiting[*key])
+                .map(|asker| asker.namespace.clone())
+                .collect();
             askers.sort();
             askers.dedup();
-            let turn = if askers.is_empty() { Turn::Regular } else { Turn::Of(askers) };
+            let turn = if askers.is_empty() {
+                Turn::Regular
+            } else {
+                Turn::Of(askers)
+            };
             (turn, keys.iter().copied().cloned().collect())
         };
-        let mut batches: Vec<_> = groups.values().flat_map(|keys| keys.chunks(K::BATCH)).map(batch).collect();
-        batches.sort_by_cached_key(|(turn, batch): &(_, Vec<K>)| (*turn == Turn::Regular, !self.is_hinted(batch)));
+        let mut batches: Vec<_> = groups
+            .values()
+            .flat_map(|keys| keys.chunks(K::BATCH))
+            .map(batch)
+            .collect();
+        batches.sort_by_cached_key(|(turn, batch): &(_, Vec<K>)| {
+            (*turn == Turn::Regular, !self.is_hinted(batch))
+        });
         batches
     }
 
@@ -181,18 +241,31 @@ impl<K: Key> Shared<K> {
 
     /// Whether AWS has lately refused to show it, even alone.
     fn is_refused(&self, key: &K) -> bool {
-        self.state().refused.get(key).is_some_and(|since| since.elapsed() < REFUSED)
+        self.state()
+            .refused
+            .get(key)
+            .is_some_and(|since| since.elapsed() < REFUSED)
     }
 
     fn is_hinted(&self, keys: &[K]) -> bool {
         let state = self.state();
-        keys.iter().any(|key| state.watched.get(key).is_some_and(|watched| watched.hinted.is_some()))
+        keys.iter().any(|key| {
+            state
+                .watched
+                .get(key)
+                .is_some_and(|watched| watched.hinted.is_some())
+        })
     }
 
-    /// Reads keys of one group. A refused call is tried in parts, unless AWS has lately refused each of them alone.
+    /// Reads keys of one group. A refused call is tried in parts, unless AWS has lately refused
+    /// each of them alone.
     async fn read_batch(&self, reads: &Reads<'_>, keys: &[K]) -> Vec<Result<Answer, AwsError>> {
         let are_refused = keys.iter().all(|key| self.is_refused(key));
-        let answers = if are_refused { K::read(reads, keys).await } else { read_each(reads, keys).await };
+        let answers = if are_refused {
+            K::read(reads, keys).await
+        } else {
+            read_each(reads, keys).await
+        };
         let refused = &mut self.state().refused;
         for (key, answer) in keys.iter().zip(&answers) {
             match is_denied(answer) {
@@ -205,20 +278,26 @@ impl<K: Key> Shared<K> {
     }
 }
 
-/// Namespaces that ask for many keys. Their keys are read apart from those of others where each key may need a call of its own.
+/// Namespaces that ask for many keys. Their keys are read apart from those of others where each key
+/// may need a call of its own.
 fn namespaces_with_many<K>(waiting: &BTreeMap<K, Vec<Requester>>) -> Vec<&str> {
     let mut counts = BTreeMap::new();
     for asker in waiting.values().filter_map(|askers| askers.first()) {
         *counts.entry(asker.namespace.as_str()).or_insert(0) += 1;
     }
-    counts.into_iter().filter(|(_, count)| *count > MANY).map(|(namespace, _)| namespace).collect()
+    counts
+        .into_iter()
+        .filter(|(_, count)| *count > MANY)
+        .map(|(namespace, _)| namespace)
+        .collect()
 }
 
 fn is_denied(answer: &Result<Answer, AwsError>) -> bool {
     matches!(answer, Err(error) if error.kind == ErrorKind::AccessDenied)
 }
 
-/// Whether a due key may be read: not while a read of it is in progress, unless a hint came after that was sent.
+/// Whether a due key may be read: not while a read of it is in progress, unless a hint came after
+/// that was sent.
 pub(super) fn may_be_read(watched: &Watched) -> bool {
     match watched.read {
         Reading::No => true,
@@ -227,7 +306,8 @@ pub(super) fn may_be_read(watched: &Watched) -> bool {
     }
 }
 
-/// Reads `keys` with one call, or, when AWS refuses that call for the sake of one of them, with one for each half.
+/// Reads `keys` with one call, or, when AWS refuses that call for the sake of one of them, with one
+/// for each half.
 async fn read_each<K: Key>(reads: &Reads<'_>, keys: &[K]) -> Vec<Result<Answer, AwsError>> {
     let answers = K::read(reads, keys).await;
     let refused = |answer: &Result<Answer, AwsError>| matches!(answer, Err(error) if matches!(error.kind, ErrorKind::Terminal | ErrorKind::AccessDenied | ErrorKind::Missing | ErrorKind::DependencyNotReady));
@@ -235,7 +315,10 @@ async fn read_each<K: Key>(reads: &Reads<'_>, keys: &[K]) -> Vec<Result<Answer, 
         return answers;
     }
     let (first, second) = keys.split_at(keys.len() / 2);
-    let (mut answers, rest) = tokio::join!(Box::pin(read_each(reads, first)), Box::pin(read_each(reads, second)));
+    let (mut answers, rest) = tokio::join!(
+        Box::pin(read_each(reads, first)),
+        Box::pin(read_each(reads, second))
+    );
     answers.extend(rest);
     answers
 }

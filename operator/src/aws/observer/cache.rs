@@ -1,5 +1,5 @@
-//! One cache of the observer: the last answer for each key, and the objects that watch it. [`batch`](super::batch) reads the keys that
-//! are requested or due.
+//! One cache of the observer: the last answer for each key, and the objects that watch it.
+//! [`batch`](super::batch) reads the keys that are requested or due.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -33,7 +33,12 @@ impl<K: Key> Cache<K> {
             confirming: HashSet::new(),
             refused: HashMap::new(),
         });
-        let shared = Arc::new(Shared { calls, sweep, triggers, state });
+        let shared = Arc::new(Shared {
+            calls,
+            sweep,
+            triggers,
+            state,
+        });
         let (requests, incoming) = mpsc::unbounded_channel();
         tokio::spawn(run(Arc::clone(&shared), incoming));
         Self { shared, requests }
@@ -42,15 +47,26 @@ impl<K: Key> Cache<K> {
     /// What the cache has, however old.
     #[must_use]
     pub fn cached(&self, key: &K) -> Option<Seen> {
-        self.shared.state().cache.get(key).filter(|entry| entry.is_valid()).map(Entry::seen)
+        self.shared
+            .state()
+            .cache
+            .get(key)
+            .filter(|entry| entry.is_valid())
+            .map(Entry::seen)
     }
 
-    /// The answer about `key`, from the cache where that is fresh enough, else read together with other requests. `namespace` is that of the
-    /// object that needs the answer; namespaces take turns.
+    /// The answer about `key`, from the cache where that is fresh enough, else read together with
+    /// other requests. `namespace` is that of the object that needs the answer; namespaces take
+    /// turns.
     ///
     /// # Errors
     /// When the read fails.
-    pub async fn get(&self, key: K, freshness: Freshness, namespace: &str) -> Result<Seen, AwsError> {
+    pub async fn get(
+        &self,
+        key: K,
+        freshness: Freshness,
+        namespace: &str,
+    ) -> Result<Seen, AwsError> {
         let is_young = |entry: &Entry| match freshness {
             Freshness::Any => true,
             Freshness::Since(moment) | Freshness::Confirmed(moment) => entry.at >= moment,
@@ -64,19 +80,38 @@ impl<K: Key> Cache<K> {
             self.shared.state().confirming.insert(key.clone());
         }
         let (reply, answer) = oneshot::channel();
-        let stopped = || AwsError::new(K::OPERATION, ErrorKind::Server, "the operator is shutting down");
-        let asker = Requester { namespace: namespace.to_owned(), reply };
-        self.requests.send(ReadRequest { key, asker }).map_err(|_| stopped())?;
+        let stopped = || {
+            AwsError::new(
+                K::OPERATION,
+                ErrorKind::Server,
+                "the operator is shutting down",
+            )
+        };
+        let asker = Requester {
+            namespace: namespace.to_owned(),
+            reply,
+        };
+        self.requests
+            .send(ReadRequest { key, asker })
+            .map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?
     }
 
-    /// Enters the reply to a write, so that no read is needed. Triggers other watchers of the same key.
+    /// Enters the reply to a write, so that no read is needed. Triggers other watchers of the same
+    /// key.
     pub fn enter(&self, key: K, answer: Answer) -> Seen {
-        let seen = Seen { at: Instant::now(), answer };
+        let seen = Seen {
+            at: Instant::now(),
+            answer,
+        };
         let mut state = self.shared.state();
         state.creating.remove(&key);
         let entry = Entry::written(state.cache.remove(&key), &seen);
-        if state.watched.get(&key).is_some_and(|watched| watched.watchers.len() > 1) {
+        if state
+            .watched
+            .get(&key)
+            .is_some_and(|watched| watched.watchers.len() > 1)
+        {
             self.shared.wake(&state, &key);
         }
         state.cache.insert(key, entry);
@@ -87,13 +122,17 @@ impl<K: Key> Cache<K> {
     /// all the same, for the reads to come may lag behind those.
     pub fn invalidate(&self, key: &K) {
         let cache = &mut self.shared.state().cache;
-        if let Some(entry) = cache.remove(key).filter(|entry| entry.is_written_before(Instant::now())) {
+        if let Some(entry) = cache
+            .remove(key)
+            .filter(|entry| entry.is_written_before(Instant::now()))
+        {
             cache.insert(key.clone(), entry.doubted());
         }
     }
 
-    /// Notes that a creation is about to be sent. Its result is unknown until [`not_created`](Self::not_created) or [`enter`](Self::enter).
-    /// Answers when an earlier one was sent of which that is not known.
+    /// Notes that a creation is about to be sent. Its result is unknown until
+    /// [`not_created`](Self::not_created) or [`enter`](Self::enter). Answers when an earlier one
+    /// was sent of which that is not known.
     #[must_use]
     pub fn creating(&self, key: K) -> Option<Instant> {
         self.shared.state().creating.insert(key, Instant::now())
@@ -108,32 +147,57 @@ impl<K: Key> Cache<K> {
         };
     }
 
-    /// Whether `key` may be there although AWS does not show it: its creation was sent a short time ago and got no reply.
+    /// Whether `key` may be there although AWS does not show it: its creation was sent a short time
+    /// ago and got no reply.
     #[must_use]
     pub fn may_be_there(&self, key: &K) -> bool {
-        self.shared.state().creating.get(key).is_some_and(|sent| sent.elapsed() < LAG)
+        self.shared
+            .state()
+            .creating
+            .get(key)
+            .is_some_and(|sent| sent.elapsed() < LAG)
     }
 
     /// Whether a write of ours was so short a time ago that AWS may not show it everywhere yet.
     #[must_use]
     pub fn is_written_lately(&self, key: &K) -> bool {
-        self.shared.state().cache.get(key).is_some_and(|entry| entry.is_written_before(Instant::now()))
+        self.shared
+            .state()
+            .cache
+            .get(key)
+            .is_some_and(|entry| entry.is_written_before(Instant::now()))
     }
 
-    /// Polls `key` at this pace and triggers `watcher` when the answer changes. Replaces what `watcher` watched before.
+    /// Polls `key` at this pace and triggers `watcher` when the answer changes. Replaces what
+    /// `watcher` watched before.
     pub fn watch(&self, key: K, watcher: ObjectId, pace: Pace) {
         let mut state = self.shared.state();
-        if state.keys.get(&watcher).is_some_and(|former| *former != key) {
+        if state
+            .keys
+            .get(&watcher)
+            .is_some_and(|former| *former != key)
+        {
             state.unwatch(&watcher);
         }
         let last = state.cache.get(&key).map(|seen| seen.at);
         let sweep = self.shared.sweep;
         let entry = state.watched.entry(key.clone()).or_insert_with(|| {
-            // What was never read is trusted for now; random, so that a restart does not read everything at once.
-            let due = last
-                .map_or_else(|| Instant::now() + interval(sweep, pace).mul_f64(fastrand::f64()), |at| at + interval(sweep, pace));
+            // What was never read is trusted for now; random, so that a restart does not read
+            // everything at once.
+            let due = last.map_or_else(
+                || Instant::now() + interval(sweep, pace).mul_f64(fastrand::f64()),
+                |at| at + interval(sweep, pace),
+            );
             let since = Instant::now();
-            Watched { watchers: Vec::new(), pace, since, due, hinted: None, read: Reading::No, refused: 0 }
+            Watched {
+                watchers: Vec::new(),
+                pace,
+                since,
+                due,
+                hinted: None,
+                read: Reading::No,
+                refused: 0,
+            }
         });
         if entry.pace != pace {
             entry.pace = pace;
@@ -158,8 +222,15 @@ impl<K: Key> Cache<K> {
     /// How old the oldest answer is that is kept fresh.
     pub(super) fn age(&self) -> Option<Duration> {
         let state = self.shared.state();
-        let at = |(key, watched): (&K, &Watched)| state.cache.get(key).map_or(watched.since, |entry| entry.at);
-        state.watched.iter().map(at).min().map(|oldest| oldest.elapsed())
+        let at = |(key, watched): (&K, &Watched)| {
+            state.cache.get(key).map_or(watched.since, |entry| entry.at)
+        };
+        state
+            .watched
+            .iter()
+            .map(at)
+            .min()
+            .map(|oldest| oldest.elapsed())
     }
 
     /// Schedules an early read of `key`, if it is watched, and returns its watchers.
@@ -197,49 +268,100 @@ mod tests {
     use crate::metrics::AwsMetrics;
 
     fn cache<K: Key>() -> Cache<K> {
-        let config = SdkConfig::builder().behavior_version(BehaviorVersion::latest()).build();
-        let calls = Arc::new(Calls::new(&config, None, Leadership::always_leader(), AwsMetrics::new(Arc::default(), "", "")));
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .build();
+        let calls = Arc::new(Calls::new(
+            &config,
+            None,
+            Leadership::always_leader(),
+            AwsMetrics::new(Arc::default(), "", ""),
+        ));
         let hour = Duration::from_secs(3600);
-        Cache::start(calls, Sweep { active: hour, steady: hour, task_definitions: hour }, Triggers::default())
+        Cache::start(
+            calls,
+            Sweep {
+                active: hour,
+                steady: hour,
+                task_definitions: hour,
+            },
+            Triggers::default(),
+        )
     }
 
     /// Keys that a pass in a namespace waits for.
-    fn waiting<K: Key>(keys: impl IntoIterator<Item = (K, &'static str)>) -> BTreeMap<K, Vec<Requester>> {
-        let asker = |namespace: &str| Requester { namespace: namespace.to_owned(), reply: oneshot::channel().0 };
-        keys.into_iter().map(|(key, namespace)| (key, vec![asker(namespace)])).collect()
+    fn waiting<K: Key>(
+        keys: impl IntoIterator<Item = (K, &'static str)>,
+    ) -> BTreeMap<K, Vec<Requester>> {
+        let asker = |namespace: &str| Requester {
+            namespace: namespace.to_owned(),
+            reply: oneshot::channel().0,
+        };
+        keys.into_iter()
+            .map(|(key, namespace)| (key, vec![asker(namespace)]))
+            .collect()
     }
 
     #[tokio::test]
     async fn many_families_of_one_namespace_are_read_apart() {
         let many = (0..20).map(|number| (FamilyKey(format!("many-{number}")), "many"));
-        let few = [(FamilyKey("web".to_owned()), "shop"), (FamilyKey("api".to_owned()), "other")];
-        let mut batches = cache::<FamilyKey>().shared.batches(&waiting(many.chain(few)));
+        let few = [
+            (FamilyKey("web".to_owned()), "shop"),
+            (FamilyKey("api".to_owned()), "other"),
+        ];
+        let mut batches = cache::<FamilyKey>()
+            .shared
+            .batches(&waiting(many.chain(few)));
         batches.sort_by_key(|(_, keys)| keys.len());
-        let of = |namespaces: &[&str]| Turn::Of(namespaces.iter().map(|namespace| (*namespace).to_owned()).collect());
-        let calls: Vec<_> = batches.into_iter().map(|(turn, keys)| (turn, keys.len())).collect();
+        let of = |namespaces: &[&str]| {
+            Turn::Of(
+                namespaces
+                    .iter()
+                    .map(|namespace| (*namespace).to_owned())
+                    .collect(),
+            )
+        };
+        let calls: Vec<_> = batches
+            .into_iter()
+            .map(|(turn, keys)| (turn, keys.len()))
+            .collect();
         assert_eq!(calls, [(of(&["other", "shop"]), 2), (of(&["many"]), 20)]);
         // Clusters share a call whatever their number.
         let many = (0..20).map(|number| (ClusterKey(format!("many-{number}")), "many"));
-        let batches = cache::<ClusterKey>().shared.batches(&waiting(many.chain([(ClusterKey("web".to_owned()), "shop")])));
+        let batches = cache::<ClusterKey>().shared.batches(&waiting(
+            many.chain([(ClusterKey("web".to_owned()), "shop")]),
+        ));
         assert_eq!(batches.len(), 1);
     }
 
     #[tokio::test]
     async fn a_hint_concerns_the_deployment_that_the_watchers_of_its_service_watch() {
         let (services, deployments) = (cache::<ServiceKey>(), cache::<ServiceDeploymentKey>());
-        let service = |name: &str| ServiceKey { cluster: "shop".to_owned(), name: name.to_owned() };
-        let deployment = |name: &str| ServiceDeploymentKey(format!("arn:aws:ecs:e:1:service-deployment/shop/{name}/x"));
+        let service = |name: &str| ServiceKey {
+            cluster: "shop".to_owned(),
+            name: name.to_owned(),
+        };
+        let deployment = |name: &str| {
+            ServiceDeploymentKey(format!("arn:aws:ecs:e:1:service-deployment/shop/{name}/x"))
+        };
         for name in ["web", "api"] {
             let watcher = ObjectId::new::<EcsService>(Some("default"), name);
             services.watch(service(name), watcher.clone(), Pace::Steady);
             deployments.watch(deployment(name), watcher, Pace::Active);
         }
         let watchers = services.hint(&service("web"));
-        assert_eq!(watchers, [ObjectId::new::<EcsService>(Some("default"), "web")]);
+        assert_eq!(
+            watchers,
+            [ObjectId::new::<EcsService>(Some("default"), "web")]
+        );
         assert_eq!(services.hint(&service("other")), []);
         deployments.hint_of(&watchers[0], |key| key.is_of(&service("web")));
         deployments.hint_of(&watchers[0], |key| key.is_of(&service("api")));
-        let is_hinted = |name| deployments.shared.state().watched[&deployment(name)].hinted.is_some();
+        let is_hinted = |name| {
+            deployments.shared.state().watched[&deployment(name)]
+                .hinted
+                .is_some()
+        };
         assert!(is_hinted("web") && !is_hinted("api"));
     }
 
@@ -259,7 +381,15 @@ mod tests {
         ];
         for (read, hinted, may) in rows {
             let (since, due, pace) = (now, now, Pace::Steady);
-            let watched = Watched { watchers: Vec::new(), pace, since, due, hinted, read, refused: 0 };
+            let watched = Watched {
+                watchers: Vec::new(),
+                pace,
+                since,
+                due,
+                hinted,
+                read,
+                refused: 0,
+            };
             assert_eq!(may_be_read(&watched), may, "{read:?} {hinted:?}");
         }
     }

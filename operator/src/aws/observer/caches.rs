@@ -43,18 +43,32 @@ impl<K: Key> AnyCache for Cache<K> {
 
 impl Caches {
     pub(super) fn new(calls: Arc<Calls>, sweep: Sweep, triggers: Triggers) -> Self {
-        Self { calls, sweep, triggers, by_key: Mutex::default() }
+        Self {
+            calls,
+            sweep,
+            triggers,
+            by_key: Mutex::default(),
+        }
     }
 
     /// The cache for keys of type `K`, which starts when it is not there.
     pub(super) fn of<K: Key>(&self) -> Arc<Cache<K>> {
         let start = || {
-            let sweep = Sweep { steady: K::steady(&self.sweep), ..self.sweep };
+            let sweep = Sweep {
+                steady: K::steady(&self.sweep),
+                ..self.sweep
+            };
             Cache::<K>::start(Arc::clone(&self.calls), sweep, self.triggers.clone())
         };
-        let cache = Arc::clone(self.lock().entry(TypeId::of::<K>()).or_insert_with(|| Arc::new(start())));
+        let cache = Arc::clone(
+            self.lock()
+                .entry(TypeId::of::<K>())
+                .or_insert_with(|| Arc::new(start())),
+        );
         let cache: Arc<dyn Any + Send + Sync> = cache;
-        cache.downcast().unwrap_or_else(|_| unreachable!("a cache is stored under the type of its key"))
+        cache
+            .downcast()
+            .unwrap_or_else(|_| unreachable!("a cache is stored under the type of its key"))
     }
 
     /// Ends what `watcher` watches in all caches but those for keys of the types `but`.
@@ -73,7 +87,11 @@ impl Caches {
 
     /// The age of the oldest answer of each cache, by what it is about.
     pub(super) fn ages(&self) -> Vec<(&'static str, Duration)> {
-        let mut ages: Vec<_> = self.lock().values().filter_map(|cache| cache.age()).collect();
+        let mut ages: Vec<_> = self
+            .lock()
+            .values()
+            .filter_map(|cache| cache.age())
+            .collect();
         ages.sort_unstable();
         ages
     }

@@ -24,15 +24,23 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// Starts an observer that triggers the objects whose answers change; it ends when it is dropped.
+    /// Starts an observer that triggers the objects whose answers change; it ends when it is
+    /// dropped.
     #[must_use]
     pub fn start(calls: &Arc<Calls>, sweep: Sweep, triggers: Triggers) -> Self {
         let caches = Arc::new(Caches::new(Arc::clone(calls), sweep, triggers));
         let read = Arc::clone(&caches);
         calls.metrics.register(Gauge::ObservationAge, move || {
-            read.ages().into_iter().map(|(what, age)| (vec![("what", what.to_owned())], age.as_secs_f64())).collect()
+            read.ages()
+                .into_iter()
+                .map(|(what, age)| (vec![("what", what.to_owned())], age.as_secs_f64()))
+                .collect()
         });
-        Self { calls: Arc::clone(calls), caches, extensions: Mutex::default() }
+        Self {
+            calls: Arc::clone(calls),
+            caches,
+            extensions: Mutex::default(),
+        }
     }
 
     /// The answers for one type of key.
@@ -73,7 +81,10 @@ impl Observer {
 
     /// State that a service keeps beside the caches, one of each type. It starts as its default.
     pub(in crate::aws) fn extension<T: Clone + Default + Send + Sync + 'static>(&self) -> T {
-        let mut extensions = self.extensions.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut extensions = self
+            .extensions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         extensions.get_or_insert_default::<T>().clone()
     }
 

@@ -1,8 +1,10 @@
-//! Caches what AWS holds, keeps it current by batched reads, and triggers the objects whose AWS objects changed.
+//! Caches what AWS holds, keeps it current by batched reads, and triggers the objects whose AWS
+//! objects changed.
 //!
-//! A reconcile asks for an [`Answer`] and says how fresh it must be. What the cache has is answered at once; the rest
-//! becomes requests that a [`Cache`](cache) reads together, up to the batch size of the API call. Everything that is polled is read
-//! again in the background, and an object whose answer changed is triggered. An unchanged answer costs nothing.
+//! A reconcile asks for an [`Answer`] and says how fresh it must be. What the cache has is answered
+//! at once; the rest becomes requests that a [`Cache`](cache) reads together, up to the batch size
+//! of the API call. Everything that is polled is read again in the background, and an object whose
+//! answer changed is triggered. An unchanged answer costs nothing.
 
 mod batch;
 mod cache;

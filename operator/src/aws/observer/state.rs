@@ -1,4 +1,5 @@
-//! The state of a cache: its entries, the watchers of each key, and the requests that wait for an answer.
+//! The state of a cache: its entries, the watchers of each key, and the requests that wait for an
+//! answer.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -85,15 +86,22 @@ pub(super) enum Reading {
 
 impl<K: Key> State<K> {
     pub(super) fn hint(&mut self, key: &K) -> Vec<ObjectId> {
-        let Some(watched) = self.watched.get_mut(key) else { return Vec::new() };
-        let soon = self.cache.get(key).map_or_else(Instant::now, |entry| entry.at + HINTED);
+        let Some(watched) = self.watched.get_mut(key) else {
+            return Vec::new();
+        };
+        let soon = self
+            .cache
+            .get(key)
+            .map_or_else(Instant::now, |entry| entry.at + HINTED);
         watched.due = watched.due.min(soon);
         watched.hinted = Some(Instant::now());
         watched.watchers.clone()
     }
 
     pub(super) fn unwatch(&mut self, watcher: &ObjectId) {
-        let Some(key) = self.keys.remove(watcher) else { return };
+        let Some(key) = self.keys.remove(watcher) else {
+            return;
+        };
         if let Some(watched) = self.watched.get_mut(&key) {
             watched.watchers.retain(|other| other != watcher);
             if watched.watchers.is_empty() {
@@ -103,11 +111,13 @@ impl<K: Key> State<K> {
         }
     }
 
-    /// Whether the read of `key` was refused so often that its watchers have to know: no credentials, or no right to read.
-    /// The cached answer is then invalid.
+    /// Whether the read of `key` was refused so often that its watchers have to know: no
+    /// credentials, or no right to read. The cached answer is then invalid.
     pub(super) fn is_lost(&mut self, key: &K, result: &Result<Answer, AwsError>) -> bool {
         let refused = matches!(result, Err(error) if matches!(error.kind, ErrorKind::Credentials | ErrorKind::AccessDenied));
-        let Some(watched) = self.watched.get_mut(key) else { return false };
+        let Some(watched) = self.watched.get_mut(key) else {
+            return false;
+        };
         watched.refused = if refused { watched.refused + 1 } else { 0 };
         let lost = watched.refused == REFUSALS;
         if lost {
@@ -129,14 +139,21 @@ impl<K: Key> Shared<K> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Enters the result of a read, unless a write was entered since the read began, and triggers the watchers.
-    pub(super) fn observed(&self, key: &K, at: Instant, result: Result<Answer, AwsError>) -> Result<Seen, AwsError> {
+    /// Enters the result of a read, unless a write was entered since the read began, and triggers
+    /// the watchers.
+    pub(super) fn observed(
+        &self,
+        key: &K,
+        at: Instant,
+        result: Result<Answer, AwsError>,
+    ) -> Result<Seen, AwsError> {
         let mut state = self.state();
         if let Some(watched) = state.watched.get_mut(key) {
             watched.read = Reading::No;
             if matches!(&result, Err(error) if error.kind.passes()) {
                 // The read shows nothing of the object, so a hint stays.
-                watched.due = Instant::now() + interval(self.sweep, watched.pace).min(self.sweep.active);
+                watched.due =
+                    Instant::now() + interval(self.sweep, watched.pace).min(self.sweep.active);
             } else if watched.hinted.is_none_or(|hinted| hinted < at) {
                 (watched.due, watched.hinted) = (at + interval(self.sweep, watched.pace), None);
             } else {
@@ -147,7 +164,10 @@ impl<K: Key> Shared<K> {
             self.wake(&state, key);
         }
         let is_asked = state.confirming.remove(key);
-        let seen = Seen { at, answer: result? };
+        let seen = Seen {
+            at,
+            answer: result?,
+        };
         let read = Entry::new(at, &seen.answer);
         match state.cache.get_mut(key) {
             Some(newer) if newer.at > at => return Ok(newer.seen()),
@@ -167,7 +187,12 @@ impl<K: Key> Shared<K> {
     }
 
     pub(super) fn wake(&self, state: &State<K>, key: &K) {
-        for watcher in state.watched.get(key).into_iter().flat_map(|watched| &watched.watchers) {
+        for watcher in state
+            .watched
+            .get(key)
+            .into_iter()
+            .flat_map(|watched| &watched.watchers)
+        {
             self.triggers.send(watcher.clone());
         }
     }

@@ -11,7 +11,8 @@ use crate::aws::call::Reads;
 use crate::aws::error::AwsError;
 use crate::aws::operation::Operation;
 
-/// What AWS says of one object. A failed read is an `Err`, and so is an object that the reply does not mention at all.
+/// What AWS says of one object. A failed read is an `Err`, and so is an object that the reply does
+/// not mention at all.
 #[derive(Clone, PartialEq)]
 pub enum Answer {
     /// It exists; the members that the API describes.
@@ -49,8 +50,9 @@ pub enum Freshness {
     Any,
     /// Read after this moment.
     Since(Instant),
-    /// The same for a look that a user asks for: an answer from before a write of the operator counts once two reads some seconds apart
-    /// agree on it. Until then the answer is older than the moment.
+    /// The same for a look that a user asks for: an answer from before a write of the operator
+    /// counts once two reads some seconds apart agree on it. Until then the answer is older than
+    /// the moment.
     Confirmed(Instant),
 }
 
@@ -75,7 +77,9 @@ pub struct Sweep {
 }
 
 /// A key of the cache: the name of an object in AWS, or of a list.
-pub trait Key: Clone + fmt::Debug + fmt::Display + Eq + std::hash::Hash + Ord + Send + Sync + 'static {
+pub trait Key:
+    Clone + fmt::Debug + fmt::Display + Eq + std::hash::Hash + Ord + Send + Sync + 'static
+{
     /// The call that reads it. Its quota limits the reads.
     const OPERATION: Operation;
 
@@ -100,6 +104,10 @@ pub trait Key: Clone + fmt::Debug + fmt::Display + Eq + std::hash::Hash + Ord + 
     /// Keys can share a call when this is equal.
     fn group(&self) -> &str;
 
-    /// Reads `keys`, which are of one group and at most [`BATCH`](Self::BATCH). One answer per key, in the same order.
-    fn read(reads: &Reads<'_>, keys: &[Self]) -> impl Future<Output = Vec<Result<Answer, AwsError>>> + Send;
+    /// Reads `keys`, which are of one group and at most [`BATCH`](Self::BATCH). One answer per key,
+    /// in the same order.
+    fn read(
+        reads: &Reads<'_>,
+        keys: &[Self],
+    ) -> impl Future<Output = Vec<Result<Answer, AwsError>>> + Send;
 }

@@ -1,7 +1,8 @@
 //! A token bucket with a queue. When it is empty, it returns the time of the turn.
 //!
-//! Namespaces take turns, so that a namespace with a thousand writes delays another by one, and changes by users precede repairs. No call
-//! waits in the bucket: an object comes back at the time that it got, and may get a later one if others came in between.
+//! Namespaces take turns, so that a namespace with a thousand writes delays another by one, and
+//! changes by users precede repairs. No call waits in the bucket: an object comes back at the time
+//! that it got, and may get a later one if others came in between.
 
 use std::time::Duration;
 
@@ -11,7 +12,8 @@ use super::asker::{Priority, Requester};
 use super::queue::Queue;
 use crate::aws::tokens::Tokens;
 
-/// The longest wait that is returned: by then the rate may be different, and other objects may have left the queue.
+/// The longest wait that is returned: by then the rate may be different, and other objects may have
+/// left the queue.
 const LONGEST_TURN: Duration = Duration::from_secs(30);
 
 /// A bucket that has been full for this long grants every turn.
@@ -31,14 +33,23 @@ pub(super) struct Bucket {
 impl Bucket {
     /// A full bucket.
     pub(super) fn new(burst: f64, per_second: f64, now: Instant) -> Self {
-        Self { tokens: Tokens::new(burst, per_second, now), queues: Default::default() }
+        Self {
+            tokens: Tokens::new(burst, per_second, now),
+            queues: Default::default(),
+        }
     }
 
-    /// Whether it is the turn of `asker`, who wants `count` tokens, and has a place in the queue after this.
+    /// Whether it is the turn of `asker`, who wants `count` tokens, and has a place in the queue
+    /// after this.
     ///
     /// # Errors
     /// The time at which it may come back.
-    pub(super) fn turn(&mut self, asker: Requester<'_>, count: u32, now: Instant) -> Result<(), Instant> {
+    pub(super) fn turn(
+        &mut self,
+        asker: Requester<'_>,
+        count: u32,
+        now: Instant,
+    ) -> Result<(), Instant> {
         self.refill(now);
         let before = self.position(asker, count, now);
         // A plan that needs more tokens than the bucket holds gets them when it is full.
@@ -49,7 +60,11 @@ impl Bucket {
         }
         // Those who go before wait for a token of another bucket, where none of them comes.
         let is_idle = self.tokens.is_full_for(IDLE, now);
-        if self.tokens.has(needed) || is_idle { Ok(()) } else { Err(turn) }
+        if self.tokens.has(needed) || is_idle {
+            Ok(())
+        } else {
+            Err(turn)
+        }
     }
 
     /// Keeps the place of `asker`, if it has one: it has come back.
@@ -59,10 +74,12 @@ impl Bucket {
         }
     }
 
-    /// Takes `count` tokens for `asker`, whose turn it is, and answers how long it has waited for them.
+    /// Takes `count` tokens for `asker`, whose turn it is, and answers how long it has waited for
+    /// them.
     pub(super) fn draw(&mut self, asker: Requester<'_>, count: u32, now: Instant) -> Duration {
         self.tokens.take(f64::from(count));
-        self.withdraw(asker).map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
+        self.withdraw(asker)
+            .map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
     }
 
     /// Gives up the place of `asker`, if it has one, and answers since when it had it.
@@ -98,14 +115,17 @@ impl Bucket {
         }
     }
 
-    /// How many tokens go before `asker`, who wants `count` and has a place in the queue after this.
+    /// How many tokens go before `asker`, who wants `count` and has a place in the queue after
+    /// this.
     fn position(&mut self, asker: Requester<'_>, count: u32, now: Instant) -> f64 {
         let burst = self.tokens.burst();
         let [urgent, repairs] = &mut self.queues;
         if urgent.find(asker).is_none() {
             match repairs.find(asker).map(|waiting| waiting.since) {
                 // It has become urgent.
-                Some(since) if asker.priority == Priority::User || now.duration_since(since) >= AGED => {
+                Some(since)
+                    if asker.priority == Priority::User || now.duration_since(since) >= AGED =>
+                {
                     repairs.leave(asker);
                     urgent.enter(asker, count, since, now);
                 }
@@ -119,7 +139,10 @@ impl Bucket {
                 waiting.count = count;
             }
         }
-        urgent.before(asker, burst).or_else(|| Some(urgent.all(burst) + repairs.before(asker, burst)?)).unwrap_or_default()
+        urgent
+            .before(asker, burst)
+            .or_else(|| Some(urgent.all(burst) + repairs.before(asker, burst)?))
+            .unwrap_or_default()
     }
 }
 
@@ -131,18 +154,27 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn asker<'a>(namespace: &'a str, uid: &'a str) -> Requester<'a> {
-        Requester { namespace, uid, priority: Priority::User }
+        Requester {
+            namespace,
+            uid,
+            priority: Priority::User,
+        }
     }
 
     /// One token, if it is the asker's turn, and how long it waited for it.
     fn take(bucket: &mut Bucket, asker: Requester<'_>, now: Instant) -> Result<Duration, Instant> {
-        bucket.turn(asker, 1, now).map(|()| bucket.draw(asker, 1, now))
+        bucket
+            .turn(asker, 1, now)
+            .map(|()| bucket.draw(asker, 1, now))
     }
 
     /// An empty bucket that gives one token a second.
     fn empty(start: Instant) -> Bucket {
         let mut bucket = Bucket::new(1.0, 1.0, start);
-        assert_eq!(take(&mut bucket, asker("first", "first"), start), Ok(Duration::ZERO));
+        assert_eq!(
+            take(&mut bucket, asker("first", "first"), start),
+            Ok(Duration::ZERO)
+        );
         bucket
     }
 
@@ -150,16 +182,32 @@ mod tests {
     fn a_bucket_gives_its_burst_and_then_one_turn_after_the_other() {
         let start = Instant::now();
         let mut bucket = Bucket::new(25.0, 2.5, start);
-        let burst = (0..100).map(|n| take(&mut bucket, asker("shop", &format!("b{n}")), start)).take_while(Result::is_ok).count();
+        let burst = (0..100)
+            .map(|n| take(&mut bucket, asker("shop", &format!("b{n}")), start))
+            .take_while(Result::is_ok)
+            .count();
         assert_eq!(burst, 25);
         // The one that ended the burst has the first turn.
         let second = start + Duration::from_millis(800);
-        assert_eq!(take(&mut bucket, asker("shop", "second"), start), Err(second));
-        assert_eq!(take(&mut bucket, asker("shop", "second"), start), Err(second), "asking again costs no second turn");
-        assert_eq!(take(&mut bucket, asker("shop", "third"), start), Err(start + Duration::from_millis(1200)));
+        assert_eq!(
+            take(&mut bucket, asker("shop", "second"), start),
+            Err(second)
+        );
+        assert_eq!(
+            take(&mut bucket, asker("shop", "second"), start),
+            Err(second),
+            "asking again costs no second turn"
+        );
+        assert_eq!(
+            take(&mut bucket, asker("shop", "third"), start),
+            Err(start + Duration::from_millis(1200))
+        );
         let first = take(&mut bucket, asker("shop", "b25"), second);
         assert_eq!(first, Ok(Duration::from_millis(800)));
-        assert_eq!(take(&mut bucket, asker("shop", "second"), second), Ok(Duration::from_millis(800)));
+        assert_eq!(
+            take(&mut bucket, asker("shop", "second"), second),
+            Ok(Duration::from_millis(800))
+        );
     }
 
     #[test]
@@ -167,31 +215,54 @@ mod tests {
         let start = Instant::now();
         let mut bucket = empty(start);
         for n in 0..1000 {
-            take(&mut bucket, asker("crowd", &format!("c{n}")), start).expect_err("the bucket is empty");
+            take(&mut bucket, asker("crowd", &format!("c{n}")), start)
+                .expect_err("the bucket is empty");
         }
-        assert_eq!(take(&mut bucket, asker("alone", "one"), start), Err(start + 2 * SECOND));
-        assert_eq!(take(&mut bucket, asker("crowd", "c0"), start + SECOND), Ok(SECOND));
+        assert_eq!(
+            take(&mut bucket, asker("alone", "one"), start),
+            Err(start + 2 * SECOND)
+        );
+        assert_eq!(
+            take(&mut bucket, asker("crowd", "c0"), start + SECOND),
+            Ok(SECOND)
+        );
         assert_eq!(
             take(&mut bucket, asker("crowd", "c1"), start + 2 * SECOND),
             Err(start + 3 * SECOND),
             "it is the other's turn"
         );
-        assert_eq!(take(&mut bucket, asker("alone", "one"), start + 2 * SECOND), Ok(2 * SECOND));
+        assert_eq!(
+            take(&mut bucket, asker("alone", "one"), start + 2 * SECOND),
+            Ok(2 * SECOND)
+        );
     }
 
     #[test]
     fn a_repair_waits_for_what_was_asked_for_but_not_for_ever() {
         let start = Instant::now();
         let mut bucket = empty(start);
-        let repair = Requester { priority: Priority::Repair, ..asker("shop", "repair") };
+        let repair = Requester {
+            priority: Priority::Repair,
+            ..asker("shop", "repair")
+        };
         assert_eq!(take(&mut bucket, repair, start), Err(start + SECOND));
-        assert_eq!(take(&mut bucket, asker("shop", "new"), start), Err(start + SECOND));
+        assert_eq!(
+            take(&mut bucket, asker("shop", "new"), start),
+            Err(start + SECOND)
+        );
         assert_eq!(take(&mut bucket, repair, start), Err(start + 2 * SECOND));
         let mut bucket = Bucket::new(1.0, 0.001, start);
-        assert_eq!(take(&mut bucket, asker("shop", "first"), start), Ok(Duration::ZERO));
+        assert_eq!(
+            take(&mut bucket, asker("shop", "first"), start),
+            Ok(Duration::ZERO)
+        );
         for seconds in [0, 30, 60, 90, 120] {
             let now = start + seconds * SECOND;
-            assert_eq!(bucket.waiting()[0], usize::from(seconds > 0), "after {seconds} s the repair still waits behind");
+            assert_eq!(
+                bucket.waiting()[0],
+                usize::from(seconds > 0),
+                "after {seconds} s the repair still waits behind"
+            );
             take(&mut bucket, asker("shop", "new"), now).expect_err("there is no token");
             take(&mut bucket, repair, now).expect_err("there is no token");
         }
@@ -202,26 +273,59 @@ mod tests {
     fn grants_all_permits_of_a_plan_or_none() {
         let start = Instant::now();
         let mut bucket = Bucket::new(2.0, 1.0, start);
-        assert_eq!(take(&mut bucket, asker("shop", "one"), start), Ok(Duration::ZERO));
-        assert_eq!(bucket.turn(asker("shop", "two"), 2, start), Err(start + SECOND));
-        assert_eq!(take(&mut bucket, asker("shop", "later"), start), Err(start + 2 * SECOND), "it stands behind");
+        assert_eq!(
+            take(&mut bucket, asker("shop", "one"), start),
+            Ok(Duration::ZERO)
+        );
+        assert_eq!(
+            bucket.turn(asker("shop", "two"), 2, start),
+            Err(start + SECOND)
+        );
+        assert_eq!(
+            take(&mut bucket, asker("shop", "later"), start),
+            Err(start + 2 * SECOND),
+            "it stands behind"
+        );
         assert_eq!(bucket.turn(asker("shop", "two"), 2, start + SECOND), Ok(()));
         // More than a full bucket has.
         let mut bucket = Bucket::new(1.0, 1.0, start);
         assert_eq!(bucket.turn(asker("shop", "three"), 3, start), Ok(()));
-        assert_eq!(bucket.draw(asker("shop", "three"), 3, start), Duration::ZERO);
-        assert_eq!(take(&mut bucket, asker("shop", "next"), start), Err(start + 3 * SECOND), "the others wait for it");
+        assert_eq!(
+            bucket.draw(asker("shop", "three"), 3, start),
+            Duration::ZERO
+        );
+        assert_eq!(
+            take(&mut bucket, asker("shop", "next"), start),
+            Err(start + 3 * SECOND),
+            "the others wait for it"
+        );
     }
 
     #[test]
     fn a_large_plan_is_not_overtaken_by_small_ones() {
         let start = Instant::now();
         let mut bucket = Bucket::new(5.0, 1.0, start);
-        assert_eq!(bucket.draw(asker("shop", "first"), 5, start), Duration::ZERO);
-        assert_eq!(bucket.turn(asker("shop", "five"), 5, start), Err(start + 5 * SECOND));
-        assert_eq!(take(&mut bucket, asker("shop", "one"), start), Err(start + 6 * SECOND));
-        assert_eq!(take(&mut bucket, asker("shop", "one"), start + 4 * SECOND), Err(start + 6 * SECOND), "four are not for it");
-        assert_eq!(bucket.turn(asker("shop", "five"), 5, start + 5 * SECOND), Ok(()));
+        assert_eq!(
+            bucket.draw(asker("shop", "first"), 5, start),
+            Duration::ZERO
+        );
+        assert_eq!(
+            bucket.turn(asker("shop", "five"), 5, start),
+            Err(start + 5 * SECOND)
+        );
+        assert_eq!(
+            take(&mut bucket, asker("shop", "one"), start),
+            Err(start + 6 * SECOND)
+        );
+        assert_eq!(
+            take(&mut bucket, asker("shop", "one"), start + 4 * SECOND),
+            Err(start + 6 * SECOND),
+            "four are not for it"
+        );
+        assert_eq!(
+            bucket.turn(asker("shop", "five"), 5, start + 5 * SECOND),
+            Ok(())
+        );
     }
 
     #[test]
@@ -233,7 +337,10 @@ mod tests {
         }
         let now = start + 10 * SECOND;
         for n in 0..500 {
-            assert!(take(&mut bucket, asker("shop", &format!("s{n}")), now).is_err_and(|turn| turn <= now + LONGEST_TURN));
+            assert!(
+                take(&mut bucket, asker("shop", &format!("s{n}")), now)
+                    .is_err_and(|turn| turn <= now + LONGEST_TURN)
+            );
         }
     }
 
@@ -245,9 +352,15 @@ mod tests {
         for n in 0..20 {
             let _ = bucket.turn(asker("shop", &format!("s{n}")), 1, start);
         }
-        assert!(take(&mut bucket, asker("shop", "one"), start).is_err(), "they may come yet");
+        assert!(
+            take(&mut bucket, asker("shop", "one"), start).is_err(),
+            "they may come yet"
+        );
         assert!(take(&mut bucket, asker("shop", "one"), start + IDLE).is_ok());
-        assert!(take(&mut bucket, asker("shop", "two"), start + IDLE).is_err(), "it is full no more");
+        assert!(
+            take(&mut bucket, asker("shop", "two"), start + IDLE).is_err(),
+            "it is full no more"
+        );
     }
 
     #[test]
@@ -255,12 +368,19 @@ mod tests {
         let start = Instant::now();
         let mut bucket = empty(start);
         for n in 0..10 {
-            take(&mut bucket, asker("shop", &format!("s{n}")), start).expect_err("the bucket is empty");
+            take(&mut bucket, asker("shop", &format!("s{n}")), start)
+                .expect_err("the bucket is empty");
         }
         for n in 0..9 {
-            assert_eq!(bucket.withdraw(asker("shop", &format!("s{n}"))), Some(start));
+            assert_eq!(
+                bucket.withdraw(asker("shop", &format!("s{n}"))),
+                Some(start)
+            );
         }
-        assert_eq!(take(&mut bucket, asker("shop", "s9"), start), Err(start + SECOND));
+        assert_eq!(
+            take(&mut bucket, asker("shop", "s9"), start),
+            Err(start + SECOND)
+        );
     }
 
     #[test]
@@ -268,7 +388,10 @@ mod tests {
         let start = Instant::now();
         let mut bucket = empty(start);
         bucket.give_back();
-        assert_eq!(take(&mut bucket, asker("shop", "b"), start), Ok(Duration::ZERO));
+        assert_eq!(
+            take(&mut bucket, asker("shop", "b"), start),
+            Ok(Duration::ZERO)
+        );
     }
 
     #[test]
@@ -278,7 +401,10 @@ mod tests {
         take(&mut bucket, asker("shop", "gone"), start).expect_err("the bucket is empty");
         assert_eq!(bucket.waiting(), [1, 0]);
         let later = start + SECOND + KEPT;
-        assert_eq!(take(&mut bucket, asker("shop", "other"), later), Ok(Duration::ZERO));
+        assert_eq!(
+            take(&mut bucket, asker("shop", "other"), later),
+            Ok(Duration::ZERO)
+        );
         assert_eq!(bucket.waiting(), [0, 0]);
     }
 }

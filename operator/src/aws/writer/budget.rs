@@ -12,13 +12,15 @@ use super::bucket::Bucket;
 use crate::aws::operation::{ActionFamily, Operation};
 use crate::metrics::{AwsMetrics, Gauge};
 
-/// Calls may reach AWS by this many seconds closer together than they were sent: for so many there is always a token left over there.
+/// Calls may reach AWS by this many seconds closer together than they were sent: for so many there
+/// is always a token left over there.
 const JITTER: f64 = 0.3;
 
 /// The quotas, and the objects that wait for them.
 #[derive(Clone, Debug)]
 pub(super) struct Budget {
-    /// Share of the published quota that is ours, above 0 and at most 1; `None` sends without limit.
+    /// Share of the published quota that is ours, above 0 and at most 1; `None` sends without
+    /// limit.
     share: Option<f64>,
     buckets: Arc<Mutex<HashMap<ActionFamily, Bucket>>>,
 }
@@ -33,7 +35,10 @@ pub struct Permit {
 
 impl Permit {
     pub(super) fn new(operation: Operation, budget: &Budget) -> Self {
-        Self { operation, budget: Some(budget.clone()) }
+        Self {
+            operation,
+            budget: Some(budget.clone()),
+        }
     }
 
     /// Uses the permit up.
@@ -82,23 +87,40 @@ pub(super) struct QuotaUsage {
 impl Budget {
     /// The full budget of an account and Region.
     pub(super) fn new(share: Option<f64>) -> Self {
-        Self { share, buckets: Arc::default() }
+        Self {
+            share,
+            buckets: Arc::default(),
+        }
     }
 
     pub(super) fn register(&self, metrics: &AwsMetrics) {
         let family = |family: ActionFamily| ("family", family.name().to_owned());
         let budget = self.clone();
         metrics.register(Gauge::AwsWriteRate, move || {
-            budget.usage().iter().map(|standing| (vec![family(standing.family)], standing.rate)).collect()
+            budget
+                .usage()
+                .iter()
+                .map(|standing| (vec![family(standing.family)], standing.rate))
+                .collect()
         });
         let budget = self.clone();
-        let waiting = move |QuotaUsage { family: of, rate: _, asked, repairs }| {
+        let waiting = move |QuotaUsage {
+                                family: of,
+                                rate: _,
+                                asked,
+                                repairs,
+                            }| {
             [("user", asked), ("repair", repairs)].map(|(priority, waiting)| {
                 let waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
-                (vec![family(of), ("priority", priority.to_owned())], f64::from(waiting))
+                (
+                    vec![family(of), ("priority", priority.to_owned())],
+                    f64::from(waiting),
+                )
             })
         };
-        metrics.register(Gauge::AwsWriteQueue, move || budget.usage().into_iter().flat_map(waiting).collect());
+        metrics.register(Gauge::AwsWriteQueue, move || {
+            budget.usage().into_iter().flat_map(waiting).collect()
+        });
     }
 
     /// How each family stands that was drawn on.
@@ -108,14 +130,25 @@ impl Budget {
         let standing = buckets.iter_mut().map(|(family, bucket)| {
             bucket.refill(now);
             let [asked, repairs] = bucket.waiting();
-            QuotaUsage { family: *family, rate: bucket.rate(), asked, repairs }
+            QuotaUsage {
+                family: *family,
+                rate: bucket.rate(),
+                asked,
+                repairs,
+            }
         });
         standing.collect()
     }
 
     /// Whether there is a token for each operation, and it is the turn of `asker`.
-    pub(super) fn turn(&self, operations: &[Operation], asker: Requester<'_>, now: Instant) -> Result<(), Instant> {
-        self.turn_in(&mut self.buckets(), operations, asker, now).map(drop)
+    pub(super) fn turn(
+        &self,
+        operations: &[Operation],
+        asker: Requester<'_>,
+        now: Instant,
+    ) -> Result<(), Instant> {
+        self.turn_in(&mut self.buckets(), operations, asker, now)
+            .map(drop)
     }
 
     /// Gives up the places of `asker`.
@@ -138,22 +171,33 @@ impl Budget {
         asker: Requester<'_>,
         now: Instant,
     ) -> Result<Needed, Instant> {
-        let Some(share) = self.share else { return Ok(Needed::new()) };
+        let Some(share) = self.share else {
+            return Ok(Needed::new());
+        };
         let mut needed = Needed::new();
         for operation in operations {
-            needed.entry(operation.family()).or_insert((0, *operation)).0 += 1;
+            needed
+                .entry(operation.family())
+                .or_insert((0, *operation))
+                .0 += 1;
         }
         for family in needed.keys() {
             if let Some(bucket) = buckets.get_mut(family) {
                 bucket.keep(asker, now);
             }
         }
-        // The scarcest first, and no further than to the first that has to be waited for: whoever waits for one holds up nobody in
-        // the queue of another.
-        let mut families: Vec<_> = needed.iter().map(|(family, (count, _))| (*family, *count)).collect();
+        // The scarcest first, and no further than to the first that has to be waited for: whoever
+        // waits for one holds up nobody in the queue of another.
+        let mut families: Vec<_> = needed
+            .iter()
+            .map(|(family, (count, _))| (*family, *count))
+            .collect();
         families.sort_by(|(one, _), (other, _)| one.bucket().1.total_cmp(&other.bucket().1));
         for (family, count) in families {
-            buckets.entry(family).or_insert_with(|| full(family, share, now)).turn(asker, count, now)?;
+            buckets
+                .entry(family)
+                .or_insert_with(|| full(family, share, now))
+                .turn(asker, count, now)?;
         }
         Ok(needed)
     }
@@ -167,7 +211,9 @@ impl Budget {
     ) -> Result<Vec<(Operation, Duration)>, Instant> {
         let mut buckets = self.buckets();
         let needed = self.turn_in(&mut buckets, operations, asker, now)?;
-        let draw = |(family, (count, operation))| Some((operation, buckets.get_mut(&family)?.draw(asker, count, now)));
+        let draw = |(family, (count, operation))| {
+            Some((operation, buckets.get_mut(&family)?.draw(asker, count, now)))
+        };
         Ok(needed.into_iter().filter_map(draw).collect())
     }
 
@@ -196,16 +242,27 @@ mod tests {
     use crate::aws::ecs;
     use crate::aws::writer::asker::Priority;
 
-    const REQUESTER: Requester<'_> = Requester { namespace: "shop", uid: "web", priority: Priority::User };
+    const REQUESTER: Requester<'_> = Requester {
+        namespace: "shop",
+        uid: "web",
+        priority: Priority::User,
+    };
 
     fn budget(share: f64) -> Budget {
-        Budget { share: Some(share), buckets: Arc::default() }
+        Budget {
+            share: Some(share),
+            buckets: Arc::default(),
+        }
     }
 
     #[test]
     fn a_small_share_still_lets_one_call_through() {
         let (budget, start) = (budget(0.1), Instant::now());
-        let draw = |uid| budget.draw(&[ecs::CreateCluster], Requester { uid, ..REQUESTER }, start).map(drop);
+        let draw = |uid| {
+            budget
+                .draw(&[ecs::CreateCluster], Requester { uid, ..REQUESTER }, start)
+                .map(drop)
+        };
         assert_eq!(draw("a"), Ok(()));
         assert_eq!(draw("b"), Err(start + Duration::from_secs(10)));
     }
@@ -213,13 +270,40 @@ mod tests {
     #[test]
     fn a_plan_waits_for_all_it_needs_and_keeps_its_places() {
         let (budget, start) = (budget(0.1), Instant::now());
-        let plan = [ecs::UpdateCluster, ecs::PutClusterCapacityProviders, ecs::TagResource];
-        assert!(budget.draw(&[ecs::TagResource], Requester { uid: "other", ..REQUESTER }, start).is_ok());
+        let plan = [
+            ecs::UpdateCluster,
+            ecs::PutClusterCapacityProviders,
+            ecs::TagResource,
+        ];
+        assert!(
+            budget
+                .draw(
+                    &[ecs::TagResource],
+                    Requester {
+                        uid: "other",
+                        ..REQUESTER
+                    },
+                    start
+                )
+                .is_ok()
+        );
         let second = Duration::from_secs(1);
-        assert_eq!(budget.draw(&plan, REQUESTER, start), Err(start + second), "there is no token for the tag");
-        let behind = Requester { uid: "behind", ..REQUESTER };
-        assert!(budget.draw(&[ecs::UpdateCluster], behind, start).is_err(), "nobody overtakes it");
-        let waited = budget.draw(&plan, REQUESTER, start + second).expect("its turn");
+        assert_eq!(
+            budget.draw(&plan, REQUESTER, start),
+            Err(start + second),
+            "there is no token for the tag"
+        );
+        let behind = Requester {
+            uid: "behind",
+            ..REQUESTER
+        };
+        assert!(
+            budget.draw(&[ecs::UpdateCluster], behind, start).is_err(),
+            "nobody overtakes it"
+        );
+        let waited = budget
+            .draw(&plan, REQUESTER, start + second)
+            .expect("its turn");
         assert_eq!(waited.len(), 2, "one for each family: {waited:?}");
     }
 
@@ -229,12 +313,26 @@ mod tests {
         let plan = [ecs::UpdateService, ecs::TagResource];
         let names: Vec<_> = (0..50).map(|number| number.to_string()).collect();
         let mut crowd = names.iter().map(|uid| Requester { uid, ..REQUESTER });
-        while budget.draw(&[ecs::UpdateService], crowd.next().expect("the bucket is small"), start).is_ok() {}
+        while budget
+            .draw(
+                &[ecs::UpdateService],
+                crowd.next().expect("the bucket is small"),
+                start,
+            )
+            .is_ok()
+        {}
         for asker in crowd {
             assert!(budget.draw(&plan, asker, start).is_err());
         }
-        let alone = Requester { uid: "tags alone", ..REQUESTER };
-        assert!(budget.draw(&[ecs::TagResource], alone, start + Duration::from_secs(2)).is_ok());
+        let alone = Requester {
+            uid: "tags alone",
+            ..REQUESTER
+        };
+        assert!(
+            budget
+                .draw(&[ecs::TagResource], alone, start + Duration::from_secs(2))
+                .is_ok()
+        );
     }
 
     #[test]
@@ -242,9 +340,19 @@ mod tests {
         let (budget, start) = (budget(0.05), Instant::now());
         let draw = |uid| budget.draw(&[ecs::UpdateCluster], Requester { uid, ..REQUESTER }, start);
         assert!(draw("a").is_ok());
-        drop(Permit { operation: ecs::UpdateCluster, budget: Some(budget.clone()) });
+        drop(Permit {
+            operation: ecs::UpdateCluster,
+            budget: Some(budget.clone()),
+        });
         assert!(draw("b").is_ok(), "it is there again");
         assert!(draw("c").is_err());
-        assert_eq!(budget.usage().iter().map(|family| family.asked).sum::<usize>(), 1);
+        assert_eq!(
+            budget
+                .usage()
+                .iter()
+                .map(|family| family.asked)
+                .sum::<usize>(),
+            1
+        );
     }
 }

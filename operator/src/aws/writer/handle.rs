@@ -30,26 +30,45 @@ impl Writer {
     /// The rights to send all of `operations` now.
     ///
     /// # Errors
-    /// When the budget of one of them is used up: the moment of this object's turn. Its places in the queues are kept.
-    pub fn permits(&self, operations: &[Operation], asker: Requester<'_>) -> Result<Vec<Permit>, Instant> {
+    /// When the budget of one of them is used up: the moment of this object's turn. Its places in
+    /// the queues are kept.
+    pub fn permits(
+        &self,
+        operations: &[Operation],
+        asker: Requester<'_>,
+    ) -> Result<Vec<Permit>, Instant> {
         for waited in self.budget.draw(operations, asker, Instant::now())? {
-            self.calls.metrics.write_waited([waited.0.service().name, waited.0.name()], waited.1);
+            self.calls
+                .metrics
+                .write_waited([waited.0.service().name, waited.0.name()], waited.1);
         }
-        Ok(operations.iter().map(|operation| Permit::new(*operation, &self.budget)).collect())
+        Ok(operations
+            .iter()
+            .map(|operation| Permit::new(*operation, &self.budget))
+            .collect())
     }
 
-    /// Checks that it is this object's turn to send all of `operations`, without taking a token. Its places in the queues are kept until it
-    /// obtains its permits or [withdraws](Self::withdraw), so that no other object takes its turn.
+    /// Checks that it is this object's turn to send all of `operations`, without taking a token.
+    /// Its places in the queues are kept until it obtains its permits or
+    /// [withdraws](Self::withdraw), so that no other object takes its turn.
     ///
     /// # Errors
     /// As [`permits`](Self::permits).
-    pub fn await_turn(&self, operations: &[Operation], asker: Requester<'_>) -> Result<(), Instant> {
+    pub fn await_turn(
+        &self,
+        operations: &[Operation],
+        asker: Requester<'_>,
+    ) -> Result<(), Instant> {
         self.budget.turn(operations, asker, Instant::now())
     }
 
     /// Releases the places of an object that has nothing to write.
     pub fn withdraw(&self, namespace: &str, uid: &str) {
-        let asker = Requester { namespace, uid, priority: Priority::User };
+        let asker = Requester {
+            namespace,
+            uid,
+            priority: Priority::User,
+        };
         self.budget.withdraw(asker);
     }
 

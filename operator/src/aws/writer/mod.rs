@@ -1,8 +1,9 @@
 //! The one place through which every write to AWS goes.
 //!
-//! AWS grants each action family a token bucket per account and Region. The writer keeps to a share of it, and slows down where AWS
-//! throttles all the same. It never makes a caller wait: it hands out a [`Permit`] or names the moment when the caller's turn comes,
-//! and the caller plans afresh then.
+//! AWS grants each action family a token bucket per account and Region. The writer keeps to a share
+//! of it, and slows down where AWS throttles all the same. It never makes a caller wait: it hands
+//! out a [`Permit`] or names the moment when the caller's turn comes, and the caller plans afresh
+//! then.
 
 mod asker;
 mod bucket;

@@ -7,7 +7,8 @@ use tokio::time::Instant;
 
 use super::asker::Requester;
 
-/// How long after its turn a place is kept for one that does not come back: longer than it may wait for a token of another bucket.
+/// How long after its turn a place is kept for one that does not come back: longer than it may wait
+/// for a token of another bucket.
 pub(super) const KEPT: Duration = Duration::from_secs(60);
 
 /// Objects that wait, in turn by namespace.
@@ -36,39 +37,80 @@ impl Queue {
     }
 
     pub(super) fn find(&mut self, asker: Requester<'_>) -> Option<&mut Waiting> {
-        let (_, waiting) = self.0.iter_mut().find(|(namespace, _)| namespace == asker.namespace)?;
+        let (_, waiting) = self
+            .0
+            .iter_mut()
+            .find(|(namespace, _)| namespace == asker.namespace)?;
         waiting.iter_mut().find(|waiting| waiting.uid == asker.uid)
     }
 
-    /// How many tokens go before it, if it waits: those of as many of each namespace as of its own, and of one more where that has its
-    /// turn before. No object counts for more than a full bucket.
+    /// How many tokens go before it, if it waits: those of as many of each namespace as of its own,
+    /// and of one more where that has its turn before. No object counts for more than a full
+    /// bucket.
     pub(super) fn before(&self, asker: Requester<'_>, burst: f64) -> Option<f64> {
-        let own = self.0.iter().position(|(namespace, _)| namespace == asker.namespace)?;
-        let place = self.0[own].1.iter().position(|waiting| waiting.uid == asker.uid)?;
+        let own = self
+            .0
+            .iter()
+            .position(|(namespace, _)| namespace == asker.namespace)?;
+        let place = self.0[own]
+            .1
+            .iter()
+            .position(|waiting| waiting.uid == asker.uid)?;
         let first = |(index, (_, waiting)): (usize, &(String, VecDeque<Waiting>))| {
             let ahead = place + usize::from(index < own);
-            waiting.iter().take(ahead).map(|waiting| waiting.tokens(burst)).sum::<f64>()
+            waiting
+                .iter()
+                .take(ahead)
+                .map(|waiting| waiting.tokens(burst))
+                .sum::<f64>()
         };
         Some(self.0.iter().enumerate().map(first).sum())
     }
 
     /// The tokens that all want.
     pub(super) fn all(&self, burst: f64) -> f64 {
-        self.0.iter().flat_map(|(_, waiting)| waiting).map(|waiting| waiting.tokens(burst)).sum()
+        self.0
+            .iter()
+            .flat_map(|(_, waiting)| waiting)
+            .map(|waiting| waiting.tokens(burst))
+            .sum()
     }
 
-    pub(super) fn enter(&mut self, asker: Requester<'_>, count: u32, since: Instant, turn: Instant) {
-        let waiting = Waiting { uid: asker.uid.to_owned(), count, since, turn };
-        match self.0.iter_mut().find(|(namespace, _)| namespace == asker.namespace) {
+    pub(super) fn enter(
+        &mut self,
+        asker: Requester<'_>,
+        count: u32,
+        since: Instant,
+        turn: Instant,
+    ) {
+        let waiting = Waiting {
+            uid: asker.uid.to_owned(),
+            count,
+            since,
+            turn,
+        };
+        match self
+            .0
+            .iter_mut()
+            .find(|(namespace, _)| namespace == asker.namespace)
+        {
             Some((_, queue)) => queue.push_back(waiting),
-            None => self.0.push_back((asker.namespace.to_owned(), VecDeque::from([waiting]))),
+            None => self
+                .0
+                .push_back((asker.namespace.to_owned(), VecDeque::from([waiting]))),
         }
     }
 
     /// Takes it out, since when it waited; its namespace has had its turn.
     pub(super) fn leave(&mut self, asker: Requester<'_>) -> Option<Instant> {
-        let own = self.0.iter().position(|(namespace, _)| namespace == asker.namespace)?;
-        let place = self.0[own].1.iter().position(|waiting| waiting.uid == asker.uid)?;
+        let own = self
+            .0
+            .iter()
+            .position(|(namespace, _)| namespace == asker.namespace)?;
+        let place = self.0[own]
+            .1
+            .iter()
+            .position(|waiting| waiting.uid == asker.uid)?;
         let (namespace, mut waiting) = self.0.remove(own)?;
         let left = waiting.remove(place)?;
         if !waiting.is_empty() {

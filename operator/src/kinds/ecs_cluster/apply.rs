@@ -12,7 +12,11 @@ use crate::reconcile::Pass;
 use crate::reconcile::lifecycle::Lifecycle;
 use crate::reconcile::plan::Write;
 
-const LIFECYCLE: Lifecycle = Lifecycle { create: ecs::CreateCluster, delete: ecs::DeleteCluster, deleted: &[] };
+const LIFECYCLE: Lifecycle = Lifecycle {
+    create: ecs::CreateCluster,
+    delete: ecs::DeleteCluster,
+    deleted: &[],
+};
 
 pub(super) async fn apply(
     object: &EcsCluster,
@@ -25,7 +29,9 @@ pub(super) async fn apply(
     let key = ClusterKey(object.cluster_name());
     let what = key.to_string();
     if write.operation == ecs::CreateCluster {
-        pass.context.claims.claim(write.operation, &what, pass.uid())?;
+        pass.context
+            .claims
+            .claim(write.operation, &what, pass.uid())?;
     }
     let reply = match LIFECYCLE.send(pass, &key, write, permit).await {
         Ok(Some(reply)) => reply,
@@ -39,11 +45,15 @@ pub(super) async fn apply(
     };
     let tags = match (write.operation, &observed.cluster) {
         (ecs::TagResource | ecs::UntagResource, Some(cluster)) => {
-            return read(clusters.enter(key, tagged(&cluster.json, &write.request, ecs::SERVICE.tag_shape)));
+            return read(clusters.enter(
+                key,
+                tagged(&cluster.json, &write.request, ecs::SERVICE.tag_shape),
+            ));
         }
         (ecs::CreateCluster, _) | (_, None) => write.request["tags"].clone(),
         (_, Some(cluster)) => cluster.json["tags"].clone(),
     };
-    let answer = written(reply, "cluster", tags).ok_or_else(|| AwsError::incomplete(write.operation, "cluster"))?;
+    let answer = written(reply, "cluster", tags)
+        .ok_or_else(|| AwsError::incomplete(write.operation, "cluster"))?;
     read(clusters.enter(key, answer))
 }

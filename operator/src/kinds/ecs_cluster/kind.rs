@@ -17,7 +17,12 @@ use crate::reconcile::{Kind, Observed, Pass, Shape, Stores};
 impl Kind for EcsCluster {
     type Observed = ObservedCluster;
 
-    const SHAPE: Shape = Shape { identity: &["clusterName"], own_members: OWN_MEMBERS, resets: RESETS, refers_to: &[] };
+    const SHAPE: Shape = Shape {
+        identity: &["clusterName"],
+        own_members: OWN_MEMBERS,
+        resets: RESETS,
+        refers_to: &[],
+    };
 
     fn aws_name(&self) -> Option<String> {
         Some(self.cluster_name())
@@ -32,7 +37,10 @@ impl Kind for EcsCluster {
         pass: &Pass<'_, ObservedCluster>,
         freshness: Freshness,
     ) -> Result<Observed<ObservedCluster>, AwsError> {
-        Ok(observed(self, observe::observe(self, pass, freshness).await?))
+        Ok(observed(
+            self,
+            observe::observe(self, pass, freshness).await?,
+        ))
     }
 
     fn plan(&self, observed: &ObservedCluster, owner: &Owner) -> Plan {
@@ -47,7 +55,13 @@ impl Kind for EcsCluster {
         permit: Permit,
     ) -> Result<Observed<ObservedCluster>, AwsError> {
         let after = apply::apply(self, pass, before, write, permit).await?;
-        Ok(observed(self, ObservedCluster { managed_instances: before.managed_instances.clone(), ..after }))
+        Ok(observed(
+            self,
+            ObservedCluster {
+                managed_instances: before.managed_instances.clone(),
+                ..after
+            },
+        ))
     }
 
     fn status_after(&self, after: &After<'_, ObservedCluster>) -> EcsClusterStatus {
@@ -65,5 +79,11 @@ impl Kind for EcsCluster {
 /// The cluster is polled as often as the state of the object asks for.
 fn observed(object: &EcsCluster, value: ObservedCluster) -> Observed<ObservedCluster> {
     let polled = vec![(PolledKey::new(ClusterKey(object.cluster_name())), None)];
-    Observed { read_at: Some(value.at), unconfirmed: value.may_be_there, urgent: false, polled, value }
+    Observed {
+        read_at: Some(value.at),
+        unconfirmed: value.may_be_there,
+        urgent: false,
+        polled,
+        value,
+    }
 }

@@ -1,4 +1,5 @@
-//! Observes an EcsCluster: the cluster as ECS describes it, and at its deletion also its services and tasks.
+//! Observes an EcsCluster: the cluster as ECS describes it, and at its deletion also its services
+//! and tasks.
 
 use std::collections::BTreeSet;
 
@@ -24,16 +25,34 @@ pub(super) async fn observe(
     freshness: Freshness,
 ) -> Result<ObservedCluster, AwsError> {
     let name = object.cluster_name();
-    let dependants = if object.is_deleting() { Dependants::of(object, &pass.context.stores) } else { Dependants::default() };
-    // A deletion reads the services and tasks in the cluster, so it needs a fresh read. While EcsServices are being deleted, they are enough to know.
+    let dependants = if object.is_deleting() {
+        Dependants::of(object, &pass.context.stores)
+    } else {
+        Dependants::default()
+    };
+    // A deletion reads the services and tasks in the cluster, so it needs a fresh read. While
+    // EcsServices are being deleted, they are enough to know.
     let is_end = object.is_deleting() && !dependants.leaving && !object.spec.policies.retains();
-    let freshness = if is_end { Freshness::Since(Instant::now()) } else { freshness };
+    let freshness = if is_end {
+        Freshness::Since(Instant::now())
+    } else {
+        freshness
+    };
     let namespace = pass.namespace();
     pass.polls(ClusterKey(name.clone()));
-    let seen = pass.aws.observer.cache::<ClusterKey>().get(ClusterKey(name.clone()), freshness, namespace).await?;
+    let seen = pass
+        .aws
+        .observer
+        .cache::<ClusterKey>()
+        .get(ClusterKey(name.clone()), freshness, namespace)
+        .await?;
     let mut observed = read(seen)?;
-    observed.may_be_there =
-        observed.cluster.is_none() && pass.aws.observer.cache::<ClusterKey>().may_be_there(&ClusterKey(name.clone()));
+    observed.may_be_there = observed.cluster.is_none()
+        && pass
+            .aws
+            .observer
+            .cache::<ClusterKey>()
+            .may_be_there(&ClusterKey(name.clone()));
     observed.managed_instances = managed_instances(object, pass, observed.cluster.as_ref()).await?;
     if is_end && observed.cluster.is_some() {
         observed.blockers = ecs::blockers(&pass.aws.observer, &name, namespace).await?;
@@ -42,31 +61,66 @@ pub(super) async fn observe(
     Ok(observed)
 }
 
-/// Managed Instances providers among those that the spec or ECS has. They belong to their cluster from their creation on: ECS shows
-/// them in its list, and PutClusterCapacityProviders refuses them and does not remove them (hashicorp/terraform-provider-aws#46346, #44783).
+/// Managed Instances providers among those that the spec or ECS has. They belong to their cluster
+/// from their creation on: ECS shows them in its list, and PutClusterCapacityProviders refuses them
+/// and does not remove them (hashicorp/terraform-provider-aws#46346, #44783).
 async fn managed_instances(
     object: &EcsCluster,
     pass: &Pass<'_, ObservedCluster>,
     cluster: Option<&Cluster>,
 ) -> Result<BTreeSet<String>, AwsError> {
-    let Some(cluster) = cluster.filter(|_| !object.is_deleting()) else { return Ok(BTreeSet::new()) };
-    let applied = object.status.as_ref().and_then(|status| status.applied_members.as_deref()).unwrap_or_default();
+    let Some(cluster) = cluster.filter(|_| !object.is_deleting()) else {
+        return Ok(BTreeSet::new());
+    };
+    let applied = object
+        .status
+        .as_ref()
+        .and_then(|status| status.applied_members.as_deref())
+        .unwrap_or_default();
     let listed = object.spec.capacity_providers.as_deref();
     let is_put = listed.is_some() || object.spec.default_capacity_provider_strategy.is_some();
-    if !is_put && !applied.iter().any(|member| CAPACITY.contains(&member.as_str())) {
+    if !is_put
+        && !applied
+            .iter()
+            .any(|member| CAPACITY.contains(&member.as_str()))
+    {
         return Ok(BTreeSet::new());
     }
-    let wanted: BTreeSet<_> = listed.unwrap_or_default().iter().map(|name| name_in(name).to_owned()).collect();
-    let shown = cluster.json["capacityProviders"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let wanted: BTreeSet<_> = listed
+        .unwrap_or_default()
+        .iter()
+        .map(|name| name_in(name).to_owned())
+        .collect();
+    let shown = cluster.json["capacityProviders"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str);
     let shown: BTreeSet<_> = shown.map(|name| name_in(name).to_owned()).collect();
     let namespace = pass.namespace();
-    let looks = wanted.union(&shown).filter(|name| !name.starts_with("FARGATE")).map(async |name| {
-        let key = CapacityProviderKey { cluster: object.cluster_name(), name: name.clone() };
-        let seen = pass.aws.observer.cache::<CapacityProviderKey>().get(key, Freshness::Any, namespace).await?;
-        let is_managed =
-            |provider: &Value| provider["type"] == "MANAGED_INSTANCES" || provider["managedInstancesProvider"].is_object();
-        Ok(matches!(&seen.answer, Answer::Found(provider) if is_managed(provider)).then(|| name.clone()))
-    });
+    let looks = wanted
+        .union(&shown)
+        .filter(|name| !name.starts_with("FARGATE"))
+        .map(async |name| {
+            let key = CapacityProviderKey {
+                cluster: object.cluster_name(),
+                name: name.clone(),
+            };
+            let seen = pass
+                .aws
+                .observer
+                .cache::<CapacityProviderKey>()
+                .get(key, Freshness::Any, namespace)
+                .await?;
+            let is_managed = |provider: &Value| {
+                provider["type"] == "MANAGED_INSTANCES"
+                    || provider["managedInstancesProvider"].is_object()
+            };
+            Ok(
+                matches!(&seen.answer, Answer::Found(provider) if is_managed(provider))
+                    .then(|| name.clone()),
+            )
+        });
     // Together, so that the observer reads them with one call.
     Ok(try_join_all(looks).await?.into_iter().flatten().collect())
 }

@@ -38,7 +38,8 @@ pub struct Cluster {
     pub cluster_arn: String,
     /// ACTIVE, PROVISIONING, DEPROVISIONING or FAILED.
     pub status: String,
-    /// UPDATE_IN_PROGRESS, UPDATE_COMPLETE or UPDATE_FAILED: whether the last change of the capacity providers has taken effect.
+    /// UPDATE_IN_PROGRESS, UPDATE_COMPLETE or UPDATE_FAILED: whether the last change of the
+    /// capacity providers has taken effect.
     pub attachments_status: Option<String>,
     /// Services in state ACTIVE.
     pub active_services_count: Option<i32>,
@@ -71,11 +72,22 @@ pub(super) fn read(Seen { at, answer }: Seen) -> Result<ObservedCluster, AwsErro
         Answer::Missing | Answer::Inactive => None,
         Answer::Found(json) => {
             let cluster = Cluster::deserialize(&*json).map_err(|error| {
-                AwsError::new(ecs::DescribeClusters, ErrorKind::Server, format!("the answer cannot be read: {error}"))
+                AwsError::new(
+                    ecs::DescribeClusters,
+                    ErrorKind::Server,
+                    format!("the answer cannot be read: {error}"),
+                )
             })?;
             Some(Cluster { json, ..cluster })
         }
     };
     let (managed_instances, blockers, dependants) = Default::default();
-    Ok(ObservedCluster { at, cluster, may_be_there: false, managed_instances, blockers, dependants })
+    Ok(ObservedCluster {
+        at,
+        cluster,
+        may_be_there: false,
+        managed_instances,
+        blockers,
+        dependants,
+    })
 }

@@ -14,7 +14,8 @@ use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
 use crate::k8s::object::Object;
 use crate::reconcile::ignore::with_ignored_fields;
 use crate::reconcile::plan::{
-    Plan, UNKNOWN_HASH, Write, absent, hash, is_accepted, pick, request, tagged_hash, tagged_hashes, top,
+    Plan, UNKNOWN_HASH, Write, absent, hash, is_accepted, pick, request, tagged_hash,
+    tagged_hashes, top,
 };
 use crate::reconcile::reset::{completed, with_resets};
 use crate::reconcile::tagged::{Tagged, left};
@@ -39,36 +40,57 @@ pub(super) fn plan(object: &EcsCluster, observed: &ObservedCluster, owner: &Owne
     };
     let policies = &object.spec.policies;
     let present = cluster.tags();
-    let tagged = Tagged { tagging: ecs::TAGGING, what: &what, arn: &cluster.cluster_arn, tags: &present };
+    let tagged = Tagged {
+        tagging: ecs::TAGGING,
+        what: &what,
+        arn: &cluster.cluster_arn,
+        tags: &present,
+    };
     if let Some(plan) = tagged.claim("clusterName", owner, policies) {
         return plan;
     }
     if cluster.status != "ACTIVE" && cluster.status != "FAILED" {
         return Plan::pause(Reason::Busy, format!("{what} is {}", cluster.status));
     }
-    let applied = object.status.as_ref().and_then(|status| status.applied_members.as_deref());
+    let applied = object
+        .status
+        .as_ref()
+        .and_then(|status| status.applied_members.as_deref());
     let spec = with_resets(&request(&object.spec, OWN_MEMBERS), applied, RESETS);
     let spec = with_ignored_fields(spec, &cluster.json, policies);
     let desired = tags(object, &present, owner);
-    let accepted = object.status.as_ref().and_then(|status| status.hidden_hash.as_deref());
+    let accepted = object
+        .status
+        .as_ref()
+        .and_then(|status| status.hidden_hash.as_deref());
     let hidden = namespace(object);
     let sent = match (is_accepted(accepted, &hidden), present.0.get(SPEC_HASH)) {
         (Some(accepted), _) => accepted,
         (None, Some(sent)) => tagged_hashes(owner, &hidden.into()).contains(sent),
         // An observed cluster without an owner is assumed to match the spec.
         (None, None) => {
-            owner.of(&present) == Ownership::Nobody || applied.is_some_and(|applied| applied.iter().any(|path| path == NAMESPACE))
+            owner.of(&present) == Ownership::Nobody
+                || applied.is_some_and(|applied| applied.iter().any(|path| path == NAMESPACE))
         }
     };
     let capacity = put_capacity(&name, &spec, observed, cluster);
     let waits = capacity.is_some() && cluster.is_attaching();
     let capacity = capacity.filter(|_| !waits);
-    let mut writes: Vec<Write> = update(&name, &spec, cluster, sent).into_iter().chain(capacity).collect();
-    let managed = object.status.as_ref().and_then(|status| status.managed_tags.as_deref());
+    let mut writes: Vec<Write> = update(&name, &spec, cluster, sent)
+        .into_iter()
+        .chain(capacity)
+        .collect();
+    let managed = object
+        .status
+        .as_ref()
+        .and_then(|status| status.managed_tags.as_deref());
     writes.extend(tagged.tag_writes(&desired, managed, policies));
     if writes.is_empty() && waits {
         // ECS refuses PutClusterCapacityProviders until then (UpdateInProgressException).
-        return Plan::pause(Reason::Busy, format!("{what} is still attaching its former capacity providers"));
+        return Plan::pause(
+            Reason::Busy,
+            format!("{what} is still attaching its former capacity providers"),
+        );
     }
     Plan::writes(writes)
 }
@@ -77,23 +99,36 @@ fn create(object: &EcsCluster, owner: &Owner) -> Write {
     let name = object.cluster_name();
     let mut request = request(&object.spec, OWN_MEMBERS);
     request.insert("clusterName".to_owned(), name.clone().into());
-    request.insert("tags".to_owned(), tags(object, &Tags::default(), owner).write(ecs::SERVICE.tag_shape));
-    Write { operation: ecs::CreateCluster, request: request.into(), note: format!("Created cluster {name}") }
+    request.insert(
+        "tags".to_owned(),
+        tags(object, &Tags::default(), owner).write(ecs::SERVICE.tag_shape),
+    );
+    Write {
+        operation: ecs::CreateCluster,
+        request: request.into(),
+        note: format!("Created cluster {name}"),
+    }
 }
 
-/// The tags that the cluster shall carry: those of the spec, the owner, and, once there was a Service Connect namespace in the
-/// spec, the hash of it.
+/// The tags that the cluster shall carry: those of the spec, the owner, and, once there was a
+/// Service Connect namespace in the spec, the hash of it.
 fn tags(object: &EcsCluster, present: &Tags, owner: &Owner) -> Tags {
     let mut tags = owner.desired(object.spec.tags.as_deref());
     let namespace = namespace(object);
     if !namespace.is_empty() || present.0.contains_key(SPEC_HASH) {
-        tags.0.insert(SPEC_HASH.to_owned(), tagged_hash(owner, &namespace.into()));
+        tags.0
+            .insert(SPEC_HASH.to_owned(), tagged_hash(owner, &namespace.into()));
     }
     tags
 }
 
 /// Remembers the Service Connect namespace that these writes have brought to ECS.
-pub(super) fn remember_sent(object: &EcsCluster, status: &mut EcsClusterStatus, accepted: &[Write], unanswered: Option<&Write>) {
+pub(super) fn remember_sent(
+    object: &EcsCluster,
+    status: &mut EcsClusterStatus,
+    accepted: &[Write],
+    unanswered: Option<&Write>,
+) {
     let has_it = |write: &&Write| write.request.get(NAMESPACE).is_some();
     if accepted.iter().any(|write| has_it(&write)) {
         status.hidden_hash = Some(hash(&namespace(object).into()));
@@ -105,7 +140,14 @@ pub(super) fn remember_sent(object: &EcsCluster, status: &mut EcsClusterStatus, 
 
 /// The Service Connect namespace of the spec, unless it is left to others.
 fn namespace(object: &EcsCluster) -> Map<String, Value> {
-    pick(&with_ignored_fields(request(&object.spec, OWN_MEMBERS), &Value::Null, &object.spec.policies), &[NAMESPACE])
+    pick(
+        &with_ignored_fields(
+            request(&object.spec, OWN_MEMBERS),
+            &Value::Null,
+            &object.spec.policies,
+        ),
+        &[NAMESPACE],
+    )
 }
 
 /// `sent` is whether ECS was sent the namespace that the spec has, as far as the tags tell.
@@ -115,12 +157,20 @@ fn update(name: &str, spec: &Map<String, Value>, cluster: &Cluster, sent: bool) 
         desired.remove(NAMESPACE);
     }
     let paths = drift(&desired.clone().into(), &cluster.json);
-    let changed = desired.into_iter().filter(|(member, _)| paths.iter().any(|path| top(path) == member));
-    let complete =
-        |(member, value): (String, Value)| (member.clone(), completed(&member, &value, &cluster.json[&member], RESETS));
+    let changed = desired
+        .into_iter()
+        .filter(|(member, _)| paths.iter().any(|path| top(path) == member));
+    let complete = |(member, value): (String, Value)| {
+        (
+            member.clone(),
+            completed(&member, &value, &cluster.json[&member], RESETS),
+        )
+    };
     let mut request: Map<_, _> = changed.map(complete).collect();
     // Without any member ECS would not replace the configuration of ECS Exec.
-    if paths.iter().any(|path| path.starts_with(EXEC)) && request["configuration"]["executeCommandConfiguration"].is_null() {
+    if paths.iter().any(|path| path.starts_with(EXEC))
+        && request["configuration"]["executeCommandConfiguration"].is_null()
+    {
         request["configuration"]["executeCommandConfiguration"] = json!({"logging": "DEFAULT"});
     }
     if request.is_empty() {
@@ -128,41 +178,72 @@ fn update(name: &str, spec: &Map<String, Value>, cluster: &Cluster, sent: bool) 
     }
     request.insert("cluster".to_owned(), name.into());
     let note = format!("Updated cluster {name}: {}", paths.join(", "));
-    Some(Write { operation: ecs::UpdateCluster, request: request.into(), note })
+    Some(Write {
+        operation: ecs::UpdateCluster,
+        request: request.into(),
+        note,
+    })
 }
 
-/// Whether the spec names the namespace and ECS shows an ARN: it ends in an ID that says nothing of the name. Then the hash of what
-/// was sent, in a tag of the cluster, tells whether the spec has changed since.
+/// Whether the spec names the namespace and ECS shows an ARN: it ends in an ID that says nothing of
+/// the name. Then the hash of what was sent, in a tag of the cluster, tells whether the spec has
+/// changed since.
 fn may_be_the_namespace(desired: &Map<String, Value>, cluster: &Cluster) -> bool {
     let is_arn = |namespace: &str| namespace.starts_with("arn:");
-    let wanted = desired.get(NAMESPACE).and_then(|defaults| defaults["namespace"].as_str());
+    let wanted = desired
+        .get(NAMESPACE)
+        .and_then(|defaults| defaults["namespace"].as_str());
     let shown = cluster.json[NAMESPACE]["namespace"].as_str();
-    wanted.zip(shown).is_some_and(|(wanted, shown)| !wanted.is_empty() && !is_arn(wanted) && is_arn(shown))
+    wanted
+        .zip(shown)
+        .is_some_and(|(wanted, shown)| !wanted.is_empty() && !is_arn(wanted) && is_arn(shown))
 }
 
-fn put_capacity(name: &str, spec: &Map<String, Value>, observed: &ObservedCluster, cluster: &Cluster) -> Option<Write> {
+fn put_capacity(
+    name: &str,
+    spec: &Map<String, Value>,
+    observed: &ObservedCluster,
+    cluster: &Cluster,
+) -> Option<Write> {
     let mut desired = Value::Object(pick(spec, &CAPACITY));
     let mut shown = json!({});
     for member in CAPACITY {
         shown[member] = cluster.json[member].clone();
     }
     for providers in [&mut desired, &mut shown] {
-        if let Some(providers) = providers.get_mut("capacityProviders").and_then(Value::as_array_mut) {
-            providers.retain(|provider| !observed.managed_instances.contains(name_in(provider.as_str().unwrap_or_default())));
+        if let Some(providers) = providers
+            .get_mut("capacityProviders")
+            .and_then(Value::as_array_mut)
+        {
+            providers.retain(|provider| {
+                !observed
+                    .managed_instances
+                    .contains(name_in(provider.as_str().unwrap_or_default()))
+            });
         }
     }
     let paths = drift(&desired, &shown);
     if paths.is_empty() {
         return None;
     }
-    let member = |name: &str| [&desired, &shown].into_iter().find_map(|from| from[name].as_array()).cloned().unwrap_or_default();
+    let member = |name: &str| {
+        [&desired, &shown]
+            .into_iter()
+            .find_map(|from| from[name].as_array())
+            .cloned()
+            .unwrap_or_default()
+    };
     let request = json!({
         "cluster": name,
         "capacityProviders": member("capacityProviders"),
         "defaultCapacityProviderStrategy": member("defaultCapacityProviderStrategy"),
     });
     let note = format!("Updated cluster {name}: {}", paths.join(", "));
-    Some(Write { operation: ecs::PutClusterCapacityProviders, request, note })
+    Some(Write {
+        operation: ecs::PutClusterCapacityProviders,
+        request,
+        note,
+    })
 }
 
 fn delete(object: &EcsCluster, observed: &ObservedCluster, owner: &Owner) -> Plan {
@@ -171,40 +252,79 @@ fn delete(object: &EcsCluster, observed: &ObservedCluster, owner: &Owner) -> Pla
             let cluster = observed.cluster.as_ref();
             let what = format!("cluster {}", object.cluster_name());
             return cluster.map_or(Plan::Gone, |cluster| {
-                Tagged { tagging: ecs::TAGGING, what: &what, arn: &cluster.cluster_arn, tags: &cluster.tags() }.retain(owner)
+                Tagged {
+                    tagging: ecs::TAGGING,
+                    what: &what,
+                    arn: &cluster.cluster_arn,
+                    tags: &cluster.tags(),
+                }
+                .retain(owner)
             });
         }
         // The cluster stays, but its services learn from this object what it is called in ECS.
-        let message = format!("waits until no EcsService refers to it: {}", observed.dependants.names);
+        let message = format!(
+            "waits until no EcsService refers to it: {}",
+            observed.dependants.names
+        );
         return observed.dependants.block(message);
     }
     let name = object.cluster_name();
-    let Some(cluster) = &observed.cluster else { return absent(&format!("cluster {name}"), observed.may_be_there) };
+    let Some(cluster) = &observed.cluster else {
+        return absent(&format!("cluster {name}"), observed.may_be_there);
+    };
     let ownership = owner.of(&cluster.tags());
     if ownership != Ownership::Ours {
-        let known = object.status.as_ref().and_then(|status| status.cluster_arn.as_deref());
-        return left(&format!("cluster {name}"), &ownership, known, &object.spec.policies);
+        let known = object
+            .status
+            .as_ref()
+            .and_then(|status| status.cluster_arn.as_deref());
+        return left(
+            &format!("cluster {name}"),
+            &ownership,
+            known,
+            &object.spec.policies,
+        );
     }
     if cluster.status == "DEPROVISIONING" {
-        return Plan::pause(Reason::Deleting, format!("cluster {name} is DEPROVISIONING"));
+        return Plan::pause(
+            Reason::Deleting,
+            format!("cluster {name} is DEPROVISIONING"),
+        );
     }
     let blockers = blockers(observed, cluster);
     if !blockers.is_empty() {
-        let message = format!("cluster {name} is not empty and waits until these are gone: {}", blockers.join("; "));
+        let message = format!(
+            "cluster {name} is not empty and waits until these are gone: {}",
+            blockers.join("; ")
+        );
         return observed.dependants.block(message);
     }
     let note = format!("Deleted cluster {name}");
-    Plan::Write(vec![Write { operation: ecs::DeleteCluster, request: json!({"cluster": name}), note }])
+    Plan::Write(vec![Write {
+        operation: ecs::DeleteCluster,
+        request: json!({"cluster": name}),
+        note,
+    }])
 }
 
 fn blockers(observed: &ObservedCluster, cluster: &Cluster) -> Vec<String> {
-    let instances = cluster.registered_container_instances_count.unwrap_or_default();
-    let instances = if instances > 0 { instances.to_string() } else { String::new() };
+    let instances = cluster
+        .registered_container_instances_count
+        .unwrap_or_default();
+    let instances = if instances > 0 {
+        instances.to_string()
+    } else {
+        String::new()
+    };
     let lists = [
         ("EcsService", observed.dependants.names.clone()),
         ("service in ECS", observed.blockers.services.join(", ")),
         ("task in ECS", observed.blockers.tasks.join(", ")),
         ("container instances in ECS", instances),
     ];
-    lists.iter().filter(|(_, list)| !list.is_empty()).map(|(kind, list)| format!("{kind} {list}")).collect()
+    lists
+        .iter()
+        .filter(|(_, list)| !list.is_empty())
+        .map(|(kind, list)| format!("{kind} {list}"))
+        .collect()
 }

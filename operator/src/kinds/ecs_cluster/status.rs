@@ -19,11 +19,16 @@ pub(super) fn status(
     let mut status = object.status.clone().unwrap_or_default();
     // The deletion of an object that retains its cluster does not read it.
     let left = object.is_deleting() && object.spec.policies.retains();
-    let cluster = observed.filter(|_| !left).map(|observed| observed.cluster.as_ref());
+    let cluster = observed
+        .filter(|_| !left)
+        .map(|observed| observed.cluster.as_ref());
     // The status does not show the cluster of another owner.
     let cluster = cluster.map(|cluster| cluster.filter(|_| !outcome.is_owned_by_other()));
     if let Some(cluster) = cluster {
-        let owned = status.cluster_arn.take().filter(|_| outcome.is_owned_by_other());
+        let owned = status
+            .cluster_arn
+            .take()
+            .filter(|_| outcome.is_owned_by_other());
         show(&mut status, cluster);
         // It tells that the object owned the cluster before.
         status.cluster_arn = status.cluster_arn.take().or(owned);
@@ -33,8 +38,15 @@ pub(super) fn status(
     {
         (status.applied_members, status.managed_tags) = (remembered.members, remembered.tags);
     }
-    let verdict = outcome.verdict().unwrap_or_else(|| running(object, cluster.flatten()));
-    status.conditions = conditions(&status.conditions, &verdict, object.metadata.generation, now);
+    let verdict = outcome
+        .verdict()
+        .unwrap_or_else(|| running(object, cluster.flatten()));
+    status.conditions = conditions(
+        &status.conditions,
+        &verdict,
+        object.metadata.generation,
+        now,
+    );
     status.observed_generation = object.metadata.generation;
     status
 }
@@ -76,14 +88,22 @@ fn running(object: &EcsCluster, cluster: Option<&Cluster>) -> Verdict {
                  Auto Scaling groups of spec.capacityProviders"
             ),
         ),
-        Some("ACTIVE") => Verdict::new(State::Ready, Reason::Succeeded, format!("Cluster {name} is ACTIVE")),
+        Some("ACTIVE") => Verdict::new(
+            State::Ready,
+            Reason::Succeeded,
+            format!("Cluster {name} is ACTIVE"),
+        ),
         Some("FAILED") => Verdict::new(
             State::Waiting,
             Reason::AwsUnavailable,
-            format!("Cluster {name} is FAILED: ECS could not create the resources of its capacity providers"),
+            format!(
+                "Cluster {name} is FAILED: ECS could not create the resources of its capacity providers"
+            ),
         ),
-        other => {
-            Verdict::new(State::Progressing, Reason::Progressing, format!("Cluster {name} is {}", other.unwrap_or("missing")))
-        }
+        other => Verdict::new(
+            State::Progressing,
+            Reason::Progressing,
+            format!("Cluster {name} is {}", other.unwrap_or("missing")),
+        ),
     }
 }

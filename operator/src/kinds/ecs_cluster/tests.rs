@@ -33,17 +33,29 @@ fn observed(changes: &Value) -> ObservedCluster {
     for (name, value) in changes.as_object().into_iter().flatten() {
         cluster[name] = value.clone();
     }
-    read(Seen { at: Instant::now(), answer: Answer::Found(Arc::new(cluster)) }).expect("a valid answer")
+    read(Seen {
+        at: Instant::now(),
+        answer: Answer::Found(Arc::new(cluster)),
+    })
+    .expect("a valid answer")
 }
 
 fn missing() -> ObservedCluster {
-    read(Seen { at: Instant::now(), answer: Answer::Inactive }).expect("a valid answer")
+    read(Seen {
+        at: Instant::now(),
+        answer: Answer::Inactive,
+    })
+    .expect("a valid answer")
 }
 
 #[test]
 fn a_missing_or_inactive_cluster_is_created() {
     let spec = json!({"settings": [{"name": "containerInsights", "value": "enabled"}], "deletionPolicy": "Retain"});
-    let writes = writes(plan::plan(&EcsCluster::test("shop", &spec), &missing(), &owner("shop")));
+    let writes = writes(plan::plan(
+        &EcsCluster::test("shop", &spec),
+        &missing(),
+        &owner("shop"),
+    ));
     assert_eq!(writes[0].operation, ecs::CreateCluster);
     let expected = json!({
         "clusterName": "shop",
@@ -73,14 +85,24 @@ fn each_member_goes_through_its_call() {
         ),
         (
             json!({"tags": [{"key": "team", "value": "a"}]}),
-            vec![(ecs::TagResource, json!({"resourceArn": ARN, "tags": [{"key": "team", "value": "a"}]}))],
+            vec![(
+                ecs::TagResource,
+                json!({"resourceArn": ARN, "tags": [{"key": "team", "value": "a"}]}),
+            )],
         ),
     ];
     for (spec, expected) in rows {
-        let plan = plan::plan(&EcsCluster::test("shop", &spec), &observed(&json!({})), &owner("shop"));
+        let plan = plan::plan(
+            &EcsCluster::test("shop", &spec),
+            &observed(&json!({})),
+            &owner("shop"),
+        );
         let found: Vec<_> = match plan {
             Plan::InSync => Vec::new(),
-            plan => writes(plan).into_iter().map(|write| (write.operation, write.request)).collect(),
+            plan => writes(plan)
+                .into_iter()
+                .map(|write| (write.operation, write.request))
+                .collect(),
         };
         assert_eq!(found, expected, "{spec}");
     }
@@ -89,12 +111,23 @@ fn each_member_goes_through_its_call() {
 #[test]
 fn resets_dropped_members_of_ecs_exec_only() {
     let exec = |exec: Value| json!({"executeCommandConfiguration": exec, "managedStorageConfiguration": {"kmsKeyId": "theirs"}});
-    let shown = observed(&json!({"configuration": exec(json!({"kmsKeyId": "ours", "logging": "DEFAULT"}))}));
+    let shown = observed(
+        &json!({"configuration": exec(json!({"kmsKeyId": "ours", "logging": "DEFAULT"}))}),
+    );
     let spec = json!({"configuration": {"executeCommandConfiguration": {"kmsKeyId": "ours"}}});
     let with_key = EcsCluster::test("shop", &spec);
-    let status =
-        status::status(&with_key, Some(&shown), &plan::plan(&with_key, &shown, &owner("shop")).into(), Timestamp::UNIX_EPOCH);
-    assert_eq!(status.applied_members, Some(vec!["configuration.executeCommandConfiguration.kmsKeyId".to_owned()]));
+    let status = status::status(
+        &with_key,
+        Some(&shown),
+        &plan::plan(&with_key, &shown, &owner("shop")).into(),
+        Timestamp::UNIX_EPOCH,
+    );
+    assert_eq!(
+        status.applied_members,
+        Some(vec![
+            "configuration.executeCommandConfiguration.kmsKeyId".to_owned()
+        ])
+    );
     let mut without = EcsCluster::test("shop", &json!({}));
     without.status = Some(status);
     let update = writes(plan::plan(&without, &shown, &owner("shop"))).remove(0);
@@ -110,23 +143,38 @@ fn resets_dropped_members_of_ecs_exec_only() {
 
 #[test]
 fn keeps_ecs_exec_members_that_others_set() {
-    let shown = observed(&json!({"configuration": {"executeCommandConfiguration": {"kmsKeyId": "ours", "logging": "NONE"}}}));
+    let shown = observed(
+        &json!({"configuration": {"executeCommandConfiguration": {"kmsKeyId": "ours", "logging": "NONE"}}}),
+    );
     let mut without = EcsCluster::test("shop", &json!({}));
     let applied = json!({"appliedMembers": ["configuration.executeCommandConfiguration.kmsKeyId"]});
     without.status = serde_json::from_value(applied).expect("a valid status");
     let update = writes(plan::plan(&without, &shown, &owner("shop"))).remove(0);
-    assert_eq!(update.request["configuration"], json!({"executeCommandConfiguration": {"logging": "NONE"}}));
+    assert_eq!(
+        update.request["configuration"],
+        json!({"executeCommandConfiguration": {"logging": "NONE"}})
+    );
 }
 
 #[test]
 fn managed_instances_providers_are_neither_compared_nor_sent() {
     let spec = json!({"capacityProviders": ["FARGATE", "managed"]});
     let mut shown = observed(&json!({"capacityProviders": ["FARGATE", "managed", "managed-2"]}));
-    let plan = |spec: &Value, shown: &ObservedCluster| plan::plan(&EcsCluster::test("shop", spec), shown, &owner("shop"));
-    assert_eq!(operations(&plan(&spec, &shown)), [ecs::PutClusterCapacityProviders], "those of Auto Scaling groups are");
+    let plan = |spec: &Value, shown: &ObservedCluster| {
+        plan::plan(&EcsCluster::test("shop", spec), shown, &owner("shop"))
+    };
+    assert_eq!(
+        operations(&plan(&spec, &shown)),
+        [ecs::PutClusterCapacityProviders],
+        "those of Auto Scaling groups are"
+    );
     shown.managed_instances = ["managed", "managed-2"].map(str::to_owned).into();
     assert_eq!(plan(&spec, &shown), Plan::InSync);
-    let put = writes(plan(&json!({"capacityProviders": ["FARGATE_SPOT"]}), &shown)).remove(0);
+    let put = writes(plan(
+        &json!({"capacityProviders": ["FARGATE_SPOT"]}),
+        &shown,
+    ))
+    .remove(0);
     assert_eq!(put.request["capacityProviders"], json!(["FARGATE_SPOT"]));
 }
 
@@ -134,7 +182,14 @@ fn managed_instances_providers_are_neither_compared_nor_sent() {
 fn a_setting_that_only_aws_names_is_no_drift() {
     let spec = json!({"settings": [{"name": "containerInsights", "value": "disabled"}]});
     let shown = json!({"settings": [{"name": "later", "value": "on"}, {"name": "containerInsights", "value": "disabled"}]});
-    assert_eq!(plan::plan(&EcsCluster::test("shop", &spec), &observed(&shown), &owner("shop")), Plan::InSync);
+    assert_eq!(
+        plan::plan(
+            &EcsCluster::test("shop", &spec),
+            &observed(&shown),
+            &owner("shop")
+        ),
+        Plan::InSync
+    );
 }
 
 #[test]
@@ -143,46 +198,111 @@ fn a_namespace_by_name_is_sent_when_the_spec_changes_it_and_at_no_other_time() {
     let arn = |id: &str| json!({"namespace": format!("arn:aws:servicediscovery:eu-central-1:1:namespace/{id}")});
     // The tags of a cluster that was sent this.
     let tagged = |sent: &Value| {
-        let create =
-            writes(plan::plan(&EcsCluster::test("shop", &json!({"serviceConnectDefaults": sent})), &missing(), &owner("shop")));
+        let create = writes(plan::plan(
+            &EcsCluster::test("shop", &json!({"serviceConnectDefaults": sent})),
+            &missing(),
+            &owner("shop"),
+        ));
         create[0].request["tags"].clone()
     };
     let calls = |spec: &Value, tags: &Value, shown: &Value| -> Vec<_> {
         let observed = observed(&json!({"serviceConnectDefaults": shown, "tags": tags}));
-        match plan::plan(&EcsCluster::test("shop", &json!({"serviceConnectDefaults": spec})), &observed, &owner("shop")) {
+        match plan::plan(
+            &EcsCluster::test("shop", &json!({"serviceConnectDefaults": spec})),
+            &observed,
+            &owner("shop"),
+        ) {
             Plan::InSync => Vec::new(),
-            plan => {
-                writes(plan).into_iter().map(|write| (write.operation, write.request["serviceConnectDefaults"].clone())).collect()
-            }
+            plan => writes(plan)
+                .into_iter()
+                .map(|write| {
+                    (
+                        write.operation,
+                        write.request["serviceConnectDefaults"].clone(),
+                    )
+                })
+                .collect(),
         }
     };
     let update = |namespace: &Value| (ecs::UpdateCluster, namespace.clone());
     let tag = || (ecs::TagResource, Value::Null);
     assert_eq!(calls(&one, &tagged(&one), &arn("ns-1")), []);
-    assert_eq!(calls(&other, &tagged(&one), &arn("ns-1")), [update(&other), tag()], "another name");
-    assert_eq!(calls(&other, &tagged(&one), &arn("ns-2")), [update(&other), tag()], "the tag comes last, so it is sent again");
+    assert_eq!(
+        calls(&other, &tagged(&one), &arn("ns-1")),
+        [update(&other), tag()],
+        "another name"
+    );
+    assert_eq!(
+        calls(&other, &tagged(&one), &arn("ns-2")),
+        [update(&other), tag()],
+        "the tag comes last, so it is sent again"
+    );
     assert_eq!(calls(&other, &tagged(&other), &arn("ns-2")), []);
-    assert_eq!(calls(&other, &tagged(&arn("ns-1")), &arn("ns-1")), [update(&other), tag()], "from an ARN to a name");
-    assert_eq!(calls(&arn("ns-1"), &tagged(&one), &arn("ns-1")), [tag()], "from a name to its ARN");
-    assert_eq!(calls(&arn("ns-2"), &tagged(&arn("ns-2")), &arn("ns-1")), [update(&arn("ns-2"))], "by somebody else");
-    assert_eq!(calls(&one, &tagged(&one), &json!(null)), [update(&one)], "taken away by somebody else");
+    assert_eq!(
+        calls(&other, &tagged(&arn("ns-1")), &arn("ns-1")),
+        [update(&other), tag()],
+        "from an ARN to a name"
+    );
+    assert_eq!(
+        calls(&arn("ns-1"), &tagged(&one), &arn("ns-1")),
+        [tag()],
+        "from a name to its ARN"
+    );
+    assert_eq!(
+        calls(&arn("ns-2"), &tagged(&arn("ns-2")), &arn("ns-1")),
+        [update(&arn("ns-2"))],
+        "by somebody else"
+    );
+    assert_eq!(
+        calls(&one, &tagged(&one), &json!(null)),
+        [update(&one)],
+        "taken away by somebody else"
+    );
     let ours = json!([{"key": OWNER, "value": owner("shop").tag()}]);
-    assert_eq!(calls(&one, &ours, &arn("ns-1")), [update(&one), tag()], "somebody else's, before the spec had one");
+    assert_eq!(
+        calls(&one, &ours, &arn("ns-1")),
+        [update(&one), tag()],
+        "somebody else's, before the spec had one"
+    );
     let adopting = json!({"serviceConnectDefaults": one, "adoptionPolicy": "IfUnowned"});
     let unowned = observed(&json!({"serviceConnectDefaults": arn("ns-1"), "tags": []}));
-    let adopted = writes(plan::plan(&EcsCluster::test("shop", &adopting), &unowned, &owner("shop")));
-    assert_eq!(adopted.iter().map(|write| write.operation).collect::<Vec<_>>(), [ecs::TagResource], "ours first");
-    // With the owner tag it is as above: the name of a namespace that the operator did not send is not known.
-    assert_eq!(calls(&one, &adopted[0].request["tags"], &arn("ns-1")), [update(&one), tag()]);
-    assert_eq!(calls(&json!(null), &tagged(&one), &arn("ns-1")), [tag()], "not ours any more");
+    let adopted = writes(plan::plan(
+        &EcsCluster::test("shop", &adopting),
+        &unowned,
+        &owner("shop"),
+    ));
+    assert_eq!(
+        adopted
+            .iter()
+            .map(|write| write.operation)
+            .collect::<Vec<_>>(),
+        [ecs::TagResource],
+        "ours first"
+    );
+    // With the owner tag it is as above: the name of a namespace that the operator did not send is
+    // not known.
+    assert_eq!(
+        calls(&one, &adopted[0].request["tags"], &arn("ns-1")),
+        [update(&one), tag()]
+    );
+    assert_eq!(
+        calls(&json!(null), &tagged(&one), &arn("ns-1")),
+        [tag()],
+        "not ours any more"
+    );
 }
 
 #[test]
 fn a_namespace_that_was_accepted_without_its_tag_is_taken_back_with_the_spec() {
     let spec = |name: &str| json!({"serviceConnectDefaults": {"namespace": name}});
     let arn = json!({"namespace": "arn:aws:servicediscovery:eu-central-1:1:namespace/ns-2"});
-    let tags =
-        writes(plan::plan(&EcsCluster::test("shop", &spec("shop")), &missing(), &owner("shop")))[0].request["tags"].clone();
+    let tags = writes(plan::plan(
+        &EcsCluster::test("shop", &spec("shop")),
+        &missing(),
+        &owner("shop"),
+    ))[0]
+        .request["tags"]
+        .clone();
     let shown = observed(&json!({"serviceConnectDefaults": arn, "tags": tags}));
     let edited = EcsCluster::test("shop", &spec("desk"));
     let accepted = writes(plan::plan(&edited, &shown, &owner("shop")));
@@ -193,34 +313,63 @@ fn a_namespace_that_was_accepted_without_its_tag_is_taken_back_with_the_spec() {
         ..EcsCluster::test("shop", &spec(name))
     };
     let again = writes(plan::plan(&known("desk", &status), &shown, &owner("shop")));
-    assert_eq!(again.iter().map(|write| write.operation).collect::<Vec<_>>(), [ecs::TagResource]);
+    assert_eq!(
+        again
+            .iter()
+            .map(|write| write.operation)
+            .collect::<Vec<_>>(),
+        [ecs::TagResource]
+    );
     let back = writes(plan::plan(&known("shop", &status), &shown, &owner("shop")));
-    assert_eq!(back[0].request["serviceConnectDefaults"], json!({"namespace": "shop"}));
+    assert_eq!(
+        back[0].request["serviceConnectDefaults"],
+        json!({"namespace": "shop"})
+    );
     plan::remember_sent(&edited, &mut status, &[], Some(&accepted[0]));
     assert_eq!(status.hidden_hash.as_deref(), Some("unknown"));
 }
 
 #[test]
 fn a_cluster_without_a_namespace_has_no_hash() {
-    let create = writes(plan::plan(&EcsCluster::test("shop", &json!({})), &missing(), &owner("shop")));
-    assert_eq!(create[0].request["tags"], json!([{"key": OWNER, "value": owner("shop").tag()}]));
+    let create = writes(plan::plan(
+        &EcsCluster::test("shop", &json!({})),
+        &missing(),
+        &owner("shop"),
+    ));
+    assert_eq!(
+        create[0].request["tags"],
+        json!([{"key": OWNER, "value": owner("shop").tag()}])
+    );
 }
 
 #[test]
 fn a_cluster_is_deleted_only_when_it_is_empty_and_ours() {
     let deleting = EcsCluster::test("shop", &json!({})).deleting();
     let plan = |observed: &ObservedCluster| plan::plan(&deleting, observed, &owner("shop"));
-    assert_eq!(writes(plan(&observed(&json!({}))))[0].request, json!({"cluster": "shop"}));
+    assert_eq!(
+        writes(plan(&observed(&json!({}))))[0].request,
+        json!({"cluster": "shop"})
+    );
     assert_eq!(plan(&missing()), Plan::Gone);
     assert_eq!(plan(&observed(&json!({"tags": []}))), Plan::Gone);
 
     let mut full = observed(&json!({"registeredContainerInstancesCount": 2}));
-    full.dependants = Dependants { names: "api, web".into(), leaving: false };
+    full.dependants = Dependants {
+        names: "api, web".into(),
+        leaving: false,
+    };
     full.blockers.services = vec!["legacy".into()];
     full.blockers.tasks = vec!["0123".into()];
-    let Plan::Wait(obstacle) = plan(&full) else { panic!("it has to wait") };
+    let Plan::Wait(obstacle) = plan(&full) else {
+        panic!("it has to wait")
+    };
     assert_eq!(obstacle.reason, Reason::DeletionBlocked);
-    for words in ["EcsService api, web", "service in ECS legacy", "task in ECS 0123", "container instances in ECS 2"] {
+    for words in [
+        "EcsService api, web",
+        "service in ECS legacy",
+        "task in ECS 0123",
+        "container instances in ECS 2",
+    ] {
         assert!(obstacle.message.contains(words), "{}", obstacle.message);
     }
 }
@@ -229,22 +378,41 @@ fn a_cluster_is_deleted_only_when_it_is_empty_and_ours() {
 fn a_cluster_whose_owner_tag_was_taken_away_is_left_with_words() {
     let mut deleting = EcsCluster::test("shop", &json!({})).deleting();
     deleting.status = serde_json::from_value(json!({"clusterArn": "arn"})).expect("a valid status");
-    let plan = |deleting: &EcsCluster, tags: &Value| plan::plan(deleting, &observed(&json!({"tags": tags})), &owner("shop"));
-    let words = |plan: Plan| if let Plan::Left(words) = plan { words } else { panic!("{plan:?}") };
+    let plan = |deleting: &EcsCluster, tags: &Value| {
+        plan::plan(deleting, &observed(&json!({"tags": tags})), &owner("shop"))
+    };
+    let words = |plan: Plan| {
+        if let Plan::Left(words) = plan {
+            words
+        } else {
+            panic!("{plan:?}")
+        }
+    };
     assert!(
         words(plan(&deleting, &json!([])))
             .starts_with("cluster shop is left in AWS, because this object does not own it: it does not carry the tag")
     );
     let others = json!([{"key": OWNER, "value": "k8s/other/shop/u-9"}]);
-    assert!(words(plan(&deleting, &others)).contains("belongs to another custom resource now (k8s/other/shop/u-9)"));
+    assert!(
+        words(plan(&deleting, &others))
+            .contains("belongs to another custom resource now (k8s/other/shop/u-9)")
+    );
     // A pass before the deletion may have reported the loss already.
     let seen = observed(&json!({"tags": others}));
     let conflict = plan::plan(
-        &EcsCluster { metadata: EcsCluster::test("shop", &json!({})).metadata, ..deleting.clone() },
+        &EcsCluster {
+            metadata: EcsCluster::test("shop", &json!({})).metadata,
+            ..deleting.clone()
+        },
         &seen,
         &owner("shop"),
     );
-    deleting.status = Some(status::status(&deleting, Some(&seen), &conflict.into(), Timestamp::UNIX_EPOCH));
+    deleting.status = Some(status::status(
+        &deleting,
+        Some(&seen),
+        &conflict.into(),
+        Timestamp::UNIX_EPOCH,
+    ));
     assert!(words(plan(&deleting, &others)).contains("belongs to another"));
     // What never was its own.
     deleting.status.as_mut().unwrap().cluster_arn = None;
@@ -257,8 +425,14 @@ fn a_retained_cluster_waits_for_its_services_and_for_nothing_else() {
     let mut seen = observed(&json!({}));
     seen.blockers.services = vec!["legacy".into()];
     let marks = writes(plan::plan(&retained, &seen, &owner("shop"))).remove(0);
-    assert_eq!(marks.request, json!({"resourceArn": ARN, "tags": [{"key": "ecs-operator.dev/retained", "value": "true"}]}));
-    seen.dependants = Dependants { names: "web".into(), leaving: true };
+    assert_eq!(
+        marks.request,
+        json!({"resourceArn": ARN, "tags": [{"key": "ecs-operator.dev/retained", "value": "true"}]})
+    );
+    seen.dependants = Dependants {
+        names: "web".into(),
+        leaving: true,
+    };
     assert!(
         matches!(plan::plan(&retained, &seen, &owner("shop")), Plan::Wait(obstacle) if obstacle.reason == Reason::DeletionBlocked)
     );
@@ -266,9 +440,18 @@ fn a_retained_cluster_waits_for_its_services_and_for_nothing_else() {
 
 #[test]
 fn ready_is_an_active_cluster() {
-    for (state, ready) in [("ACTIVE", "True"), ("PROVISIONING", "Unknown"), ("FAILED", "False")] {
+    for (state, ready) in [
+        ("ACTIVE", "True"),
+        ("PROVISIONING", "Unknown"),
+        ("FAILED", "False"),
+    ] {
         let seen = observed(&json!({"status": state, "runningTasksCount": 4}));
-        let status = status::status(&EcsCluster::test("shop", &json!({})), Some(&seen), &Outcome::InSync, Timestamp::UNIX_EPOCH);
+        let status = status::status(
+            &EcsCluster::test("shop", &json!({})),
+            Some(&seen),
+            &Outcome::InSync,
+            Timestamp::UNIX_EPOCH,
+        );
         assert_eq!(status.conditions[0].status, ready, "{state}");
         assert_eq!(status.running_tasks_count, Some(4));
     }
@@ -280,25 +463,50 @@ fn is_ready_when_its_capacity_providers_are_attached() {
     let seen = |attachments: &str, providers: Value| {
         observed(&json!({"attachmentsStatus": attachments, "capacityProviders": providers}))
     };
-    for (attachments, ready) in [("UPDATE_COMPLETE", "True"), ("UPDATE_IN_PROGRESS", "Unknown"), ("UPDATE_FAILED", "False")] {
+    for (attachments, ready) in [
+        ("UPDATE_COMPLETE", "True"),
+        ("UPDATE_IN_PROGRESS", "Unknown"),
+        ("UPDATE_FAILED", "False"),
+    ] {
         let seen = seen(attachments, json!(["asg"]));
         let status = status::status(&spec, Some(&seen), &Outcome::InSync, Timestamp::UNIX_EPOCH);
         assert_eq!(status.conditions[0].status, ready, "{attachments}");
     }
     // ECS refuses another change until then.
-    let waiting = plan::plan(&spec, &seen("UPDATE_IN_PROGRESS", json!([])), &owner("shop"));
-    assert!(matches!(&waiting, Plan::Wait(obstacle) if obstacle.passing), "{waiting:?}");
-    let put = writes(plan::plan(&spec, &seen("UPDATE_COMPLETE", json!([])), &owner("shop")));
+    let waiting = plan::plan(
+        &spec,
+        &seen("UPDATE_IN_PROGRESS", json!([])),
+        &owner("shop"),
+    );
+    assert!(
+        matches!(&waiting, Plan::Wait(obstacle) if obstacle.passing),
+        "{waiting:?}"
+    );
+    let put = writes(plan::plan(
+        &spec,
+        &seen("UPDATE_COMPLETE", json!([])),
+        &owner("shop"),
+    ));
     assert_eq!(put[0].operation, ecs::PutClusterCapacityProviders);
 }
 
 #[test]
 fn hides_the_state_of_a_cluster_with_another_owner() {
     let object = EcsCluster::test("shop", &json!({}));
-    for tags in [json!([]), json!([{"key": OWNER, "value": "k8s/other/shop/u-9"}])] {
+    for tags in [
+        json!([]),
+        json!([{"key": OWNER, "value": "k8s/other/shop/u-9"}]),
+    ] {
         let seen = observed(&json!({"tags": tags, "runningTasksCount": 4}));
         let outcome = plan::plan(&object, &seen, &owner("shop")).into();
         let status = status::status(&object, Some(&seen), &outcome, Timestamp::UNIX_EPOCH);
-        assert_eq!((status.conditions[0].status.as_str(), status.running_tasks_count), ("False", None), "{tags}");
+        assert_eq!(
+            (
+                status.conditions[0].status.as_str(),
+                status.running_tasks_count
+            ),
+            ("False", None),
+            "{tags}"
+        );
     }
 }

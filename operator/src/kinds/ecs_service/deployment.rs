@@ -1,4 +1,5 @@
-//! A service deployment as ECS describes it, less than it tells: what decisions and the status need. Pure.
+//! A service deployment as ECS describes it, less than it tells: what decisions and the status
+//! need. Pure.
 //!
 //! Source of states and stages: ServiceDeployment, ECS API reference.
 
@@ -18,7 +19,8 @@ pub struct ServiceDeployment {
     pub arn: String,
     /// ARN of the service revision that it brings.
     pub service_revision: Option<String>,
-    /// Revision of the task definition that it brings: `family:revision`; `None` where ECS does not tell.
+    /// Revision of the task definition that it brings: `family:revision`; `None` where ECS does not
+    /// tell.
     pub revision: Option<String>,
     /// Where it stands.
     pub phase: RolloutPhase,
@@ -43,24 +45,46 @@ pub struct ServiceDeployment {
 }
 
 impl ServiceDeployment {
-    /// Reads an answer of DescribeServiceDeployments, and what DescribeServiceRevisions says of the revision that it brings.
+    /// Reads an answer of DescribeServiceDeployments, and what DescribeServiceRevisions says of the
+    /// revision that it brings.
     pub(super) fn read(json: &Value, revision: Option<&Value>) -> Self {
         let target = &json["targetServiceRevision"];
-        let count = |member: &str| target[member].as_i64().and_then(|count| i32::try_from(count).ok());
-        let at = |members: &[&str]| members.iter().find_map(|member| time(&json[*member])).map(whole_seconds);
+        let count = |member: &str| {
+            target[member]
+                .as_i64()
+                .and_then(|count| i32::try_from(count).ok())
+        };
+        let at = |members: &[&str]| {
+            members
+                .iter()
+                .find_map(|member| time(&json[*member]))
+                .map(whole_seconds)
+        };
         let stage = text(&json["lifecycleStage"]);
         let hook = hook(json);
         Self {
             arn: text(&json["serviceDeploymentArn"]).unwrap_or_default(),
             service_revision: text(&target["arn"]),
-            revision: revision.and_then(|revision| revision["taskDefinition"].as_str()).map(|arn| name_in(arn).to_owned()),
-            phase: phase(json["status"].as_str().unwrap_or_default(), stage.as_deref(), hook.is_some()),
+            revision: revision
+                .and_then(|revision| revision["taskDefinition"].as_str())
+                .map(|arn| name_in(arn).to_owned()),
+            phase: phase(
+                json["status"].as_str().unwrap_or_default(),
+                stage.as_deref(),
+                hook.is_some(),
+            ),
             stage,
             hook,
             hook_in_progress: hook_in_progress(json),
-            weights: ["requestedProductionTrafficWeight", "requestedTestTrafficWeight"].map(|member| target[member].as_f64()),
+            weights: [
+                "requestedProductionTrafficWeight",
+                "requestedTestTrafficWeight",
+            ]
+            .map(|member| target[member].as_f64()),
             counts: ["requestedTaskCount", "runningTaskCount", "pendingTaskCount"].map(count),
-            failures: json["deploymentCircuitBreaker"]["failureCount"].as_i64().and_then(|count| i32::try_from(count).ok()),
+            failures: json["deploymentCircuitBreaker"]["failureCount"]
+                .as_i64()
+                .and_then(|count| i32::try_from(count).ok()),
             started_at: at(&["startedAt", "createdAt"]),
             finished_at: at(&["finishedAt", "stoppedAt"]),
             reason: reason(json),
@@ -69,19 +93,38 @@ impl ServiceDeployment {
 
     /// Whether ECS shows a newer deployment of the service already, and only does not name it yet.
     pub(super) fn lags(&self, service: &Service) -> bool {
-        let Some(primary) = service.primary().filter(|_| self.phase.is_final()) else { return false };
-        let begun = primary.created_at.as_ref().and_then(time).map(Timestamp::as_second);
+        let Some(primary) = service.primary().filter(|_| self.phase.is_final()) else {
+            return false;
+        };
+        let begun = primary
+            .created_at
+            .as_ref()
+            .and_then(time)
+            .map(Timestamp::as_second);
         let ended = self.finished_at.as_ref().map(|ended| ended.0.as_second());
         let later = begun.zip(ended).is_some_and(|(begun, ended)| begun > ended);
-        later || (self.phase == RolloutPhase::Succeeded && primary.rollout_state.as_deref() == Some("IN_PROGRESS"))
+        later
+            || (self.phase == RolloutPhase::Succeeded
+                && primary.rollout_state.as_deref() == Some("IN_PROGRESS"))
     }
 
     /// A deployment that has ended, from the status: it does not change.
     pub(super) fn remembered(rollout: &RolloutStatus) -> Option<Self> {
-        let RolloutStatus { requested_count, running_count, pending_count, .. } = *rollout;
-        let weights = [rollout.requested_production_traffic_weight, rollout.requested_test_traffic_weight];
+        let RolloutStatus {
+            requested_count,
+            running_count,
+            pending_count,
+            ..
+        } = *rollout;
+        let weights = [
+            rollout.requested_production_traffic_weight,
+            rollout.requested_test_traffic_weight,
+        ];
         Some(Self {
-            arn: rollout.service_deployment_arn.clone().filter(|_| rollout.phase.is_final())?,
+            arn: rollout
+                .service_deployment_arn
+                .clone()
+                .filter(|_| rollout.phase.is_final())?,
             service_revision: rollout.service_revision_arn.clone(),
             revision: Some(rollout.revision.clone()),
             phase: rollout.phase,
@@ -99,20 +142,33 @@ impl ServiceDeployment {
 }
 
 fn text(value: &Value) -> Option<String> {
-    value.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+    value
+        .as_str()
+        .filter(|text| !text.is_empty())
+        .map(str::to_owned)
 }
 
 fn hook(json: &Value) -> Option<HookStatus> {
     let hooks = json["lifecycleHookDetails"].as_array()?;
-    let waiting = hooks.iter().find(|hook| hook["status"] == "AWAITING_ACTION")?;
-    Some(HookStatus { id: text(&waiting["hookId"])?, expires_at: time(&waiting["expiresAt"]).map(whole_seconds) })
+    let waiting = hooks
+        .iter()
+        .find(|hook| hook["status"] == "AWAITING_ACTION")?;
+    Some(HookStatus {
+        id: text(&waiting["hookId"])?,
+        expires_at: time(&waiting["expiresAt"]).map(whole_seconds),
+    })
 }
 
 /// Of several hooks that run, the same one at each look.
 fn hook_in_progress(json: &Value) -> Option<String> {
-    let hooks = json["lifecycleHookDetails"].as_array().into_iter().flatten();
+    let hooks = json["lifecycleHookDetails"]
+        .as_array()
+        .into_iter()
+        .flatten();
     let running = hooks.filter(|hook| hook["status"] == "IN_PROGRESS");
-    running.filter_map(|hook| text(&hook["hookId"]).or_else(|| text(&hook["targetArn"]))).min()
+    running
+        .filter_map(|hook| text(&hook["hookId"]).or_else(|| text(&hook["targetArn"])))
+        .min()
 }
 
 fn phase(status: &str, stage: Option<&str>, waits: bool) -> RolloutPhase {
@@ -120,7 +176,9 @@ fn phase(status: &str, stage: Option<&str>, waits: bool) -> RolloutPhase {
         "PENDING" => RolloutPhase::Pending,
         "SUCCESSFUL" => RolloutPhase::Succeeded,
         "STOPPED" => RolloutPhase::Stopped,
-        "STOP_REQUESTED" | "ROLLBACK_REQUESTED" | "ROLLBACK_IN_PROGRESS" => RolloutPhase::RollingBack,
+        "STOP_REQUESTED" | "ROLLBACK_REQUESTED" | "ROLLBACK_IN_PROGRESS" => {
+            RolloutPhase::RollingBack
+        }
         "ROLLBACK_SUCCESSFUL" => RolloutPhase::RolledBack,
         "ROLLBACK_FAILED" => RolloutPhase::Failed,
         _ if waits => RolloutPhase::AwaitingApproval,
@@ -130,12 +188,21 @@ fn phase(status: &str, stage: Option<&str>, waits: bool) -> RolloutPhase {
     }
 }
 
-/// Why the deployment is where it is: its own words, those of its rollback, and alarms that went off.
+/// Why the deployment is where it is: its own words, those of its rollback, and alarms that went
+/// off.
 fn reason(json: &Value) -> Option<String> {
-    let alarms: Vec<_> =
-        json["alarms"]["triggeredAlarmNames"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let alarms: Vec<_> = json["alarms"]["triggeredAlarmNames"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     let alarms = (!alarms.is_empty()).then(|| format!("alarms went off: {}", alarms.join(", ")));
-    let words = [text(&json["statusReason"]), text(&json["rollback"]["reason"]), alarms];
+    let words = [
+        text(&json["statusReason"]),
+        text(&json["rollback"]["reason"]),
+        alarms,
+    ];
     let mut said: Vec<String> = Vec::new();
     for word in words.into_iter().flatten() {
         let word = word.trim_end_matches('.').to_owned();

@@ -75,21 +75,34 @@ impl Service {
 
     /// The deployment that ECS is carrying out or carried out last.
     pub(super) fn primary(&self) -> Option<&Deployment> {
-        self.deployments.iter().find(|deployment| deployment.status.as_deref() == Some("PRIMARY"))
+        self.deployments
+            .iter()
+            .find(|deployment| deployment.status.as_deref() == Some("PRIMARY"))
     }
 }
 
 /// What an answer says of the service.
 pub(super) fn read(seen: &Seen) -> Result<Option<Service>, AwsError> {
-    let Answer::Found(json) = &seen.answer else { return Ok(None) };
+    let Answer::Found(json) = &seen.answer else {
+        return Ok(None);
+    };
     let service = Service::deserialize(&**json).map_err(|error| {
-        AwsError::new(ecs::DescribeServices, ErrorKind::Server, format!("the answer cannot be read: {error}"))
+        AwsError::new(
+            ecs::DescribeServices,
+            ErrorKind::Server,
+            format!("the answer cannot be read: {error}"),
+        )
     })?;
-    Ok(Some(Service { json: Arc::clone(json), ..service }))
+    Ok(Some(Service {
+        json: Arc::clone(json),
+        ..service
+    }))
 }
 /// The deployment controller of the service, if it is not ECS itself.
 pub(super) fn foreign_controller(service: &Service) -> Option<&str> {
-    service.json["deploymentController"]["type"].as_str().filter(|controller| *controller != "ECS")
+    service.json["deploymentController"]["type"]
+        .as_str()
+        .filter(|controller| *controller != "ECS")
 }
 
 /// `family:revision` of an ARN.

@@ -7,7 +7,9 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::observed::ObservedService;
 use super::shape::{OWN_MEMBERS, RESETS};
-use super::{apply, commands, notices, observe, plan, references, stable, status, update, users, verdict};
+use super::{
+    apply, commands, notices, observe, plan, references, stable, status, update, users, verdict,
+};
 use crate::aws::ecs::ServiceDeploymentKey;
 use crate::aws::observer::{Pace, PolledKey};
 use crate::aws::tags::Owner;
@@ -51,7 +53,10 @@ impl Kind for EcsService {
             Freshness::Any if commands::is_asked(self) => Freshness::Since(pass.began),
             freshness => freshness,
         };
-        Ok(observed(self, observe::observe(self, pass, freshness).await?))
+        Ok(observed(
+            self,
+            observe::observe(self, pass, freshness).await?,
+        ))
     }
 
     fn plan(&self, observed: &ObservedService, owner: &Owner) -> Plan {
@@ -65,7 +70,10 @@ impl Kind for EcsService {
         write: &Write,
         permit: Permit,
     ) -> Result<Observed<ObservedService>, AwsError> {
-        Ok(observed(self, apply::apply(self, pass, before, write, permit).await?))
+        Ok(observed(
+            self,
+            apply::apply(self, pass, before, write, permit).await?,
+        ))
     }
 
     fn status_after(&self, after: &After<'_, ObservedService>) -> EcsServiceStatus {
@@ -76,8 +84,15 @@ impl Kind for EcsService {
         status
     }
 
-    fn requeue_after(&self, _: Option<&ObservedService>, status: &EcsServiceStatus, now: Timestamp) -> Option<Duration> {
-        let at = verdict::changes_at(self, status, now).into_iter().chain(stable::settles_until(status.rollout.as_ref()));
+    fn requeue_after(
+        &self,
+        _: Option<&ObservedService>,
+        status: &EcsServiceStatus,
+        now: Timestamp,
+    ) -> Option<Duration> {
+        let at = verdict::changes_at(self, status, now)
+            .into_iter()
+            .chain(stable::settles_until(status.rollout.as_ref()));
         // Past deadlines have had their say.
         let wait = at.filter(|at| *at > now).min()?.duration_since(now);
         Duration::try_from(wait).ok()
@@ -90,29 +105,58 @@ impl Kind for EcsService {
 
 /// The service is polled, and while it rolls out also its service deployment.
 fn observed(object: &EcsService, value: ObservedService) -> Observed<ObservedService> {
-    let service = (PolledKey::new(value.key.clone()), is_rolling(object, &value, Timestamp::now()).then_some(Pace::Active));
-    let deployment = value.deployment().filter(|deployment| !deployment.phase.is_final());
-    let deployment = deployment.map(|deployment| PolledKey::new(ServiceDeploymentKey(deployment.arn.clone())));
+    let service = (
+        PolledKey::new(value.key.clone()),
+        is_rolling(object, &value, Timestamp::now()).then_some(Pace::Active),
+    );
+    let deployment = value
+        .deployment()
+        .filter(|deployment| !deployment.phase.is_final());
+    let deployment =
+        deployment.map(|deployment| PolledKey::new(ServiceDeploymentKey(deployment.arn.clone())));
     // In a cluster of another name would be another service.
     let service = (!value.is_guess).then_some(service);
-    let polled = service.into_iter().chain(deployment.map(|key| (key, Some(Pace::Active)))).collect();
+    let polled = service
+        .into_iter()
+        .chain(deployment.map(|key| (key, Some(Pace::Active))))
+        .collect();
     let urgent = commands::is_asked(object) || wants_another_revision(object, &value);
-    Observed { read_at: Some(value.at), unconfirmed: value.may_be_there, urgent, polled, value }
+    Observed {
+        read_at: Some(value.at),
+        unconfirmed: value.may_be_there,
+        urgent,
+        polled,
+        value,
+    }
 }
 
-/// Whether the service is polled as often as during a rollout: one is under way, or has ended a short time ago.
+/// Whether the service is polled as often as during a rollout: one is under way, or has ended a
+/// short time ago.
 pub(super) fn is_rolling(object: &EcsService, observed: &ObservedService, now: Timestamp) -> bool {
-    let Some(service) = &observed.service else { return false };
+    let Some(service) = &observed.service else {
+        return false;
+    };
     // Also while ECS rolls back a deployment that has been given up.
-    let rolls = service.primary().is_some_and(|primary| primary.rollout_state.as_deref() == Some("IN_PROGRESS"));
-    let rollout = object.status.as_ref().and_then(|status| status.rollout.as_ref());
+    let rolls = service
+        .primary()
+        .is_some_and(|primary| primary.rollout_state.as_deref() == Some("IN_PROGRESS"));
+    let rollout = object
+        .status
+        .as_ref()
+        .and_then(|status| status.rollout.as_ref());
     let ends = rollout.is_some_and(|rollout| !rollout.phase.is_final());
     rolls || ends || stable::settles_until(rollout).is_some_and(|until| until > now)
 }
 
 /// Whether the EcsTaskDefinition asks for another revision than the status speaks of.
 pub(super) fn wants_another_revision(object: &EcsService, observed: &ObservedService) -> bool {
-    let Resolved::To(wanted) = &observed.task_definition else { return false };
-    let rollout = object.status.as_ref().and_then(|status| status.rollout.as_ref());
-    object.spec.task_definition_ref.is_some() && rollout.is_some_and(|rollout| rollout.revision != name_in(wanted))
+    let Resolved::To(wanted) = &observed.task_definition else {
+        return false;
+    };
+    let rollout = object
+        .status
+        .as_ref()
+        .and_then(|status| status.rollout.as_ref());
+    object.spec.task_definition_ref.is_some()
+        && rollout.is_some_and(|rollout| rollout.revision != name_in(wanted))
 }

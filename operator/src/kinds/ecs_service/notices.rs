@@ -21,40 +21,66 @@ pub(super) fn notices(before: &EcsServiceStatus, after: &EcsServiceStatus) -> Ve
 
 /// Settings that the tasks which run do not have.
 fn restart(before: &EcsServiceStatus, after: &EcsServiceStatus) -> Option<Notice> {
-    let [before, after] = [before, after].map(|status| of_type(ConditionType::RestartRequired, &status.conditions));
-    let told = &after.filter(|after| before.is_none_or(|before| before.message != after.message))?.message;
-    Some(Notice::new(false, Reason::SettingsChanged.as_str(), told.clone()))
+    let [before, after] =
+        [before, after].map(|status| of_type(ConditionType::RestartRequired, &status.conditions));
+    let told = &after
+        .filter(|after| before.is_none_or(|before| before.message != after.message))?
+        .message;
+    Some(Notice::new(
+        false,
+        Reason::SettingsChanged.as_str(),
+        told.clone(),
+    ))
 }
 
-/// A rollout that begins, changes its phase, or succeeds. A failed rollout turns Ready False, for which the driver publishes an event.
+/// A rollout that begins, changes its phase, or succeeds. A failed rollout turns Ready False, for
+/// which the driver publishes an event.
 fn rollout(before: &EcsServiceStatus, after: &EcsServiceStatus) -> Option<Notice> {
     let now = after.rollout.as_ref()?;
     let known = before.rollout.as_ref().filter(|known| is_same(known, now));
     if known.is_some_and(|known| known.phase == now.phase) {
         return None;
     }
-    let RolloutStatus { revision, strategy, .. } = now;
+    let RolloutStatus {
+        revision, strategy, ..
+    } = now;
     let (reason, note) = match now.phase {
         // From a later phase it comes back to this one between steps, which is no news.
         RolloutPhase::Pending | RolloutPhase::InProgress if known.is_none() => {
             let strategy = strategy.as_deref().unwrap_or("ROLLING");
-            (Reason::Progressing, format!("Deploying {revision} ({strategy})"))
+            (
+                Reason::Progressing,
+                format!("Deploying {revision} ({strategy})"),
+            )
         }
         RolloutPhase::Baking => (Reason::Baking, format!("{revision} is in its bake time")),
         RolloutPhase::AwaitingApproval => {
-            let hook = now.hook.as_ref().map(|hook| hook.id.as_str()).unwrap_or_default();
+            let hook = now
+                .hook
+                .as_ref()
+                .map(|hook| hook.id.as_str())
+                .unwrap_or_default();
             let stage = now.lifecycle_stage.as_deref().unwrap_or_default();
             (
                 Reason::AwaitingApproval,
-                format!("The deployment of {revision} is paused at {stage} and awaits approval (hook {hook})"),
+                format!(
+                    "The deployment of {revision} is paused at {stage} and awaits approval (hook {hook})"
+                ),
             )
         }
-        // Of one that has ended when it is first seen, of a service that was adopted or came to be at once, Ready says enough.
+        // Of one that has ended when it is first seen, of a service that was adopted or came to be
+        // at once, Ready says enough.
         RolloutPhase::Succeeded if before.rollout.is_some() => {
             let seconds = now.started_at.as_ref().zip(now.finished_at.as_ref());
-            let seconds = seconds.map(|(started, finished)| finished.0.as_second() - started.0.as_second());
-            let took = seconds.map(|seconds| format!(" after {} s", seconds.max(0))).unwrap_or_default();
-            (Reason::Succeeded, format!("Rollout complete{took}: only {revision} is running"))
+            let seconds =
+                seconds.map(|(started, finished)| finished.0.as_second() - started.0.as_second());
+            let took = seconds
+                .map(|seconds| format!(" after {} s", seconds.max(0)))
+                .unwrap_or_default();
+            (
+                Reason::Succeeded,
+                format!("Rollout complete{took}: only {revision} is running"),
+            )
         }
         _ => return None,
     };
@@ -67,22 +93,49 @@ fn is_same(one: &RolloutStatus, other: &RolloutStatus) -> bool {
 
 fn stopped_tasks(before: &EcsServiceStatus, after: &EcsServiceStatus) -> Vec<Notice> {
     let known = before.stopped_tasks.as_deref().unwrap_or_default();
-    let new = after.stopped_tasks.iter().flatten().filter(|task| !known.contains(task));
-    new.map(|task| Notice::new(true, &task.reason, told(task))).collect()
+    let new = after
+        .stopped_tasks
+        .iter()
+        .flatten()
+        .filter(|task| !known.contains(task));
+    new.map(|task| Notice::new(true, &task.reason, told(task)))
+        .collect()
 }
 
 /// The events of the service in ECS, the oldest first.
 fn ecs_events(before: &EcsServiceStatus, after: &EcsServiceStatus) -> Vec<Notice> {
     let known = before.events.as_deref().unwrap_or_default();
-    let new = after.events.iter().flatten().filter(|event| !known.contains(event));
-    let mut notices: Vec<_> =
-        new.map(|event| Notice::new(is_trouble(&event.message), Reason::ServiceEvent.as_str(), event.message.clone())).collect();
+    let new = after
+        .events
+        .iter()
+        .flatten()
+        .filter(|event| !known.contains(event));
+    let mut notices: Vec<_> = new
+        .map(|event| {
+            Notice::new(
+                is_trouble(&event.message),
+                Reason::ServiceEvent.as_str(),
+                event.message.clone(),
+            )
+        })
+        .collect();
     notices.reverse();
     notices
 }
 
 fn commands(before: &EcsServiceStatus, after: &EcsServiceStatus) -> Vec<Notice> {
     let known = before.handled_commands.as_deref().unwrap_or_default();
-    let new = after.handled_commands.iter().flatten().filter(|command| !known.contains(command));
-    new.filter_map(|command| Some(Notice::new(true, Reason::CommandRefused.as_str(), command.refused.clone()?))).collect()
+    let new = after
+        .handled_commands
+        .iter()
+        .flatten()
+        .filter(|command| !known.contains(command));
+    new.filter_map(|command| {
+        Some(Notice::new(
+            true,
+            Reason::CommandRefused.as_str(),
+            command.refused.clone()?,
+        ))
+    })
+    .collect()
 }

@@ -20,23 +20,55 @@ pub(super) async fn observe(
 ) -> Result<ObservedService, AwsError> {
     let namespace = pass.namespace();
     let cluster = references::cluster_of(object, &pass.context.stores);
-    let key = ServiceKey { cluster: cluster.name, name: object.service_name() };
-    let carried_out = pass.applied.map(|applied| applied.carried_out.clone()).unwrap_or_default();
-    let observed = ObservedService { is_guess: cluster.is_guess, carried_out, ..ObservedService::new(key) };
-    if let (true, Some(missing)) = (cluster.is_guess, pass.context.stores.availability.why_in::<EcsCluster>(namespace)) {
+    let key = ServiceKey {
+        cluster: cluster.name,
+        name: object.service_name(),
+    };
+    let carried_out = pass
+        .applied
+        .map(|applied| applied.carried_out.clone())
+        .unwrap_or_default();
+    let observed = ObservedService {
+        is_guess: cluster.is_guess,
+        carried_out,
+        ..ObservedService::new(key)
+    };
+    if let (true, Some(missing)) = (
+        cluster.is_guess,
+        pass.context
+            .stores
+            .availability
+            .why_in::<EcsCluster>(namespace),
+    ) {
         // In a cluster of another name would be another service.
-        let message = format!("the name of the ECS cluster is not known: {}", missing.words);
-        return Err(AwsError::new(ecs::DescribeServices, ErrorKind::DependencyNotReady, message));
+        let message = format!(
+            "the name of the ECS cluster is not known: {}",
+            missing.words
+        );
+        return Err(AwsError::new(
+            ecs::DescribeServices,
+            ErrorKind::DependencyNotReady,
+            message,
+        ));
     }
     if cluster.is_guess && !object.is_deleting() {
-        return Ok(ObservedService { cluster_obstacle: cluster.obstacle, ..observed });
+        return Ok(ObservedService {
+            cluster_obstacle: cluster.obstacle,
+            ..observed
+        });
     }
     let services = pass.aws.observer.cache::<ServiceKey>();
     pass.polls(observed.key.clone());
     // At the end every look is one for what a call without a reply has made.
     let is_end = object.is_deleting() && services.may_be_there(&observed.key);
-    let freshness = if is_end { Freshness::Since(Instant::now()) } else { freshness };
-    let seen = services.get(observed.key.clone(), freshness, namespace).await?;
+    let freshness = if is_end {
+        Freshness::Since(Instant::now())
+    } else {
+        freshness
+    };
+    let seen = services
+        .get(observed.key.clone(), freshness, namespace)
+        .await?;
     if !matches!(seen.answer, Answer::Found(_)) {
         ecs::note_gone(&pass.aws.observer, &observed.key, seen.at);
     }
@@ -55,5 +87,13 @@ pub(super) async fn observe(
         return Ok(observed);
     }
     let rollback_target = observe_rollout::rollback_target(object, pass).await?;
-    observe_rollout::observe(object, pass, ObservedService { rollback_target, ..observed }).await
+    observe_rollout::observe(
+        object,
+        pass,
+        ObservedService {
+            rollback_target,
+            ..observed
+        },
+    )
+    .await
 }

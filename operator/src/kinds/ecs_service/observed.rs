@@ -27,7 +27,8 @@ pub struct ObservedService {
     pub cluster_obstacle: Option<Obstacle>,
     /// The task definition that the service shall run.
     pub task_definition: Resolved,
-    /// What the service says that its task definition does not bear out, in words; `None` when the two fit.
+    /// What the service says that its task definition does not bear out, in words; `None` when the
+    /// two fit.
     pub mismatch: Option<String>,
     /// The service; `None` when there is none of that name.
     pub service: Option<Service>,
@@ -47,7 +48,9 @@ impl ObservedService {
     /// The service deployment, unless ECS has begun another one since.
     pub(super) fn deployment(&self) -> Option<&ServiceDeployment> {
         let service = self.service.as_ref()?;
-        self.deployment.as_ref().filter(|deployment| !deployment.lags(service))
+        self.deployment
+            .as_ref()
+            .filter(|deployment| !deployment.lags(service))
     }
 
     /// Before the service was read.

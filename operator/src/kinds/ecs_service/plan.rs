@@ -13,14 +13,17 @@ use super::observed::ObservedService;
 use super::settings::restarting;
 use super::shape::{OWN_MEMBERS, cluster_arn, resets};
 use super::update::{
-    counts, hidden, is_changed_by_others, is_undone, left_to_controller, pair, shows, takes_unseen, unseen, update, with_hidden,
+    counts, hidden, is_changed_by_others, is_undone, left_to_controller, pair, shows, takes_unseen,
+    unseen, update, with_hidden,
 };
 use crate::aws::ecs::{self, ServiceKey};
 use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
 use crate::k8s::conditions;
 use crate::k8s::object::Object;
 use crate::reconcile::ignore::{ignores, with_ignored_fields};
-use crate::reconcile::plan::{Obstacle, Plan, Write, absent, hash, is_accepted, request, tagged_hash, tagged_hashes};
+use crate::reconcile::plan::{
+    Obstacle, Plan, Write, absent, hash, is_accepted, request, tagged_hash, tagged_hashes,
+};
 use crate::reconcile::policy::arns;
 use crate::reconcile::references::Resolved;
 use crate::reconcile::reset::with_resets;
@@ -42,15 +45,28 @@ pub(super) fn plan(object: &EcsService, observed: &ObservedService, owner: &Owne
         return Plan::stall(Reason::InvalidSpec, message);
     }
     if service.status != "ACTIVE" {
-        return Plan::pause(Reason::Busy, format!("{key} is {}; its name is free when its tasks have stopped", service.status));
+        return Plan::pause(
+            Reason::Busy,
+            format!(
+                "{key} is {}; its name is free when its tasks have stopped",
+                service.status
+            ),
+        );
     }
-    let tagged = Tagged { tagging: ecs::TAGGING, what: &key.to_string(), arn: &service.service_arn, tags: &service.tags() };
+    let tagged = Tagged {
+        tagging: ecs::TAGGING,
+        what: &key.to_string(),
+        arn: &service.service_arn,
+        tags: &service.tags(),
+    };
     if let Some(plan) = tagged.claim("serviceName", owner, &object.spec.policies) {
         return plan;
     }
     let spec = request(&object.spec, OWN_MEMBERS);
     let compared = with_ignored_fields(spec.clone(), &service.json, &object.spec.policies);
-    if let Some(message) = immutable(key, &compared, service).or_else(|| without_traffic(key, &compared, service)) {
+    if let Some(message) =
+        immutable(key, &compared, service).or_else(|| without_traffic(key, &compared, service))
+    {
         return Plan::stall(Reason::InvalidSpec, message);
     }
     plan_update(object, observed, service, spec, owner)
@@ -67,19 +83,40 @@ fn plan_update(
     let key = &observed.key;
     let commands = commands::pending(object, observed);
     // A restart goes with what else is to be sent, all others at once and on their own.
-    let urgent = commands.iter().filter(|command| command.annotation != RESTARTED_AT);
+    let urgent = commands
+        .iter()
+        .filter(|command| command.annotation != RESTARTED_AT);
     if let Some(write) = urgent.clone().find_map(Command::write) {
         return Plan::Write(vec![write.clone()]);
     }
-    let restart = commands.iter().find(|command| command.annotation == RESTARTED_AT).and_then(Command::write);
+    let restart = commands
+        .iter()
+        .find(|command| command.annotation == RESTARTED_AT)
+        .and_then(Command::write);
     let task_definition = match wanted(object, observed) {
         Ok(task_definition) => task_definition,
         Err(obstacle) => return Plan::Wait(obstacle),
     };
-    let mut writes = writes(object, key, &spec, task_definition.as_deref(), service, owner);
-    let update = writes.iter().position(|write| write.operation == ecs::UpdateService);
-    let is_concerned = |index: usize| FITTED.iter().any(|member| writes[index].request.get(member).is_some());
-    if observed.mismatch.is_some() && !leaves_task_definition(&object.spec.policies) && update.is_some_and(is_concerned) {
+    let mut writes = writes(
+        object,
+        key,
+        &spec,
+        task_definition.as_deref(),
+        service,
+        owner,
+    );
+    let update = writes
+        .iter()
+        .position(|write| write.operation == ecs::UpdateService);
+    let is_concerned = |index: usize| {
+        FITTED
+            .iter()
+            .any(|member| writes[index].request.get(member).is_some())
+    };
+    if observed.mismatch.is_some()
+        && !leaves_task_definition(&object.spec.policies)
+        && update.is_some_and(is_concerned)
+    {
         return mismatch(observed);
     }
     match (update, restart) {
@@ -89,9 +126,14 @@ fn plan_update(
             writes[index].note = format!("{}; {}", writes[index].note, restart.note);
         }
         (Some(index), None) => {
-            // Where the task definition is left to others, it is the one that runs that the rest was tried with.
-            let tried = task_definition.as_deref().or(service.task_definition.as_deref());
-            if let Some(failed) = tried.and_then(|wanted| given_up(object, observed, service, wanted)) {
+            // Where the task definition is left to others, it is the one that runs that the rest
+            // was tried with.
+            let tried = task_definition
+                .as_deref()
+                .or(service.task_definition.as_deref());
+            if let Some(failed) =
+                tried.and_then(|wanted| given_up(object, observed, service, wanted))
+            {
                 // Another number of tasks needs no deployment.
                 let Some(write) = scaling_alone(key, &writes[index]) else {
                     return Plan::stall(failure::reason(failed.result), failed.message);
@@ -107,7 +149,10 @@ fn plan_update(
     }
     let compared = with_ignored_fields(spec, &service.json, &object.spec.policies);
     let left = left_to_controller(&compared, task_definition.as_deref(), service);
-    match (commands::rollback(object, observed), foreign_controller(service)) {
+    match (
+        commands::rollback(object, observed),
+        foreign_controller(service),
+    ) {
         (Some(rollback), _) if writes.is_empty() => rolled_back(service, &rollback),
         (None, Some(controller)) if writes.is_empty() && !left.is_empty() => Plan::wait(
             Reason::LeftToDeploymentController,
@@ -121,11 +166,19 @@ fn plan_update(
 }
 
 /// Members that ECS checks against the task definition.
-const FITTED: &[&str] = &["loadBalancers", "networkConfiguration", "serviceConnectConfiguration", "taskDefinition"];
+const FITTED: &[&str] = &[
+    "loadBalancers",
+    "networkConfiguration",
+    "serviceConnectConfiguration",
+    "taskDefinition",
+];
 
 /// The service does not fit its task definition.
 fn mismatch(observed: &ObservedService) -> Plan {
-    Plan::stall(Reason::InvalidSpec, observed.mismatch.clone().unwrap_or_default())
+    Plan::stall(
+        Reason::InvalidSpec,
+        observed.mismatch.clone().unwrap_or_default(),
+    )
 }
 
 /// The hash says what was sent, and this is not.
@@ -141,28 +194,49 @@ fn without_hash(write: &mut Write) {
 fn scaling_alone(key: &ServiceKey, update: &Write) -> Option<Write> {
     let count = update.request.get("desiredCount")?;
     let request = json!({"cluster": key.cluster, "service": key.name, "desiredCount": count});
-    Some(Write { operation: ecs::UpdateService, request, note: format!("Updated {key}: desiredCount") })
+    Some(Write {
+        operation: ecs::UpdateService,
+        request,
+        note: format!("Updated {key}: desiredCount"),
+    })
 }
 
-/// The task definition that an existing service shall run: by command that of an earlier rollout, else that of the spec; `None`
-/// where it is left to others.
-pub(super) fn wanted(object: &EcsService, observed: &ObservedService) -> Result<Option<String>, Obstacle> {
+/// The task definition that an existing service shall run: by command that of an earlier rollout,
+/// else that of the spec; `None` where it is left to others.
+pub(super) fn wanted(
+    object: &EcsService,
+    observed: &ObservedService,
+) -> Result<Option<String>, Obstacle> {
     if leaves_task_definition(&object.spec.policies) {
         return Ok(None);
     }
     let of_spec = target(observed)?.map(str::to_owned);
-    Ok(commands::rollback(object, observed).map(|rollback| rollback.revision).or(of_spec))
+    Ok(commands::rollback(object, observed)
+        .map(|rollback| rollback.revision)
+        .or(of_spec))
 }
 
 /// Whether `ignoreFields` leaves the revision of an existing service to others.
 fn leaves_task_definition(policies: &Policies) -> bool {
-    ["taskDefinition", "taskDefinitionRef"].iter().any(|member| ignores(policies, member))
+    ["taskDefinition", "taskDefinitionRef"]
+        .iter()
+        .any(|member| ignores(policies, member))
 }
 
-/// A rollback replaced the revision of the spec: once it runs, the object is stalled until the user changes that.
-fn rolled_back(service: &Service, Rollback { revision, instead_of, .. }: &Rollback) -> Plan {
+/// A rollback replaced the revision of the spec: once it runs, the object is stalled until the user
+/// changes that.
+fn rolled_back(
+    service: &Service,
+    Rollback {
+        revision,
+        instead_of,
+        ..
+    }: &Rollback,
+) -> Plan {
     let on_its_way = service.running_count < service.desired_count
-        || service.primary().is_some_and(|primary| primary.rollout_state.as_deref() == Some("IN_PROGRESS"));
+        || service
+            .primary()
+            .is_some_and(|primary| primary.rollout_state.as_deref() == Some("IN_PROGRESS"));
     let message = format!(
         "{revision} instead of {instead_of}, as requested by {ROLLBACK_TO}; change the task definition or the service, or remove the \
          annotation, to resume"
@@ -173,7 +247,8 @@ fn rolled_back(service: &Service, Rollback { revision, instead_of, .. }: &Rollba
     Plan::stall(Reason::RolledBackOnCommand, format!("ECS runs {message}"))
 }
 
-/// The task definition to run, if any, once cluster and task definition are ready; else what to wait for.
+/// The task definition to run, if any, once cluster and task definition are ready; else what to
+/// wait for.
 fn target(observed: &ObservedService) -> Result<Option<&str>, Obstacle> {
     match (&observed.cluster_obstacle, &observed.task_definition) {
         (Some(obstacle), _) | (None, Resolved::NotYet(obstacle)) => Err(obstacle.clone()),
@@ -182,47 +257,77 @@ fn target(observed: &ObservedService) -> Result<Option<&str>, Obstacle> {
     }
 }
 
-fn create(object: &EcsService, key: &ServiceKey, task_definition: Option<&str>, owner: &Owner) -> Write {
+fn create(
+    object: &EcsService,
+    key: &ServiceKey,
+    task_definition: Option<&str>,
+    owner: &Owner,
+) -> Write {
     let mut request = request(&object.spec, OWN_MEMBERS);
     let tags = tags(object, &request, owner);
-    let daemon = request.get("schedulingStrategy").is_some_and(|strategy| strategy == "DAEMON");
+    let daemon = request
+        .get("schedulingStrategy")
+        .is_some_and(|strategy| strategy == "DAEMON");
     if !daemon {
         // ECS wants a number from a new service; from then on an absent one is left alone.
         request.entry("desiredCount").or_insert_with(|| 1.into());
     }
-    // ECS refuses an ARN of another account, where there may be a cluster of the same name in this one.
-    request.insert("cluster".to_owned(), cluster_arn(object).unwrap_or(&key.cluster).into());
+    // ECS refuses an ARN of another account, where there may be a cluster of the same name in this
+    // one.
+    request.insert(
+        "cluster".to_owned(),
+        cluster_arn(object).unwrap_or(&key.cluster).into(),
+    );
     request.insert("serviceName".to_owned(), key.name.clone().into());
     if let Some(task_definition) = task_definition {
         request.insert("taskDefinition".to_owned(), task_definition.into());
     }
-    request.insert("clientToken".to_owned(), client_token(object, key, owner).into());
+    request.insert(
+        "clientToken".to_owned(),
+        client_token(object, key, owner).into(),
+    );
     request.insert("tags".to_owned(), tags.write(ecs::SERVICE.tag_shape));
-    Write { operation: ecs::CreateService, request: request.into(), note: format!("Created {key}") }
+    Write {
+        operation: ecs::CreateService,
+        request: request.into(),
+        note: format!("Created {key}"),
+    }
 }
 
-/// The token by which ECS recognises a repeated CreateService. It is the same until the service was seen Ready, and
-/// another one when a service that was Ready has to be created again.
+/// The token by which ECS recognises a repeated CreateService. It is the same until the service was
+/// seen Ready, and another one when a service that was Ready has to be created again.
 fn client_token(object: &EcsService, key: &ServiceKey, owner: &Owner) -> String {
-    let status = object.status.as_ref().filter(|status| status.service_arn.is_some());
-    let since = status.and_then(|status| conditions::ready(&status.conditions)).map(|ready| &ready.last_transition_time);
+    let status = object
+        .status
+        .as_ref()
+        .filter(|status| status.service_arn.is_some());
+    let since = status
+        .and_then(|status| conditions::ready(&status.conditions))
+        .map(|ready| &ready.last_transition_time);
     hash(&json!([owner.uid, key.cluster, key.name, since]))
 }
 
-/// The tags the service shall carry: those of the spec, the owner, and the hash of what DescribeServices does not show.
+/// The tags the service shall carry: those of the spec, the owner, and the hash of what
+/// DescribeServices does not show.
 fn tags(object: &EcsService, spec: &Map<String, Value>, owner: &Owner) -> Tags {
     let mut tags = owner.desired(object.spec.tags.as_deref());
     let compared = with_ignored_fields(spec.clone(), &Value::Null, &object.spec.policies);
-    tags.0.insert(SPEC_HASH.to_owned(), tagged_hash(owner, &unseen(&compared).into()));
+    tags.0.insert(
+        SPEC_HASH.to_owned(),
+        tagged_hash(owner, &unseen(&compared).into()),
+    );
     tags
 }
 
-/// The spec names a cluster or task definition of another account: one of that name in this account would be something else.
+/// The spec names a cluster or task definition of another account: one of that name in this account
+/// would be something else.
 fn elsewhere(object: &EcsService, service: &Service) -> Option<String> {
     let account = |arn: &str| arn.split(':').nth(4).unwrap_or_default().to_owned();
     let here = account(service.cluster_arn.as_deref()?);
-    let (member, wanted) =
-        arns(object).into_iter().map(|(member, arn)| (member, account(&arn))).find(|(_, wanted)| *wanted != here)?;
+    let (member, wanted) = arns(object)
+        .into_iter()
+        .map(|(member, arn)| (member, account(&arn)))
+        .find(|(_, wanted)| *wanted != here)?;
     Some(format!(
         "spec.{member} is an ARN of account {wanted}, and this operator works in account {here}: give the name or ARN of one here"
     ))
@@ -231,8 +336,12 @@ fn elsewhere(object: &EcsService, service: &Service) -> Option<String> {
 /// What the spec wants to change and ECS cannot, in words.
 fn immutable(key: &ServiceKey, spec: &Map<String, Value>, service: &Service) -> Option<String> {
     let strategy = &service.json["capacityProviderStrategy"];
-    if let (Some(wanted), true) = (spec.get("launchType"), strategy.as_array().is_some_and(|strategy| !strategy.is_empty()))
-        && service.json["launchType"].is_null()
+    if let (Some(wanted), true) = (
+        spec.get("launchType"),
+        strategy
+            .as_array()
+            .is_some_and(|strategy| !strategy.is_empty()),
+    ) && service.json["launchType"].is_null()
     {
         return Some(format!(
             "launchType of {key} cannot become {wanted}, for it has a capacity provider strategy: write the capacityProviderStrategy \
@@ -250,11 +359,19 @@ fn immutable(key: &ServiceKey, spec: &Map<String, Value>, service: &Service) -> 
     ))
 }
 
-/// The spec gives a load balancer one target group of a pair, and ECS has shifted the traffic to the other one: an update would move the
-/// tasks away from it.
-fn without_traffic(key: &ServiceKey, spec: &Map<String, Value>, service: &Service) -> Option<String> {
+/// The spec gives a load balancer one target group of a pair, and ECS has shifted the traffic to
+/// the other one: an update would move the tasks away from it.
+fn without_traffic(
+    key: &ServiceKey,
+    spec: &Map<String, Value>,
+    service: &Service,
+) -> Option<String> {
     let live = service.json["loadBalancers"].as_array()?;
-    let single = spec.get("loadBalancers")?.as_array()?.iter().filter(|balancer| pair(balancer).is_none());
+    let single = spec
+        .get("loadBalancers")?
+        .as_array()?
+        .iter()
+        .filter(|balancer| pair(balancer).is_none());
     single.filter_map(|balancer| balancer["targetGroupArn"].as_str()).find_map(|wanted| {
         let (with_traffic, _) = live.iter().filter_map(pair).find(|(_, alternate)| *alternate == wanted)?;
         Some(format!(
@@ -277,28 +394,54 @@ fn writes(
         // It would say that they were sent.
         desired.0.remove(SPEC_HASH);
     }
-    let managed = object.status.as_ref().and_then(|status| status.managed_tags.as_deref());
+    let managed = object
+        .status
+        .as_ref()
+        .and_then(|status| status.managed_tags.as_deref());
     let present = service.tags();
     let hidden = hidden(object);
-    let accepted = object.status.as_ref().and_then(|status| status.hidden_hash.as_deref());
+    let accepted = object
+        .status
+        .as_ref()
+        .and_then(|status| status.hidden_hash.as_deref());
     let unsent = match (is_accepted(accepted, &hidden), present.0.get(SPEC_HASH)) {
         (Some(accepted), _) => !accepted,
         (None, Some(sent)) => !tagged_hashes(owner, &hidden.clone().into()).contains(sent),
         (None, None) => !shows(&hidden, service),
     };
-    let resend = unsent || is_changed_by_others(object, service) || is_undone(object, &hidden, service);
-    let applied = object.status.as_ref().and_then(|status| status.applied_members.as_deref());
+    let resend =
+        unsent || is_changed_by_others(object, service) || is_undone(object, &hidden, service);
+    let applied = object
+        .status
+        .as_ref()
+        .and_then(|status| status.applied_members.as_deref());
     let policies = &object.spec.policies;
-    let (wanted, shown) = (with_resets(spec, applied, &resets(&object.spec)), with_hidden(service));
+    let (wanted, shown) = (
+        with_resets(spec, applied, &resets(&object.spec)),
+        with_hidden(service),
+    );
     let mut spec = with_ignored_fields(wanted.clone(), &shown, policies);
     // What is to be seen nowhere goes as the spec has it, when it goes at all.
-    spec.extend(unseen(&wanted).into_iter().filter(|(member, _)| shown[member].is_null() && !ignores(policies, member)));
+    spec.extend(
+        unseen(&wanted)
+            .into_iter()
+            .filter(|(member, _)| shown[member].is_null() && !ignores(policies, member)),
+    );
     if !counts(object) {
         spec.remove("desiredCount");
     }
-    let update = update(object, key, &spec, task_definition, service, resend).map(|update| restarting(object, service, update));
-    let tagged = Tagged { tagging: ecs::TAGGING, what: &key.to_string(), arn: &service.service_arn, tags: &present };
-    update.into_iter().chain(tagged.tag_writes(&desired, managed, policies)).collect()
+    let update = update(object, key, &spec, task_definition, service, resend)
+        .map(|update| restarting(object, service, update));
+    let tagged = Tagged {
+        tagging: ecs::TAGGING,
+        what: &key.to_string(),
+        arn: &service.service_arn,
+        tags: &present,
+    };
+    update
+        .into_iter()
+        .chain(tagged.tag_writes(&desired, managed, policies))
+        .collect()
 }
 
 fn delete(object: &EcsService, observed: &ObservedService, owner: &Owner) -> Plan {
@@ -306,19 +449,37 @@ fn delete(object: &EcsService, observed: &ObservedService, owner: &Owner) -> Pla
     if object.spec.policies.retains() {
         let what = key.to_string();
         return service.as_ref().map_or(Plan::Gone, |service| {
-            Tagged { tagging: ecs::TAGGING, what: &what, arn: &service.service_arn, tags: &service.tags() }.retain(owner)
+            Tagged {
+                tagging: ecs::TAGGING,
+                what: &what,
+                arn: &service.service_arn,
+                tags: &service.tags(),
+            }
+            .retain(owner)
         });
     }
-    let Some(service) = service else { return absent(&key.to_string(), observed.may_be_there) };
+    let Some(service) = service else {
+        return absent(&key.to_string(), observed.may_be_there);
+    };
     let ownership = owner.of(&service.tags());
     if ownership != Ownership::Ours {
-        let known = object.status.as_ref().and_then(|status| status.service_arn.as_deref());
+        let known = object
+            .status
+            .as_ref()
+            .and_then(|status| status.service_arn.as_deref());
         return left(&key.to_string(), &ownership, known, &object.spec.policies);
     }
     if service.status == "DRAINING" {
         let left = service.running_count + service.pending_count;
-        return Plan::pause(Reason::Deleting, format!("{key} is DRAINING: waiting for {left} tasks to stop"));
+        return Plan::pause(
+            Reason::Deleting,
+            format!("{key} is DRAINING: waiting for {left} tasks to stop"),
+        );
     }
     let request = json!({"cluster": key.cluster, "service": key.name, "force": true});
-    Plan::Write(vec![Write { operation: ecs::DeleteService, request, note: format!("Deleted {key}") }])
+    Plan::Write(vec![Write {
+        operation: ecs::DeleteService,
+        request,
+        note: format!("Deleted {key}"),
+    }])
 }

@@ -1,4 +1,5 @@
-//! What an EcsService refers to: its cluster, its task definition, and the revisions that it runs or can be rolled back to.
+//! What an EcsService refers to: its cluster, its task definition, and the revisions that it runs
+//! or can be rolled back to.
 
 use std::sync::Arc;
 
@@ -17,21 +18,30 @@ use crate::trigger::ObjectId;
 /// References of the spec, and those of the status to revisions.
 pub(super) fn references(object: &EcsService) -> Vec<Reference> {
     let spec = &object.spec;
-    let named = [("EcsCluster", &spec.cluster_ref), ("EcsTaskDefinition", &spec.task_definition_ref)];
+    let named = [
+        ("EcsCluster", &spec.cluster_ref),
+        ("EcsTaskDefinition", &spec.task_definition_ref),
+    ];
     let named = named.into_iter().filter_map(|(kind, reference)| {
         let name = reference.as_ref()?.name.clone();
         Some(Reference::Object { kind, name })
     });
-    let arns = [("cluster", &spec.cluster), ("taskDefinition", &spec.task_definition)];
+    let arns = [
+        ("cluster", &spec.cluster),
+        ("taskDefinition", &spec.task_definition),
+    ];
     let arns = arns.into_iter().filter_map(|(field, value)| {
         let arn = value.clone().filter(|value| value.starts_with("arn:"))?;
         Some(Reference::Arn { field, arn })
     });
-    let revisions = users::running(object).into_iter().chain(users::rollback_targets(object)).map(|part| Reference::Part {
-        kind: "EcsTaskDefinition",
-        aws_name: family_of(&part).to_owned(),
-        part,
-    });
+    let revisions = users::running(object)
+        .into_iter()
+        .chain(users::rollback_targets(object))
+        .map(|part| Reference::Part {
+            kind: "EcsTaskDefinition",
+            aws_name: family_of(&part).to_owned(),
+            part,
+        });
     named.chain(arns).chain(revisions).collect()
 }
 
@@ -51,32 +61,63 @@ pub(super) fn cluster_of(service: &EcsService, stores: &Stores) -> ClusterOfServ
     let known = known_cluster(service, stores);
     let is_guess = known.is_none();
     let Some(reference) = &service.spec.cluster_ref else {
-        return ClusterOfService { name: known.unwrap_or_default(), is_guess, obstacle: None };
+        return ClusterOfService {
+            name: known.unwrap_or_default(),
+            is_guess,
+            obstacle: None,
+        };
     };
     let namespace = service.namespace().unwrap_or_default();
-    let obstacle = obstacle::<EcsCluster>(stores, &namespace, "spec.clusterRef", &reference.name, is_served(service));
-    ClusterOfService { name: known.unwrap_or_else(|| reference.name.clone()), is_guess, obstacle }
+    let obstacle = obstacle::<EcsCluster>(
+        stores,
+        &namespace,
+        "spec.clusterRef",
+        &reference.name,
+        is_served(service),
+    );
+    ClusterOfService {
+        name: known.unwrap_or_else(|| reference.name.clone()),
+        is_guess,
+        obstacle,
+    }
 }
 
-/// The name in ECS of the cluster that `service` names; `None` while the EcsCluster, which may give any name, was never seen.
+/// The name in ECS of the cluster that `service` names; `None` while the EcsCluster, which may give
+/// any name, was never seen.
 pub(super) fn known_cluster(service: &EcsService, stores: &Stores) -> Option<String> {
     let Some(reference) = &service.spec.cluster_ref else {
         return Some(name_in(service.spec.cluster.as_deref().unwrap_or("default")).to_owned());
     };
     // When the object is gone, the status remembers what it named.
-    let seen = || service.status.as_ref()?.cluster_arn.as_deref().map(|arn| name_in(arn).to_owned());
-    let cluster = ObjectId::new::<EcsCluster>(service.namespace().as_deref(), &reference.name).object_ref();
-    stores.of::<EcsCluster>().get(&cluster).map(|cluster| cluster.cluster_name()).or_else(seen)
+    let seen = || {
+        service
+            .status
+            .as_ref()?
+            .cluster_arn
+            .as_deref()
+            .map(|arn| name_in(arn).to_owned())
+    };
+    let cluster =
+        ObjectId::new::<EcsCluster>(service.namespace().as_deref(), &reference.name).object_ref();
+    stores
+        .of::<EcsCluster>()
+        .get(&cluster)
+        .map(|cluster| cluster.cluster_name())
+        .or_else(seen)
 }
 
-/// The task definition that `service` names: for a reference the ARN of the exact revision, else the literal.
+/// The task definition that `service` names: for a reference the ARN of the exact revision, else
+/// the literal.
 pub(super) fn task_definition_of(service: &EcsService, stores: &Stores) -> Resolved {
     let Some(reference) = &service.spec.task_definition_ref else {
         return match &service.spec.task_definition {
             Some(literal) => Resolved::To(literal.clone()),
             // Task sets have task definitions then.
             None if is_external(service) => Resolved::Nothing,
-            None => Resolved::NotYet(not_ready("spec.taskDefinitionRef or spec.taskDefinition is needed".to_owned(), false)),
+            None => Resolved::NotYet(not_ready(
+                "spec.taskDefinitionRef or spec.taskDefinition is needed".to_owned(),
+                false,
+            )),
         };
     };
     let target = task_definition_object(service, stores);
@@ -85,12 +126,19 @@ pub(super) fn task_definition_of(service: &EcsService, stores: &Stores) -> Resol
     }
     let namespace = service.namespace().unwrap_or_default();
     let (field, is_served) = ("spec.taskDefinitionRef", is_served(service));
-    if let Some(obstacle) = obstacle::<EcsTaskDefinition>(stores, &namespace, field, &reference.name, is_served) {
+    if let Some(obstacle) =
+        obstacle::<EcsTaskDefinition>(stores, &namespace, field, &reference.name, is_served)
+    {
         return Resolved::NotYet(obstacle);
     }
     let arn = target.and_then(|target| target.status.as_ref()?.task_definition_arn.clone());
     arn.map_or_else(
-        || Resolved::NotYet(not_ready(format!("EcsTaskDefinition {} has no revision yet", reference.name), true)),
+        || {
+            Resolved::NotYet(not_ready(
+                format!("EcsTaskDefinition {} has no revision yet", reference.name),
+                true,
+            ))
+        },
         Resolved::To,
     )
 }
@@ -100,24 +148,38 @@ fn observed_revision(definition: &EcsTaskDefinition) -> Option<String> {
     let status = definition.status.as_ref()?;
     let follows = definition.spec.policies.observes() && !definition.is_deleting();
     let is_current = status.observed_generation == definition.metadata.generation;
-    status.task_definition_arn.clone().filter(|_| follows && is_current)
+    status
+        .task_definition_arn
+        .clone()
+        .filter(|_| follows && is_current)
 }
 
 /// The EcsTaskDefinition that `service` refers to, if it exists.
-pub(super) fn task_definition_object(service: &EcsService, stores: &Stores) -> Option<Arc<EcsTaskDefinition>> {
+pub(super) fn task_definition_object(
+    service: &EcsService,
+    stores: &Stores,
+) -> Option<Arc<EcsTaskDefinition>> {
     let reference = service.spec.task_definition_ref.as_ref()?;
-    let target = ObjectId::new::<EcsTaskDefinition>(service.namespace().as_deref(), &reference.name);
+    let target =
+        ObjectId::new::<EcsTaskDefinition>(service.namespace().as_deref(), &reference.name);
     stores.of::<EcsTaskDefinition>().get(&target.object_ref())
 }
 
 /// Whether another controller carries out the deployments of the service, by task sets.
 fn is_external(service: &EcsService) -> bool {
-    service.spec.deployment_controller.as_ref().is_some_and(|controller| controller.type_ == "EXTERNAL")
+    service
+        .spec
+        .deployment_controller
+        .as_ref()
+        .is_some_and(|controller| controller.type_ == "EXTERNAL")
 }
 
 /// Whether the service has had what it refers to: it was there in ECS.
 fn is_served(service: &EcsService) -> bool {
-    service.status.as_ref().is_some_and(|status| status.service_arn.is_some())
+    service
+        .status
+        .as_ref()
+        .is_some_and(|status| status.service_arn.is_some())
 }
 
 #[cfg(test)]
@@ -132,10 +194,15 @@ mod tests {
     #[test]
     fn takes_the_newest_revision_of_a_task_definition_that_only_observes() {
         let object = |kind: &str, spec: &Value, status: &Value| {
-            let metadata = json!({"name": "web", "namespace": "default", "uid": "u-1", "generation": 2});
+            let metadata =
+                json!({"name": "web", "namespace": "default", "uid": "u-1", "generation": 2});
             json!({"apiVersion": "ecs-operator.dev/v1beta1", "kind": kind, "metadata": metadata, "spec": spec, "status": status})
         };
-        let service = object("EcsService", &json!({"taskDefinitionRef": {"name": "web"}}), &json!({}));
+        let service = object(
+            "EcsService",
+            &json!({"taskDefinitionRef": {"name": "web"}}),
+            &json!({}),
+        );
         let service: EcsService = serde_json::from_value(service).expect("a valid object");
         let resolved = |policy: &str, generation: i64| {
             let spec = json!({"containerDefinitions": [], "managementPolicy": policy});
@@ -143,14 +210,18 @@ mod tests {
                 "lastTransitionTime": "2026-01-01T00:00:00Z"});
             let status = json!({"observedGeneration": generation, "taskDefinitionArn": "web:8", "conditions": [ready]});
             let (task_definitions, mut writer) = reflector::store::<EcsTaskDefinition>();
-            let definition = serde_json::from_value(object("EcsTaskDefinition", &spec, &status)).expect("a valid object");
+            let definition = serde_json::from_value(object("EcsTaskDefinition", &spec, &status))
+                .expect("a valid object");
             writer.apply_watcher_event(&Event::Apply(definition));
             let mut stores = Builder::default();
             stores.add(task_definitions, &[]);
             task_definition_of(&service, &stores.build())
         };
         assert_eq!(resolved("Observe", 2), Resolved::To("web:8".into()));
-        assert!(matches!(resolved("Observe", 1), Resolved::NotYet(_)), "it has not looked yet");
+        assert!(
+            matches!(resolved("Observe", 1), Resolved::NotYet(_)),
+            "it has not looked yet"
+        );
         assert!(matches!(resolved("Full", 2), Resolved::NotYet(_)));
     }
 }

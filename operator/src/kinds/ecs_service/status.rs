@@ -30,13 +30,18 @@ pub(super) fn status(
 ) -> EcsServiceStatus {
     let mut status = object.status.clone().unwrap_or_default();
     // The status does not show the service of another owner.
-    let anothers = observed.filter(|_| outcome.is_owned_by_other()).map(without_service);
+    let anothers = observed
+        .filter(|_| outcome.is_owned_by_other())
+        .map(without_service);
     let observed = anothers.as_ref().or(observed);
     let service = observed.and_then(|observed| observed.service.as_ref());
     if let Some(observed) = observed {
         follow(&mut status, object, observed, outcome, now);
         show(&mut status, service);
-        status.events = service.map_or_else(|| status.events.take(), |service| ecs_events::merged(object, service));
+        status.events = service.map_or_else(
+            || status.events.take(),
+            |service| ecs_events::merged(object, service),
+        );
         status.rollback = commands::rollback(object, observed);
     }
     if (*outcome == Outcome::InSync || has_all_else(outcome))
@@ -61,12 +66,18 @@ pub(super) fn status(
         status.shown_in_deployment = None;
     }
     status.handled_commands = commands::handled(object, observed);
-    status.selector = object.metadata.uid.as_ref().map(|uid| format!("ecs-operator.dev/service-uid={uid}"));
+    status.selector = object
+        .metadata
+        .uid
+        .as_ref()
+        .map(|uid| format!("ecs-operator.dev/service-uid={uid}"));
     if let Some(observed) = observed {
         tell_of_failure(&mut status, object, observed, outcome);
     }
     let verdict = outcome.verdict().unwrap_or_else(|| {
-        let Some(service) = service else { return missing() };
+        let Some(service) = service else {
+            return missing();
+        };
         verdict(&Facts {
             object,
             service,
@@ -77,91 +88,189 @@ pub(super) fn status(
             now,
         })
     });
-    let (before, generation) = (std::mem::take(&mut status.conditions), object.metadata.generation);
+    let (before, generation) = (
+        std::mem::take(&mut status.conditions),
+        object.metadata.generation,
+    );
     status.conditions = conditions(&before, &verdict, generation, now);
     // There is none while all is well.
-    let refused = status.handled_commands.iter().flatten().find_map(|command| command.refused.clone());
-    let told = |words| besides(ConditionType::CommandAccepted, "False", Reason::CommandRefused, words, &before, generation, now);
+    let refused = status
+        .handled_commands
+        .iter()
+        .flatten()
+        .find_map(|command| command.refused.clone());
+    let told = |words| {
+        besides(
+            ConditionType::CommandAccepted,
+            "False",
+            Reason::CommandRefused,
+            words,
+            &before,
+            generation,
+            now,
+        )
+    };
     status.conditions.extend(refused.map(told));
     let restart = match observed {
         Some(_) => service.and_then(|service| restart_required(service, status.rollout.as_ref())),
         // The service was not read.
-        None => of_type(ConditionType::RestartRequired, &before).map(|required| required.message.clone()),
+        None => of_type(ConditionType::RestartRequired, &before)
+            .map(|required| required.message.clone()),
     };
-    let told = |words| besides(ConditionType::RestartRequired, "True", Reason::SettingsChanged, words, &before, generation, now);
+    let told = |words| {
+        besides(
+            ConditionType::RestartRequired,
+            "True",
+            Reason::SettingsChanged,
+            words,
+            &before,
+            generation,
+            now,
+        )
+    };
     status.conditions.extend(restart.map(told));
     status.observed_generation = object.metadata.generation;
     status
 }
 
 fn without_service(observed: &ObservedService) -> ObservedService {
-    ObservedService { service: None, deployment: None, stopped: None, ..observed.clone() }
+    ObservedService {
+        service: None,
+        deployment: None,
+        stopped: None,
+        ..observed.clone()
+    }
 }
 
 /// The state of the rollout, and why its tasks stopped.
-fn follow(status: &mut EcsServiceStatus, object: &EcsService, observed: &ObservedService, outcome: &Outcome, now: Timestamp) {
+fn follow(
+    status: &mut EcsServiceStatus,
+    object: &EcsService,
+    observed: &ObservedService,
+    outcome: &Outcome,
+    now: Timestamp,
+) {
     let state = match outcome {
         Outcome::InSync => RolloutState::InSync,
         _ if is_given_up(outcome) => RolloutState::RolledBack,
         _ => RolloutState::Other,
     };
-    let before = status.rollout.as_ref().and_then(|rollout| rollout.started_at.clone());
+    let before = status
+        .rollout
+        .as_ref()
+        .and_then(|rollout| rollout.started_at.clone());
     (status.rollout, status.rollout_history) = track(object, observed, state, now);
-    if status.rollout.as_ref().and_then(|rollout| rollout.started_at.clone()) != before {
-        (status.stopped_tasks, status.explained_failures, status.task_failures) = (None, None, None);
+    if status
+        .rollout
+        .as_ref()
+        .and_then(|rollout| rollout.started_at.clone())
+        != before
+    {
+        (
+            status.stopped_tasks,
+            status.explained_failures,
+            status.task_failures,
+        ) = (None, None, None);
     }
     let service = observed.service.as_ref();
     let stopped = observed.stopped.as_deref().unwrap_or_default();
-    let began = |failures: &Option<TaskFailures>| failures.as_ref().map(|failures| failures.first_at.clone());
+    let began = |failures: &Option<TaskFailures>| {
+        failures.as_ref().map(|failures| failures.first_at.clone())
+    };
     let earlier = began(&status.task_failures);
-    status.task_failures = stable::failures(object, status.rollout.as_ref(), status.task_failures.take(), stopped);
-    if earlier.zip(began(&status.task_failures)).is_some_and(|(earlier, now)| earlier != now) {
+    status.task_failures = stable::failures(
+        object,
+        status.rollout.as_ref(),
+        status.task_failures.take(),
+        stopped,
+    );
+    if earlier
+        .zip(began(&status.task_failures))
+        .is_some_and(|(earlier, now)| earlier != now)
+    {
         // New failures are reported again.
         status.stopped_tasks = None;
     }
     if let (Some(stopped), Some(service)) = (&observed.stopped, service) {
         // An empty list means that they were read.
-        status.stopped_tasks = Some(tasks::merged(status.stopped_tasks.as_deref().unwrap_or_default(), stopped));
+        status.stopped_tasks = Some(tasks::merged(
+            status.stopped_tasks.as_deref().unwrap_or_default(),
+            stopped,
+        ));
         status.explained_failures = Some(failures(service));
     }
     // Failures of deployments that are no longer listed do not count.
     let listed = service.map(failures);
-    status.explained_failures = status.explained_failures.map(|explained| explained.min(listed.unwrap_or_default()));
+    status.explained_failures = status
+        .explained_failures
+        .map(|explained| explained.min(listed.unwrap_or_default()));
     let rollout = status.rollout.as_ref();
     let failures = status.task_failures.as_ref();
-    status.unavailable_since = service.and_then(|service| unavailable_since(object, service, rollout, failures, now));
+    status.unavailable_since =
+        service.and_then(|service| unavailable_since(object, service, rollout, failures, now));
 }
 
 fn is_given_up(outcome: &Outcome) -> bool {
-    let given_up = [Reason::DeploymentRolledBack, Reason::DeploymentFailed, Reason::DeploymentStopped];
+    let given_up = [
+        Reason::DeploymentRolledBack,
+        Reason::DeploymentFailed,
+        Reason::DeploymentStopped,
+    ];
     matches!(outcome, Outcome::Stalled(obstacle) if given_up.contains(&obstacle.reason))
 }
 
-/// Whether nothing is left to send although the revision of the spec does not run: the plan says so for these reasons only then.
+/// Whether nothing is left to send although the revision of the spec does not run: the plan says so
+/// for these reasons only then.
 fn has_all_else(outcome: &Outcome) -> bool {
-    let reasons = [Reason::RolledBackOnCommand, Reason::LeftToDeploymentController, Reason::Progressing];
+    let reasons = [
+        Reason::RolledBackOnCommand,
+        Reason::LeftToDeploymentController,
+        Reason::Progressing,
+    ];
     matches!(outcome, Outcome::Stalled(obstacle) | Outcome::Waiting(obstacle) if reasons.contains(&obstacle.reason))
 }
 
-/// Keeps the deployment that ECS gave up until there is another one or the spec runs, and its IDs beyond that: a deployment of which
-/// the status knows nothing is taken for one that a call began whose reply was lost.
-fn tell_of_failure(status: &mut EcsServiceStatus, object: &EcsService, observed: &ObservedService, outcome: &Outcome) {
+/// Keeps the deployment that ECS gave up until there is another one or the spec runs, and its IDs
+/// beyond that: a deployment of which the status knows nothing is taken for one that a call began
+/// whose reply was lost.
+fn tell_of_failure(
+    status: &mut EcsServiceStatus,
+    object: &EcsService,
+    observed: &ObservedService,
+    outcome: &Outcome,
+) {
     let failed = failed(object, observed, outcome);
     if failed.is_none() && *outcome != Outcome::InSync {
         return;
     }
     let told = status.failed_deployment.take();
-    if let Some(told) = told.filter(|told| failed.as_ref().is_none_or(|failed| failed.hash != told.hash)) {
-        status.rollout_history = with_failure(status.rollout_history.take(), status.rollout.as_ref(), &told);
+    if let Some(told) = told.filter(|told| {
+        failed
+            .as_ref()
+            .is_none_or(|failed| failed.hash != told.hash)
+    }) {
+        status.rollout_history = with_failure(
+            status.rollout_history.take(),
+            status.rollout.as_ref(),
+            &told,
+        );
     }
     status.failed_deployment = failed;
 }
 
 /// The deployment that ECS gave up, where the plan says so.
-fn failed(object: &EcsService, observed: &ObservedService, outcome: &Outcome) -> Option<FailedDeployment> {
+fn failed(
+    object: &EcsService,
+    observed: &ObservedService,
+    outcome: &Outcome,
+) -> Option<FailedDeployment> {
     let service = observed.service.as_ref()?;
-    let wanted = wanted(object, observed).ok()?.or_else(|| service.task_definition.clone())?;
-    is_given_up(outcome).then(|| given_up(object, observed, service, &wanted)).flatten()
+    let wanted = wanted(object, observed)
+        .ok()?
+        .or_else(|| service.task_definition.clone())?;
+    is_given_up(outcome)
+        .then(|| given_up(object, observed, service, &wanted))
+        .flatten()
 }
 
 fn show(status: &mut EcsServiceStatus, service: Option<&Service>) {
@@ -212,5 +321,9 @@ fn deployment(deployment: &Deployment) -> DeploymentStatus {
 }
 
 fn missing() -> Verdict {
-    Verdict::new(State::Progressing, Reason::Progressing, "The service does not exist yet")
+    Verdict::new(
+        State::Progressing,
+        Reason::Progressing,
+        "The service does not exist yet",
+    )
 }

@@ -31,49 +31,89 @@ pub(super) struct Facts<'a> {
 }
 
 pub(super) fn verdict(facts: &Facts<'_>) -> Verdict {
-    let Facts { service, rollout, .. } = *facts;
+    let Facts {
+        service, rollout, ..
+    } = *facts;
     let rollout = concerned(rollout, service.task_definition.as_deref());
     let phase = rollout.map(|rollout| rollout.phase);
     match (phase, rollout) {
-        (Some(phase), Some(rollout)) if phase.is_failure() && is_of_this_spec(facts, rollout) => failed(facts, rollout),
+        (Some(phase), Some(rollout)) if phase.is_failure() && is_of_this_spec(facts, rollout) => {
+            failed(facts, rollout)
+        }
         (Some(RolloutPhase::AwaitingApproval), Some(rollout)) => awaiting(facts, rollout),
         (Some(RolloutPhase::Baking), _) => Verdict::new(
             State::Progressing,
             Reason::Baking,
-            format!("{} is in its bake time: {}", revision(service), counts(service)),
+            format!(
+                "{} is in its bake time: {}",
+                revision(service),
+                counts(service)
+            ),
         ),
-        (Some(RolloutPhase::Pending | RolloutPhase::InProgress), Some(rollout)) => deploying(facts, rollout),
+        (Some(RolloutPhase::Pending | RolloutPhase::InProgress), Some(rollout)) => {
+            deploying(facts, rollout)
+        }
         (_, rollout) => steady(facts, rollout),
     }
 }
 
-/// The rollout, unless it is that of another revision: what became of that says nothing of the one that is asked for.
-fn concerned<'a>(rollout: Option<&'a RolloutStatus>, task_definition: Option<&str>) -> Option<&'a RolloutStatus> {
+/// The rollout, unless it is that of another revision: what became of that says nothing of the one
+/// that is asked for.
+fn concerned<'a>(
+    rollout: Option<&'a RolloutStatus>,
+    task_definition: Option<&str>,
+) -> Option<&'a RolloutStatus> {
     rollout.filter(|rollout| is_same_task_definition(&rollout.revision, task_definition))
 }
 
-/// Whether a failure is one of what the spec asks for. What ECS has gone back from may have been another spec with the same
-/// revision; what it has not gone back from is still there.
+/// Whether a failure is one of what the spec asks for. What ECS has gone back from may have been
+/// another spec with the same revision; what it has not gone back from is still there.
 fn is_of_this_spec(facts: &Facts<'_>, rollout: &RolloutStatus) -> bool {
-    let went_back = matches!(rollout.phase, RolloutPhase::RollingBack | RolloutPhase::RolledBack);
+    let went_back = matches!(
+        rollout.phase,
+        RolloutPhase::RollingBack | RolloutPhase::RolledBack
+    );
     !went_back || rollout.hash == asked_for(facts.object, &rollout.revision)
 }
 
 /// The next deadline at which the verdict changes.
-pub(super) fn changes_at(object: &EcsService, status: &EcsServiceStatus, now: Timestamp) -> Option<Timestamp> {
+pub(super) fn changes_at(
+    object: &EcsService,
+    status: &EcsServiceStatus,
+    now: Timestamp,
+) -> Option<Timestamp> {
     let rollout = concerned(status.rollout.as_ref(), status.task_definition.as_deref());
     let failures = status.task_failures.as_ref();
     let deadline = rollout.and_then(|rollout| deadline(object, rollout));
-    let grace = status.unavailable_since.as_ref().and_then(|since| after(since, unavailable_after(object)));
+    let grace = status
+        .unavailable_since
+        .as_ref()
+        .and_then(|since| after(since, unavailable_after(object)));
     let failing = failing(object, rollout, failures).map(|(_, until)| until);
-    let moments = [deadline, grace, failing, held_until(object, rollout, failures)];
-    moments.into_iter().flatten().filter(|moment| *moment > now).min()
+    let moments = [
+        deadline,
+        grace,
+        failing,
+        held_until(object, rollout, failures),
+    ];
+    moments
+        .into_iter()
+        .flatten()
+        .filter(|moment| *moment > now)
+        .min()
 }
 
-/// When a rollout has made no progress for too long; `None` while it waits for something that has no such limit.
+/// When a rollout has made no progress for too long; `None` while it waits for something that has
+/// no such limit.
 fn deadline(object: &EcsService, rollout: &RolloutStatus) -> Option<Timestamp> {
-    let is_moving = matches!(rollout.phase, RolloutPhase::Pending | RolloutPhase::InProgress);
-    let progressed = rollout.progressed_at.as_ref().filter(|_| is_moving && rollout.hook_in_progress.is_none())?;
+    let is_moving = matches!(
+        rollout.phase,
+        RolloutPhase::Pending | RolloutPhase::InProgress
+    );
+    let progressed = rollout
+        .progressed_at
+        .as_ref()
+        .filter(|_| is_moving && rollout.hook_in_progress.is_none())?;
     after(progressed, patience(object, rollout))
 }
 
@@ -83,7 +123,12 @@ fn patience(object: &EcsService, rollout: &RolloutStatus) -> i64 {
 }
 
 fn progress_deadline(object: &EcsService) -> i64 {
-    object.spec.rollout.as_ref().and_then(|rollout| rollout.progress_deadline_seconds).map_or(PROGRESS_DEADLINE, i64::from)
+    object
+        .spec
+        .rollout
+        .as_ref()
+        .and_then(|rollout| rollout.progress_deadline_seconds)
+        .map_or(PROGRESS_DEADLINE, i64::from)
 }
 
 fn revision(service: &Service) -> String {
@@ -91,16 +136,27 @@ fn revision(service: &Service) -> String {
 }
 
 fn counts(service: &Service) -> String {
-    let Service { desired_count, running_count, pending_count, .. } = service;
+    let Service {
+        desired_count,
+        running_count,
+        pending_count,
+        ..
+    } = service;
     format!("{running_count} of {desired_count} tasks run, {pending_count} are starting")
 }
 
 /// The tasks of a rollout, and beside them those of other revisions, which are none of its success.
 fn tasks_of(rollout: &RolloutStatus, service: &Service) -> String {
-    let (Some(running), Some(wanted)) = (rollout.running_count, rollout.requested_count) else { return counts(service) };
+    let (Some(running), Some(wanted)) = (rollout.running_count, rollout.requested_count) else {
+        return counts(service);
+    };
     let starting = rollout.pending_count.unwrap_or_default();
     let others = service.running_count - running;
-    let others = if others > 0 { format!("; {others} of other revisions run") } else { String::new() };
+    let others = if others > 0 {
+        format!("; {others} of other revisions run")
+    } else {
+        String::new()
+    };
     format!("{running} of {wanted} tasks run, {starting} are starting{others}")
 }
 
@@ -108,11 +164,22 @@ fn failed(facts: &Facts<'_>, rollout: &RolloutStatus) -> Verdict {
     let (reason, what) = match rollout.phase {
         RolloutPhase::Stopped => (Reason::DeploymentStopped, "was stopped"),
         RolloutPhase::Failed => (Reason::DeploymentFailed, "failed"),
-        _ => (Reason::DeploymentRolledBack, "failed, and ECS rolled it back"),
+        _ => (
+            Reason::DeploymentRolledBack,
+            "failed, and ECS rolled it back",
+        ),
     };
-    let why = rollout.reason.as_deref().unwrap_or("ECS gives no reason").trim_end_matches('.');
+    let why = rollout
+        .reason
+        .as_deref()
+        .unwrap_or("ECS gives no reason")
+        .trim_end_matches('.');
     let hint = hint(facts.stopped_tasks, &rollout.revision);
-    let message = format!("The deployment of {} {what}: {why}; {}{hint}", rollout.revision, counts(facts.service));
+    let message = format!(
+        "The deployment of {} {what}: {why}; {}{hint}",
+        rollout.revision,
+        counts(facts.service)
+    );
     Verdict::new(State::Stalled, reason, message)
 }
 
@@ -130,39 +197,97 @@ fn awaiting(facts: &Facts<'_>, rollout: &RolloutStatus) -> Verdict {
 fn deploying(facts: &Facts<'_>, rollout: &RolloutStatus) -> Verdict {
     let (revision, counts) = (&rollout.revision, tasks_of(rollout, facts.service));
     if deadline(facts.object, rollout).is_some_and(|deadline| deadline <= facts.now) {
-        let (hint, seconds) = (hint(facts.stopped_tasks, revision), patience(facts.object, rollout));
-        let message = format!("The deployment of {revision} made no progress for {seconds} s: {counts}{hint}");
+        let (hint, seconds) = (
+            hint(facts.stopped_tasks, revision),
+            patience(facts.object, rollout),
+        );
+        let message = format!(
+            "The deployment of {revision} made no progress for {seconds} s: {counts}{hint}"
+        );
         return Verdict::new(State::Stalled, Reason::ProgressDeadlineExceeded, message);
     }
-    let stage = rollout.lifecycle_stage.as_ref().map(|stage| format!(" ({stage})")).unwrap_or_default();
-    let hook = rollout.hook_in_progress.as_ref().map(|hook| format!("; hook {hook} runs")).unwrap_or_default();
+    let stage = rollout
+        .lifecycle_stage
+        .as_ref()
+        .map(|stage| format!(" ({stage})"))
+        .unwrap_or_default();
+    let hook = rollout
+        .hook_in_progress
+        .as_ref()
+        .map(|hook| format!("; hook {hook} runs"))
+        .unwrap_or_default();
     let weight = rollout.requested_production_traffic_weight;
-    let traffic = weight.map(|weight| format!("; {weight} % of the traffic")).unwrap_or_default();
-    Verdict::new(State::Progressing, Reason::Progressing, format!("Deploying {revision}{stage}: {counts}{traffic}{hook}"))
+    let traffic = weight
+        .map(|weight| format!("; {weight} % of the traffic"))
+        .unwrap_or_default();
+    Verdict::new(
+        State::Progressing,
+        Reason::Progressing,
+        format!("Deploying {revision}{stage}: {counts}{traffic}{hook}"),
+    )
 }
 
-/// No rollout is under way. What counts is that there is one deployment, and that its tasks run and keep running.
+/// No rollout is under way. What counts is that there is one deployment, and that its tasks run and
+/// keep running.
 fn steady(facts: &Facts<'_>, rollout: Option<&RolloutStatus>) -> Verdict {
-    let Facts { object, service, stopped_tasks, failures, unavailable_since, now, .. } = *facts;
-    let Service { desired_count, running_count, deployments, .. } = service;
+    let Facts {
+        object,
+        service,
+        stopped_tasks,
+        failures,
+        unavailable_since,
+        now,
+        ..
+    } = *facts;
+    let Service {
+        desired_count,
+        running_count,
+        deployments,
+        ..
+    } = service;
     let (revision, counts) = (revision(service), counts(service));
-    let state = service.primary().and_then(|primary| primary.rollout_state.as_deref());
-    let settled = deployments.iter().filter(|deployment| !is_over(deployment)).count() <= 1
+    let state = service
+        .primary()
+        .and_then(|primary| primary.rollout_state.as_deref());
+    let settled = deployments
+        .iter()
+        .filter(|deployment| !is_over(deployment))
+        .count()
+        <= 1
         && state.is_none_or(|state| state == "COMPLETED");
-    // More run for a while when ECS scales in or spreads tasks over zones: it starts the new ones first.
+    // More run for a while when ECS scales in or spreads tasks over zones: it starts the new ones
+    // first.
     let is_complete = settled && running_count >= desired_count;
     let held = held_until(object, rollout, failures).filter(|until| *until > now);
     if is_complete && held.is_none() {
-        return Verdict::new(State::Ready, Reason::Succeeded, format!("{running_count} of {desired_count} tasks run {revision}"));
+        return Verdict::new(
+            State::Ready,
+            Reason::Succeeded,
+            format!("{running_count} of {desired_count} tasks run {revision}"),
+        );
     }
     let gone = unavailable_since.and_then(|since| after(since, unavailable_after(object)));
-    let failing = failing(object, rollout, failures).filter(|(_, until)| *until > now).map(|(failures, _)| failures);
+    let failing = failing(object, rollout, failures)
+        .filter(|(_, until)| *until > now)
+        .map(|(failures, _)| failures);
     let is_failing = failing.is_some();
     let hint = || hint(stopped_tasks, &revision);
-    // While all tasks run, failures have to go on for that long, and not only one to be that long ago.
-    let latest = if is_complete { failing.map(|failures| failures.last_at.0) } else { Some(now) };
-    if gone.zip(latest).is_some_and(|(moment, latest)| moment <= latest) {
-        let what = if is_failing { "fail one after the other" } else { "are missing" };
+    // While all tasks run, failures have to go on for that long, and not only one to be that long
+    // ago.
+    let latest = if is_complete {
+        failing.map(|failures| failures.last_at.0)
+    } else {
+        Some(now)
+    };
+    if gone
+        .zip(latest)
+        .is_some_and(|(moment, latest)| moment <= latest)
+    {
+        let what = if is_failing {
+            "fail one after the other"
+        } else {
+            "are missing"
+        };
         let message = format!("Tasks of {revision} {what}: {counts}{}", hint());
         return Verdict::new(State::Waiting, Reason::Unavailable, message);
     }
@@ -177,19 +302,24 @@ fn steady(facts: &Facts<'_>, rollout: Option<&RolloutStatus>) -> Verdict {
 /// Whether no rollout is under way, and there was a time when all was well.
 fn is_settled(object: &EcsService, service: &Service, rollout: Option<&RolloutStatus>) -> bool {
     let rollout = concerned(rollout, service.task_definition.as_deref());
-    let begins = service.primary().is_some_and(|primary| primary.rollout_state.as_deref() == Some("IN_PROGRESS"));
-    // Deployments of other controllers are not followed, and that of a spec of the past says nothing of this one.
-    let is_none = rollout
-        .is_none_or(|rollout| rollout.phase == RolloutPhase::RolledBack && rollout.hash != asked_for(object, &rollout.revision));
-    let was_well = object
-        .status
-        .as_ref()
-        .is_some_and(|status| status.unavailable_since.is_some() || conditions::is_ready(&status.conditions));
-    rollout.is_some_and(|rollout| rollout.phase == RolloutPhase::Succeeded) || (is_none && was_well && !begins)
+    let begins = service
+        .primary()
+        .is_some_and(|primary| primary.rollout_state.as_deref() == Some("IN_PROGRESS"));
+    // Deployments of other controllers are not followed, and that of a spec of the past says
+    // nothing of this one.
+    let is_none = rollout.is_none_or(|rollout| {
+        rollout.phase == RolloutPhase::RolledBack
+            && rollout.hash != asked_for(object, &rollout.revision)
+    });
+    let was_well = object.status.as_ref().is_some_and(|status| {
+        status.unavailable_since.is_some() || conditions::is_ready(&status.conditions)
+    });
+    rollout.is_some_and(|rollout| rollout.phase == RolloutPhase::Succeeded)
+        || (is_none && was_well && !begins)
 }
 
-/// Since when tasks of a service without a rollout are missing, or fail one after the other. While none fails, the clock starts again
-/// whenever one more runs, or another number of them is wanted.
+/// Since when tasks of a service without a rollout are missing, or fail one after the other. While
+/// none fails, the clock starts again whenever one more runs, or another number of them is wanted.
 pub(super) fn unavailable_since(
     object: &EcsService,
     service: &Service,
@@ -198,15 +328,25 @@ pub(super) fn unavailable_since(
     now: Timestamp,
 ) -> Option<Time> {
     let before = object.status.as_ref();
-    let failing = failing(object, rollout, failures).filter(|(_, until)| *until > now).map(|(failures, _)| failures);
+    let failing = failing(object, rollout, failures)
+        .filter(|(_, until)| *until > now)
+        .map(|(failures, _)| failures);
     let is_missing = service.running_count < service.desired_count;
     if !is_settled(object, service, rollout) || !(is_missing || failing.is_some()) {
         return None;
     }
     let same = failing.is_some()
         || before.is_some_and(|before| {
-            before.desired_count == Some(service.desired_count) && before.running_count >= Some(service.running_count)
+            before.desired_count == Some(service.desired_count)
+                && before.running_count >= Some(service.running_count)
         });
-    let since = before.and_then(|before| before.unavailable_since.clone()).filter(|_| same);
-    since.or_else(|| Some(failing.map_or_else(|| conditions::whole_seconds(now), |failures| failures.first_at.clone())))
+    let since = before
+        .and_then(|before| before.unavailable_since.clone())
+        .filter(|_| same);
+    since.or_else(|| {
+        Some(failing.map_or_else(
+            || conditions::whole_seconds(now),
+            |failures| failures.first_at.clone(),
+        ))
+    })
 }

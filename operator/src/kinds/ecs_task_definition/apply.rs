@@ -46,10 +46,18 @@ async fn register(
     write: &Write,
     permit: Permit,
 ) -> Result<ObservedTaskDefinition, AwsError> {
-    let hash = Tags::read(&write.request["tags"]).0.remove(SPEC_HASH).unwrap_or_default();
+    let hash = Tags::read(&write.request["tags"])
+        .0
+        .remove(SPEC_HASH)
+        .unwrap_or_default();
     let what = FamilyKey(object.family()).to_string();
-    pass.context.claims.claim(write.operation, &what, pass.uid())?;
-    let after = observed.current.as_ref().map_or(0, |current| current.revision);
+    pass.context
+        .claims
+        .claim(write.operation, &what, pass.uid())?;
+    let after = observed
+        .current
+        .as_ref()
+        .map_or(0, |current| current.revision);
     pass.state(|state| state.of_kind::<Registrations>().begin(hash, after));
     let result = pass.aws.writer.send(permit, &write.request).await;
     if let Err(error) = &result
@@ -76,15 +84,30 @@ fn registered(
         reply["tags"] = write.request["tags"].clone();
     }
     let Answer::Found(json) = task_definition(reply) else {
-        return Err(AwsError::incomplete(write.operation, "ACTIVE taskDefinition"));
+        return Err(AwsError::incomplete(
+            write.operation,
+            "ACTIVE taskDefinition",
+        ));
     };
     let current = Revision::read(&json);
-    let seen = observer.cache::<TaskDefinitionKey>().enter(TaskDefinitionKey(current.arn.clone()), Answer::Found(json));
+    let seen = observer
+        .cache::<TaskDefinitionKey>()
+        .enter(TaskDefinitionKey(current.arn.clone()), Answer::Found(json));
     let family = FamilyKey(object.family());
-    let before = observer.cache::<FamilyKey>().cached(&family).map(|seen| listed(&seen.answer));
+    let before = observer
+        .cache::<FamilyKey>()
+        .cached(&family)
+        .map(|seen| listed(&seen.answer));
     let newest = std::iter::once(current.arn.clone()).chain(before.into_iter().flatten());
-    observer.cache::<FamilyKey>().enter(family, Answer::Found(Arc::new(newest.collect())));
-    Ok(ObservedTaskDefinition { at: Some(seen.at), looked: true, current: Some(current), ..ObservedTaskDefinition::default() })
+    observer
+        .cache::<FamilyKey>()
+        .enter(family, Answer::Found(Arc::new(newest.collect())));
+    Ok(ObservedTaskDefinition {
+        at: Some(seen.at),
+        looked: true,
+        current: Some(current),
+        ..ObservedTaskDefinition::default()
+    })
 }
 
 fn deregistered(
@@ -94,7 +117,10 @@ fn deregistered(
     write: &Write,
     result: Result<Value, AwsError>,
 ) -> Result<ObservedTaskDefinition, AwsError> {
-    let arn = write.request["taskDefinition"].as_str().unwrap_or_default().to_owned();
+    let arn = write.request["taskDefinition"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
     match result {
         Err(error) if error.kind != ErrorKind::Missing => return Err(error),
         // It is deregistered already.
@@ -102,7 +128,10 @@ fn deregistered(
     }
     let mut observed = observed.clone();
     observed.surplus.active.retain(|ours| *ours != arn);
-    pass.aws.observer.cache::<TaskDefinitionKey>().enter(TaskDefinitionKey(arn.clone()), Answer::Inactive);
+    pass.aws
+        .observer
+        .cache::<TaskDefinitionKey>()
+        .enter(TaskDefinitionKey(arn.clone()), Answer::Inactive);
     if deletes(object) {
         observed.surplus.inactive.push(arn);
     } else {
@@ -112,17 +141,26 @@ fn deregistered(
 }
 
 /// What could not be deleted for reasons of its own is tried again by a later pass.
-fn deleted(observed: &ObservedTaskDefinition, reply: &Value) -> Result<ObservedTaskDefinition, AwsError> {
+fn deleted(
+    observed: &ObservedTaskDefinition,
+    reply: &Value,
+) -> Result<ObservedTaskDefinition, AwsError> {
     let failures = reply["failures"].as_array().into_iter().flatten();
     let failed = failures.map(|failure| {
         let text = |member: &str| failure[member].as_str().unwrap_or_default().to_owned();
         (text("arn"), text("reason"))
     });
     // Deleted by an earlier call whose answer got lost.
-    let is_gone = |reason: &str| reason.contains("in the process of being deleted") || reason.contains("does not exist");
+    let is_gone = |reason: &str| {
+        reason.contains("in the process of being deleted") || reason.contains("does not exist")
+    };
     if let Some((arn, reason)) = failed.into_iter().find(|(_, reason)| !is_gone(reason)) {
         let message = format!("{} was not deleted: {reason}", name_in(&arn));
-        return Err(AwsError::new(ecs::DeleteTaskDefinitions, ErrorKind::Busy, message));
+        return Err(AwsError::new(
+            ecs::DeleteTaskDefinitions,
+            ErrorKind::Busy,
+            message,
+        ));
     }
     let mut observed = observed.clone();
     for arn in std::mem::take(&mut observed.surplus.inactive) {
@@ -138,17 +176,36 @@ async fn retagged(
     write: &Write,
 ) -> Result<ObservedTaskDefinition, AwsError> {
     let revisions = pass.aws.observer.cache::<TaskDefinitionKey>();
-    let key = TaskDefinitionKey(write.request["resourceArn"].as_str().unwrap_or_default().to_owned());
+    let key = TaskDefinitionKey(
+        write.request["resourceArn"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned(),
+    );
     let seen = match revisions.cached(&key).map(|seen| seen.answer) {
-        Some(Answer::Found(json)) => revisions.enter(key, tagged(&json, &write.request, ecs::SERVICE.tag_shape)),
-        _ => revisions.get(key, Freshness::Since(Instant::now()), pass.namespace()).await?,
+        Some(Answer::Found(json)) => {
+            revisions.enter(key, tagged(&json, &write.request, ecs::SERVICE.tag_shape))
+        }
+        _ => {
+            revisions
+                .get(key, Freshness::Since(Instant::now()), pass.namespace())
+                .await?
+        }
     };
     let current = match seen.answer {
         Answer::Found(json) => Some(Revision::read(&json)).filter(|_| is_active(&json)),
         Answer::Inactive | Answer::Missing => None,
     };
     // An adopted revision is no longer foreign.
-    let foreign =
-        observed.foreign.clone().filter(|(foreign, _)| current.as_ref().is_none_or(|current| current.arn != foreign.arn));
-    Ok(ObservedTaskDefinition { at: Some(seen.at), current, foreign, ..observed.clone() })
+    let foreign = observed.foreign.clone().filter(|(foreign, _)| {
+        current
+            .as_ref()
+            .is_none_or(|current| current.arn != foreign.arn)
+    });
+    Ok(ObservedTaskDefinition {
+        at: Some(seen.at),
+        current,
+        foreign,
+        ..observed.clone()
+    })
 }

@@ -23,16 +23,24 @@ pub(super) fn compared(object: &EcsTaskDefinition) -> Value {
     with_ignored_fields(definition(object), &Value::Null, &object.spec.policies).into()
 }
 
-/// Whether the revision is what the spec asks for: by the hash of the request that made it, or, if another tool registered it, by
-/// comparison. Here both sides count: what the spec leaves out, a revision of ours would not have.
+/// Whether the revision is what the spec asks for: by the hash of the request that made it, or, if
+/// another tool registered it, by comparison. Here both sides count: what the spec leaves out, a
+/// revision of ours would not have.
 pub(super) fn is_same(object: &EcsTaskDefinition, revision: &Revision, owner: &Owner) -> bool {
     if let Some(made_by) = &revision.hash {
-        // Nothing was left to others when it was made, and just this: to leave a part to them from now on changes nothing.
+        // Nothing was left to others when it was made, and just this: to leave a part to them from
+        // now on changes nothing.
         let is_of = |request: &Value| tagged_hashes(owner, request).contains(made_by);
         return is_of(&compared(object)) || is_of(&definition(object).into());
     }
-    let Some(described) = revision.definition.as_deref().and_then(Value::as_object) else { return false };
-    let wanted = with_ignored_fields(definition(object), &Value::Object(described.clone()), &object.spec.policies);
+    let Some(described) = revision.definition.as_deref().and_then(Value::as_object) else {
+        return false;
+    };
+    let wanted = with_ignored_fields(
+        definition(object),
+        &Value::Object(described.clone()),
+        &object.spec.policies,
+    );
     let mut described = described.clone();
     described.retain(|member, _| !ADDED.contains(&member.as_str()));
     normalised(&wanted.into()) == normalised(&described.into())

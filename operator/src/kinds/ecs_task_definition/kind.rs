@@ -16,16 +16,23 @@ use crate::reconcile::kind::After;
 use crate::reconcile::plan::{Plan, Write};
 use crate::reconcile::{Kind, Observed, Pass, Shape};
 
-/// When the next old revisions go, as long as there are more: at the pace of the quota that they share with new ones.
+/// When the next old revisions go, as long as there are more: at the pace of the quota that they
+/// share with new ones.
 const SURPLUS_AGAIN: Duration = Duration::from_secs(10);
 
-/// When the users of old revisions are read again: a service outside of this Kubernetes cluster triggers nothing.
+/// When the users of old revisions are read again: a service outside of this Kubernetes cluster
+/// triggers nothing.
 const SURPLUS_USED: Duration = Duration::from_secs(600);
 
 impl Kind for EcsTaskDefinition {
     type Observed = ObservedTaskDefinition;
 
-    const SHAPE: Shape = Shape { identity: &["family"], own_members: OWN_MEMBERS, resets: &[], refers_to: &[] };
+    const SHAPE: Shape = Shape {
+        identity: &["family"],
+        own_members: OWN_MEMBERS,
+        resets: &[],
+        refers_to: &[],
+    };
 
     fn aws_name(&self) -> Option<String> {
         Some(self.family())
@@ -36,7 +43,10 @@ impl Kind for EcsTaskDefinition {
         pass: &Pass<'_, ObservedTaskDefinition>,
         freshness: Freshness,
     ) -> Result<Observed<ObservedTaskDefinition>, AwsError> {
-        Ok(observed(self, observe::observe(self, pass, freshness).await?))
+        Ok(observed(
+            self,
+            observe::observe(self, pass, freshness).await?,
+        ))
     }
 
     fn plan(&self, observed: &ObservedTaskDefinition, owner: &Owner) -> Plan {
@@ -50,7 +60,10 @@ impl Kind for EcsTaskDefinition {
         write: &Write,
         permit: Permit,
     ) -> Result<Observed<ObservedTaskDefinition>, AwsError> {
-        Ok(observed(self, apply::apply(self, pass, before, write, permit).await?))
+        Ok(observed(
+            self,
+            apply::apply(self, pass, before, write, permit).await?,
+        ))
     }
 
     fn status_after(&self, after: &After<'_, ObservedTaskDefinition>) -> EcsTaskDefinitionStatus {
@@ -65,7 +78,8 @@ impl Kind for EcsTaskDefinition {
     ) -> Option<Duration> {
         let surplus = observed.map(|observed| &observed.surplus)?;
         // Right after a registration the other revisions were not read.
-        let is_unseen = surplus.revisions.is_none() && (lacks_revisions(self, status) || shows_surplus(self, status));
+        let is_unseen = surplus.revisions.is_none()
+            && (lacks_revisions(self, status) || shows_surplus(self, status));
         match surplus.left {
             // Old revisions go a few at a time.
             1.. => Some(SURPLUS_AGAIN.max(surplus.pause)),
@@ -75,11 +89,29 @@ impl Kind for EcsTaskDefinition {
     }
 }
 
-/// Polls the family, and the current revision, whether or not it exists, at the steady pace: no change is in progress.
-fn observed(object: &EcsTaskDefinition, value: ObservedTaskDefinition) -> Observed<ObservedTaskDefinition> {
-    let current = value.current.as_ref().map(|current| current.arn.as_str()).or_else(|| known_arn(object));
+/// Polls the family, and the current revision, whether or not it exists, at the steady pace: no
+/// change is in progress.
+fn observed(
+    object: &EcsTaskDefinition,
+    value: ObservedTaskDefinition,
+) -> Observed<ObservedTaskDefinition> {
+    let current = value
+        .current
+        .as_ref()
+        .map(|current| current.arn.as_str())
+        .or_else(|| known_arn(object));
     let current = current.map(|arn| PolledKey::new(TaskDefinitionKey(arn.to_owned())));
     let family = PolledKey::new(FamilyKey(object.family()));
-    let polled = current.into_iter().chain([family]).map(|key| (key, Some(Pace::Steady))).collect();
-    Observed { read_at: value.at, unconfirmed: value.unanswered.is_some(), urgent: false, polled, value }
+    let polled = current
+        .into_iter()
+        .chain([family])
+        .map(|key| (key, Some(Pace::Steady)))
+        .collect();
+    Observed {
+        read_at: value.at,
+        unconfirmed: value.unanswered.is_some(),
+        urgent: false,
+        polled,
+        value,
+    }
 }

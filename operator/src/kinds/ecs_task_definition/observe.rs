@@ -1,7 +1,8 @@
 //! Observes the newest revision of an EcsTaskDefinition.
 //!
-//! A revision never changes, so one that the status knows is not read again. Only before a write the family is looked
-//! through: a revision that an earlier pass registered without learning of it is found by its tags.
+//! A revision never changes, so one that the status knows is not read again. Only before a write
+//! the family is looked through: a revision that an earlier pass registered without learning of it
+//! is found by its tags.
 
 use std::time::Duration;
 
@@ -39,32 +40,55 @@ pub(super) async fn observe(
     if object.is_deleting() {
         return observe_end(object, pass, freshness).await;
     }
-    let (revisions, families) = (pass.aws.observer.cache::<TaskDefinitionKey>(), pass.aws.observer.cache::<FamilyKey>());
+    let (revisions, families) = (
+        pass.aws.observer.cache::<TaskDefinitionKey>(),
+        pass.aws.observer.cache::<FamilyKey>(),
+    );
     let family = FamilyKey(object.family());
     if let (Freshness::Any, Some(arn)) = (freshness, known_arn(object)) {
         let key = TaskDefinitionKey(arn.to_owned());
         let is_unseen = revisions.cached(&key).is_none() && families.cached(&family).is_none();
-        let is_known = object.status.as_ref().is_some_and(|status| !lacks_revisions(object, status));
+        let is_known = object
+            .status
+            .as_ref()
+            .is_some_and(|status| !lacks_revisions(object, status));
         if is_unseen && is_settled(object) && is_known && !has_surplus(object) {
             return Ok(remembered(object, arn));
         }
     }
     // As long as a registration has no answer, every look is one for what it made.
-    let freshness = if unanswered(pass, None).is_some() { Freshness::Since(Instant::now()) } else { freshness };
+    let freshness = if unanswered(pass, None).is_some() {
+        Freshness::Since(Instant::now())
+    } else {
+        freshness
+    };
     let newest = families.get(family, freshness, pass.namespace()).await?;
     let mut observed = search(object, pass, freshness, &newest).await?;
     observed.unanswered = unanswered(pass, observed.current.as_ref());
-    let current = observed.current.as_ref().filter(|current| is_same(object, current, &pass.owner));
+    let current = observed
+        .current
+        .as_ref()
+        .filter(|current| is_same(object, current, &pass.owner));
     // Old revisions can wait: the current one cannot.
-    observed.surplus = surplus::observe(object, pass, current).await.unwrap_or_else(|error| {
-        tracing::warn!(family = object.family(), %error, "cannot look who uses old revisions");
-        Surplus { left: 1, pause: error.kind.backoff().0, ..Surplus::default() }
-    });
+    observed.surplus = surplus::observe(object, pass, current)
+        .await
+        .unwrap_or_else(|error| {
+            tracing::warn!(family = object.family(), %error, "cannot look who uses old revisions");
+            Surplus {
+                left: 1,
+                pause: error.kind.backoff().0,
+                ..Surplus::default()
+            }
+        });
     Ok(observed)
 }
 
-/// How long ago a registration was sent whose result is unknown, unless one of these revisions is its result.
-fn unanswered<'a>(pass: &Pass<'_, ObservedTaskDefinition>, ours: impl IntoIterator<Item = &'a Revision>) -> Option<Duration> {
+/// How long ago a registration was sent whose result is unknown, unless one of these revisions is
+/// its result.
+fn unanswered<'a>(
+    pass: &Pass<'_, ObservedTaskDefinition>,
+    ours: impl IntoIterator<Item = &'a Revision>,
+) -> Option<Duration> {
     pass.state(|state| {
         state.of_kind::<Registrations>().find(ours);
         state.of_kind::<Registrations>().unanswered()
@@ -73,19 +97,31 @@ fn unanswered<'a>(pass: &Pass<'_, ObservedTaskDefinition>, ours: impl IntoIterat
 
 /// Whether the status speaks of the present spec and all was well.
 fn is_settled(object: &EcsTaskDefinition) -> bool {
-    let Some(status) = &object.status else { return false };
-    status.observed_generation() == object.metadata.generation && conditions::is_ready(status.conditions())
+    let Some(status) = &object.status else {
+        return false;
+    };
+    status.observed_generation() == object.metadata.generation
+        && conditions::is_ready(status.conditions())
 }
 
 fn remembered(object: &EcsTaskDefinition, arn: &str) -> ObservedTaskDefinition {
     let status = object.status.clone().unwrap_or_default();
     let revision = status.revision.unwrap_or_default();
-    let current = Revision { arn: arn.to_owned(), revision, hash: status.spec_hash, ..Revision::default() };
-    ObservedTaskDefinition { current: Some(current), ..ObservedTaskDefinition::default() }
+    let current = Revision {
+        arn: arn.to_owned(),
+        revision,
+        hash: status.spec_hash,
+        ..Revision::default()
+    };
+    ObservedTaskDefinition {
+        current: Some(current),
+        ..ObservedTaskDefinition::default()
+    }
 }
 
-/// Looks through the newest revisions of the family for one of ours. What was read from a cache has no time: a revision that
-/// an earlier pass registered without learning of it shows only in a fresh look, so whatever is to be written waits for one.
+/// Looks through the newest revisions of the family for one of ours. What was read from a cache has
+/// no time: a revision that an earlier pass registered without learning of it shows only in a fresh
+/// look, so whatever is to be written waits for one.
 async fn search(
     object: &EcsTaskDefinition,
     pass: &Pass<'_, ObservedTaskDefinition>,
@@ -93,14 +129,28 @@ async fn search(
     newest: &Seen,
 ) -> Result<ObservedTaskDefinition, AwsError> {
     let mut oldest = newest.at;
-    let mut observed = ObservedTaskDefinition { looked: true, ..ObservedTaskDefinition::default() };
+    let mut observed = ObservedTaskDefinition {
+        looked: true,
+        ..ObservedTaskDefinition::default()
+    };
     // A list may lag behind, and others may have registered more revisions since than it shows.
     let newest = listed(&newest.answer);
-    let mut candidates: Vec<_> = newest.iter().map(String::as_str).chain(known_arn(object)).collect();
+    let mut candidates: Vec<_> = newest
+        .iter()
+        .map(String::as_str)
+        .chain(known_arn(object))
+        .collect();
     candidates.sort_by_key(|arn| std::cmp::Reverse(number(arn)));
     candidates.dedup();
     for arn in candidates {
-        let Some(Described { at, revision, ownership }) = describe(pass, arn, freshness).await? else { continue };
+        let Some(Described {
+            at,
+            revision,
+            ownership,
+        }) = describe(pass, arn, freshness).await?
+        else {
+            continue;
+        };
         oldest = oldest.min(at);
         if ownership == Ownership::Ours || object.spec.policies.observes() {
             observed.current = Some(revision);
@@ -120,15 +170,20 @@ async fn search(
     Ok(observed)
 }
 
-/// At the end: all our revisions, whatever the status remembers. As long as the cache does, no request is sent: for an object that waits
-/// for services, or for its turn to write, that is enough.
+/// At the end: all our revisions, whatever the status remembers. As long as the cache does, no
+/// request is sent: for an object that waits for services, or for its turn to write, that is
+/// enough.
 async fn observe_end(
     object: &EcsTaskDefinition,
     pass: &Pass<'_, ObservedTaskDefinition>,
     freshness: Freshness,
 ) -> Result<ObservedTaskDefinition, AwsError> {
     let dependants = Dependants::of(object, &pass.context.stores);
-    let mut observed = ObservedTaskDefinition { at: Some(Instant::now()), dependants, ..ObservedTaskDefinition::default() };
+    let mut observed = ObservedTaskDefinition {
+        at: Some(Instant::now()),
+        dependants,
+        ..ObservedTaskDefinition::default()
+    };
     if object.spec.policies.retains() {
         if let Some(arn) = known_arn(object) {
             let described = describe(pass, arn, freshness).await?;
@@ -143,7 +198,11 @@ async fn observe_end(
     }
     if observed.dependants.names.is_empty() {
         if let (Freshness::Any, Some(surplus)) = (freshness, surplus::expected(object, pass)) {
-            return Ok(ObservedTaskDefinition { at: None, surplus, ..observed });
+            return Ok(ObservedTaskDefinition {
+                at: None,
+                surplus,
+                ..observed
+            });
         }
         let (surplus, ours) = surplus::observe_all(object, pass).await?;
         observed.surplus = surplus;

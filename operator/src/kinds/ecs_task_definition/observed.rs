@@ -32,7 +32,8 @@ pub struct ObservedTaskDefinition {
 /// Revisions that may go, and those that must stay.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Surplus {
-    /// Numbers of all our revisions that may still be registered, the newest first; `None` if they were not read.
+    /// Numbers of all our revisions that may still be registered, the newest first; `None` if they
+    /// were not read.
     pub revisions: Option<Vec<i32>>,
     /// ARNs of revisions to deregister.
     pub active: Vec<String>,
@@ -51,11 +52,19 @@ pub struct Surplus {
 }
 
 impl Surplus {
-    /// What is to be deleted is deregistered only when the status knows of it: an INACTIVE revision is listed nowhere, and would stay if
-    /// the status were never written.
+    /// What is to be deleted is deregistered only when the status knows of it: an INACTIVE revision
+    /// is listed nowhere, and would stay if the status were never written.
     pub(super) fn wait_for_status(&mut self, object: &EcsTaskDefinition) {
-        let known = object.status.as_ref().and_then(|status| status.revisions.as_deref()).unwrap_or_default();
-        let is_known = self.revisions.iter().flatten().all(|revision| known.contains(revision));
+        let known = object
+            .status
+            .as_ref()
+            .and_then(|status| status.revisions.as_deref())
+            .unwrap_or_default();
+        let is_known = self
+            .revisions
+            .iter()
+            .flatten()
+            .all(|revision| known.contains(revision));
         if deletes(object) && !is_known {
             self.left += self.active.len();
             self.active.clear();

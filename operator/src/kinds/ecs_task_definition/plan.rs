@@ -20,37 +20,60 @@ use crate::k8s::object::Object;
 use crate::reconcile::plan::{Plan, Write, absent, tagged_hash};
 use crate::reconcile::tagged::{Tagged, left, owned_by, recreate_hint, retained_by};
 
-pub(super) fn plan(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition, owner: &Owner) -> Plan {
+pub(super) fn plan(
+    object: &EcsTaskDefinition,
+    observed: &ObservedTaskDefinition,
+    owner: &Owner,
+) -> Plan {
     if object.is_deleting() {
         return delete(object, observed, owner);
     }
     let family = object.family();
     let policies = &object.spec.policies;
     let mut tags = owner.desired(object.spec.tags.as_deref());
-    tags.0.insert(SPEC_HASH.to_owned(), tagged_hash(owner, &compared(object)));
+    tags.0
+        .insert(SPEC_HASH.to_owned(), tagged_hash(owner, &compared(object)));
     match (&observed.current, &observed.foreign) {
         // Each has taken the family for its own. What runs by name alone would run either's.
-        (Some(current), Some((foreign, ownership @ Ownership::Other(_)))) if foreign.revision > current.revision => {
+        (Some(current), Some((foreign, ownership @ Ownership::Other(_))))
+            if foreign.revision > current.revision =>
+        {
             refuse(&family, foreign, ownership, owner)
         }
         (Some(current), _) if is_same(object, current, owner) => {
-            let managed = object.status.as_ref().and_then(|status| status.managed_tags.as_deref());
+            let managed = object
+                .status
+                .as_ref()
+                .and_then(|status| status.managed_tags.as_deref());
             let what = format!("task definition {family}:{}", current.revision);
             let present = current.tags.as_ref();
-            let writes = present
-                .map_or_else(Vec::new, |present| tagged(&what, &current.arn, present).tag_writes(&tags, managed, policies));
+            let writes = present.map_or_else(Vec::new, |present| {
+                tagged(&what, &current.arn, present).tag_writes(&tags, managed, policies)
+            });
             // The deregistrations wait for a quota that the tags do not need.
-            Plan::writes(if writes.is_empty() { deletions(object, &observed.surplus) } else { writes })
+            Plan::writes(if writes.is_empty() {
+                deletions(object, &observed.surplus)
+            } else {
+                writes
+            })
         }
         (None, Some((foreign, Ownership::Nobody | Ownership::Retained)))
             if policies.adopts() && is_same(object, foreign, owner) =>
         {
             // The operator's own tags are enough for a beginning; those of the spec follow.
-            tags.0.retain(|key, _| key.starts_with(ecs_operator_crds::GROUP));
-            let note = format!("Adopted the existing revision {family}:{}, which is what the spec asks for", foreign.revision);
-            Plan::Write(vec![tagged(&family, &foreign.arn, &Tags::default()).tag(&tags, note)])
+            tags.0
+                .retain(|key, _| key.starts_with(ecs_operator_crds::GROUP));
+            let note = format!(
+                "Adopted the existing revision {family}:{}, which is what the spec asks for",
+                foreign.revision
+            );
+            Plan::Write(vec![
+                tagged(&family, &foreign.arn, &Tags::default()).tag(&tags, note),
+            ])
         }
-        (None, Some((foreign, ownership))) if !policies.adopts() || matches!(ownership, Ownership::Other(_)) => {
+        (None, Some((foreign, ownership)))
+            if !policies.adopts() || matches!(ownership, Ownership::Other(_)) =>
+        {
             refuse(&family, foreign, ownership, owner)
         }
         // ECS accepted the revision of the arms above, so the check precedes a registration only.
@@ -69,8 +92,8 @@ pub(super) fn plan(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition
     }
 }
 
-/// How long it is awaited that a list shows a revision whose registration got no reply. Registering has no client token, so sent again it
-/// would make a second one.
+/// How long it is awaited that a list shows a revision whose registration got no reply. Registering
+/// has no client token, so sent again it would make a second one.
 const LISTED: Duration = Duration::from_secs(10);
 
 fn register(object: &EcsTaskDefinition, tags: &Tags) -> Write {
@@ -79,7 +102,10 @@ fn register(object: &EcsTaskDefinition, tags: &Tags) -> Write {
     Write {
         operation: ecs::RegisterTaskDefinition,
         request: definition.into(),
-        note: format!("Registered a new revision of task definition {}", object.family()),
+        note: format!(
+            "Registered a new revision of task definition {}",
+            object.family()
+        ),
     }
 }
 
@@ -88,10 +114,17 @@ fn refuse(family: &str, foreign: &Revision, ownership: &Ownership, owner: &Owner
     match ownership {
         Ownership::Other(other) => Plan::stall(
             Reason::Conflict,
-            format!("task definition family {family} {}, or {anew}", owned_by(owner, other, &foreign.arn)),
+            format!(
+                "task definition family {family} {}, or {anew}",
+                owned_by(owner, other, &foreign.arn)
+            ),
         ),
         Ownership::Retained => {
-            let message = format!("task definition family {family} (revision {}) {}, or {anew}", foreign.revision, retained_by());
+            let message = format!(
+                "task definition family {family} (revision {}) {}, or {anew}",
+                foreign.revision,
+                retained_by()
+            );
             Plan::stall(Reason::NotOwned, message)
         }
         _ => Plan::stall(
@@ -106,21 +139,36 @@ fn refuse(family: &str, foreign: &Revision, ownership: &Ownership, owner: &Owner
 }
 
 fn tagged<'a>(what: &'a str, arn: &'a str, tags: &'a Tags) -> Tagged<'a> {
-    Tagged { tagging: ecs::TAGGING, what, arn, tags }
+    Tagged {
+        tagging: ecs::TAGGING,
+        what,
+        arn,
+        tags,
+    }
 }
 
 fn delete(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition, owner: &Owner) -> Plan {
     if object.spec.policies.retains() {
-        let current = observed.current.as_ref().and_then(|current| Some((current, current.tags.as_ref()?)));
+        let current = observed
+            .current
+            .as_ref()
+            .and_then(|current| Some((current, current.tags.as_ref()?)));
         let what = format!("task definition {}", object.family());
-        return current.map_or(Plan::Gone, |(current, tags)| tagged(&what, &current.arn, tags).retain(owner));
+        return current.map_or(Plan::Gone, |(current, tags)| {
+            tagged(&what, &current.arn, tags).retain(owner)
+        });
     }
     if !observed.dependants.names.is_empty() {
-        let message =
-            format!("task definition {} waits until no EcsService refers to it: {}", object.family(), observed.dependants.names);
+        let message = format!(
+            "task definition {} waits until no EcsService refers to it: {}",
+            object.family(),
+            observed.dependants.names
+        );
         return observed.dependants.block(message);
     }
-    let Surplus { used, left: more, .. } = &observed.surplus;
+    let Surplus {
+        used, left: more, ..
+    } = &observed.surplus;
     match deletions(object, &observed.surplus) {
         writes if !writes.is_empty() => Plan::Write(writes),
         // A later pass goes on with them.
@@ -133,10 +181,16 @@ fn delete(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition, owner: 
                 used.join("; ")
             ),
         ),
-        _ if let Some((revision, ownership)) = &observed.surplus.lost => {
-            left(&format!("task definition {revision}"), ownership, known_arn(object), &object.spec.policies)
-        }
-        _ => absent(&format!("a revision of task definition {}", object.family()), observed.unanswered.is_some()),
+        _ if let Some((revision, ownership)) = &observed.surplus.lost => left(
+            &format!("task definition {revision}"),
+            ownership,
+            known_arn(object),
+            &object.spec.policies,
+        ),
+        _ => absent(
+            &format!("a revision of task definition {}", object.family()),
+            observed.unanswered.is_some(),
+        ),
     }
 }
 

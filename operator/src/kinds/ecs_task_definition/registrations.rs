@@ -1,7 +1,7 @@
 //! Registrations of a task definition, and what came of those that got no reply.
 //!
-//! RegisterTaskDefinition has no client token, and lists may lag behind: what such a call has made is known by its hash and by a number
-//! that is newer than what there was before.
+//! RegisterTaskDefinition has no client token, and lists may lag behind: what such a call has made
+//! is known by its hash and by a number that is newer than what there was before.
 
 use std::time::Duration;
 
@@ -27,8 +27,14 @@ struct Registration {
 impl Registrations {
     /// One is about to be sent.
     pub(super) fn begin(&mut self, hash: String, after: i32) {
-        self.0.retain(|registration| registration.sent.elapsed() < LAG);
-        self.0.push(Registration { sent: Instant::now(), hash, after, made: None });
+        self.0
+            .retain(|registration| registration.sent.elapsed() < LAG);
+        self.0.push(Registration {
+            sent: Instant::now(),
+            hash,
+            after,
+            made: None,
+        });
     }
 
     /// The last one made this revision.
@@ -46,7 +52,11 @@ impl Registrations {
     /// These revisions of ours are there: each is what came of one registration at most.
     pub(super) fn find<'a>(&mut self, ours: impl IntoIterator<Item = &'a Revision>) {
         for revision in ours {
-            if self.0.iter().any(|registration| registration.made == Some(revision.revision)) {
+            if self
+                .0
+                .iter()
+                .any(|registration| registration.made == Some(revision.revision))
+            {
                 continue;
             }
             let is_it = |registration: &&mut Registration| {
@@ -59,10 +69,18 @@ impl Registrations {
         }
     }
 
-    /// How long ago the last registration without a known result was sent, as long as a read may still show the result.
+    /// How long ago the last registration without a known result was sent, as long as a read may
+    /// still show the result.
     pub(super) fn unanswered(&self) -> Option<Duration> {
-        let mut unanswered = self.0.iter().rev().filter(|registration| registration.made.is_none());
-        unanswered.next().map(|registration| registration.sent.elapsed()).filter(|elapsed| *elapsed < LAG)
+        let mut unanswered = self
+            .0
+            .iter()
+            .rev()
+            .filter(|registration| registration.made.is_none());
+        unanswered
+            .next()
+            .map(|registration| registration.sent.elapsed())
+            .filter(|elapsed| *elapsed < LAG)
     }
 }
 
@@ -71,7 +89,11 @@ mod tests {
     use super::*;
 
     fn revision(number: i32, hash: &str) -> Revision {
-        Revision { revision: number, hash: Some(hash.to_owned()), ..Revision::default() }
+        Revision {
+            revision: number,
+            hash: Some(hash.to_owned()),
+            ..Revision::default()
+        }
     }
 
     #[test]
@@ -95,7 +117,10 @@ mod tests {
         registrations.begin("a".to_owned(), 0);
         registrations.made(2);
         registrations.find([&revision(2, "a")]);
-        assert!(registrations.unanswered().is_some(), "nobody has seen the first");
+        assert!(
+            registrations.unanswered().is_some(),
+            "nobody has seen the first"
+        );
         registrations.find([&revision(2, "a"), &revision(1, "a")]);
         assert!(registrations.unanswered().is_none());
         // Both are lost, and one shows.
@@ -116,7 +141,10 @@ mod tests {
         registrations.begin("a".to_owned(), 0);
         registrations.begin("a".to_owned(), 0);
         registrations.refused();
-        assert!(registrations.unanswered().is_some(), "that says nothing of the one before");
+        assert!(
+            registrations.unanswered().is_some(),
+            "that says nothing of the one before"
+        );
         registrations.find([&revision(1, "a")]);
         assert!(registrations.unanswered().is_none());
     }

@@ -31,8 +31,14 @@ impl Revision {
     pub(super) fn read(json: &Value) -> Self {
         let tags = Tags::read(&json["tags"]);
         Self {
-            arn: json["taskDefinitionArn"].as_str().unwrap_or_default().to_owned(),
-            revision: json["revision"].as_i64().and_then(|number| i32::try_from(number).ok()).unwrap_or_default(),
+            arn: json["taskDefinitionArn"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
+            revision: json["revision"]
+                .as_i64()
+                .and_then(|number| i32::try_from(number).ok())
+                .unwrap_or_default(),
             hash: tags.0.get(SPEC_HASH).cloned(),
             tags: Some(tags),
             definition: json.get("definition").cloned().map(Arc::new),
@@ -42,7 +48,10 @@ impl Revision {
 
 /// The number in the ARN of a revision.
 pub(super) fn number(arn: &str) -> i32 {
-    arn.rsplit(':').next().and_then(|number| number.parse().ok()).unwrap_or_default()
+    arn.rsplit(':')
+        .next()
+        .and_then(|number| number.parse().ok())
+        .unwrap_or_default()
 }
 
 /// Whether a revision, as ECS describes it, is still registered.
@@ -61,11 +70,30 @@ pub(super) struct Described {
 }
 
 /// Describes a revision; `None` when it is no longer registered.
-pub(super) async fn describe<O>(pass: &Pass<'_, O>, arn: &str, freshness: Freshness) -> Result<Option<Described>, AwsError> {
+pub(super) async fn describe<O>(
+    pass: &Pass<'_, O>,
+    arn: &str,
+    freshness: Freshness,
+) -> Result<Option<Described>, AwsError> {
     let revisions = pass.aws.observer.cache::<TaskDefinitionKey>();
-    let Seen { at, answer } = revisions.get(TaskDefinitionKey(arn.to_owned()), freshness, pass.namespace()).await?;
-    let Answer::Found(json) = answer else { return Ok(None) };
+    let Seen { at, answer } = revisions
+        .get(
+            TaskDefinitionKey(arn.to_owned()),
+            freshness,
+            pass.namespace(),
+        )
+        .await?;
+    let Answer::Found(json) = answer else {
+        return Ok(None);
+    };
     let revision = Revision::read(&json);
-    let ownership = revision.tags.as_ref().map_or(Ownership::Nobody, |tags| pass.owner.of(tags));
-    Ok(is_active(&json).then_some(Described { at, revision, ownership }))
+    let ownership = revision
+        .tags
+        .as_ref()
+        .map_or(Ownership::Nobody, |tags| pass.owner.of(tags));
+    Ok(is_active(&json).then_some(Described {
+        at,
+        revision,
+        ownership,
+    }))
 }

@@ -7,18 +7,32 @@ pub(super) const OWN_MEMBERS: &[&str] = &["deleteRevisions", "revisionHistoryLim
 
 /// Whether more revisions are registered than `revisionHistoryLimit` allows.
 pub(super) fn has_surplus(object: &EcsTaskDefinition) -> bool {
-    object.status.as_ref().is_some_and(|status| shows_surplus(object, status))
+    object
+        .status
+        .as_ref()
+        .is_some_and(|status| shows_surplus(object, status))
 }
 
 /// Whether the status lists more revisions than the limit.
 pub(super) fn shows_surplus(object: &EcsTaskDefinition, status: &EcsTaskDefinitionStatus) -> bool {
-    let limit = object.spec.revision_history_limit.and_then(|limit| usize::try_from(limit).ok());
+    let limit = object
+        .spec
+        .revision_history_limit
+        .and_then(|limit| usize::try_from(limit).ok());
     let limit = limit.filter(|_| !object.spec.policies.observes());
-    limit.is_some_and(|limit| status.revisions.as_ref().is_some_and(|revisions| revisions.len() > limit + 1))
+    limit.is_some_and(|limit| {
+        status
+            .revisions
+            .as_ref()
+            .is_some_and(|revisions| revisions.len() > limit + 1)
+    })
 }
 
 /// Whether there is a limit and the status does not list the revisions yet.
-pub(super) fn lacks_revisions(object: &EcsTaskDefinition, status: &EcsTaskDefinitionStatus) -> bool {
+pub(super) fn lacks_revisions(
+    object: &EcsTaskDefinition,
+    status: &EcsTaskDefinitionStatus,
+) -> bool {
     let spec = &object.spec;
     spec.revision_history_limit.is_some() && !spec.policies.observes() && status.revisions.is_none()
 }

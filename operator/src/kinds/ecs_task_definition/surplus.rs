@@ -1,4 +1,5 @@
-//! Revisions of ours that have had their time: those beyond `revisionHistoryLimit`, and at the end all of them.
+//! Revisions of ours that have had their time: those beyond `revisionHistoryLimit`, and at the end
+//! all of them.
 //!
 //! A revision that a service uses, or can be rolled back to, is left where it is.
 
@@ -13,7 +14,9 @@ use super::observed::Surplus;
 use super::revision::{Described, Revision, describe, is_active, number};
 use super::shape::deletes;
 use super::shape::known_arn;
-use crate::aws::ecs::{self, AllRevisionsKey, FamilyKey, ServiceKey, TaskDefinitionKey, is_user, key_of, listed};
+use crate::aws::ecs::{
+    self, AllRevisionsKey, FamilyKey, ServiceKey, TaskDefinitionKey, is_user, key_of, listed,
+};
 use crate::aws::observer::Answer;
 use crate::aws::tags::{Owner, Ownership, Tags};
 use crate::aws::{AwsError, ErrorKind, Freshness, name_in};
@@ -22,7 +25,8 @@ use crate::k8s::object::Object;
 use crate::kinds::ecs_service::users::{is_set_here, user_of};
 use crate::reconcile::Pass;
 
-/// Number of revisions that one pass deregisters: few, because they share the quota of new revisions.
+/// Number of revisions that one pass deregisters: few, because they share the quota of new
+/// revisions.
 const AT_ONCE: usize = 5;
 
 /// How long one pass looks through the revisions of a family for those that are ours.
@@ -31,10 +35,12 @@ const LOOK_THROUGH: Duration = Duration::from_secs(30);
 /// When the revisions beyond the limit are looked at again while EcsServices cannot be read.
 const UNREADABLE: Duration = Duration::from_secs(60);
 
-/// Maximum age of the read of all services that shows a revision as unused. In a large account it takes minutes.
+/// Maximum age of the read of all services that shows a revision as unused. In a large account it
+/// takes minutes.
 const USAGE: Duration = Duration::from_secs(60);
 
-/// Longest wait of a pass for that read: no user waits for a revision beyond the limit to be deregistered.
+/// Longest wait of a pass for that read: no user waits for a revision beyond the limit to be
+/// deregistered.
 const BEYOND: Duration = Duration::from_secs(3);
 
 /// The same for a revision at the end.
@@ -46,31 +52,70 @@ pub(super) async fn observe(
     pass: &Pass<'_, ObservedTaskDefinition>,
     current: Option<&Revision>,
 ) -> Result<Surplus, AwsError> {
-    let limit = object.spec.revision_history_limit.and_then(|limit| usize::try_from(limit).ok());
-    let (Some(limit), Some(current)) = (limit, current.filter(|_| !object.spec.policies.observes())) else {
+    let limit = object
+        .spec
+        .revision_history_limit
+        .and_then(|limit| usize::try_from(limit).ok());
+    let (Some(limit), Some(current)) =
+        (limit, current.filter(|_| !object.spec.policies.observes()))
+    else {
         return Ok(Surplus::default());
     };
-    let mut revisions = match object.status.as_ref().and_then(|status| status.revisions.clone()) {
+    let mut revisions = match object
+        .status
+        .as_ref()
+        .and_then(|status| status.revisions.clone())
+    {
         Some(known) => known,
-        None => ours(object, pass).await?.iter().map(|revision| revision.revision).collect(),
+        None => ours(object, pass)
+            .await?
+            .iter()
+            .map(|revision| revision.revision)
+            .collect(),
     };
     if !revisions.contains(&current.revision) {
         revisions.push(current.revision);
     }
     revisions.sort_unstable_by_key(|number| std::cmp::Reverse(*number));
-    let beyond: Vec<_> = revisions.iter().copied().filter(|number| *number < current.revision).skip(limit).collect();
+    let beyond: Vec<_> = revisions
+        .iter()
+        .copied()
+        .filter(|number| *number < current.revision)
+        .skip(limit)
+        .collect();
     if beyond.is_empty() {
-        return Ok(Surplus { revisions: Some(revisions), ..Surplus::default() });
+        return Ok(Surplus {
+            revisions: Some(revisions),
+            ..Surplus::default()
+        });
     }
     // An EcsService that cannot be read may run one of them, or be about to go back to it.
-    let unreadable = pass.context.stores.unreadable_referrers(&EcsTaskDefinition::kind(&()), pass.namespace());
+    let unreadable = pass
+        .context
+        .stores
+        .unreadable_referrers(&EcsTaskDefinition::kind(&()), pass.namespace());
     if let Some(Unavailable { words, .. }) = unreadable {
         let unreadable = Some(words);
-        return Ok(Surplus { revisions: Some(revisions), left: 1, pause: UNREADABLE, unreadable, ..Surplus::default() });
+        return Ok(Surplus {
+            revisions: Some(revisions),
+            left: 1,
+            pause: UNREADABLE,
+            unreadable,
+            ..Surplus::default()
+        });
     }
-    let family = current.arn.rsplit_once(':').map(|(family, _)| family).unwrap_or_default();
-    let beyond = beyond.iter().rev().map(|number| format!("{family}:{number}")).collect();
-    let SortedOut { mut found, gone } = sort_out(object, pass, beyond, BEYOND, Instant::now()).await?;
+    let family = current
+        .arn
+        .rsplit_once(':')
+        .map(|(family, _)| family)
+        .unwrap_or_default();
+    let beyond = beyond
+        .iter()
+        .rev()
+        .map(|number| format!("{family}:{number}"))
+        .collect();
+    let SortedOut { mut found, gone } =
+        sort_out(object, pass, beyond, BEYOND, Instant::now()).await?;
     found.revisions = Some(revisions);
     found.wait_for_status(object);
     for arn in &gone {
@@ -79,15 +124,24 @@ pub(super) async fn observe(
     Ok(found)
 }
 
-/// What will become of the revisions at the end by what the cache, the status and the watches know; `None` where a look has to tell.
-pub(super) fn expected(object: &EcsTaskDefinition, pass: &Pass<'_, ObservedTaskDefinition>) -> Option<Surplus> {
+/// What will become of the revisions at the end by what the cache, the status and the watches know;
+/// `None` where a look has to tell.
+pub(super) fn expected(
+    object: &EcsTaskDefinition,
+    pass: &Pass<'_, ObservedTaskDefinition>,
+) -> Option<Surplus> {
     // Of those that are deregistered already no cache knows.
-    let mut revisions = if deletes(object) { Vec::new() } else { registered(object, pass) };
+    let mut revisions = if deletes(object) {
+        Vec::new()
+    } else {
+        registered(object, pass)
+    };
     revisions.sort();
     revisions.dedup();
     let (mut expected, any) = (Surplus::default(), !revisions.is_empty());
     for arn in revisions {
-        let user = user_of(name_in(&arn), true, &pass.context.stores).or_else(|| seen_user(name_in(&arn), pass));
+        let user = user_of(name_in(&arn), true, &pass.context.stores)
+            .or_else(|| seen_user(name_in(&arn), pass));
         match user {
             Some(user) => expected.used.push(user),
             None if expected.active.len() < AT_ONCE => expected.active.push(arn),
@@ -97,14 +151,20 @@ pub(super) fn expected(object: &EcsTaskDefinition, pass: &Pass<'_, ObservedTaskD
     any.then_some(expected)
 }
 
-/// A service outside of this Kubernetes cluster that uses a revision, for a message, as far as the cache knows.
+/// A service outside of this Kubernetes cluster that uses a revision, for a message, as far as the
+/// cache knows.
 fn seen_user(revision: &str, pass: &Pass<'_, ObservedTaskDefinition>) -> Option<String> {
     let services = pass.aws.observer.cache::<ServiceKey>();
-    let is_seen = |user: &String| match key_of(user).and_then(|key| services.cached(&key)).map(|seen| seen.answer) {
+    let is_seen = |user: &String| match key_of(user)
+        .and_then(|key| services.cached(&key))
+        .map(|seen| seen.answer)
+    {
         Some(Answer::Found(service)) => is_user(&service, revision),
         _ => false,
     };
-    let user = ecs::last_users(&pass.aws.observer, revision).into_iter().find(is_seen)?;
+    let user = ecs::last_users(&pass.aws.observer, revision)
+        .into_iter()
+        .find(is_seen)?;
     Some(format!("{revision} runs in service {user}"))
 }
 
@@ -118,25 +178,45 @@ pub(super) async fn observe_all(
     let mut all: Vec<_> = ours.iter().map(|revision| revision.arn.clone()).collect();
     if deletes(object) {
         // Those that an earlier pass deregistered.
-        let family = known_arn(object).and_then(|arn| arn.rsplit_once(':')).map(|(family, _)| family.to_owned());
+        let family = known_arn(object)
+            .and_then(|arn| arn.rsplit_once(':'))
+            .map(|(family, _)| family.to_owned());
         // Where no ARN is known, ECS takes the name as well.
         let family = family.unwrap_or_else(|| object.family());
-        let known = object.status.as_ref().and_then(|status| status.revisions.as_deref()).unwrap_or_default();
+        let known = object
+            .status
+            .as_ref()
+            .and_then(|status| status.revisions.as_deref())
+            .unwrap_or_default();
         let listed: Vec<_> = all.iter().map(|arn| number(arn)).collect();
-        all.extend(known.iter().filter(|known| !listed.contains(known)).map(|number| format!("{family}:{number}")));
+        all.extend(
+            known
+                .iter()
+                .filter(|known| !listed.contains(known))
+                .map(|number| format!("{family}:{number}")),
+        );
     }
     let revisions = deletes(object).then(|| all.iter().map(|arn| number(arn)).collect());
     let mut found = sort_out(object, pass, all, AT_THE_END, began).await?.found;
     found.revisions = revisions;
-    if let Some(known) = known_arn(object).filter(|known| ours.iter().all(|ours| ours.arn != **known)) {
+    if let Some(known) =
+        known_arn(object).filter(|known| ours.iter().all(|ours| ours.arn != **known))
+    {
         let described = describe(pass, known, Freshness::Any).await?;
-        found.lost = described.map(|Described { revision, ownership, .. }| (name_in(&revision.arn).to_owned(), ownership));
+        found.lost = described.map(
+            |Described {
+                 revision,
+                 ownership,
+                 ..
+             }| { (name_in(&revision.arn).to_owned(), ownership) },
+        );
     }
     found.wait_for_status(object);
     Ok((found, ours))
 }
 
-/// Whether a revision is the object's: it carries its tag, or an object of the same name retained it and this one takes that over.
+/// Whether a revision is the object's: it carries its tag, or an object of the same name retained
+/// it and this one takes that over.
 fn goes_with(object: &EcsTaskDefinition, ownership: &Ownership) -> bool {
     match ownership {
         Ownership::Ours => true,
@@ -145,19 +225,27 @@ fn goes_with(object: &EcsTaskDefinition, ownership: &Ownership) -> bool {
     }
 }
 
-/// Whether a revision that is INACTIVE was the object's. Where ECS shows no tags of it, the status has to do, which lists only revisions
-/// of the object.
+/// Whether a revision that is INACTIVE was the object's. Where ECS shows no tags of it, the status
+/// has to do, which lists only revisions of the object.
 pub(super) fn was_ours(object: &EcsTaskDefinition, owner: &Owner, tags: &Tags) -> bool {
     tags.0.is_empty() || goes_with(object, &owner.of(tags))
 }
 
-/// The ACTIVE revisions of the family that are the object's. Where they are many, a later pass looks at the rest: what was seen is
-/// cached as long as passes go on asking.
-async fn ours(object: &EcsTaskDefinition, pass: &Pass<'_, ObservedTaskDefinition>) -> Result<Vec<Revision>, AwsError> {
+/// The ACTIVE revisions of the family that are the object's. Where they are many, a later pass
+/// looks at the rest: what was seen is cached as long as passes go on asking.
+async fn ours(
+    object: &EcsTaskDefinition,
+    pass: &Pass<'_, ObservedTaskDefinition>,
+) -> Result<Vec<Revision>, AwsError> {
     let mut ours = Vec::new();
     let key = AllRevisionsKey(object.family());
     let lists = pass.aws.observer.cache::<AllRevisionsKey>();
-    let mut all = listed(&lists.get(key, Freshness::Since(Instant::now()), pass.namespace()).await?.answer);
+    let mut all = listed(
+        &lists
+            .get(key, Freshness::Since(Instant::now()), pass.namespace())
+            .await?
+            .answer,
+    );
     // A list may lag behind.
     all.extend(registered(object, pass));
     all.sort_by_key(|arn| std::cmp::Reverse(number(arn)));
@@ -165,24 +253,48 @@ async fn ours(object: &EcsTaskDefinition, pass: &Pass<'_, ObservedTaskDefinition
     let deadline = Instant::now() + LOOK_THROUGH;
     for arn in &all {
         if Instant::now() > deadline {
-            let message = format!("the {} revisions of family {} are still being read", all.len(), object.family());
-            return Err(AwsError::new(ecs::DescribeTaskDefinition, ErrorKind::Busy, message));
+            let message = format!(
+                "the {} revisions of family {} are still being read",
+                all.len(),
+                object.family()
+            );
+            return Err(AwsError::new(
+                ecs::DescribeTaskDefinition,
+                ErrorKind::Busy,
+                message,
+            ));
         }
         match describe(pass, arn, Freshness::Any).await? {
-            Some(Described { revision, ownership, .. }) if goes_with(object, &ownership) => ours.push(revision),
+            Some(Described {
+                revision,
+                ownership,
+                ..
+            }) if goes_with(object, &ownership) => ours.push(revision),
             // Those before it were retained with it.
-            Some(Described { ownership: Ownership::Retained, .. }) => break,
+            Some(Described {
+                ownership: Ownership::Retained,
+                ..
+            }) => break,
             _ => {}
         }
     }
     Ok(ours)
 }
 
-/// ARNs of revisions that were there a short time ago, by the status and by the replies to our writes.
+/// ARNs of revisions that were there a short time ago, by the status and by the replies to our
+/// writes.
 fn registered(object: &EcsTaskDefinition, pass: &Pass<'_, ObservedTaskDefinition>) -> Vec<String> {
-    let family = pass.aws.observer.cache::<FamilyKey>().cached(&FamilyKey(object.family()));
+    let family = pass
+        .aws
+        .observer
+        .cache::<FamilyKey>()
+        .cached(&FamilyKey(object.family()));
     let listed = family.map(|seen| listed(&seen.answer));
-    listed.into_iter().flatten().chain(known_arn(object).map(str::to_owned)).collect()
+    listed
+        .into_iter()
+        .flatten()
+        .chain(known_arn(object).map(str::to_owned))
+        .collect()
 }
 
 /// What became of revisions that may go.
@@ -192,7 +304,8 @@ struct SortedOut {
     gone: Vec<String>,
 }
 
-/// Sorts revisions into those in use and those to deregister. Ownership counts only if it was read after `since`.
+/// Sorts revisions into those in use and those to deregister. Ownership counts only if it was read
+/// after `since`.
 async fn sort_out(
     object: &EcsTaskDefinition,
     pass: &Pass<'_, ObservedTaskDefinition>,
@@ -214,11 +327,24 @@ async fn sort_out(
         return Ok(SortedOut { found, gone });
     }
     // Of services whose revision is ours to set, the watch knows more than a reply of a while ago.
-    let others = |users: Vec<String>| users.into_iter().filter(|user| !is_set_here(user, stores)).collect::<Vec<_>>();
+    let others = |users: Vec<String>| {
+        users
+            .into_iter()
+            .filter(|user| !is_set_here(user, stores))
+            .collect::<Vec<_>>()
+    };
     let mut unused = Vec::new();
     for arn in candidates {
-        match user(name_in(&arn), others(ecs::last_users(&pass.aws.observer, name_in(&arn))), pass).await? {
-            Some(user) => found.used.push(format!("{} runs in service {user}", name_in(&arn))),
+        match user(
+            name_in(&arn),
+            others(ecs::last_users(&pass.aws.observer, name_in(&arn))),
+            pass,
+        )
+        .await?
+        {
+            Some(user) => found
+                .used
+                .push(format!("{} runs in service {user}", name_in(&arn))),
             None => unused.push(arn),
         }
     }
@@ -236,7 +362,13 @@ async fn sort_out(
             found.left += 1;
         } else {
             let key = TaskDefinitionKey(arn.clone());
-            match pass.aws.observer.cache::<TaskDefinitionKey>().get(key, Freshness::Since(since), pass.namespace()).await?.answer
+            match pass
+                .aws
+                .observer
+                .cache::<TaskDefinitionKey>()
+                .get(key, Freshness::Since(since), pass.namespace())
+                .await?
+                .answer
             {
                 Answer::Found(json) if !is_active(&json) => {
                     if deletes(object) && was_ours(object, owner, &Tags::read(&json["tags"])) {
@@ -245,7 +377,9 @@ async fn sort_out(
                         gone.push(arn);
                     }
                 }
-                Answer::Found(json) if goes_with(object, &owner.of(&Tags::read(&json["tags"]))) => found.active.push(arn),
+                Answer::Found(json) if goes_with(object, &owner.of(&Tags::read(&json["tags"]))) => {
+                    found.active.push(arn);
+                }
                 // The operator has just deregistered it.
                 Answer::Inactive if deletes(object) => found.inactive.push(arn),
                 // Deregistered, deleted, or with the tag of another owner.
@@ -256,11 +390,21 @@ async fn sort_out(
     Ok(SortedOut { found, gone })
 }
 
-/// The first of these services that uses the revision now. What was read with all services is asked for again, one service at a time.
-async fn user(revision: &str, users: Vec<String>, pass: &Pass<'_, ObservedTaskDefinition>) -> Result<Option<String>, AwsError> {
+/// The first of these services that uses the revision now. What was read with all services is asked
+/// for again, one service at a time.
+async fn user(
+    revision: &str,
+    users: Vec<String>,
+    pass: &Pass<'_, ObservedTaskDefinition>,
+) -> Result<Option<String>, AwsError> {
     for user in users {
         let Some(key) = key_of(&user) else { continue };
-        let seen = pass.aws.observer.cache::<ServiceKey>().get(key, Freshness::Since(Instant::now()), pass.namespace()).await?;
+        let seen = pass
+            .aws
+            .observer
+            .cache::<ServiceKey>()
+            .get(key, Freshness::Since(Instant::now()), pass.namespace())
+            .await?;
         if matches!(&seen.answer, Answer::Found(service) if is_user(service, revision)) {
             return Ok(Some(user));
         }

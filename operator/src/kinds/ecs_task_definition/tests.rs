@@ -29,15 +29,27 @@ fn spec() -> Value {
 }
 
 fn planned(spec: &Value, observed: &ObservedTaskDefinition) -> Plan {
-    plan::plan(&EcsTaskDefinition::test("web", spec), observed, &owner("web"))
+    plan::plan(
+        &EcsTaskDefinition::test("web", spec),
+        observed,
+        &owner("web"),
+    )
 }
 
 /// What is known after `write` has registered revision 1.
 fn registered(write: &Write) -> ObservedTaskDefinition {
     let tags = Tags::read(&write.request["tags"]);
-    let current =
-        Revision { arn: ARN.into(), revision: 1, hash: tags.0.get(SPEC_HASH).cloned(), tags: Some(tags), definition: None };
-    ObservedTaskDefinition { current: Some(current), ..Default::default() }
+    let current = Revision {
+        arn: ARN.into(),
+        revision: 1,
+        hash: tags.0.get(SPEC_HASH).cloned(),
+        tags: Some(tags),
+        definition: None,
+    };
+    ObservedTaskDefinition {
+        current: Some(current),
+        ..Default::default()
+    }
 }
 
 #[test]
@@ -59,22 +71,42 @@ fn only_a_request_that_differs_makes_a_revision() {
     assert_eq!(planned(&spec(), &first), Plan::InSync);
 
     let mut reordered = spec();
-    reordered["containerDefinitions"].as_array_mut().unwrap().reverse();
-    reordered["containerDefinitions"][1]["environment"].as_array_mut().unwrap().reverse();
-    assert_eq!(planned(&reordered, &first), Plan::InSync, "order without meaning");
+    reordered["containerDefinitions"]
+        .as_array_mut()
+        .unwrap()
+        .reverse();
+    reordered["containerDefinitions"][1]["environment"]
+        .as_array_mut()
+        .unwrap()
+        .reverse();
+    assert_eq!(
+        planned(&reordered, &first),
+        Plan::InSync,
+        "order without meaning"
+    );
 
     let mut policies = spec();
     policies["deletionPolicy"] = json!("Retain");
-    assert_eq!(planned(&policies, &first), Plan::InSync, "members of ours are not sent");
+    assert_eq!(
+        planned(&policies, &first),
+        Plan::InSync,
+        "members of ours are not sent"
+    );
 
     let mut tagged = spec();
     tagged["tags"] = json!([{"key": "team", "value": "a"}]);
     let tag = write(planned(&tagged, &first));
-    assert_eq!((tag.operation, &tag.request["resourceArn"]), (ecs::TagResource, &json!(ARN)));
+    assert_eq!(
+        (tag.operation, &tag.request["resourceArn"]),
+        (ecs::TagResource, &json!(ARN))
+    );
 
     let mut image = spec();
     image["containerDefinitions"][0]["image"] = json!("web:2");
-    assert_eq!(write(planned(&image, &first)).operation, ecs::RegisterTaskDefinition);
+    assert_eq!(
+        write(planned(&image, &first)).operation,
+        ecs::RegisterTaskDefinition
+    );
 }
 
 #[test]
@@ -84,17 +116,33 @@ fn does_not_register_a_definition_that_ecs_refuses() {
     let nothing = ObservedTaskDefinition::default();
     let first = registered(&write(planned(&spec(), &nothing)));
     for observed in [&nothing, &first] {
-        let Plan::Stall(obstacle) = planned(&refused, observed) else { panic!("it is refused") };
+        let Plan::Stall(obstacle) = planned(&refused, observed) else {
+            panic!("it is refused")
+        };
         assert_eq!(obstacle.reason, Reason::InvalidSpec);
-        assert!(obstacle.message.starts_with("containerDefinitions[].secrets[].name"), "{}", obstacle.message);
+        assert!(
+            obstacle
+                .message
+                .starts_with("containerDefinitions[].secrets[].name"),
+            "{}",
+            obstacle.message
+        );
     }
-    // A registered revision is valid, `managementPolicy: Observe` lists what would be sent, and a deletion continues.
+    // A registered revision is valid, `managementPolicy: Observe` lists what would be sent, and a
+    // deletion continues.
     let mut observing = refused.clone();
     observing["managementPolicy"] = json!("Observe");
     let register = write(planned(&observing, &nothing));
     assert_eq!(register.operation, ecs::RegisterTaskDefinition);
     assert_eq!(planned(&refused, &registered(&register)), Plan::InSync);
-    assert_eq!(plan::plan(&EcsTaskDefinition::test("web", &refused).deleting(), &nothing, &owner("web")), Plan::Gone);
+    assert_eq!(
+        plan::plan(
+            &EcsTaskDefinition::test("web", &refused).deleting(),
+            &nothing,
+            &owner("web")
+        ),
+        Plan::Gone
+    );
 }
 
 #[test]
@@ -107,25 +155,47 @@ fn a_status_taken_at_its_word_needs_no_tags() {
 #[test]
 fn a_family_of_others_is_left_alone_unless_adopted() {
     let foreign = |ownership| ObservedTaskDefinition {
-        foreign: Some((Revision { revision: 4, ..Default::default() }, ownership)),
+        foreign: Some((
+            Revision {
+                revision: 4,
+                ..Default::default()
+            },
+            ownership,
+        )),
         ..Default::default()
     };
     let stalled = |plan| match plan {
         Plan::Stall(obstacle) => obstacle.reason,
         other => panic!("{other:?}"),
     };
-    assert_eq!(stalled(planned(&spec(), &foreign(Ownership::Nobody))), Reason::NotOwned);
+    assert_eq!(
+        stalled(planned(&spec(), &foreign(Ownership::Nobody))),
+        Reason::NotOwned
+    );
     let mut adopting = spec();
     adopting["adoptionPolicy"] = json!("IfUnowned");
-    assert_eq!(write(planned(&adopting, &foreign(Ownership::Nobody))).operation, ecs::RegisterTaskDefinition);
-    assert_eq!(stalled(planned(&adopting, &foreign(Ownership::Other("x".into())))), Reason::Conflict);
+    assert_eq!(
+        write(planned(&adopting, &foreign(Ownership::Nobody))).operation,
+        ecs::RegisterTaskDefinition
+    );
+    assert_eq!(
+        stalled(planned(&adopting, &foreign(Ownership::Other("x".into())))),
+        Reason::Conflict
+    );
 }
 
 #[test]
 fn lists_revisions_to_delete_with_and_without_a_limit() {
     // The deletion waits for the status to know them: what is INACTIVE is listed nowhere.
-    let surplus = Surplus { revisions: Some(vec![2, 1]), left: 2, ..Surplus::default() };
-    let observed = ObservedTaskDefinition { surplus, ..ObservedTaskDefinition::default() };
+    let surplus = Surplus {
+        revisions: Some(vec![2, 1]),
+        left: 2,
+        ..Surplus::default()
+    };
+    let observed = ObservedTaskDefinition {
+        surplus,
+        ..ObservedTaskDefinition::default()
+    };
     let mut spec = spec();
     spec["deleteRevisions"] = json!(true);
     let known = |spec: &Value| {
@@ -144,15 +214,36 @@ fn lists_revisions_to_delete_with_and_without_a_limit() {
 #[test]
 fn deletion_deregisters_our_revisions_when_nobody_refers_to_them() {
     let plan = |spec: &Value, observed: &ObservedTaskDefinition| {
-        plan::plan(&EcsTaskDefinition::test("web", spec).deleting(), observed, &owner("web"))
+        plan::plan(
+            &EcsTaskDefinition::test("web", spec).deleting(),
+            observed,
+            &owner("web"),
+        )
     };
-    let surplus = Surplus { active: vec![ARN.into()], ..Surplus::default() };
-    let mut observed = ObservedTaskDefinition { surplus, ..Default::default() };
+    let surplus = Surplus {
+        active: vec![ARN.into()],
+        ..Surplus::default()
+    };
+    let mut observed = ObservedTaskDefinition {
+        surplus,
+        ..Default::default()
+    };
     let deregister = write(plan(&spec(), &observed));
-    assert_eq!((deregister.operation, deregister.request), (ecs::DeregisterTaskDefinition, json!({"taskDefinition": ARN})));
+    assert_eq!(
+        (deregister.operation, deregister.request),
+        (
+            ecs::DeregisterTaskDefinition,
+            json!({"taskDefinition": ARN})
+        )
+    );
     observed.dependants.names = "web".into();
-    assert!(matches!(plan(&spec(), &observed), Plan::Wait(obstacle) if obstacle.reason == Reason::DeletionBlocked));
-    assert_eq!(plan(&spec(), &ObservedTaskDefinition::default()), Plan::Gone);
+    assert!(
+        matches!(plan(&spec(), &observed), Plan::Wait(obstacle) if obstacle.reason == Reason::DeletionBlocked)
+    );
+    assert_eq!(
+        plan(&spec(), &ObservedTaskDefinition::default()),
+        Plan::Gone
+    );
     let mut retained = spec();
     retained["deletionPolicy"] = json!("Retain");
     assert_eq!(plan(&retained, &observed), Plan::Gone);
@@ -170,16 +261,33 @@ fn an_existing_revision_that_is_what_the_spec_asks_for_is_adopted_by_tags_alone(
                  "environment": [{"name": "B"}, {"name": "A", "value": "1"}]},
             ],
         });
-        let found = Revision { arn: ARN.into(), revision: 1, definition: Some(definition.into()), ..Default::default() };
-        ObservedTaskDefinition { foreign: Some((found, Ownership::Nobody)), ..Default::default() }
+        let found = Revision {
+            arn: ARN.into(),
+            revision: 1,
+            definition: Some(definition.into()),
+            ..Default::default()
+        };
+        ObservedTaskDefinition {
+            foreign: Some((found, Ownership::Nobody)),
+            ..Default::default()
+        }
     };
     let mut adopting = spec();
     adopting["adoptionPolicy"] = json!("IfUnowned");
     let adopt = write(planned(&adopting, &found("web:1")));
-    assert_eq!((adopt.operation, &adopt.request["resourceArn"]), (ecs::TagResource, &json!(ARN)));
+    assert_eq!(
+        (adopt.operation, &adopt.request["resourceArn"]),
+        (ecs::TagResource, &json!(ARN))
+    );
     let tags = Tags::read(&adopt.request["tags"]);
-    assert!(tags.0.contains_key(OWNER) && tags.0.contains_key(SPEC_HASH), "{tags:?}");
-    assert_eq!(write(planned(&adopting, &found("web:0"))).operation, ecs::RegisterTaskDefinition);
+    assert!(
+        tags.0.contains_key(OWNER) && tags.0.contains_key(SPEC_HASH),
+        "{tags:?}"
+    );
+    assert_eq!(
+        write(planned(&adopting, &found("web:0"))).operation,
+        ecs::RegisterTaskDefinition
+    );
 }
 
 #[test]
@@ -188,10 +296,20 @@ fn observe_compares_the_newest_revision_without_owner_tags() {
     observing["managementPolicy"] = json!("Observe");
     let first = write(planned(&spec(), &ObservedTaskDefinition::default()));
     let mut seen = registered(&first);
-    seen.current.as_mut().unwrap().tags.as_mut().unwrap().0.remove(OWNER);
+    seen.current
+        .as_mut()
+        .unwrap()
+        .tags
+        .as_mut()
+        .unwrap()
+        .0
+        .remove(OWNER);
     assert_eq!(planned(&observing, &seen), Plan::InSync);
     observing["tags"] = json!([{"key": "team", "value": "a"}]);
-    assert_eq!(write(planned(&observing, &seen)).pending(), "TagResource: task definition web:1: team");
+    assert_eq!(
+        write(planned(&observing, &seen)).pending(),
+        "TagResource: task definition web:1: team"
+    );
 }
 
 #[test]
@@ -209,37 +327,69 @@ fn ignored_fields_make_no_revision() {
     let mut ignored = first.clone();
     let current = ignored.current.as_mut().unwrap();
     current.hash = Tags::read(&marked.request["tags"]).0.remove(SPEC_HASH);
-    current.tags.as_mut().unwrap().0.extend(Tags::read(&marked.request["tags"]).0);
+    current
+        .tags
+        .as_mut()
+        .unwrap()
+        .0
+        .extend(Tags::read(&marked.request["tags"]).0);
     for image in ["web:1", "web:2"] {
         assert_eq!(planned(&ignoring(image), &ignored), Plan::InSync, "{image}");
     }
-    // Together with another change it makes one, and so does taking it back: what others left there is not known.
+    // Together with another change it makes one, and so does taking it back: what others left there
+    // is not known.
     let mut more = ignoring("web:1");
     more["cpu"] = json!("512");
-    assert_eq!(write(planned(&more, &first)).operation, ecs::RegisterTaskDefinition);
-    assert_eq!(write(planned(&ignoring("web:2"), &first)).operation, ecs::RegisterTaskDefinition);
-    assert_eq!(write(planned(&spec(), &ignored)).operation, ecs::RegisterTaskDefinition);
+    assert_eq!(
+        write(planned(&more, &first)).operation,
+        ecs::RegisterTaskDefinition
+    );
+    assert_eq!(
+        write(planned(&ignoring("web:2"), &first)).operation,
+        ecs::RegisterTaskDefinition
+    );
+    assert_eq!(
+        write(planned(&spec(), &ignored)).operation,
+        ecs::RegisterTaskDefinition
+    );
 }
 
 #[test]
 fn surplus_revisions_go_and_the_status_forgets_them() {
     let first = registered(&write(planned(&spec(), &ObservedTaskDefinition::default())));
     let older = |number: i32| ARN.replace(":1", &format!(":{number}"));
-    let surplus = Surplus { active: vec![older(7)], inactive: vec![older(6)], ..Surplus::default() };
+    let surplus = Surplus {
+        active: vec![older(7)],
+        inactive: vec![older(6)],
+        ..Surplus::default()
+    };
     let observed = ObservedTaskDefinition { surplus, ..first };
-    assert_eq!(write(planned(&spec(), &observed)).request, json!({"taskDefinition": older(7)}));
+    assert_eq!(
+        write(planned(&spec(), &observed)).request,
+        json!({"taskDefinition": older(7)})
+    );
     let mut deleting = spec();
     deleting["deleteRevisions"] = json!(true);
-    let Plan::Write(writes) = planned(&deleting, &observed) else { panic!("two writes are needed") };
+    let Plan::Write(writes) = planned(&deleting, &observed) else {
+        panic!("two writes are needed")
+    };
     assert_eq!(writes[1].operation, ecs::DeleteTaskDefinitions);
-    assert_eq!(writes[1].request, json!({"taskDefinitions": [older(7), older(6)]}));
+    assert_eq!(
+        writes[1].request,
+        json!({"taskDefinitions": [older(7), older(6)]})
+    );
 
     let mut kept = spec();
     kept["revisionHistoryLimit"] = json!(1);
     let mut observed = observed;
     observed.surplus.revisions = Some(vec![8, 7, 6]);
     observed.surplus.forget(&older(7));
-    let status = status::status(&EcsTaskDefinition::test("web", &kept), Some(&observed), &Outcome::InSync, Timestamp::UNIX_EPOCH);
+    let status = status::status(
+        &EcsTaskDefinition::test("web", &kept),
+        Some(&observed),
+        &Outcome::InSync,
+        Timestamp::UNIX_EPOCH,
+    );
     assert_eq!(status.revisions, Some(vec![1, 8, 6]));
 }
 
@@ -247,18 +397,41 @@ fn surplus_revisions_go_and_the_status_forgets_them() {
 fn a_newer_revision_of_somebody_else_is_shown_and_left_alone() {
     let mut observed = registered(&write(planned(&spec(), &ObservedTaskDefinition::default())));
     observed.looked = true;
-    observed.foreign = Some((Revision { revision: 2, ..Default::default() }, Ownership::Nobody));
+    observed.foreign = Some((
+        Revision {
+            revision: 2,
+            ..Default::default()
+        },
+        Ownership::Nobody,
+    ));
     assert_eq!(planned(&spec(), &observed), Plan::InSync);
-    let status =
-        status::status(&EcsTaskDefinition::test("web", &spec()), Some(&observed), &Outcome::InSync, Timestamp::UNIX_EPOCH);
-    assert_eq!((status.foreign_revision.as_deref(), status.revision), (Some("web:2"), Some(1)));
+    let status = status::status(
+        &EcsTaskDefinition::test("web", &spec()),
+        Some(&observed),
+        &Outcome::InSync,
+        Timestamp::UNIX_EPOCH,
+    );
+    assert_eq!(
+        (status.foreign_revision.as_deref(), status.revision),
+        (Some("web:2"), Some(1))
+    );
 }
 
 #[test]
 fn at_the_end_a_revision_in_use_is_left_and_named() {
-    let surplus = Surplus { used: vec!["web:1 runs in service legacy in cluster shop".into()], ..Surplus::default() };
-    let observed = ObservedTaskDefinition { surplus, ..Default::default() };
-    let plan = plan::plan(&EcsTaskDefinition::test("web", &spec()).deleting(), &observed, &owner("web"));
+    let surplus = Surplus {
+        used: vec!["web:1 runs in service legacy in cluster shop".into()],
+        ..Surplus::default()
+    };
+    let observed = ObservedTaskDefinition {
+        surplus,
+        ..Default::default()
+    };
+    let plan = plan::plan(
+        &EcsTaskDefinition::test("web", &spec()).deleting(),
+        &observed,
+        &owner("web"),
+    );
     assert!(
         matches!(&plan, Plan::Wait(obstacle) if obstacle.reason == Reason::DeletionBlocked && obstacle.message.contains("legacy")),
         "{plan:?}"
@@ -268,9 +441,16 @@ fn at_the_end_a_revision_in_use_is_left_and_named() {
 #[test]
 fn the_status_names_the_revision_and_its_hash() {
     let observed = registered(&write(planned(&spec(), &ObservedTaskDefinition::default())));
-    let status =
-        status::status(&EcsTaskDefinition::test("web", &spec()), Some(&observed), &Outcome::InSync, Timestamp::UNIX_EPOCH);
-    assert_eq!((status.revision, status.task_definition_arn.as_deref()), (Some(1), Some(ARN)));
+    let status = status::status(
+        &EcsTaskDefinition::test("web", &spec()),
+        Some(&observed),
+        &Outcome::InSync,
+        Timestamp::UNIX_EPOCH,
+    );
+    assert_eq!(
+        (status.revision, status.task_definition_arn.as_deref()),
+        (Some(1), Some(ARN))
+    );
     assert_eq!(status.spec_hash, observed.current.unwrap().hash);
     assert_eq!(status.conditions[0].message, "Revision web:1 is registered");
 }
@@ -278,23 +458,50 @@ fn the_status_names_the_revision_and_its_hash() {
 #[test]
 fn a_revision_whose_owner_tag_was_taken_away_is_left_with_words() {
     let mut deleting = EcsTaskDefinition::test("web", &spec()).deleting();
-    let surplus = Surplus { lost: Some(("web:1".into(), Ownership::Nobody)), ..Surplus::default() };
-    let observed = ObservedTaskDefinition { surplus, ..ObservedTaskDefinition::default() };
-    assert_eq!(plan::plan(&deleting, &observed, &owner("web")), Plan::Gone, "nobody knows that it was");
-    deleting.status = serde_json::from_value(json!({"taskDefinitionArn": ARN})).expect("a valid status");
+    let surplus = Surplus {
+        lost: Some(("web:1".into(), Ownership::Nobody)),
+        ..Surplus::default()
+    };
+    let observed = ObservedTaskDefinition {
+        surplus,
+        ..ObservedTaskDefinition::default()
+    };
+    assert_eq!(
+        plan::plan(&deleting, &observed, &owner("web")),
+        Plan::Gone,
+        "nobody knows that it was"
+    );
+    deleting.status =
+        serde_json::from_value(json!({"taskDefinitionArn": ARN})).expect("a valid status");
     let left = plan::plan(&deleting, &observed, &owner("web"));
-    assert!(matches!(&left, Plan::Left(words) if words.starts_with("task definition web:1 is left in AWS")), "{left:?}");
+    assert!(
+        matches!(&left, Plan::Left(words) if words.starts_with("task definition web:1 is left in AWS")),
+        "{left:?}"
+    );
 }
 
 #[test]
 fn old_revisions_that_wait_for_their_turn_are_no_trouble_of_the_current_one() {
     let first = registered(&write(planned(&spec(), &ObservedTaskDefinition::default())));
-    let surplus = Surplus { active: vec![ARN.replace(":1", ":7")], ..Surplus::default() };
-    let observed = ObservedTaskDefinition { surplus, ..first.clone() };
-    for outcome in [Outcome::Unfinished, Outcome::Queued(tokio::time::Instant::now())] {
+    let surplus = Surplus {
+        active: vec![ARN.replace(":1", ":7")],
+        ..Surplus::default()
+    };
+    let observed = ObservedTaskDefinition {
+        surplus,
+        ..first.clone()
+    };
+    for outcome in [
+        Outcome::Unfinished,
+        Outcome::Queued(tokio::time::Instant::now()),
+    ] {
         let ready = |observed: &ObservedTaskDefinition| {
-            let status =
-                status::status(&EcsTaskDefinition::test("web", &spec()), Some(observed), &outcome, Timestamp::UNIX_EPOCH);
+            let status = status::status(
+                &EcsTaskDefinition::test("web", &spec()),
+                Some(observed),
+                &outcome,
+                Timestamp::UNIX_EPOCH,
+            );
             status.conditions[0].status.clone()
         };
         assert_eq!(ready(&observed), "True");
@@ -305,28 +512,55 @@ fn old_revisions_that_wait_for_their_turn_are_no_trouble_of_the_current_one() {
 #[test]
 fn is_not_ready_while_a_tag_is_missing_beside_old_revisions() {
     let first = registered(&write(planned(&spec(), &ObservedTaskDefinition::default())));
-    let surplus = Surplus { active: vec![ARN.replace(":1", ":7")], ..Surplus::default() };
+    let surplus = Surplus {
+        active: vec![ARN.replace(":1", ":7")],
+        ..Surplus::default()
+    };
     let observed = ObservedTaskDefinition { surplus, ..first };
     let mut tagged = spec();
     tagged["tags"] = json!([{"key": "team", "value": "shop"}]);
     // The tag does not wait for the quota of the deregistration.
-    assert_eq!(write(planned(&tagged, &observed)).operation, ecs::TagResource);
+    assert_eq!(
+        write(planned(&tagged, &observed)).operation,
+        ecs::TagResource
+    );
     let queued = Outcome::Queued(tokio::time::Instant::now());
-    let status = status::status(&EcsTaskDefinition::test("web", &tagged), Some(&observed), &queued, Timestamp::UNIX_EPOCH);
+    let status = status::status(
+        &EcsTaskDefinition::test("web", &tagged),
+        Some(&observed),
+        &queued,
+        Timestamp::UNIX_EPOCH,
+    );
     assert_eq!(status.conditions[0].status, "Unknown");
 }
 
 #[test]
 fn lists_no_revision_of_somebody_else_as_its_own() {
-    let theirs = Revision { arn: ARN.replace(":1", ":7"), revision: 7, ..Revision::default() };
-    let observed = ObservedTaskDefinition { current: Some(theirs), ..ObservedTaskDefinition::default() };
+    let theirs = Revision {
+        arn: ARN.replace(":1", ":7"),
+        revision: 7,
+        ..Revision::default()
+    };
+    let observed = ObservedTaskDefinition {
+        current: Some(theirs),
+        ..ObservedTaskDefinition::default()
+    };
     let revisions = |policy: &str| {
         let mut spec = spec();
         spec["revisionHistoryLimit"] = json!(5);
         spec["managementPolicy"] = json!(policy);
         let mut object = EcsTaskDefinition::test("web", &spec);
-        object.status = Some(EcsTaskDefinitionStatus { revisions: Some(vec![3]), ..Default::default() });
-        status::status(&object, Some(&observed), &Outcome::InSync, Timestamp::UNIX_EPOCH).revisions
+        object.status = Some(EcsTaskDefinitionStatus {
+            revisions: Some(vec![3]),
+            ..Default::default()
+        });
+        status::status(
+            &object,
+            Some(&observed),
+            &Outcome::InSync,
+            Timestamp::UNIX_EPOCH,
+        )
+        .revisions
     };
     assert_eq!(revisions("Observe"), Some(vec![3]));
     assert_eq!(revisions("Full"), Some(vec![7, 3]));
@@ -346,22 +580,41 @@ fn deletes_no_inactive_revision_that_has_another_owner() {
         (tags("team", "shop"), false),
     ];
     for (tags, expected) in rows {
-        assert_eq!(was_ours(&object, &owner("web"), &tags), expected, "{tags:?}");
+        assert_eq!(
+            was_ours(&object, &owner("web"), &tags),
+            expected,
+            "{tags:?}"
+        );
     }
 }
 
 #[test]
 fn says_why_old_revisions_stay() {
     let first = registered(&write(planned(&spec(), &ObservedTaskDefinition::default())));
-    let surplus = Surplus { left: 1, unreadable: Some("services is forbidden".to_owned()), ..Surplus::default() };
+    let surplus = Surplus {
+        left: 1,
+        unreadable: Some("services is forbidden".to_owned()),
+        ..Surplus::default()
+    };
     let observed = ObservedTaskDefinition { surplus, ..first };
-    let status =
-        status::status(&EcsTaskDefinition::test("web", &spec()), Some(&observed), &Outcome::InSync, Timestamp::UNIX_EPOCH);
+    let status = status::status(
+        &EcsTaskDefinition::test("web", &spec()),
+        Some(&observed),
+        &Outcome::InSync,
+        Timestamp::UNIX_EPOCH,
+    );
     assert_eq!(status.conditions[0].status, "True");
-    assert!(status.conditions[0].message.ends_with("cannot be read: services is forbidden"), "{}", status.conditions[0].message);
+    assert!(
+        status.conditions[0]
+            .message
+            .ends_with("cannot be read: services is forbidden"),
+        "{}",
+        status.conditions[0].message
+    );
 }
 
-/// Any other hash would register a revision of everything, and have every service roll, when the operator is upgraded.
+/// Any other hash would register a revision of everything, and have every service roll, when the
+/// operator is upgraded.
 #[test]
 fn the_hash_of_a_spec_is_the_same_in_all_versions() {
     let mut spec = spec();
@@ -370,19 +623,30 @@ fn the_hash_of_a_spec_is_the_same_in_all_versions() {
     spec["requiresCompatibilities"] = json!(["FARGATE", "EC2"]);
     spec["tags"] = json!([{"key": "team", "value": "shop"}]);
     spec["containerDefinitions"][0]["essential"] = json!(true);
-    spec["containerDefinitions"][0]["portMappings"] = json!([{"containerPort": 80, "hostPort": 80, "protocol": "tcp"}]);
+    spec["containerDefinitions"][0]["portMappings"] =
+        json!([{"containerPort": 80, "hostPort": 80, "protocol": "tcp"}]);
     spec["revisionHistoryLimit"] = json!(3);
     let write = write(planned(&spec, &ObservedTaskDefinition::default()));
-    assert_eq!(Tags::read(&write.request["tags"]).0[SPEC_HASH], "d3b74b7950020bdf6d1d878ef7f43dbb");
+    assert_eq!(
+        Tags::read(&write.request["tags"]).0[SPEC_HASH],
+        "d3b74b7950020bdf6d1d878ef7f43dbb"
+    );
 }
 
 /// The same for each sample.
 #[test]
 fn keeps_the_hashes_of_the_samples() {
-    let hashes = samples::<EcsTaskDefinition>().into_iter().map(|(name, object)| {
-        let request = write(plan::plan(&object, &ObservedTaskDefinition::default(), &owner("web"))).request;
-        format!("{name} {}", Tags::read(&request["tags"]).0[SPEC_HASH])
-    });
+    let hashes = samples::<EcsTaskDefinition>()
+        .into_iter()
+        .map(|(name, object)| {
+            let request = write(plan::plan(
+                &object,
+                &ObservedTaskDefinition::default(),
+                &owner("web"),
+            ))
+            .request;
+            format!("{name} {}", Tags::read(&request["tags"]).0[SPEC_HASH])
+        });
     assert_eq!(
         hashes.collect::<Vec<_>>(),
         [
@@ -408,27 +672,68 @@ fn requeues_while_old_revisions_are_left() {
             "web",
             &json!({"containerDefinitions": [], "revisionHistoryLimit": 1, "managementPolicy": policy}),
         );
-        let status = EcsTaskDefinitionStatus { revisions: Some(revisions.to_vec()), ..Default::default() };
-        let observed = ObservedTaskDefinition { surplus, ..Default::default() };
-        object.requeue_after(Some(&observed), &status, Timestamp::UNIX_EPOCH).map(|wait| wait.as_secs())
+        let status = EcsTaskDefinitionStatus {
+            revisions: Some(revisions.to_vec()),
+            ..Default::default()
+        };
+        let observed = ObservedTaskDefinition {
+            surplus,
+            ..Default::default()
+        };
+        object
+            .requeue_after(Some(&observed), &status, Timestamp::UNIX_EPOCH)
+            .map(|wait| wait.as_secs())
     };
-    let seen = || Surplus { revisions: Some(vec![3, 2, 1]), ..Default::default() };
-    assert_eq!(again("Full", &[3, 2], Surplus::default()), None, "there are none");
+    let seen = || Surplus {
+        revisions: Some(vec![3, 2, 1]),
+        ..Default::default()
+    };
+    assert_eq!(
+        again("Full", &[3, 2], Surplus::default()),
+        None,
+        "there are none"
+    );
     let full = |surplus| again("Full", &[3, 2, 1], surplus);
     assert_eq!(full(Surplus::default()), Some(10), "nobody has looked yet");
     assert_eq!(full(seen()), None, "and now somebody has");
-    assert_eq!(full(Surplus { used: vec!["web:1 runs".to_owned()], ..seen() }), Some(600));
+    assert_eq!(
+        full(Surplus {
+            used: vec!["web:1 runs".to_owned()],
+            ..seen()
+        }),
+        Some(600)
+    );
     assert_eq!(full(Surplus { left: 2, ..seen() }), Some(10));
-    assert_eq!(full(Surplus { left: 1, pause: std::time::Duration::from_secs(60), ..seen() }), Some(60), "after trouble");
-    assert_eq!(again("Observe", &[3, 2, 1], Surplus::default()), None, "not its affair");
+    assert_eq!(
+        full(Surplus {
+            left: 1,
+            pause: std::time::Duration::from_secs(60),
+            ..seen()
+        }),
+        Some(60),
+        "after trouble"
+    );
+    assert_eq!(
+        again("Observe", &[3, 2, 1], Surplus::default()),
+        None,
+        "not its affair"
+    );
 }
 
 #[test]
 fn a_registration_without_a_reply_is_not_repeated_before_a_list_can_show_it() {
     let after = |seconds| {
         let unanswered = Some(std::time::Duration::from_secs(seconds));
-        planned(&spec(), &ObservedTaskDefinition { unanswered, ..Default::default() })
+        planned(
+            &spec(),
+            &ObservedTaskDefinition {
+                unanswered,
+                ..Default::default()
+            },
+        )
     };
-    assert!(matches!(after(9), Plan::Wait(obstacle) if obstacle.passing && obstacle.message.contains("did not reply")));
+    assert!(
+        matches!(after(9), Plan::Wait(obstacle) if obstacle.passing && obstacle.message.contains("did not reply"))
+    );
     assert_eq!(write(after(10)).operation, ecs::RegisterTaskDefinition);
 }

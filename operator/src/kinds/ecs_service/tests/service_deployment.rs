@@ -1,7 +1,9 @@
-//! Service deployments as ECS tells of them: full sequences of blue/green, canary, hooks, alarms, stops. No emulator shows these.
+//! Service deployments as ECS tells of them: full sequences of blue/green, canary, hooks, alarms,
+//! stops. No emulator shows these.
 //!
-//! Source of states, stages and their order: "Amazon ECS blue/green deployments", "Lifecycle hooks for Amazon ECS service
-//! deployments" and "View service deployments" in the Amazon ECS developer guide; ServiceDeployment in the ECS API reference.
+//! Source of states, stages and their order: "Amazon ECS blue/green deployments", "Lifecycle hooks
+//! for Amazon ECS service deployments" and "View service deployments" in the Amazon ECS developer
+//! guide; ServiceDeployment in the ECS API reference.
 
 use super::*;
 use crate::kinds::ecs_service::deployment::ServiceDeployment;
@@ -32,7 +34,10 @@ fn seen(number: u8, change: &Value) -> ObservedService {
     let primary = json!({"id": format!("ecs-svc/{number}"), "status": "PRIMARY", "taskDefinition": revision,
         "desiredCount": 2, "runningCount": 2, "pendingCount": 0});
     let service = with(&json!({"taskDefinition": revision, "deployments": [primary]}));
-    ObservedService { deployment: Some(told(change)), ..observed(Some(service)) }
+    ObservedService {
+        deployment: Some(told(change)),
+        ..observed(Some(service))
+    }
 }
 
 fn rollout(object: &EcsService) -> Value {
@@ -49,7 +54,12 @@ fn a_canary_with_a_pause_goes_through_its_stages() {
             "Progressing",
             "Deploying web:3: 0 of 2 tasks run, 2 are starting; 2 of other revisions run",
         ),
-        (json!({"lifecycleStage": "SCALE_UP"}), "InProgress", "Progressing", "Deploying web:3 (SCALE_UP)"),
+        (
+            json!({"lifecycleStage": "SCALE_UP"}),
+            "InProgress",
+            "Progressing",
+            "Deploying web:3 (SCALE_UP)",
+        ),
         (
             json!({"lifecycleStage": "PRE_PRODUCTION_TRAFFIC_SHIFT", "lifecycleHookDetails": hook("AWAITING_ACTION")}),
             "AwaitingApproval",
@@ -62,8 +72,18 @@ fn a_canary_with_a_pause_goes_through_its_stages() {
             "Progressing",
             "PRODUCTION_TRAFFIC_SHIFT",
         ),
-        (json!({"lifecycleStage": "BAKE_TIME"}), "Baking", "Baking", "bake time"),
-        (json!({"lifecycleStage": "CLEAN_UP"}), "InProgress", "Progressing", "CLEAN_UP"),
+        (
+            json!({"lifecycleStage": "BAKE_TIME"}),
+            "Baking",
+            "Baking",
+            "bake time",
+        ),
+        (
+            json!({"lifecycleStage": "CLEAN_UP"}),
+            "InProgress",
+            "Progressing",
+            "CLEAN_UP",
+        ),
     ];
     let mut object = object(&spec(), &json!({}));
     let mut events = Vec::new();
@@ -72,21 +92,56 @@ fn a_canary_with_a_pause_goes_through_its_stages() {
         (_, object) = after_pass(&object, &seen(3, &change), 1001 + number * 100_000);
         assert_eq!(rollout(&object)["phase"], phase, "{change}");
         let status = object.status.as_ref().unwrap();
-        assert_eq!((status.conditions[0].status.as_str(), status.conditions[0].reason.as_str()), ("Unknown", reason), "{change}");
-        assert!(status.conditions[0].message.contains(words), "{}", status.conditions[0].message);
-        events.extend(Kind::events(&object, &before, status).into_iter().map(|notice| notice.reason));
+        assert_eq!(
+            (
+                status.conditions[0].status.as_str(),
+                status.conditions[0].reason.as_str()
+            ),
+            ("Unknown", reason),
+            "{change}"
+        );
+        assert!(
+            status.conditions[0].message.contains(words),
+            "{}",
+            status.conditions[0].message
+        );
+        events.extend(
+            Kind::events(&object, &before, status)
+                .into_iter()
+                .map(|notice| notice.reason),
+        );
     }
     let before = object.status.clone().unwrap();
-    (_, object) = after_pass(&object, &seen(3, &json!({"status": "SUCCESSFUL", "finishedAt": 2001.0})), 900_000);
-    events.extend(Kind::events(&object, &before, object.status.as_ref().unwrap()).into_iter().map(|notice| notice.reason));
+    (_, object) = after_pass(
+        &object,
+        &seen(3, &json!({"status": "SUCCESSFUL", "finishedAt": 2001.0})),
+        900_000,
+    );
+    events.extend(
+        Kind::events(&object, &before, object.status.as_ref().unwrap())
+            .into_iter()
+            .map(|notice| notice.reason),
+    );
     assert_eq!(ready(&object), ("True".into(), "Succeeded".into()));
     let done = rollout(&object);
-    assert_eq!((&done["percent"], &done["finishedAt"]), (&json!(100), &json!("1970-01-01T00:33:21Z")));
+    assert_eq!(
+        (&done["percent"], &done["finishedAt"]),
+        (&json!(100), &json!("1970-01-01T00:33:21Z"))
+    );
     assert_eq!(done["serviceDeploymentArn"], DEPLOYMENT);
     assert_eq!(done["id"], "ecs-svc/3");
-    assert_eq!(events, ["Progressing", "AwaitingApproval", "Baking", "Succeeded"]);
     assert_eq!(
-        after_pass(&object, &seen(3, &json!({"status": "SUCCESSFUL", "finishedAt": 2001.0})), 950_000).1.status,
+        events,
+        ["Progressing", "AwaitingApproval", "Baking", "Succeeded"]
+    );
+    assert_eq!(
+        after_pass(
+            &object,
+            &seen(3, &json!({"status": "SUCCESSFUL", "finishedAt": 2001.0})),
+            950_000
+        )
+        .1
+        .status,
         object.status
     );
 }
@@ -95,7 +150,12 @@ fn a_canary_with_a_pause_goes_through_its_stages() {
 fn a_rollback_is_told_from_its_request_to_its_end_and_never_repeated() {
     let alarm = json!({"status": "TRIGGERED", "triggeredAlarmNames": ["errors"]});
     let steps = [
-        (2, json!({"status": "ROLLBACK_REQUESTED", "alarms": alarm}), "RollingBack", "alarms went off: errors"),
+        (
+            2,
+            json!({"status": "ROLLBACK_REQUESTED", "alarms": alarm}),
+            "RollingBack",
+            "alarms went off: errors",
+        ),
         (
             2,
             json!({"status": "ROLLBACK_IN_PROGRESS", "rollback": {"reason": "Service deployment rolled back because of an alarm."}}),
@@ -111,40 +171,91 @@ fn a_rollback_is_told_from_its_request_to_its_end_and_never_repeated() {
     ];
     let mut object = after_pass(&object(&spec(), &json!({})), &seen(3, &json!({})), 1001).1;
     for (at, (number, change, phase, words)) in (1100..).step_by(100).zip(steps) {
-        let fresh = EcsService { status: None, ..object.clone() };
+        let fresh = EcsService {
+            status: None,
+            ..object.clone()
+        };
         for known in [&object, &fresh] {
             // ECS alone shows it, too, if the operator saw none of it.
             let (plan, after) = after_pass(known, &seen(number, &change), at);
-            assert!(matches!(&plan, Plan::Stall(obstacle) if obstacle.reason == Reason::DeploymentRolledBack), "{plan:?}");
+            assert!(
+                matches!(&plan, Plan::Stall(obstacle) if obstacle.reason == Reason::DeploymentRolledBack),
+                "{plan:?}"
+            );
             assert_eq!(rollout(&after)["phase"], phase);
         }
         let (plan, after) = after_pass(&object, &seen(number, &change), at);
-        let told = |obstacle: &Obstacle| obstacle.message.contains("web:3 failed, and ECS rolled back to web:2");
-        assert!(matches!(&plan, Plan::Stall(obstacle) if told(obstacle)), "{plan:?}");
-        assert!(rollout(&after)["reason"].as_str().is_some_and(|reason| reason.contains(words)), "{}", rollout(&after));
+        let told = |obstacle: &Obstacle| {
+            obstacle
+                .message
+                .contains("web:3 failed, and ECS rolled back to web:2")
+        };
+        assert!(
+            matches!(&plan, Plan::Stall(obstacle) if told(obstacle)),
+            "{plan:?}"
+        );
+        assert!(
+            rollout(&after)["reason"]
+                .as_str()
+                .is_some_and(|reason| reason.contains(words)),
+            "{}",
+            rollout(&after)
+        );
         object = after;
     }
     // Remembered: the deployment has ended and is not described again.
-    let known = ServiceDeployment::remembered(object.status.as_ref().unwrap().rollout.as_ref().unwrap());
-    let later = ObservedService { deployment: known, ..seen(2, &json!({})) };
+    let known =
+        ServiceDeployment::remembered(object.status.as_ref().unwrap().rollout.as_ref().unwrap());
+    let later = ObservedService {
+        deployment: known,
+        ..seen(2, &json!({}))
+    };
     let (plan, after) = after_pass(&object, &later, 9000);
     assert!(matches!(plan, Plan::Stall(_)));
     assert_eq!(after.status, object.status);
     // The spec goes back to what runs: that the other failed says nothing of it.
-    let reverted = ObservedService { task_definition: Resolved::To(REVISION.replace(":3", ":2")), ..later.clone() };
-    assert_eq!(ready(&after_pass(&object, &reverted, 9100).1), ("True".into(), "Succeeded".into()));
+    let reverted = ObservedService {
+        task_definition: Resolved::To(REVISION.replace(":3", ":2")),
+        ..later.clone()
+    };
+    assert_eq!(
+        ready(&after_pass(&object, &reverted, 9100).1),
+        ("True".into(), "Succeeded".into())
+    );
     // A new revision is tried.
-    let newer = ObservedService { task_definition: Resolved::To(REVISION.replace(":3", ":4")), ..later };
-    assert_eq!(operations(&after_pass(&object, &newer, 9200).0), [ecs::UpdateService]);
+    let newer = ObservedService {
+        task_definition: Resolved::To(REVISION.replace(":3", ":4")),
+        ..later
+    };
+    assert_eq!(
+        operations(&after_pass(&object, &newer, 9200).0),
+        [ecs::UpdateService]
+    );
 }
 
 #[test]
 fn a_deployment_that_stops_or_cannot_go_back_is_no_success() {
     let rows = [
-        (3, json!({"status": "STOPPED", "stoppedAt": 1500.0}), "DeploymentStopped"),
-        (3, json!({"status": "ROLLBACK_FAILED", "statusReason": "no way back"}), "DeploymentFailed"),
-        (3, json!({"status": "ROLLBACK_SUCCESSFUL"}), "DeploymentRolledBack"),
-        (2, json!({"status": "STOP_REQUESTED"}), "DeploymentRolledBack"),
+        (
+            3,
+            json!({"status": "STOPPED", "stoppedAt": 1500.0}),
+            "DeploymentStopped",
+        ),
+        (
+            3,
+            json!({"status": "ROLLBACK_FAILED", "statusReason": "no way back"}),
+            "DeploymentFailed",
+        ),
+        (
+            3,
+            json!({"status": "ROLLBACK_SUCCESSFUL"}),
+            "DeploymentRolledBack",
+        ),
+        (
+            2,
+            json!({"status": "STOP_REQUESTED"}),
+            "DeploymentRolledBack",
+        ),
         (2, json!({"status": "STOPPED"}), "DeploymentStopped"),
     ];
     for (number, change, reason) in rows {
@@ -152,19 +263,30 @@ fn a_deployment_that_stops_or_cannot_go_back_is_no_success() {
         let (plan, after) = after_pass(&rolling, &seen(number, &change), 1600);
         assert_eq!(ready(&after), ("False".into(), reason.into()), "{change}");
         assert!(!matches!(plan, Plan::Write(_)), "{change}: {plan:?}");
-        assert_eq!(after.status.as_ref().unwrap().conditions[1].type_, "Stalled");
+        assert_eq!(
+            after.status.as_ref().unwrap().conditions[1].type_,
+            "Stalled"
+        );
     }
 }
 
 #[test]
 fn a_new_deployment_that_ecs_does_not_name_yet_is_not_taken_for_the_old_one() {
-    let before = after_pass(&object(&spec(), &json!({})), &seen(3, &json!({"status": "SUCCESSFUL"})), 1001).1;
+    let before = after_pass(
+        &object(&spec(), &json!({})),
+        &seen(3, &json!({"status": "SUCCESSFUL"})),
+        1001,
+    )
+    .1;
     let mut lagging = seen(3, &json!({"status": "SUCCESSFUL"}));
     let service = lagging.service.as_mut().unwrap();
     service.deployments[0].id = Some("ecs-svc/9".into());
     service.deployments[0].rollout_state = Some("IN_PROGRESS".into());
     let (_, after) = after_pass(&before, &lagging, 1100);
-    assert_eq!((ready(&after).0.as_str(), &rollout(&after)["id"]), ("Unknown", &json!("ecs-svc/9")));
+    assert_eq!(
+        (ready(&after).0.as_str(), &rollout(&after)["id"]),
+        ("Unknown", &json!("ecs-svc/9"))
+    );
 }
 
 #[test]
@@ -176,11 +298,20 @@ fn an_edited_spec_is_tried_after_a_rollback_and_a_lost_status_is_not() {
     edited.spec.health_check_grace_period_seconds = Some(60);
     let write = writes(after_pass(&edited, &seen(2, &back), 1700).0).remove(0);
     assert_eq!(
-        (&write.request["taskDefinition"], &write.request["healthCheckGracePeriodSeconds"]),
+        (
+            &write.request["taskDefinition"],
+            &write.request["healthCheckGracePeriodSeconds"]
+        ),
         (&json!(REVISION), &json!(60))
     );
-    let lost = EcsService { status: None, ..rolled_back };
-    assert!(matches!(after_pass(&lost, &seen(2, &back), 1700).0, Plan::Stall(_)));
+    let lost = EcsService {
+        status: None,
+        ..rolled_back
+    };
+    assert!(matches!(
+        after_pass(&lost, &seen(2, &back), 1700).0,
+        Plan::Stall(_)
+    ));
 }
 
 #[test]
@@ -219,12 +350,20 @@ fn a_failure_is_one_of_the_spec_that_it_was_sent_for() {
     (_, other) = after_pass(&other, &seen(3, &back), 1600);
     assert_eq!(ready(&other).1, "DeploymentRolledBack");
     // The spec goes back, too: what runs is what it asks for.
-    let reverted = EcsService { spec: object(&spec(), &json!({})).spec, ..other };
+    let reverted = EcsService {
+        spec: object(&spec(), &json!({})).spec,
+        ..other
+    };
     let (plan, reverted) = after_pass(&reverted, &seen(3, &back), 1700);
     assert_eq!((plan, ready(&reverted).0.as_str()), (Plan::InSync, "True"));
-    // What was never sent is tried: web:2 with another grace time runs, and web:3 with it has not failed yet.
-    let rolled_back =
-        after_pass(&after_pass(&object(&spec(), &json!({})), &seen(3, &json!({})), 1001).1, &seen(2, &back), 1600).1;
+    // What was never sent is tried: web:2 with another grace time runs, and web:3 with it has not
+    // failed yet.
+    let rolled_back = after_pass(
+        &after_pass(&object(&spec(), &json!({})), &seen(3, &json!({})), 1001).1,
+        &seen(2, &back),
+        1600,
+    )
+    .1;
     let mut edited = rolled_back;
     edited.spec.health_check_grace_period_seconds = Some(60);
     let mut older = seen(2, &back);
@@ -232,10 +371,16 @@ fn a_failure_is_one_of_the_spec_that_it_was_sent_for() {
     let mut shown = (*service.json).clone();
     shown["healthCheckGracePeriodSeconds"] = json!(60);
     service.json = Arc::new(shown);
-    let waiting = ObservedService { task_definition: Resolved::To(REVISION.replace(":3", ":2")), ..older.clone() };
+    let waiting = ObservedService {
+        task_definition: Resolved::To(REVISION.replace(":3", ":2")),
+        ..older.clone()
+    };
     let (plan, edited) = after_pass(&edited, &waiting, 1800);
     assert_eq!(plan, Plan::InSync);
-    assert_eq!(operations(&after_pass(&edited, &older, 1900).0), [ecs::UpdateService]);
+    assert_eq!(
+        operations(&after_pass(&edited, &older, 1900).0),
+        [ecs::UpdateService]
+    );
 }
 
 /// The service during a deployment with this strategy.
@@ -257,7 +402,8 @@ fn shifted(stage: &str, weight: f64) -> Value {
 /// Seconds until the next look, if there is one.
 fn next_look(object: &EcsService, now: i64) -> Option<u64> {
     let now = Timestamp::from_second(now).unwrap();
-    Kind::requeue_after(object, None, object.status.as_ref().unwrap(), now).map(|wait| wait.as_secs())
+    Kind::requeue_after(object, None, object.status.as_ref().unwrap(), now)
+        .map(|wait| wait.as_secs())
 }
 
 #[test]
@@ -280,12 +426,24 @@ fn a_traffic_shift_may_take_its_bake_times_and_each_step_is_progress() {
     for (configuration, weight, patience) in rows {
         let at_step = shifting(&configuration, &shifted(SHIFT, weight));
         let (_, first) = after_pass(&object(&spec(), &json!({})), &at_step, 1000);
-        assert_eq!(next_look(&first, 1000), Some(patience), "{configuration} {weight}");
+        assert_eq!(
+            next_look(&first, 1000),
+            Some(patience),
+            "{configuration} {weight}"
+        );
         let last = 1000 + i64::try_from(patience).unwrap();
         let (_, before) = after_pass(&first, &at_step, last - 1);
-        assert_eq!((ready(&before).1.as_str(), &before.status), ("Progressing", &first.status), "nothing moves by itself");
+        assert_eq!(
+            (ready(&before).1.as_str(), &before.status),
+            ("Progressing", &first.status),
+            "nothing moves by itself"
+        );
         let (_, late) = after_pass(&before, &at_step, last);
-        assert_eq!(ready(&late).1, "ProgressDeadlineExceeded", "{configuration} {weight}");
+        assert_eq!(
+            ready(&late).1,
+            "ProgressDeadlineExceeded",
+            "{configuration} {weight}"
+        );
         assert_eq!(next_look(&late, last), None);
     }
     // Ten steps of six minutes, at one stage.
@@ -293,23 +451,35 @@ fn a_traffic_shift_may_take_its_bake_times_and_each_step_is_progress() {
     let mut object = object(&spec(), &json!({}));
     for step in 1..=10_u8 {
         let now = 1000 + i64::from(step) * 400;
-        (_, object) = after_pass(&object, &shifting(&linear, &shifted(SHIFT, f64::from(step) * 10.0)), now);
+        (_, object) = after_pass(
+            &object,
+            &shifting(&linear, &shifted(SHIFT, f64::from(step) * 10.0)),
+            now,
+        );
         assert_eq!(ready(&object).1, "Progressing", "step {step}");
     }
     let told = rollout(&object);
     assert_eq!(
-        (&told["requestedProductionTrafficWeight"], &told["progressedAt"]),
+        (
+            &told["requestedProductionTrafficWeight"],
+            &told["progressedAt"]
+        ),
         (&json!(100.0), &json!("1970-01-01T01:23:20Z"))
     );
 }
 
 #[test]
 fn a_network_load_balancer_takes_its_time_to_shift() {
-    let mut at_shift = shifting(&json!({"strategy": "BLUE_GREEN"}), &shifted("TEST_TRAFFIC_SHIFT", 0.0));
+    let mut at_shift = shifting(
+        &json!({"strategy": "BLUE_GREEN"}),
+        &shifted("TEST_TRAFFIC_SHIFT", 0.0),
+    );
     let service = at_shift.service.as_mut().unwrap();
     let mut shown = (*service.json).clone();
-    let listener = "arn:aws:elasticloadbalancing:eu-central-1:111122223333:listener/net/web/0123/4567";
-    shown["loadBalancers"] = json!([{"advancedConfiguration": {"productionListenerRule": listener}}]);
+    let listener =
+        "arn:aws:elasticloadbalancing:eu-central-1:111122223333:listener/net/web/0123/4567";
+    shown["loadBalancers"] =
+        json!([{"advancedConfiguration": {"productionListenerRule": listener}}]);
     service.json = Arc::new(shown);
     let (_, after) = after_pass(&object(&spec(), &json!({})), &at_shift, 1000);
     assert_eq!(next_look(&after, 1000), Some(1200));
@@ -319,15 +489,32 @@ fn a_network_load_balancer_takes_its_time_to_shift() {
 fn a_hook_that_runs_stops_the_clock_and_its_end_starts_it_again() {
     let hook = |status: &str| {
         let mut change = shifted("POST_SCALE_UP", 0.0);
-        change["lifecycleHookDetails"] = json!([{"hookId": "hook-7", "targetType": "AWS_LAMBDA", "status": status}]);
+        change["lifecycleHookDetails"] =
+            json!([{"hookId": "hook-7", "targetType": "AWS_LAMBDA", "status": status}]);
         shifting(&json!({"strategy": "BLUE_GREEN"}), &change)
     };
     let (_, running) = after_pass(&object(&spec(), &json!({})), &hook("IN_PROGRESS"), 1000);
-    assert_eq!((ready(&running).1.as_str(), next_look(&running, 1000)), ("Progressing", None));
-    assert!(running.status.as_ref().unwrap().conditions[0].message.contains("hook hook-7 runs"));
+    assert_eq!(
+        (ready(&running).1.as_str(), next_look(&running, 1000)),
+        ("Progressing", None)
+    );
+    assert!(
+        running.status.as_ref().unwrap().conditions[0]
+            .message
+            .contains("hook hook-7 runs")
+    );
     let (_, later) = after_pass(&running, &hook("IN_PROGRESS"), 9000);
-    assert_eq!(later.status, running.status, "and nothing is written meanwhile");
+    assert_eq!(
+        later.status, running.status,
+        "and nothing is written meanwhile"
+    );
     let (_, done) = after_pass(&later, &hook("SUCCEEDED"), 9010);
-    assert_eq!((ready(&done).1.as_str(), next_look(&done, 9010)), ("Progressing", Some(600)));
-    assert_eq!(ready(&after_pass(&done, &hook("SUCCEEDED"), 9610).1).1, "ProgressDeadlineExceeded");
+    assert_eq!(
+        (ready(&done).1.as_str(), next_look(&done, 9010)),
+        ("Progressing", Some(600))
+    );
+    assert_eq!(
+        ready(&after_pass(&done, &hook("SUCCEEDED"), 9610).1).1,
+        "ProgressDeadlineExceeded"
+    );
 }
