@@ -110,108 +110,89 @@ impl Workload {
         Ok(())
     }
 
+    /// Applies what the workload begins with, and carries it out.
     async fn carry_out(self, scenario: &Scenario<'_>) -> Result<()> {
-        let apply = |manifests: &str| scenario.kubectl.apply(manifests).map(drop);
-        let image = |name: &str| samples::TASK_DEFINITION.replace("nginx:1.29", name);
         match self {
             Self::Adopt => {
-                apply(&SAMPLES.replace("\nspec:\n", "\nspec:\n  adoptionPolicy: IfUnowned\n"))?
+                let adopting = "\nspec:\n  adoptionPolicy: IfUnowned\n";
+                scenario
+                    .kubectl
+                    .apply(&SAMPLES.replace("\nspec:\n", adopting))?;
             }
-            Self::Revisions => {}
-            Self::FailedRollout => apply(&samples::plain("web:1"))?,
-            _ => apply(SAMPLES)?,
+            Self::Revisions => return self.limit_revisions(scenario).await,
+            Self::FailedRollout => {
+                scenario.kubectl.apply(&samples::plain("web:1"))?;
+            }
+            _ => {
+                scenario.kubectl.apply(SAMPLES)?;
+            }
         }
-        if self != Self::Revisions {
-            until_ready(scenario).await?;
-        }
+        until_ready(scenario).await?;
+        self.change(scenario).await
+    }
+
+    /// Changes the objects that run, and awaits the end.
+    async fn change(self, scenario: &Scenario<'_>) -> Result<()> {
         match self {
-            Self::Create | Self::Adopt => {}
+            Self::Create | Self::Adopt | Self::Revisions => {}
             Self::Image => {
-                apply(&image("nginx:2"))?;
+                scenario.kubectl.apply(&with_image("nginx:2"))?;
                 until_revision(scenario, "web:2").await?;
             }
             Self::Scale => {
                 scenario
                     .kubectl
                     .run(&["scale", "ecsservice/web", "--replicas=4"])?;
-                until(scenario, "ecsservice", |service| {
-                    service["status"]["runningCount"] == 4
-                })
-                .await?;
+                let runs = |service: &Value| service["status"]["runningCount"] == 4;
+                until(scenario, "ecsservice", runs).await?;
             }
             Self::Settings => {
-                apply(
-                    &SAMPLES
-                        .replace("value: enabled", "value: disabled")
-                        .replace("value: checkout", "value: shop")
-                        .replace("maximumPercent: 200", "maximumPercent: 150"),
-                )?;
+                let changed = SAMPLES
+                    .replace("value: enabled", "value: disabled")
+                    .replace("value: checkout", "value: shop")
+                    .replace("maximumPercent: 200", "maximumPercent: 150");
+                scenario.kubectl.apply(&changed)?;
             }
-            Self::Restart => {
-                let began =
-                    get(scenario, "ecsservice").await?["status"]["rollout"]["startedAt"].clone();
-                let began: Timestamp = began.as_str().context("a time")?.parse()?;
-                wait::until("a later second", PATIENCE, async || {
-                    ensure!(
-                        Timestamp::now().as_second() > began.as_second(),
-                        "it is {began}"
-                    );
-                    Ok(())
-                })
-                .await?;
-                let at = Timestamp::from_second(Timestamp::now().as_second())?;
-                annotate(scenario, &format!("ecs-operator.dev/restartedAt={at}"))?;
-                until(scenario, "ecsservice", |service| {
-                    !service["status"]["handledCommands"].is_null()
-                })
-                .await?;
-            }
+            Self::Restart => restart(scenario).await?,
             Self::Rollback => {
-                apply(&image("nginx:2"))?;
+                scenario.kubectl.apply(&with_image("nginx:2"))?;
                 until_revision(scenario, "web:2").await?;
                 annotate(scenario, "ecs-operator.dev/rollbackTo=web:1")?;
-                let back = |service: &Value| {
-                    ready(service).is_some_and(|ready| ready["reason"] == "RolledBackOnCommand")
-                };
-                until(scenario, "ecsservice", back).await?;
-                return Ok(());
+                return until_reason(scenario, "RolledBackOnCommand").await;
             }
             Self::Delete | Self::DeleteDefinitionFirst | Self::DeleteServiceFirst => {
-                scenario
-                    .kubectl
-                    .delete(&self.deletes().unwrap_or_default().join("---\n"))?;
+                let objects = self.deletes().unwrap_or_default().join("---\n");
+                scenario.kubectl.delete(&objects)?;
                 return until_empty(scenario).await;
             }
-            Self::Revisions => {
-                for number in 1..=3 {
-                    let more = "  revisionHistoryLimit: 0\n  deleteRevisions: true\n  requiresCompatibilities:";
-                    apply(
-                        &image(&format!("nginx:{number}"))
-                            .replace("  requiresCompatibilities:", more),
-                    )?;
-                    until(scenario, "ecstaskdefinition", |definition| {
-                        definition["status"]["revision"] == number
-                    })
-                    .await?;
-                }
-                annotate_definition(scenario)?;
-                until(scenario, "ecstaskdefinition", |definition| {
-                    definition["status"]["revisions"] == json!([3])
-                })
-                .await?;
-                return Ok(());
-            }
             Self::FailedRollout => {
-                apply(&samples::plain("crash:2"))?;
-                let went_back = |service: &Value| {
-                    ready(service).is_some_and(|ready| ready["reason"] == "DeploymentRolledBack")
-                        && service["status"]["revision"] == "web:1"
+                scenario.kubectl.apply(&samples::plain("crash:2"))?;
+                until_reason(scenario, "DeploymentRolledBack").await?;
+                let runs = |service: &Value| {
+                    service["status"]["revision"] == "web:1"
                         && service["status"]["runningCount"] == 2
                 };
-                return until(scenario, "ecsservice", went_back).await;
+                return until(scenario, "ecsservice", runs).await;
             }
         }
         until_ready(scenario).await
+    }
+
+    /// Registers three revisions of a task definition that keeps one.
+    async fn limit_revisions(self, scenario: &Scenario<'_>) -> Result<()> {
+        let limit =
+            "  revisionHistoryLimit: 0\n  deleteRevisions: true\n  requiresCompatibilities:";
+        for number in 1..=3 {
+            let definition = with_image(&format!("nginx:{number}"));
+            scenario
+                .kubectl
+                .apply(&definition.replace("  requiresCompatibilities:", limit))?;
+            let is_registered = |definition: &Value| definition["status"]["revision"] == number;
+            until(scenario, "ecstaskdefinition", is_registered).await?;
+        }
+        annotate_definition(scenario)?;
+        let keeps_one = |definition: &Value| definition["status"]["revisions"] == json!([3]);
+        until(scenario, "ecstaskdefinition", keeps_one).await
     }
 
     /// Checks that the world is what it is without crashes.
@@ -524,6 +505,35 @@ async fn until(
         Ok(())
     })
     .await
+}
+
+/// The task definition of the samples with another image.
+fn with_image(image: &str) -> String {
+    samples::TASK_DEFINITION.replace("nginx:1.29", image)
+}
+
+/// Restarts the service by annotation, in a later second than its rollout began.
+async fn restart(scenario: &Scenario<'_>) -> Result<()> {
+    let service = get(scenario, "ecsservice").await?;
+    let began = &service["status"]["rollout"]["startedAt"];
+    let began: Timestamp = began.as_str().context("a time")?.parse()?;
+    wait::until("a later second", PATIENCE, async || {
+        let is_later = Timestamp::now().as_second() > began.as_second();
+        ensure!(is_later, "it is {began}");
+        Ok(())
+    })
+    .await?;
+    let at = Timestamp::from_second(Timestamp::now().as_second())?;
+    annotate(scenario, &format!("ecs-operator.dev/restartedAt={at}"))?;
+    let is_handled = |service: &Value| !service["status"]["handledCommands"].is_null();
+    until(scenario, "ecsservice", is_handled).await
+}
+
+/// Awaits this reason of the Ready condition of the service.
+async fn until_reason(scenario: &Scenario<'_>, reason: &str) -> Result<()> {
+    let has_reason =
+        |service: &Value| ready(service).is_some_and(|ready| ready["reason"] == reason);
+    until(scenario, "ecsservice", has_reason).await
 }
 
 async fn until_ready(scenario: &Scenario<'_>) -> Result<()> {

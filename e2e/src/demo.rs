@@ -53,10 +53,12 @@ pub async fn run() -> Result<()> {
     let result = show(&mut steps, &world).await;
     world.stop().await?;
     match &result {
-        Ok(()) => println!(
-            "\nPASSED: all of it held, in {:.0} s",
-            steps.started.elapsed().as_secs_f64()
-        ),
+        Ok(()) => {
+            println!(
+                "\nPASSED: all of it held, in {:.0} s",
+                steps.started.elapsed().as_secs_f64()
+            );
+        }
         Err(_) => println!(
             "\nFAILED at step {}; logs: {}",
             steps.number,

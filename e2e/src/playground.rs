@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
@@ -46,94 +46,35 @@ pub async fn up() -> Result<()> {
         fs::remove_dir_all(&dir)?;
     }
     fs::create_dir_all(&dir)?;
-    let with_operator = std::env::var("OPERATOR").as_deref() != Ok("none");
+    let (engine, engine_address) = start_engine(&dir).await?;
     let control_plane_dir = dir.join("control-plane");
-    let [engine_port] = free_ports()?;
-    let mut command = Command::new(std::env::current_exe()?);
-    command.args(["engine", "--port", &engine_port.to_string()]);
-    let mut engine = Process::start("engine", &dir, command.process_group(0))?;
-    let engine_url = format!("http://127.0.0.1:{engine_port}/_ping");
-    engine
-        .until_ready(PATIENCE, async || {
-            Ok(reqwest::get(&engine_url)
-                .await?
-                .error_for_status()
-                .map(drop)?)
-        })
-        .await?;
-    let kind = Kind::MinistackWithEngine(format!("tcp://127.0.0.1:{engine_port}"));
     let (control_plane, server) = tokio::try_join!(
         ControlPlane::start(&control_plane_dir),
-        AwsServer::start(kind, &dir)
+        AwsServer::start(Kind::MinistackWithEngine(engine_address), &dir)
     )?;
     aws_server::put_sample_secret(&server.url, ACCOUNT).await?;
-    let (kubeconfig, program, upstream) = (
-        control_plane.kubeconfig.clone(),
-        control_plane.kubectl.clone(),
-        server.url.clone(),
-    );
     let installation = Installation::plain(&control_plane.kubectl(None), &dir)?;
-
-    let [aws_port, port] = free_ports()?;
-    let mut command = Command::new(std::env::current_exe()?);
-    command.args([
-        "aws_proxy",
-        "--upstream",
-        &upstream,
-        "--aws-port",
-        &aws_port.to_string(),
-        "--port",
-        &port.to_string(),
+    let (aws_proxy, proxy) = start_aws_proxy(&dir, &server.url).await?;
+    let kubectl = control_plane.kubectl.parent();
+    let path = assets::path_with(kubectl.context("kubectl lies in a directory")?)?;
+    let mut variables = aws_server::environment(&proxy.aws_url, ACCOUNT);
+    variables.extend([
+        ("KUBECONFIG", control_plane.kubeconfig.display().to_string()),
+        ("AWS_UPSTREAM_URL", server.url.clone()),
+        ("AWS_PROXY_URL", proxy.url),
+        ("PATH", path.to_string_lossy().into_owned()),
     ]);
-    let aws_proxy = Process::start("aws_proxy", &dir, command.process_group(0))?;
-    let (aws_url, proxy_url) = (
-        format!("http://127.0.0.1:{aws_port}"),
-        format!("http://127.0.0.1:{port}"),
-    );
-    wait::until("the AWS proxy", PATIENCE, async || {
-        reqwest::get(&proxy_url).await
-    })
-    .await?;
-
     let mut processes = control_plane.into_processes();
     processes.extend([engine, server.into_process(), aws_proxy]);
     let mut operator_pid = String::new();
-    if with_operator {
-        let options = Options {
-            flags: vec!["--log-format=pretty".to_owned()],
-            environment: aws_server::environment(&aws_url, ACCOUNT),
-            kubeconfig: installation.kubeconfig.clone(),
-        };
-        let mut operator = Operator::start(&dir, &options)?;
-        operator.ready().await?;
-        operator_pid = operator.process.pid().to_string();
-        processes.push(operator.process);
+    if std::env::var("OPERATOR").as_deref() != Ok("none") {
+        let operator = start_operator(&dir, &proxy.aws_url, installation).await?;
+        operator_pid = operator.pid().to_string();
+        processes.push(operator);
     }
-    let mut variables = aws_server::environment(&aws_url, ACCOUNT);
-    let path = assets::path_with(program.parent().context("kubectl lies in a directory")?)?;
-    variables.extend([
-        ("KUBECONFIG", kubeconfig.display().to_string()),
-        ("AWS_UPSTREAM_URL", upstream),
-        ("AWS_PROXY_URL", proxy_url),
-        ("OPERATOR_PID", operator_pid),
-        ("PATH", path.to_string_lossy().into_owned()),
-    ]);
-    let mut text = String::new();
-    for (name, value) in variables {
-        writeln!(text, "export {name}='{value}'")?;
-    }
-    fs::write(dir.join("env"), text)?;
-    let members: Vec<_> = processes
-        .into_iter()
-        .map(|process| Member {
-            name: process.name().to_owned(),
-            pid: process.detach(),
-        })
-        .collect();
-    fs::write(
-        dir.join("processes.json"),
-        serde_json::to_string_pretty(&members)?,
-    )?;
+    variables.push(("OPERATOR_PID", operator_pid));
+    write_environment(&dir, variables)?;
+    detach(&dir, processes)?;
     println!(
         "The playground runs. Use it from this directory:
 
@@ -142,13 +83,77 @@ pub async fn up() -> Result<()> {
     kubectl get ecs
     curl -s $AWS_PROXY_URL
 
-Tasks take their time, and the names of images decide what becomes of them: no-such-image… cannot be pulled, crash… ends with
-exit code 1, slow… takes two seconds to start, all others run.
+Tasks need some seconds to start and stop. The name of an image decides about its tasks: no-such-image… cannot be pulled,
+crash… ends with exit code 1, slow… needs two seconds to start, and all others run.
 
-Logs are beside that file. `make down` ends it.",
+Logs are beside that file. `make down` ends the playground.",
         short(&dir.join("env"))
     );
     Ok(())
+}
+
+/// Starts the pretend Docker engine, and returns its address.
+async fn start_engine(dir: &Path) -> Result<(Process, String)> {
+    let [port] = free_ports()?;
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["engine", "--port", &port.to_string()]);
+    let mut engine = Process::start("engine", dir, command.process_group(0))?;
+    let ping = format!("http://127.0.0.1:{port}/_ping");
+    let is_up = async || Ok(reqwest::get(&ping).await?.error_for_status().map(drop)?);
+    engine.until_ready(PATIENCE, is_up).await?;
+    Ok((engine, format!("tcp://127.0.0.1:{port}")))
+}
+
+/// Addresses of the AWS proxy.
+struct ProxyAddresses {
+    /// For clients of AWS.
+    aws_url: String,
+    /// Of the proxy itself.
+    url: String,
+}
+
+/// Starts the AWS proxy in front of the server at `upstream`.
+async fn start_aws_proxy(dir: &Path, upstream: &str) -> Result<(Process, ProxyAddresses)> {
+    let ports = free_ports::<2>()?.map(|port| port.to_string());
+    let [aws_port, port] = &ports;
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["aws-proxy", "--upstream", upstream]);
+    command.args(["--aws-port", aws_port, "--port", port]);
+    let process = Process::start("aws-proxy", dir, command.process_group(0))?;
+    let [aws_url, url] = [aws_port, port].map(|port| format!("http://127.0.0.1:{port}"));
+    wait::until("the AWS proxy", PATIENCE, async || reqwest::get(&url).await).await?;
+    Ok((process, ProxyAddresses { aws_url, url }))
+}
+
+async fn start_operator(dir: &Path, aws_url: &str, installation: Installation) -> Result<Process> {
+    let options = Options {
+        flags: vec!["--log-format=pretty".to_owned()],
+        environment: aws_server::environment(aws_url, ACCOUNT),
+        kubeconfig: installation.kubeconfig,
+    };
+    let mut operator = Operator::start(dir, &options)?;
+    operator.ready().await?;
+    Ok(operator.process)
+}
+
+/// Writes a file that sets the variables in a shell.
+fn write_environment(dir: &Path, variables: Vec<(&str, String)>) -> Result<()> {
+    let mut text = String::new();
+    for (name, value) in variables {
+        writeln!(text, "export {name}='{value}'")?;
+    }
+    Ok(fs::write(dir.join("env"), text)?)
+}
+
+/// Leaves the processes running, and notes them for [`down`].
+fn detach(dir: &Path, processes: Vec<Process>) -> Result<()> {
+    let member = |process: Process| Member {
+        name: process.name().to_owned(),
+        pid: process.detach(),
+    };
+    let members: Vec<_> = processes.into_iter().map(member).collect();
+    let text = serde_json::to_string_pretty(&members)?;
+    Ok(fs::write(dir.join("processes.json"), text)?)
 }
 
 /// The path as seen from here, if that is shorter.

@@ -264,7 +264,7 @@ async fn a_blue_green_deployment_waits_for_somebody_and_goes_on_when_told() {
     assert_eq!(aws_writes(&world), [""; 0]);
 
     edit(&world, |object| {
-        object["metadata"]["annotations"]["ecs-operator.dev/continueAt"] = json!(NOON)
+        object["metadata"]["annotations"]["ecs-operator.dev/continueAt"] = json!(NOON);
     });
     look(&world).await;
     look(&world).await;
@@ -292,7 +292,7 @@ async fn a_blue_green_deployment_waits_for_somebody_and_goes_on_when_told() {
     let described = ecs.described();
     world.new_writes();
     edit(&world, |object| {
-        object["metadata"]["annotations"]["ecs-operator.dev/continueAt"] = json!(NOON)
+        object["metadata"]["annotations"]["ecs-operator.dev/continueAt"] = json!(NOON);
     });
     world.pass::<EcsService>().await;
     world.pass::<EcsService>().await;
@@ -354,7 +354,7 @@ async fn a_rollback_by_an_alarm_is_told_and_not_repeated_even_without_memory() {
     assert_eq!(aws_writes(&world), [""; 0], "it is not sent again");
     // Whoever restarts wants it to be tried again.
     edit(&world, |object| {
-        object["metadata"]["annotations"]["ecs-operator.dev/restartedAt"] = json!(NOON)
+        object["metadata"]["annotations"]["ecs-operator.dev/restartedAt"] = json!(NOON);
     });
     look(&world).await;
     assert_eq!(aws_writes(&world), ["UpdateService"]);
@@ -410,7 +410,7 @@ async fn a_running_deployment_is_stopped_on_command() {
     ecs.moves(&json!({}), &json!({"status": "IN_PROGRESS"}));
     world.new_writes();
     edit(&world, |object| {
-        object["metadata"]["annotations"]["ecs-operator.dev/stopAt"] = json!(NOON)
+        object["metadata"]["annotations"]["ecs-operator.dev/stopAt"] = json!(NOON);
     });
     look(&world).await;
     ecs.moves(&json!({}), &json!({"status": "STOP_REQUESTED"}));

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use ecs_operator_crds::v1beta1::{EcsCluster, EcsService, EcsTaskDefinition};
@@ -352,8 +353,9 @@ impl<'a> Load<'a> {
     }
 
     /// Deletes all objects in the order in which `kubectl delete -f` meets them in a file, what
-    /// others need first, and awaits that they are gone.
-    pub(super) async fn delete(&self) -> Result<()> {
+    /// others need first, and awaits that they are gone. Returns how long after the last service
+    /// the last object went.
+    pub(super) async fn delete(&self) -> Result<Duration> {
         let namespace = self.namespace();
         let (params, all) = (DeleteParams::background(), ListParams::default());
         self.api::<EcsCluster>(namespace)
@@ -365,12 +367,17 @@ impl<'a> Load<'a> {
         self.api::<EcsService>(namespace)
             .delete_collection(&params, &all)
             .await?;
+        self.until_gone("EcsService/").await?;
+        let services_gone = Instant::now();
+        self.until_gone("").await?;
+        Ok(services_gone.elapsed())
+    }
+
+    /// Awaits that there is no object whose kind and name begin so.
+    async fn until_gone(&self, prefix: &str) -> Result<()> {
         wait::until("deletion", PATIENCE, async || {
-            let left = self
-                .objects
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .len();
+            let objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+            let left = objects.keys().filter(|key| key.starts_with(prefix)).count();
             ensure!(left == 0, "{left} are left");
             Ok(())
         })

@@ -129,109 +129,22 @@ async fn create(load: &mut Load<'_>, size: usize) -> Result<(f64, Meter)> {
     Ok((ready, meter::quiet(load).await?.since(&before)))
 }
 
-/// A life from creation to deletion; answers the memory that a new process needs for it, in MiB.
-async fn life(world: &World, size: usize, table: &mut Table) -> Result<f64> {
-    let peer = |at_200: f64, at_1000: f64| match size {
+/// The figure of the peer for this size, or the aim.
+fn at(size: usize, at_200: f64, at_1000: f64) -> Option<f64> {
+    match size {
         200 => Some(at_200),
         1000 => Some(at_1000),
         _ => None,
-    };
-    let pairs = fixed(size);
+    }
+}
+
+/// A life from creation to deletion; answers the memory that a new process needs for it, in MiB.
+async fn life(world: &World, size: usize, table: &mut Table) -> Result<f64> {
     let mut load =
         Load::start(world, "life", &["--aws-quota-share=off"], Faults::default()).await?;
-
-    let cpu = load.cpu_seconds()?;
-    let (ready, spent) = create(&mut load, size).await?;
-    table.row(
-        size,
-        "apply until all Ready",
-        "s",
-        ready,
-        peer(33.0, 180.0),
-        peer(3.0, 15.0),
-    );
-    table.row(
-        size,
-        "AWS writes per pair, creation until quiet",
-        "",
-        fixed(spent.aws_writes) / pairs,
-        peer(3.0, 3.0),
-        Some(2.0),
-    );
-    table.row(
-        size,
-        "AWS reads per pair, creation until quiet",
-        "",
-        fixed(spent.aws_reads) / pairs,
-        peer(6.0, 6.0),
-        Some(0.5),
-    );
-    table.row(
-        size,
-        "API server writes per pair",
-        "",
-        fixed(spent.kube_writes) / pairs,
-        peer(8.0, 8.0),
-        Some(6.0),
-    );
-    table.row(
-        size,
-        "API server GETs per pair",
-        "",
-        fixed(spent.kube_gets) / pairs,
-        peer(8.0, 8.0),
-        Some(0.0),
-    );
-    table.row(
-        size,
-        "CPU of the creation",
-        "s",
-        load.cpu_seconds()? - cpu,
-        peer(f64::NAN, 32.0),
-        peer(f64::NAN, 5.0),
-    );
-    table.row(
-        size,
-        "resident memory, peak",
-        "MiB",
-        load.peak_mib()?,
-        peer(66.0, 83.0),
-        peer(18.0, 25.0),
-    );
-
-    let before = Meter::read(&load).await?;
-    load.apply(0..size, "nginx:1").await?;
-    let spent = meter::quiet(&load).await?.since(&before);
-    table.row(
-        size,
-        "the same manifests again: AWS writes",
-        "",
-        fixed(spent.aws_writes),
-        peer(200.0, 1000.0),
-        Some(0.0),
-    );
-    table.row(
-        size,
-        "the same manifests again: status writes",
-        "",
-        fixed(spent.kube_writes),
-        None,
-        Some(0.0),
-    );
-
-    let start = Instant::now();
-    load.apply(0..1, "nginx:2").await?;
-    load.until_revision("app-0:2").await?;
-    table.row(
-        size,
-        "a new image: its service runs that revision",
-        "s",
-        start.elapsed().as_secs_f64(),
-        None,
-        Some(2.0),
-    );
-    meter::quiet(&load).await?;
-
+    creation(&mut load, size, table).await?;
+    same_manifests(&load, size, table).await?;
+    new_image(&load, size, table).await?;
     load.until_counted(size).await?;
     load.until_settled().await?;
     at_rest(&load, size, table).await?;
@@ -242,35 +155,121 @@ async fn life(world: &World, size: usize, table: &mut Table) -> Result<f64> {
         meter::quiet(&load).await?;
     }
     let memory = restart(&mut load, size, table).await?;
+    deletion(&mut load, size, table).await?;
+    load.end().await?;
+    if size == 50 {
+        cluster_gone_first(world, size, table).await?;
+    }
+    Ok(memory)
+}
 
-    let (start, before, cpu) = (
-        Instant::now(),
-        Meter::read(&load).await?,
-        load.cpu_seconds()?,
+/// Creates all pairs.
+async fn creation(load: &mut Load<'_>, size: usize, table: &mut Table) -> Result<()> {
+    let cpu = load.cpu_seconds()?;
+    let (ready, spent) = create(load, size).await?;
+    let per_pair = |count: usize| fixed(count) / fixed(size);
+    let cpu = load.cpu_seconds()? - cpu;
+    let (name, peer, aim) = (
+        "apply until all Ready",
+        at(size, 33.0, 180.0),
+        at(size, 3.0, 15.0),
     );
-    load.delete().await?;
+    table.row(size, name, "s", ready, peer, aim);
+    let rows = [
+        (
+            "AWS writes per pair, creation until quiet",
+            spent.aws_writes,
+            3.0,
+            2.0,
+        ),
+        (
+            "AWS reads per pair, creation until quiet",
+            spent.aws_reads,
+            6.0,
+            0.5,
+        ),
+        ("API server writes per pair", spent.kube_writes, 8.0, 6.0),
+        ("API server GETs per pair", spent.kube_gets, 8.0, 0.0),
+    ];
+    for (name, count, peer, aim) in rows {
+        table.row(
+            size,
+            name,
+            "",
+            per_pair(count),
+            at(size, peer, peer),
+            Some(aim),
+        );
+    }
+    let (peer, aim) = (at(size, f64::NAN, 32.0), at(size, f64::NAN, 5.0));
+    table.row(size, "CPU of the creation", "s", cpu, peer, aim);
+    let (peer, aim) = (at(size, 66.0, 83.0), at(size, 18.0, 25.0));
     table.row(
         size,
-        "delete all",
-        "s",
-        start.elapsed().as_secs_f64(),
-        peer(f64::NAN, 165.0),
-        peer(f64::NAN, 30.0),
+        "resident memory, peak",
+        "MiB",
+        load.peak_mib()?,
+        peer,
+        aim,
     );
-    let spent = Meter::read(&load).await?.since(&before);
+    Ok(())
+}
+
+/// Applies all pairs once more.
+async fn same_manifests(load: &Load<'_>, size: usize, table: &mut Table) -> Result<()> {
+    let before = Meter::read(load).await?;
+    load.apply(0..size, "nginx:1").await?;
+    let spent = meter::quiet(load).await?.since(&before);
+    let (name, peer) = (
+        "the same manifests again: AWS writes",
+        at(size, 200.0, 1000.0),
+    );
+    table.row(size, name, "", fixed(spent.aws_writes), peer, Some(0.0));
+    let name = "the same manifests again: status writes";
+    table.row(size, name, "", fixed(spent.kube_writes), None, Some(0.0));
+    Ok(())
+}
+
+/// Changes the image of one pair.
+async fn new_image(load: &Load<'_>, size: usize, table: &mut Table) -> Result<()> {
+    let start = Instant::now();
+    load.apply(0..1, "nginx:2").await?;
+    load.until_revision("app-0:2").await?;
+    let (name, took) = (
+        "a new image: its service runs that revision",
+        start.elapsed(),
+    );
+    table.row(size, name, "s", took.as_secs_f64(), None, Some(2.0));
+    meter::quiet(load).await?;
+    Ok(())
+}
+
+/// Deletes all pairs in the order of one file: cluster, task definitions, services.
+async fn deletion(load: &mut Load<'_>, size: usize, table: &mut Table) -> Result<()> {
+    let (start, cpu) = (Instant::now(), load.cpu_seconds()?);
+    let before = Meter::read(load).await?;
+    let after_services = load.delete().await?.as_secs_f64();
+    let took = start.elapsed().as_secs_f64();
+    let (peer, aim) = (at(size, f64::NAN, 165.0), at(size, f64::NAN, 30.0));
+    table.row(size, "delete all", "s", took, peer, aim);
+    let name = "the last object after the last service";
+    table.row(size, name, "s", after_services, None, Some(10.0));
+    let spent = Meter::read(load).await?.since(&before);
+    let calls = fixed(spent.aws_writes + spent.aws_reads) / fixed(size);
     table.row(
         size,
         "AWS calls per pair to delete",
         "",
-        fixed(spent.aws_writes + spent.aws_reads) / pairs,
-        peer(6.0, 6.0),
+        calls,
+        at(size, 6.0, 6.0),
         Some(4.0),
     );
+    let writes = fixed(spent.kube_writes) / fixed(size);
     table.row(
         size,
         "API server writes per pair to delete",
         "",
-        fixed(spent.kube_writes) / pairs,
+        writes,
         None,
         Some(3.0),
     );
@@ -282,11 +281,7 @@ async fn life(world: &World, size: usize, table: &mut Table) -> Result<f64> {
         None,
         None,
     );
-    load.end().await?;
-    if size == 50 {
-        cluster_gone_first(world, size, table).await?;
-    }
-    Ok(memory)
+    Ok(())
 }
 
 /// A new process sees everything that is there, and has nothing to do.

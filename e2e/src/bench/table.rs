@@ -86,11 +86,13 @@ impl Row {
             )
         };
         let judgement = match aim {
-            Some(aim) if *aim > 0.0 => format!(
-                "{:.2}{}",
-                figure / aim,
-                if figure > aim { "  missed" } else { "" }
-            ),
+            Some(aim) if *aim > 0.0 => {
+                format!(
+                    "{:.2}{}",
+                    figure / aim,
+                    if figure > aim { "  missed" } else { "" }
+                )
+            }
             Some(_) if *figure > 0.0 => "missed".to_owned(),
             Some(_) => "met".to_owned(),
             None => String::new(),

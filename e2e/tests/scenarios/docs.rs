@@ -83,12 +83,14 @@ fn dry_runs(page: &str) -> Result<Vec<String>> {
             .collect();
         match words[..] {
             ["ecs-operator", ..] => drop(Cli::try_parse_from(&words)?),
-            ["make", target] => ensure!(
-                makefile.contains(&format!("\n{target}:")),
-                "there is no make {target}"
-            ),
+            ["make", target] => {
+                ensure!(
+                    makefile.contains(&format!("\n{target}:")),
+                    "there is no make {target}"
+                );
+            }
             ["helm", "install", ..] => {
-                dry_runs.push(format!("{} --dry-run=server", words.join(" ")))
+                dry_runs.push(format!("{} --dry-run=server", words.join(" ")));
             }
             // The test has installed the chart already.
             ["kubectl", "apply", ..] => dry_runs.push(format!(

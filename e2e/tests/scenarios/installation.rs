@@ -15,6 +15,10 @@ use crate::basics::{OBJECTS, SAMPLES, SERVICE};
 
 /// A control plane of its own, without our definitions at first and then without the rights for one
 /// kind.
+#[allow(
+    clippy::too_many_lines,
+    reason = "the steps share one control plane, which takes long to start"
+)]
 pub(crate) async fn missing_definitions_and_rights_are_named(world: &World) -> Result<()> {
     let dir = world.dir.join("installation");
     let mut control_plane = ControlPlane::start(&dir).await?;

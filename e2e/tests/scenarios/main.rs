@@ -15,6 +15,8 @@ mod docs;
 mod drift;
 mod faults;
 mod gitops;
+mod guard_rails;
+mod guarded_names;
 mod hints;
 mod iam;
 mod installation;
@@ -124,8 +126,10 @@ fn trials(world: &Arc<World>, runtime: &Runtime) -> Vec<Trial> {
         gitops::the_actions_of_argo_cd_do_what_they_say,
         gitops::a_deployment_that_waits_can_go_on_or_stop_by_action,
         gitops::kustomize_reaches_images_counts_and_references,
-        gitops::guard_rails_refuse_with_words,
-        gitops::guard_rails_deny_what_is_not_listed,
+        guard_rails::refuse_with_words,
+        guard_rails::admit_everything_else,
+        guard_rails::let_earlier_objects_be_annotated_and_deleted,
+        guarded_names::deny_what_is_not_listed,
         hints::events_have_changes_found_without_regular_looks,
         hints::a_lost_queue_is_told_and_found_again,
         iam::the_policy_is_enough_and_none_of_it_is_never_used,

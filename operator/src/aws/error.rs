@@ -190,6 +190,7 @@ mod tests {
     use crate::aws::ecs;
 
     #[test]
+    #[allow(clippy::too_many_lines, reason = "a table")]
     fn code_and_message_decide_the_kind() {
         let rows = [
             ("ThrottlingException", "Rate exceeded", Throttle),

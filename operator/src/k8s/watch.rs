@@ -436,7 +436,9 @@ mod tests {
                     object,
                     own: true,
                     others: false,
-                } => format!("look at {}", object.name_any()),
+                } => {
+                    format!("look at {}", object.name_any())
+                }
                 Change::Applied { .. } => "more than that".to_owned(),
                 Change::Deleted(object) => format!("forget {}", object.name_any()),
                 Change::Listed(_) => "all listed".to_owned(),

@@ -289,6 +289,7 @@ mod tests {
 
     /// What each outcome means for the write queue, the pace of polls and the next pass.
     #[test]
+    #[allow(clippy::too_many_lines, reason = "a table")]
     fn decides_what_the_driver_does_next() {
         let obstacle = |reason| Obstacle {
             reason,

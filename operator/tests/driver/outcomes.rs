@@ -70,6 +70,7 @@ struct Row {
     next: Option<u64>,
 }
 
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn rows() -> Vec<Row> {
     let row = |name, script, conditions, writes, next| Row {
         name,

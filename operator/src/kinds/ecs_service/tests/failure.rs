@@ -3,54 +3,65 @@
 use super::rollout::{deploying, deployment};
 use super::*;
 
-#[test]
-fn does_not_retry_a_rollback_until_something_changes() {
-    let before = after_pass(
-        &object(&spec(), &json!({})),
-        &deploying(&[deployment(1, 2, "COMPLETED", [2, 2, 0])]),
-        5,
-    )
-    .1;
+/// ECS after the rollback from web:3 to web:2.
+fn back() -> ObservedService {
+    deploying(&[deployment(1, 2, "COMPLETED", [2, 2, 0])])
+}
+
+/// A service whose rollout of web:3 begins.
+fn rolling() -> EcsService {
+    let before = after_pass(&object(&spec(), &json!({})), &back(), 5).1;
     let rolling = deploying(&[
         deployment(2, 3, "IN_PROGRESS", [2, 0, 2]),
         deployment(1, 2, "OLD", [2, 2, 0]),
     ]);
-    let rolling = after_pass(&before, &rolling, 10).1;
+    after_pass(&before, &rolling, 10).1
+}
+
+/// ECS while it rolls back from web:3 to web:2.
+fn going_back() -> ObservedService {
     let mut primary = deployment(1, 2, "IN_PROGRESS", [2, 2, 0]);
     primary["rolloutStateReason"] =
         json!("ECS deployment circuit breaker: rolling back to deploymentId ecs-svc/1.");
-    let going_back = deploying(&[primary, deployment(2, 3, "FAILED", [0, 0, 0])]);
-    let back = deploying(&[deployment(1, 2, "COMPLETED", [2, 2, 0])]);
+    deploying(&[primary, deployment(2, 3, "FAILED", [0, 0, 0])])
+}
 
-    let (plan, rolled_back) = after_pass(&rolling, &going_back, 20);
-    let words =
-        "web:3 failed, and ECS rolled back to web:2: ECS deployment circuit breaker: rolling back";
-    assert!(
-        matches!(&plan, Plan::Stall(obstacle) if obstacle.message.contains(words)),
-        "{plan:?}"
-    );
-    assert_eq!(
-        ready(&rolled_back),
-        ("False".into(), "DeploymentRolledBack".into())
-    );
+/// The service after the rollback.
+fn rolled_back() -> EcsService {
+    let rolling_back = after_pass(&rolling(), &going_back(), 20).1;
+    after_pass(&rolling_back, &back(), 30).1
+}
+
+#[test]
+fn reports_a_rollback_and_changes_nothing() {
+    let stalls = |plan: &Plan, words: &str| {
+        assert!(
+            matches!(plan, Plan::Stall(obstacle) if obstacle.message.contains(words)),
+            "{plan:?}"
+        );
+    };
     let phase = |object: &EcsService| {
         serde_json::to_value(&object.status).unwrap()["rollout"]["phase"].clone()
     };
-    assert_eq!(phase(&rolled_back), "RollingBack");
-    // The way back is done, and ECS says no more of what failed.
-    let (plan, rolled_back) = after_pass(&rolled_back, &back, 30);
-    assert!(
-        matches!(&plan, Plan::Stall(obstacle) if obstacle.message.contains("ECS rolled back to web:2")),
-        "{plan:?}"
+    let (plan, during) = after_pass(&rolling(), &going_back(), 20);
+    stalls(
+        &plan,
+        "web:3 failed, and ECS rolled back to web:2: ECS deployment circuit breaker: rolling back",
     );
-    assert_eq!(phase(&rolled_back), "RolledBack");
     assert_eq!(
-        after_pass(&rolled_back, &back, 40).1.status,
-        rolled_back.status,
-        "nothing moves any more"
+        ready(&during),
+        ("False".into(), "DeploymentRolledBack".into())
     );
+    assert_eq!(phase(&during), "RollingBack");
+    // The rollback is complete, and ECS no longer shows the failed deployment.
+    let (plan, after) = after_pass(&during, &back(), 30);
+    stalls(&plan, "ECS rolled back to web:2");
+    assert_eq!(phase(&after), "RolledBack");
+    assert_eq!(after_pass(&after, &back(), 40).1.status, after.status);
+}
 
-    // While the next revision is being registered, nothing else has begun.
+#[test]
+fn keeps_the_rollback_while_the_next_revision_is_registered() {
     let obstacle = Obstacle {
         reason: Reason::DependencyNotReady,
         message: "being worked on".into(),
@@ -58,57 +69,48 @@ fn does_not_retry_a_rollback_until_something_changes() {
     };
     let waiting = ObservedService {
         task_definition: Resolved::NotYet(obstacle),
-        ..back.clone()
+        ..back()
     };
-    assert_eq!(
-        after_pass(&rolled_back, &waiting, 45)
-            .1
-            .status
-            .unwrap()
-            .rollout,
-        rolled_back.status.as_ref().unwrap().rollout
-    );
-    // A new revision, another spec, or a restart is a new attempt; another number of tasks is not.
+    let status = after_pass(&rolled_back(), &waiting, 45).1.status.unwrap();
+    assert_eq!(status.rollout, rolled_back().status.unwrap().rollout);
+}
+
+#[test]
+fn retries_a_rollback_with_another_revision_spec_or_restart() {
     let newer = ObservedService {
         task_definition: Resolved::To(REVISION.replace(":3", ":4")),
-        ..back.clone()
+        ..back()
     };
+    let update = [ecs::UpdateService];
     assert_eq!(
-        operations(&after_pass(&rolled_back, &newer, 50).0),
-        [ecs::UpdateService]
+        operations(&after_pass(&rolled_back(), &newer, 50).0),
+        update
     );
-    let mut edited = rolled_back.clone();
+    let mut edited = rolled_back();
     edited.spec.health_check_grace_period_seconds = Some(60);
-    assert_eq!(
-        operations(&after_pass(&edited, &back, 50).0),
-        [ecs::UpdateService]
-    );
-    let mut scaled = rolled_back.clone();
+    assert_eq!(operations(&after_pass(&edited, &back(), 50).0), update);
+    let restarted = rolled_back().with(&json!({"metadata": {"annotations": {
+        "ecs-operator.dev/restartedAt": "2026-01-01T00:00:00Z"}}}));
+    let again = writes(after_pass(&restarted, &back(), 50).0).remove(0);
+    assert_eq!(again.request["taskDefinition"], REVISION);
+    assert_eq!(again.request["forceNewDeployment"], true);
+}
+
+#[test]
+fn scales_after_a_rollback_without_a_retry() {
+    let mut scaled = rolled_back();
     (scaled.spec.desired_count, scaled.metadata.generation) = (Some(3), Some(4));
-    let scale = writes(after_pass(&scaled, &back, 50).0).remove(0);
+    let scale = writes(after_pass(&scaled, &back(), 50).0).remove(0);
     assert_eq!(
         scale.request,
-        json!({"cluster": "shop", "service": "web", "desiredCount": 3}),
-        "and nothing of what failed"
+        json!({"cluster": "shop", "service": "web", "desiredCount": 3})
     );
     scaled.spec.desired_count = Some(2);
-    assert!(matches!(after_pass(&scaled, &back, 50).0, Plan::Stall(_)));
-    let mut restarted = rolled_back.clone();
-    let annotation = (
-        "ecs-operator.dev/restartedAt".to_owned(),
-        "2026-01-01T00:00:00Z".to_owned(),
-    );
-    restarted.metadata.annotations = Some([annotation].into());
-    let again = writes(after_pass(&restarted, &back, 50).0).remove(0);
-    assert_eq!(
-        (
-            &again.request["taskDefinition"],
-            &again.request["forceNewDeployment"]
-        ),
-        (&json!(REVISION), &json!(true))
-    );
+    assert!(matches!(after_pass(&scaled, &back(), 50).0, Plan::Stall(_)));
+}
 
-    // An outsider who sets another revision is drift, also while something else rolls.
+#[test]
+fn repairs_another_revision_that_an_outsider_sets() {
     let steady = after_pass(
         &object(&spec(), &json!({})),
         &observed(Some(described())),
@@ -116,24 +118,19 @@ fn does_not_retry_a_rollback_until_something_changes() {
     )
     .1;
     assert_eq!(
-        operations(&after_pass(&steady, &back, 20).0),
+        operations(&after_pass(&steady, &back(), 20).0),
         [ecs::UpdateService]
     );
-    // All is well again: nothing is remembered, and what failed is history.
-    let healed = after_pass(
-        &rolled_back,
-        &deploying(&[deployment(3, 3, "COMPLETED", [2, 2, 0])]),
-        60,
-    )
-    .1
-    .status
-    .unwrap();
-    assert_eq!(healed.failed_deployment, None);
-    let history = serde_json::to_value(&healed.rollout_history).unwrap();
-    assert_eq!(
-        (&history[0]["revision"], &history[0]["result"]),
-        (&json!("web:3"), &json!("RolledBack"))
-    );
+}
+
+#[test]
+fn moves_a_rollback_to_the_history_when_the_next_rollout_succeeds() {
+    let succeeded = deploying(&[deployment(3, 3, "COMPLETED", [2, 2, 0])]);
+    let status = after_pass(&rolled_back(), &succeeded, 60).1.status.unwrap();
+    assert_eq!(status.failed_deployment, None);
+    let history = serde_json::to_value(&status.rollout_history).unwrap();
+    assert_eq!(history[0]["revision"], "web:3");
+    assert_eq!(history[0]["result"], "RolledBack");
 }
 
 #[test]
