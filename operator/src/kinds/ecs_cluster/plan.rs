@@ -59,20 +59,7 @@ pub(super) fn plan(object: &EcsCluster, observed: &ObservedCluster, owner: &Owne
     let spec = with_resets(&request(&object.spec, OWN_MEMBERS), applied, RESETS);
     let spec = with_ignored_fields(spec, &cluster.json, policies);
     let desired = tags(object, &present, owner);
-    let accepted = object
-        .status
-        .as_ref()
-        .and_then(|status| status.hidden_hash.as_deref());
-    let hidden = namespace(object);
-    let sent = match (is_accepted(accepted, &hidden), present.0.get(SPEC_HASH)) {
-        (Some(accepted), _) => accepted,
-        (None, Some(sent)) => tagged_hashes(owner, &hidden.into()).contains(sent),
-        // An observed cluster without an owner is assumed to match the spec.
-        (None, None) => {
-            owner.of(&present) == Ownership::Nobody
-                || applied.is_some_and(|applied| applied.iter().any(|path| path == NAMESPACE))
-        }
-    };
+    let sent = is_namespace_sent(object, &present, owner);
     let capacity = put_capacity(&name, &spec, observed, cluster);
     let waits = capacity.is_some() && cluster.is_attaching();
     let capacity = capacity.filter(|_| !waits);
@@ -93,6 +80,23 @@ pub(super) fn plan(object: &EcsCluster, observed: &ObservedCluster, owner: &Owne
         );
     }
     Plan::writes(writes)
+}
+
+/// Whether ECS was sent the Service Connect namespace of the spec, by the status and the tags.
+fn is_namespace_sent(object: &EcsCluster, present: &Tags, owner: &Owner) -> bool {
+    let status = object.status.as_ref();
+    let accepted = status.and_then(|status| status.hidden_hash.as_deref());
+    let hidden = namespace(object);
+    match (is_accepted(accepted, &hidden), present.0.get(SPEC_HASH)) {
+        (Some(accepted), _) => accepted,
+        (None, Some(sent)) => tagged_hashes(owner, &hidden.into()).contains(sent),
+        // An observed cluster without an owner is assumed to match the spec.
+        (None, None) => {
+            let applied = status.and_then(|status| status.applied_members.as_ref());
+            let mut applied = applied.into_iter().flatten();
+            owner.of(present) == Ownership::Nobody || applied.any(|path| path == NAMESPACE)
+        }
+    }
 }
 
 fn create(object: &EcsCluster, owner: &Owner) -> Write {

@@ -24,38 +24,21 @@ pub(super) async fn observe(
         cluster: cluster.name,
         name: object.service_name(),
     };
-    let carried_out = pass
-        .applied
-        .map(|applied| applied.carried_out.clone())
-        .unwrap_or_default();
+    let carried_out = pass.applied.map(|applied| applied.carried_out.clone());
     let observed = ObservedService {
         is_guess: cluster.is_guess,
-        carried_out,
+        carried_out: carried_out.unwrap_or_default(),
         ..ObservedService::new(key)
     };
-    if let (true, Some(missing)) = (
-        cluster.is_guess,
-        pass.context
-            .stores
-            .availability
-            .why_in::<EcsCluster>(namespace),
-    ) {
+    if cluster.is_guess {
         // In a cluster of another name would be another service.
-        let message = format!(
-            "the name of the ECS cluster is not known: {}",
-            missing.words
-        );
-        return Err(AwsError::new(
-            ecs::DescribeServices,
-            ErrorKind::DependencyNotReady,
-            message,
-        ));
-    }
-    if cluster.is_guess && !object.is_deleting() {
-        return Ok(ObservedService {
-            cluster_obstacle: cluster.obstacle,
-            ..observed
-        });
+        is_readable(pass)?;
+        if !object.is_deleting() {
+            return Ok(ObservedService {
+                cluster_obstacle: cluster.obstacle,
+                ..observed
+            });
+        }
     }
     let services = pass.aws.observer.cache::<ServiceKey>();
     pass.polls(observed.key.clone());
@@ -86,14 +69,24 @@ pub(super) async fn observe(
     if object.is_deleting() {
         return Ok(observed);
     }
-    let rollback_target = observe_rollout::rollback_target(object, pass).await?;
-    observe_rollout::observe(
-        object,
-        pass,
-        ObservedService {
-            rollback_target,
-            ..observed
-        },
-    )
-    .await
+    let observed = ObservedService {
+        rollback_target: observe_rollout::rollback_target(object, pass).await?,
+        ..observed
+    };
+    observe_rollout::observe(object, pass, observed).await
+}
+
+/// Fails while the EcsClusters of the namespace cannot be read, so that the name of the cluster is
+/// not known.
+fn is_readable(pass: &Pass<'_, ObservedService>) -> Result<(), AwsError> {
+    let availability = &pass.context.stores.availability;
+    let Some(missing) = availability.why_in::<EcsCluster>(pass.namespace()) else {
+        return Ok(());
+    };
+    let message = format!(
+        "the name of the ECS cluster is not known: {}",
+        missing.words
+    );
+    let kind = ErrorKind::DependencyNotReady;
+    Err(AwsError::new(ecs::DescribeServices, kind, message))
 }

@@ -36,7 +36,7 @@ pub(super) fn plan(object: &EcsService, observed: &ObservedService, owner: &Owne
     let ObservedService { key, service, .. } = observed;
     let Some(service) = service else {
         return match target(observed) {
-            Ok(_) if observed.mismatch.is_some() => mismatch(observed),
+            Ok(_) if let Some(mismatch) = &observed.mismatch => stall(mismatch),
             Ok(task_definition) => Plan::Write(vec![create(object, key, task_definition, owner)]),
             Err(obstacle) => Plan::Wait(obstacle),
         };
@@ -91,49 +91,29 @@ fn plan_update(
     }
     let restart = commands
         .iter()
-        .find(|command| command.annotation == RESTARTED_AT)
-        .and_then(Command::write);
+        .find(|command| command.annotation == RESTARTED_AT);
+    let restart = restart.and_then(Command::write);
     let task_definition = match wanted(object, observed) {
         Ok(task_definition) => task_definition,
         Err(obstacle) => return Plan::Wait(obstacle),
     };
-    let mut writes = writes(
-        object,
-        key,
-        &spec,
-        task_definition.as_deref(),
-        service,
-        owner,
-    );
-    let update = writes
-        .iter()
-        .position(|write| write.operation == ecs::UpdateService);
-    let is_concerned = |index: usize| {
-        FITTED
-            .iter()
-            .any(|member| writes[index].request.get(member).is_some())
-    };
-    if observed.mismatch.is_some()
-        && !leaves_task_definition(&object.spec.policies)
-        && update.is_some_and(is_concerned)
-    {
-        return mismatch(observed);
+    let target = task_definition.as_deref();
+    let mut writes = writes(object, key, &spec, target, service, owner);
+    if let Some(plan) = mismatch(object, observed, &writes) {
+        return plan;
     }
-    match (update, restart) {
+    let is_update = |write: &Write| write.operation == ecs::UpdateService;
+    match (writes.iter().position(is_update), restart) {
         // A restart also retries what failed.
         (Some(index), Some(restart)) => {
             writes[index].request["forceNewDeployment"] = true.into();
             writes[index].note = format!("{}; {}", writes[index].note, restart.note);
         }
         (Some(index), None) => {
-            // Where the task definition is left to others, it is the one that runs that the rest
-            // was tried with.
-            let tried = task_definition
-                .as_deref()
-                .or(service.task_definition.as_deref());
-            if let Some(failed) =
-                tried.and_then(|wanted| given_up(object, observed, service, wanted))
-            {
+            // If others set the task definition, the one that runs was tried.
+            let tried = target.or(service.task_definition.as_deref());
+            let failed = tried.and_then(|tried| given_up(object, observed, service, tried));
+            if let Some(failed) = failed {
                 // Another number of tasks needs no deployment.
                 let Some(write) = scaling_alone(key, &writes[index]) else {
                     return Plan::stall(failure::reason(failed.result), failed.message);
@@ -147,21 +127,35 @@ fn plan_update(
         (None, Some(restart)) if writes.is_empty() => writes.push(restart.clone()),
         (None, _) => {}
     }
+    if !writes.is_empty() {
+        return Plan::Write(writes);
+    }
+    match commands::rollback(object, observed) {
+        Some(rollback) => rolled_back(service, &rollback),
+        None => without_writes(object, key, spec, target, service),
+    }
+}
+
+/// The plan of a service that needs no write. Its deployment controller may have to deploy the
+/// difference.
+fn without_writes(
+    object: &EcsService,
+    key: &ServiceKey,
+    spec: Map<String, Value>,
+    task_definition: Option<&str>,
+    service: &Service,
+) -> Plan {
     let compared = with_ignored_fields(spec, &service.json, &object.spec.policies);
-    let left = left_to_controller(&compared, task_definition.as_deref(), service);
-    match (
-        commands::rollback(object, observed),
-        foreign_controller(service),
-    ) {
-        (Some(rollback), _) if writes.is_empty() => rolled_back(service, &rollback),
-        (None, Some(controller)) if writes.is_empty() && !left.is_empty() => Plan::wait(
+    let left = left_to_controller(&compared, task_definition, service);
+    match foreign_controller(service) {
+        Some(controller) if !left.is_empty() => Plan::wait(
             Reason::LeftToDeploymentController,
             format!(
                 "{} of {key} differs from the spec and must be deployed by its deployment controller {controller}",
                 left.join(", ")
             ),
         ),
-        _ => Plan::writes(writes),
+        _ => Plan::InSync,
     }
 }
 
@@ -173,12 +167,21 @@ const FITTED: &[&str] = &[
     "taskDefinition",
 ];
 
-/// The service does not fit its task definition.
-fn mismatch(observed: &ObservedService) -> Plan {
-    Plan::stall(
-        Reason::InvalidSpec,
-        observed.mismatch.clone().unwrap_or_default(),
-    )
+/// The plan if an update changes members that do not fit the task definition.
+fn mismatch(object: &EcsService, observed: &ObservedService, writes: &[Write]) -> Option<Plan> {
+    if leaves_task_definition(&object.spec.policies) {
+        return None;
+    }
+    let mismatch = observed.mismatch.as_ref()?;
+    let update = writes
+        .iter()
+        .find(|write| write.operation == ecs::UpdateService)?;
+    let has = |member: &&str| update.request.get(member).is_some();
+    FITTED.iter().any(has).then(|| stall(mismatch))
+}
+
+fn stall(mismatch: &str) -> Plan {
+    Plan::stall(Reason::InvalidSpec, mismatch)
 }
 
 /// The hash says what was sent, and this is not.

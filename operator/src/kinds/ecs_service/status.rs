@@ -3,6 +3,7 @@
 use ecs_operator_crds::condition::{ConditionType, Reason};
 use ecs_operator_crds::v1beta1::service::{DeploymentStatus, FailedDeployment, TaskFailures};
 use ecs_operator_crds::v1beta1::{EcsService, EcsServiceStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::Timestamp;
 
 use super::commands;
@@ -44,27 +45,7 @@ pub(super) fn status(
         );
         status.rollback = commands::rollback(object, observed);
     }
-    if (*outcome == Outcome::InSync || has_all_else(outcome))
-        && let Some(remembered) = remembered(object)
-    {
-        (status.applied_members, status.managed_tags) = (remembered.members, remembered.tags);
-    }
-    if *outcome == Outcome::InSync {
-        // The tag of the service has the hash now.
-        status.hidden_hash = None;
-        status.follows_cluster_strategy = hidden(object).contains_key(STRATEGY).then_some(true);
-    }
-    if *outcome == Outcome::InSync || is_given_up(outcome) || has_all_else(outcome) {
-        // Another number would have been sent.
-        status.applied_desired_count = object.spec.desired_count;
-    }
-    // Also when ECS did not heed a repair: once is enough.
-    if let (Outcome::InSync | Outcome::NoEffect(_), Some(service)) = (outcome, service) {
-        status.shown_in_deployment = shown_in_deployment(object, service);
-    } else if status.observed_generation != object.metadata.generation {
-        // What a new spec changes there is no change of others.
-        status.shown_in_deployment = None;
-    }
+    remember(&mut status, object, service, outcome);
     status.handled_commands = commands::handled(object, observed);
     status.selector = object
         .metadata
@@ -88,49 +69,76 @@ pub(super) fn status(
             now,
         })
     });
-    let (before, generation) = (
-        std::mem::take(&mut status.conditions),
-        object.metadata.generation,
-    );
+    let before = std::mem::take(&mut status.conditions);
+    let generation = object.metadata.generation;
     status.conditions = conditions(&before, &verdict, generation, now);
-    // There is none while all is well.
-    let refused = status
-        .handled_commands
-        .iter()
-        .flatten()
-        .find_map(|command| command.refused.clone());
-    let told = |words| {
-        besides(
-            ConditionType::CommandAccepted,
-            "False",
-            Reason::CommandRefused,
-            words,
-            &before,
-            generation,
-            now,
-        )
+    let other = |(type_, state, reason, message)| {
+        besides(type_, state, reason, message, &before, generation, now)
     };
-    status.conditions.extend(refused.map(told));
-    let restart = match observed {
-        Some(_) => service.and_then(|service| restart_required(service, status.rollout.as_ref())),
-        // The service was not read.
-        None => of_type(ConditionType::RestartRequired, &before)
-            .map(|required| required.message.clone()),
-    };
-    let told = |words| {
-        besides(
-            ConditionType::RestartRequired,
-            "True",
-            Reason::SettingsChanged,
-            words,
-            &before,
-            generation,
-            now,
-        )
-    };
-    status.conditions.extend(restart.map(told));
-    status.observed_generation = object.metadata.generation;
+    let accepted = command_accepted(&status).map(other);
+    let restart = restart_condition(&status, observed, &before).map(other);
     status
+        .conditions
+        .extend(accepted.into_iter().chain(restart));
+    status.observed_generation = generation;
+    status
+}
+
+/// Remembers what AWS has accepted of the spec.
+fn remember(
+    status: &mut EcsServiceStatus,
+    object: &EcsService,
+    service: Option<&Service>,
+    outcome: &Outcome,
+) {
+    let is_in_sync = *outcome == Outcome::InSync;
+    if (is_in_sync || has_all_else(outcome))
+        && let Some(remembered) = remembered(object)
+    {
+        (status.applied_members, status.managed_tags) = (remembered.members, remembered.tags);
+    }
+    if is_in_sync {
+        // The tag of the service has the hash now.
+        status.hidden_hash = None;
+        status.follows_cluster_strategy = hidden(object).contains_key(STRATEGY).then_some(true);
+    }
+    if is_in_sync || is_given_up(outcome) || has_all_else(outcome) {
+        // Another number would have been sent.
+        status.applied_desired_count = object.spec.desired_count;
+    }
+    // A repair without effect is not repeated.
+    if let (Outcome::InSync | Outcome::NoEffect(_), Some(service)) = (outcome, service) {
+        status.shown_in_deployment = shown_in_deployment(object, service);
+    } else if status.observed_generation != object.metadata.generation {
+        // A new spec changes these members, so that a difference is no change of others.
+        status.shown_in_deployment = None;
+    }
+}
+
+/// A condition beside Ready: its type, status, reason and message.
+type Other = (ConditionType, &'static str, Reason, String);
+
+/// The condition CommandAccepted, while a command is refused.
+fn command_accepted(status: &EcsServiceStatus) -> Option<Other> {
+    let mut commands = status.handled_commands.iter().flatten();
+    let refused = commands.find_map(|command| command.refused.clone())?;
+    let (type_, reason) = (ConditionType::CommandAccepted, Reason::CommandRefused);
+    Some((type_, "False", reason, refused))
+}
+
+/// The condition RestartRequired, while tasks run with other settings than the service has.
+fn restart_condition(
+    status: &EcsServiceStatus,
+    observed: Option<&ObservedService>,
+    before: &[Condition],
+) -> Option<Other> {
+    let type_ = ConditionType::RestartRequired;
+    let message = match observed {
+        Some(observed) => restart_required(observed.service.as_ref()?, status.rollout.as_ref())?,
+        // The service was not read.
+        None => of_type(type_, before)?.message.clone(),
+    };
+    Some((type_, "True", Reason::SettingsChanged, message))
 }
 
 fn without_service(observed: &ObservedService) -> ObservedService {
@@ -155,23 +163,24 @@ fn follow(
         _ if is_given_up(outcome) => RolloutState::RolledBack,
         _ => RolloutState::Other,
     };
-    let before = status
-        .rollout
-        .as_ref()
-        .and_then(|rollout| rollout.started_at.clone());
+    let started = |status: &EcsServiceStatus| status.rollout.as_ref()?.started_at.clone();
+    let before = started(status);
     (status.rollout, status.rollout_history) = track(object, observed, state, now);
-    if status
-        .rollout
-        .as_ref()
-        .and_then(|rollout| rollout.started_at.clone())
-        != before
-    {
-        (
-            status.stopped_tasks,
-            status.explained_failures,
-            status.task_failures,
-        ) = (None, None, None);
+    if started(status) != before {
+        status.stopped_tasks = None;
+        status.explained_failures = None;
+        status.task_failures = None;
     }
+    follow_failures(status, object, observed);
+    let service = observed.service.as_ref();
+    let rollout = status.rollout.as_ref();
+    let failures = status.task_failures.as_ref();
+    status.unavailable_since =
+        service.and_then(|service| unavailable_since(object, service, rollout, failures, now));
+}
+
+/// The tasks that failed, and why.
+fn follow_failures(status: &mut EcsServiceStatus, object: &EcsService, observed: &ObservedService) {
     let service = observed.service.as_ref();
     let stopped = observed.stopped.as_deref().unwrap_or_default();
     let began = |failures: &Option<TaskFailures>| {
@@ -204,10 +213,6 @@ fn follow(
     status.explained_failures = status
         .explained_failures
         .map(|explained| explained.min(listed.unwrap_or_default()));
-    let rollout = status.rollout.as_ref();
-    let failures = status.task_failures.as_ref();
-    status.unavailable_since =
-        service.and_then(|service| unavailable_since(object, service, rollout, failures, now));
 }
 
 fn is_given_up(outcome: &Outcome) -> bool {

@@ -41,35 +41,17 @@ pub(super) fn plan(
             refuse(&family, foreign, ownership, owner)
         }
         (Some(current), _) if is_same(object, current, owner) => {
-            let managed = object
-                .status
-                .as_ref()
-                .and_then(|status| status.managed_tags.as_deref());
-            let what = format!("task definition {family}:{}", current.revision);
-            let present = current.tags.as_ref();
-            let writes = present.map_or_else(Vec::new, |present| {
-                tagged(&what, &current.arn, present).tag_writes(&tags, managed, policies)
-            });
+            let writes = tag_writes(object, current, &tags);
+            if writes.is_empty() {
+                return Plan::writes(deletions(object, &observed.surplus));
+            }
             // The deregistrations wait for a quota that the tags do not need.
-            Plan::writes(if writes.is_empty() {
-                deletions(object, &observed.surplus)
-            } else {
-                writes
-            })
+            Plan::Write(writes)
         }
         (None, Some((foreign, Ownership::Nobody | Ownership::Retained)))
             if policies.adopts() && is_same(object, foreign, owner) =>
         {
-            // The operator's own tags are enough for a beginning; those of the spec follow.
-            tags.0
-                .retain(|key, _| key.starts_with(ecs_operator_crds::GROUP));
-            let note = format!(
-                "Adopted the existing revision {family}:{}, which is what the spec asks for",
-                foreign.revision
-            );
-            Plan::Write(vec![
-                tagged(&family, &foreign.arn, &Tags::default()).tag(&tags, note),
-            ])
+            adopt(&family, foreign, tags)
         }
         (None, Some((foreign, ownership)))
             if !policies.adopts() || matches!(ownership, Ownership::Other(_)) =>
@@ -90,6 +72,32 @@ pub(super) fn plan(
         }
         _ => Plan::Write(vec![register(object, &tags)]),
     }
+}
+
+/// The writes that give the current revision its tags.
+fn tag_writes(object: &EcsTaskDefinition, current: &Revision, tags: &Tags) -> Vec<Write> {
+    let Some(present) = &current.tags else {
+        return Vec::new();
+    };
+    let status = object.status.as_ref();
+    let managed = status.and_then(|status| status.managed_tags.as_deref());
+    let what = format!("task definition {}:{}", object.family(), current.revision);
+    tagged(&what, &current.arn, present).tag_writes(tags, managed, &object.spec.policies)
+}
+
+/// Tags a revision that nobody owns and that matches the spec. The tags of the operator come first;
+/// those of the spec follow.
+fn adopt(family: &str, foreign: &Revision, mut tags: Tags) -> Plan {
+    let group = ecs_operator_crds::GROUP;
+    tags.0.retain(|key, _| key.starts_with(group));
+    let note = format!(
+        "Adopted the existing revision {family}:{}, which is what the spec asks for",
+        foreign.revision
+    );
+    let nothing = Tags::default();
+    Plan::Write(vec![
+        tagged(family, &foreign.arn, &nothing).tag(&tags, note),
+    ])
 }
 
 /// How long it is awaited that a list shows a revision whose registration got no reply. Registering

@@ -26,19 +26,10 @@ pub(super) fn status(
         status.revision = Some(current.revision);
         status.spec_hash.clone_from(&current.hash);
     }
-    if let Some(observed) = observed.filter(|_| !object.is_deleting()) {
-        let foreign = observed.foreign.as_ref().map(|(foreign, _)| foreign);
-        let newer = foreign.filter(|foreign| {
-            observed
-                .current
-                .as_ref()
-                .is_none_or(|current| current.revision < foreign.revision)
-        });
-        // Without a look nothing is known of others.
-        if observed.looked {
-            status.foreign_revision =
-                newer.map(|foreign| format!("{}:{}", object.family(), foreign.revision));
-        }
+    // Without a look nothing is known of others.
+    if let Some(observed) = observed.filter(|seen| seen.looked && !object.is_deleting()) {
+        let newer = newer_foreign(observed);
+        status.foreign_revision = newer.map(|number| format!("{}:{number}", object.family()));
     }
     status.revisions = revisions(object, &status, observed);
     if *outcome == Outcome::InSync
@@ -46,45 +37,54 @@ pub(super) fn status(
     {
         status.managed_tags = remembered.tags;
     }
-    let registered = format!(
-        "Revision {}:{} is registered",
-        object.family(),
-        status.revision.unwrap_or_default()
-    );
-    let registered = match observed.and_then(|observed| observed.surplus.unreadable.as_ref()) {
-        Some(why) => {
-            format!(
-                "{registered}; revisions beyond revisionHistoryLimit stay while EcsServices cannot be read: {why}"
-            )
-        }
-        None => registered,
-    };
-    let verdict = match outcome {
-        // That an old one cannot go is no trouble of the current one.
-        Outcome::Failed(error) if error.operation.is_cleanup() && !object.is_deleting() => {
-            Verdict::new(
-                State::Ready,
-                Reason::Succeeded,
-                format!("{registered}; an old revision stays for now: {error}"),
-            )
-        }
-        Outcome::Unfinished | Outcome::Queued(_)
-            if observed.is_some_and(|observed| only_lets_go(object, observed)) =>
-        {
-            Verdict::new(State::Ready, Reason::Succeeded, registered)
-        }
-        _ => outcome
-            .verdict()
-            .unwrap_or_else(|| Verdict::new(State::Ready, Reason::Succeeded, registered)),
-    };
-    status.conditions = conditions(
-        &status.conditions,
-        &verdict,
-        object.metadata.generation,
-        now,
-    );
-    status.observed_generation = object.metadata.generation;
+    let registered = registered(object, &status, observed);
+    let verdict = verdict(object, observed, outcome, registered);
+    let generation = object.metadata.generation;
+    status.conditions = conditions(&status.conditions, &verdict, generation, now);
+    status.observed_generation = generation;
     status
+}
+
+/// Number of the newest revision, if somebody else registered it after the current one.
+fn newer_foreign(observed: &ObservedTaskDefinition) -> Option<i32> {
+    let (foreign, _) = observed.foreign.as_ref()?;
+    let is_newer = |current: &Revision| current.revision < foreign.revision;
+    let newer = observed.current.as_ref().is_none_or(is_newer);
+    newer.then_some(foreign.revision)
+}
+
+/// The message of an object whose revision is registered.
+fn registered(
+    object: &EcsTaskDefinition,
+    status: &EcsTaskDefinitionStatus,
+    observed: Option<&ObservedTaskDefinition>,
+) -> String {
+    let (family, revision) = (object.family(), status.revision.unwrap_or_default());
+    let registered = format!("Revision {family}:{revision} is registered");
+    match observed.and_then(|observed| observed.surplus.unreadable.as_ref()) {
+        Some(why) => format!(
+            "{registered}; revisions beyond revisionHistoryLimit stay while EcsServices cannot be read: {why}"
+        ),
+        None => registered,
+    }
+}
+
+/// Old revisions that cannot be deregistered, or not yet, do not affect the current one.
+fn verdict(
+    object: &EcsTaskDefinition,
+    observed: Option<&ObservedTaskDefinition>,
+    outcome: &Outcome,
+    registered: String,
+) -> Verdict {
+    let ready = |message| Verdict::new(State::Ready, Reason::Succeeded, message);
+    let only_lets_go = || observed.is_some_and(|observed| only_lets_go(object, observed));
+    match outcome {
+        Outcome::Failed(error) if error.operation.is_cleanup() && !object.is_deleting() => ready(
+            format!("{registered}; an old revision stays for now: {error}"),
+        ),
+        Outcome::Unfinished | Outcome::Queued(_) if only_lets_go() => ready(registered),
+        _ => outcome.verdict().unwrap_or_else(|| ready(registered)),
+    }
 }
 
 /// Whether nothing is left to do but to deregister old revisions. They are read only beside a

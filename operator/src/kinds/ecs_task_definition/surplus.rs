@@ -61,28 +61,21 @@ pub(super) async fn observe(
     else {
         return Ok(Surplus::default());
     };
-    let mut revisions = match object
-        .status
-        .as_ref()
-        .and_then(|status| status.revisions.clone())
-    {
-        Some(known) => known,
-        None => ours(object, pass)
-            .await?
-            .iter()
-            .map(|revision| revision.revision)
-            .collect(),
+    let status = object.status.as_ref();
+    let mut revisions = if let Some(known) = status.and_then(|status| status.revisions.clone()) {
+        known
+    } else {
+        let ours = ours(object, pass).await?;
+        ours.iter().map(|revision| revision.revision).collect()
     };
     if !revisions.contains(&current.revision) {
         revisions.push(current.revision);
     }
     revisions.sort_unstable_by_key(|number| std::cmp::Reverse(*number));
-    let beyond: Vec<_> = revisions
+    let older = revisions
         .iter()
-        .copied()
-        .filter(|number| *number < current.revision)
-        .skip(limit)
-        .collect();
+        .filter(|number| **number < current.revision);
+    let beyond: Vec<_> = older.copied().skip(limit).collect();
     if beyond.is_empty() {
         return Ok(Surplus {
             revisions: Some(revisions),
@@ -104,16 +97,9 @@ pub(super) async fn observe(
             ..Surplus::default()
         });
     }
-    let family = current
-        .arn
-        .rsplit_once(':')
-        .map(|(family, _)| family)
-        .unwrap_or_default();
-    let beyond = beyond
-        .iter()
-        .rev()
-        .map(|number| format!("{family}:{number}"))
-        .collect();
+    let family = current.arn.rsplit_once(':').map(|(family, _)| family);
+    let arn = |number: &i32| format!("{}:{number}", family.unwrap_or_default());
+    let beyond = beyond.iter().rev().map(arn).collect();
     let SortedOut { mut found, gone } =
         sort_out(object, pass, beyond, BEYOND, Instant::now()).await?;
     found.revisions = Some(revisions);
@@ -298,6 +284,7 @@ fn registered(object: &EcsTaskDefinition, pass: &Pass<'_, ObservedTaskDefinition
 }
 
 /// What became of revisions that may go.
+#[derive(Default)]
 struct SortedOut {
     found: Surplus,
     /// ARNs of revisions that need no further action.
@@ -313,81 +300,95 @@ async fn sort_out(
     patience: Duration,
     since: Instant,
 ) -> Result<SortedOut, AwsError> {
-    let (mut found, mut gone) = (Surplus::default(), Vec::new());
-    let owner = &pass.owner;
-    let stores = &pass.context.stores;
-    let mut candidates = Vec::new();
-    for arn in revisions {
-        match user_of(name_in(&arn), object.is_deleting(), stores) {
-            Some(user) => found.used.push(user),
-            None => candidates.push(arn),
-        }
-    }
-    if candidates.is_empty() {
-        return Ok(SortedOut { found, gone });
-    }
-    // Of services whose revision is ours to set, the watch knows more than a reply of a while ago.
-    let others = |users: Vec<String>| {
-        users
-            .into_iter()
-            .filter(|user| !is_set_here(user, stores))
-            .collect::<Vec<_>>()
-    };
-    let mut unused = Vec::new();
-    for arn in candidates {
-        match user(
-            name_in(&arn),
-            others(ecs::last_users(&pass.aws.observer, name_in(&arn))),
-            pass,
-        )
-        .await?
-        {
-            Some(user) => found
-                .used
-                .push(format!("{} runs in service {user}", name_in(&arn))),
-            None => unused.push(arn),
-        }
-    }
+    let mut sorted = SortedOut::default();
+    let unused = without_users(object, pass, revisions, &mut sorted.found.used).await?;
     if unused.is_empty() {
-        return Ok(SortedOut { found, gone });
+        return Ok(sorted);
     }
     // Only now that it matters: this reads all services.
     let usage = ecs::usage(&pass.aws.observer, USAGE, patience).await?;
     for arn in unused {
         let name = name_in(&arn);
-        let listed = others(usage.get(name).cloned().unwrap_or_default());
+        let listed = set_elsewhere(pass, usage.get(name).cloned().unwrap_or_default());
+        let found = &mut sorted.found;
         if let Some(user) = user(name, listed, pass).await? {
             found.used.push(format!("{name} runs in service {user}"));
         } else if found.active.len() + found.inactive.len() == AT_ONCE {
             found.left += 1;
         } else {
             let key = TaskDefinitionKey(arn.clone());
-            match pass
-                .aws
-                .observer
-                .cache::<TaskDefinitionKey>()
-                .get(key, Freshness::Since(since), pass.namespace())
-                .await?
-                .answer
-            {
-                Answer::Found(json) if !is_active(&json) => {
-                    if deletes(object) && was_ours(object, owner, &Tags::read(&json["tags"])) {
-                        found.inactive.push(arn);
-                    } else {
-                        gone.push(arn);
-                    }
-                }
-                Answer::Found(json) if goes_with(object, &owner.of(&Tags::read(&json["tags"]))) => {
-                    found.active.push(arn);
-                }
-                // The operator has just deregistered it.
-                Answer::Inactive if deletes(object) => found.inactive.push(arn),
-                // Deregistered, deleted, or with the tag of another owner.
-                _ => gone.push(arn),
+            let revisions = pass.aws.observer.cache::<TaskDefinitionKey>();
+            let fresh = Freshness::Since(since);
+            let seen = revisions.get(key, fresh, pass.namespace()).await?;
+            match fate(object, &pass.owner, &seen.answer) {
+                Fate::Deregister => found.active.push(arn),
+                Fate::Delete => found.inactive.push(arn),
+                Fate::Forget => sorted.gone.push(arn),
             }
         }
     }
-    Ok(SortedOut { found, gone })
+    Ok(sorted)
+}
+
+/// The revisions of which neither the stores nor the cache know a user. Adds the users of the
+/// others to `in_use`.
+async fn without_users(
+    object: &EcsTaskDefinition,
+    pass: &Pass<'_, ObservedTaskDefinition>,
+    revisions: Vec<String>,
+    in_use: &mut Vec<String>,
+) -> Result<Vec<String>, AwsError> {
+    let mut candidates = Vec::new();
+    for arn in revisions {
+        match user_of(name_in(&arn), object.is_deleting(), &pass.context.stores) {
+            Some(user) => in_use.push(user),
+            None => candidates.push(arn),
+        }
+    }
+    let mut unused = Vec::new();
+    for arn in candidates {
+        let name = name_in(&arn);
+        let last = set_elsewhere(pass, ecs::last_users(&pass.aws.observer, name));
+        match user(name, last, pass).await? {
+            Some(user) => in_use.push(format!("{name} runs in service {user}")),
+            None => unused.push(arn),
+        }
+    }
+    Ok(unused)
+}
+
+/// The users whose revision no EcsService of this Kubernetes cluster sets. Of the others the stores
+/// know more than an earlier reply.
+fn set_elsewhere(pass: &Pass<'_, ObservedTaskDefinition>, users: Vec<String>) -> Vec<String> {
+    let is_elsewhere = |user: &String| !is_set_here(user, &pass.context.stores);
+    users.into_iter().filter(is_elsewhere).collect()
+}
+
+/// What happens to an unused revision.
+#[derive(Debug, PartialEq, Eq)]
+enum Fate {
+    /// It is deregistered.
+    Deregister,
+    /// It is deregistered already, and is deleted.
+    Delete,
+    /// It is gone, or has another owner.
+    Forget,
+}
+
+fn fate(object: &EcsTaskDefinition, owner: &Owner, answer: &Answer) -> Fate {
+    match answer {
+        Answer::Found(json) => {
+            let tags = Tags::read(&json["tags"]);
+            match is_active(json) {
+                true if goes_with(object, &owner.of(&tags)) => Fate::Deregister,
+                false if deletes(object) && was_ours(object, owner, &tags) => Fate::Delete,
+                _ => Fate::Forget,
+            }
+        }
+        // The operator has just deregistered it.
+        Answer::Inactive if deletes(object) => Fate::Delete,
+        Answer::Inactive | Answer::Missing => Fate::Forget,
+    }
 }
 
 /// The first of these services that uses the revision now. What was read with all services is asked
