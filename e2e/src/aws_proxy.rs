@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use axum::body::Bytes;
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -31,6 +32,8 @@ const MAX_BODY: usize = 16 << 20;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Call {
+    /// The service, by the name with which the call is signed, such as `ecs`.
+    pub service: String,
     /// Name of the operation, such as `CreateService`.
     pub operation: String,
     /// When it came, in milliseconds since the proxy was started.
@@ -259,7 +262,8 @@ async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Respons
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
     let started = Instant::now();
-    let operation = operation(&parts.headers, parts.method.as_str(), parts.uri.path());
+    let called = Called::of(&parts);
+    let operation = called.operation.clone();
     let nth = match shared.gate.before(&operation).await {
         Ok(nth) => nth,
         Err(Stopped::Refused) => return faults::throttled().into_response(),
@@ -268,7 +272,7 @@ async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Respons
     let fault = shared.faults.0.decide(&operation);
     if fault == Some(Fault::ResetBefore) {
         shared.enter(
-            operation,
+            called,
             started,
             StatusCode::BAD_GATEWAY,
             &Bytes::new(),
@@ -277,7 +281,7 @@ async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Respons
         faults::reset();
     }
     if let Some(reply) = fault.and_then(faults::instead) {
-        shared.enter(operation, started, reply.0, &reply.2, &body);
+        shared.enter(called, started, reply.0, &reply.2, &body);
         return reply.into_response();
     }
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
@@ -298,7 +302,7 @@ async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Respons
         // The server is down: so is the connection of whoever asked, who must not take this for an
         // answer of AWS.
         shared.enter(
-            operation,
+            called,
             started,
             StatusCode::BAD_GATEWAY,
             &Bytes::new(),
@@ -306,7 +310,7 @@ async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Respons
         );
         return StatusCode::BAD_GATEWAY.into_response();
     };
-    shared.enter(operation.clone(), started, reply.0, &reply.2, &body);
+    shared.enter(called, started, reply.0, &reply.2, &body);
     if shared.gate.after(&operation, nth).await.is_err() {
         return StatusCode::BAD_GATEWAY.into_response();
     }
@@ -346,7 +350,7 @@ async fn answer(
 impl Shared {
     fn enter(
         &self,
-        operation: String,
+        Called { service, operation }: Called,
         started: Instant,
         status: StatusCode,
         reply: &Bytes,
@@ -360,6 +364,7 @@ impl Shared {
                 .map(str::to_owned)
         };
         self.calls().push(Call {
+            service,
             operation,
             at: millis(started.duration_since(self.opened)),
             took: millis(started.elapsed()),
@@ -370,14 +375,26 @@ impl Shared {
     }
 }
 
-/// The operation: the end of `X-Amz-Target` of JSON services; of others method and path.
-fn operation(headers: &HeaderMap, method: &str, path: &str) -> String {
-    let target = headers
-        .get("x-amz-target")
-        .and_then(|target| target.to_str().ok());
-    target
-        .and_then(|target| target.rsplit('.').next())
-        .map_or_else(|| format!("{method} {path}"), str::to_owned)
+/// What is called.
+struct Called {
+    service: String,
+    operation: String,
+}
+
+impl Called {
+    /// The service is a part of the signature. The operation of JSON services is the end of
+    /// `X-Amz-Target`; that of others is method and path.
+    fn of(request: &Parts) -> Self {
+        let header = |name: &str| request.headers.get(name)?.to_str().ok();
+        let target = header("x-amz-target").and_then(|target| target.rsplit('.').next());
+        let operation = || format!("{} {}", request.method, request.uri.path());
+        // Credential=KEY/DATE/REGION/SERVICE/aws4_request
+        let scope = header("authorization").and_then(|signature| signature.split('/').nth(3));
+        Self {
+            service: scope.unwrap_or_default().to_owned(),
+            operation: target.map_or_else(operation, str::to_owned),
+        }
+    }
 }
 
 /// Headers that are not about one connection. The name of the host stays: it is signed.

@@ -9,6 +9,7 @@ use e2e::aws_server;
 use e2e::samples::SAMPLES;
 use e2e::wait;
 use e2e::world::{PATIENCE, Scenario, World, is_ready, ready};
+use ecs_operator::aws::{Operation, services};
 use ecs_operator::cli::IamPolicyArgs;
 use ecs_operator::iam;
 use libtest_mimic::{Failed, Trial};
@@ -49,16 +50,9 @@ pub(crate) fn trials(world: &Arc<World>, runtime: &Handle) -> Vec<Trial> {
     needed.map(trial).collect()
 }
 
+/// The actions of all operations of the operator.
 fn actions() -> BTreeSet<String> {
-    let policy = iam::policy(&IamPolicyArgs::default());
-    let actions = policy
-        .statement
-        .iter()
-        .flat_map(|statement| &statement.action);
-    actions
-        .filter(|action| action.starts_with("ecs:"))
-        .cloned()
-        .collect()
+    services::operations().map(Operation::iam_action).collect()
 }
 
 /// The policy, less one action.
@@ -187,7 +181,6 @@ async fn until_ready(scenario: &Scenario<'_>) -> Result<()> {
 pub(crate) async fn the_policy_is_enough_and_none_of_it_is_never_used(world: &World) -> Result<()> {
     let scenario = guarded(world, &policy(None)?).await?;
     live(&scenario).await?;
-    let counts = scenario.aws_proxy.counts();
     let denied: Vec<_> = scenario
         .aws_proxy
         .calls()
@@ -200,10 +193,11 @@ pub(crate) async fn the_policy_is_enough_and_none_of_it_is_never_used(world: &Wo
             .all(|call| call.error.as_deref() != Some("AccessDeniedException")),
         "{denied:?}"
     );
-    let used: BTreeSet<_> = counts
-        .operations
-        .keys()
-        .map(|operation| format!("ecs:{operation}"))
+    let used: BTreeSet<_> = scenario
+        .aws_proxy
+        .calls()
+        .iter()
+        .map(|call| format!("{}:{}", call.service, call.operation))
         .collect();
     let unused: Vec<_> = actions()
         .into_iter()
