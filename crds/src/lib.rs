@@ -62,9 +62,27 @@ pub const COMMANDS: [&str; 5] = [STOP_AT, ABORT_AT, CONTINUE_AT, ROLLBACK_TO, RE
 /// All custom resource definitions, in the order in which a reader meets them.
 #[must_use]
 pub fn all() -> Vec<CustomResourceDefinition> {
-    vec![
-        v1beta1::cluster::definition(),
+    let mut all = vec![
+        v1beta1::EcsCluster::crd(),
         v1beta1::EcsTaskDefinition::crd(),
         v1beta1::EcsService::crd(),
-    ]
+    ];
+    all.iter_mut().for_each(allow_absent_spec);
+    all
+}
+
+/// Makes `spec` optional in a definition whose spec has a default, which the API server sets then.
+fn allow_absent_spec(definition: &mut CustomResourceDefinition) {
+    let versions = definition.spec.versions.iter_mut();
+    let schemas =
+        versions.filter_map(|version| version.schema.as_mut()?.open_api_v3_schema.as_mut());
+    for schema in schemas {
+        let spec = schema
+            .properties
+            .as_ref()
+            .and_then(|members| members.get("spec"));
+        if spec.is_some_and(|spec| spec.default.is_some()) {
+            schema.required = None;
+        }
+    }
 }

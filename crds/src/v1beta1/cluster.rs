@@ -1,9 +1,7 @@
 //! EcsCluster: an ECS cluster. The spec is the input of `CreateCluster`.
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::CustomResource;
-use kube::CustomResourceExt;
 use kube::ResourceExt;
 use kube::core::cel::Rule;
 use schemars::JsonSchema;
@@ -87,21 +85,6 @@ fn rules() -> Vec<Rule> {
             "configuration.executeCommandConfiguration: logConfiguration and logging: OVERRIDE need each other",
         ),
     ]
-}
-
-/// The custom resource definition of EcsCluster, in which `spec` is optional: the API server sets
-/// an absent one to `{}`, its default. No member of it is required.
-pub(crate) fn definition() -> CustomResourceDefinition {
-    let mut crd = EcsCluster::crd();
-    for schema in crd
-        .spec
-        .versions
-        .iter_mut()
-        .filter_map(|version| version.schema.as_mut()?.open_api_v3_schema.as_mut())
-    {
-        schema.required = None;
-    }
-    crd
 }
 
 /// A setting of a cluster.
