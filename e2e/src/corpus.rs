@@ -33,6 +33,13 @@ const KINDS: [(&str, &str, &str, &[&str]); 3] = [
     ),
 ];
 
+/// The folder with the documents of a kind; `None` for a kind without documents.
+#[must_use]
+pub fn folder(kind: &str) -> Option<&'static str> {
+    let row = KINDS.iter().find(|(_, of_kind, ..)| *of_kind == kind)?;
+    Some(row.0)
+}
+
 /// One document.
 struct Document {
     /// Name of its file.

@@ -4,7 +4,7 @@ use e2e::api_model::{self, Member, Members};
 use ecs_operator::kinds::{ecs_cluster as cluster, ecs_service as service};
 use ecs_operator::reconcile::kind::Reset;
 
-use crate::kinds::definition;
+use crate::kinds::{definition, kind};
 use crate::model;
 
 /// Whether `path` is `listed`, or lies in it.
@@ -20,7 +20,6 @@ type Tables = (&'static [Reset], &'static [(&'static str, &'static str)]);
 /// stays. Elements of a list are replaced with the list.
 #[tokio::test]
 async fn every_member_of_an_update_is_set_back_or_said_to_stay() {
-    let model = model("ecs").await;
     let tables: [(&str, &[&str], &[&str], Tables); 2] = [
         (
             "EcsCluster",
@@ -35,12 +34,13 @@ async fn every_member_of_an_update_is_set_back_or_said_to_stay() {
             (service::RESETS, service::STAYS),
         ),
     ];
-    for (kind, operations, own, (resets, stays)) in tables {
+    for (name, operations, own, (resets, stays)) in tables {
+        let model = model(kind(name).service).await;
         let inputs = operations
             .iter()
             .flat_map(|operation| api_model::input(&model, operation).expect("a known operation"));
         let input: Members = inputs.collect();
-        let described = api_model::spec(&definition(kind));
+        let described = api_model::spec(&definition(name));
         let is_leaf = |path: &str, member: &Member| {
             member.kind != "object" && !path.contains("[]") && !path.contains("{}")
         };

@@ -21,14 +21,12 @@ pub(crate) fn real_documents() -> PathBuf {
 /// Every sample as the request document it stands for.
 pub(crate) async fn samples_are_admitted_and_reach_aws_whole(world: &World) -> Result<()> {
     let dir = world.dir.join("samples");
-    let folder = |kind: &str| match kind {
-        "EcsCluster" => "clusters",
-        "EcsTaskDefinition" => "task-definitions",
-        _ => "services",
-    };
     let mut number = 0;
     for manifest in manifests()? {
         let kind = manifest["kind"].as_str().context("a kind")?;
+        let Some(folder) = corpus::folder(kind) else {
+            continue;
+        };
         let mut spec = manifest["spec"].clone();
         let members = spec.as_object_mut().context("a spec")?;
         // What refers to other objects becomes what they are called in ECS.
@@ -40,10 +38,10 @@ pub(crate) async fn samples_are_admitted_and_reach_aws_whole(world: &World) -> R
                 members.insert(member.to_owned(), target["name"].clone());
             }
         }
-        fs::create_dir_all(dir.join(folder(kind)))?;
+        fs::create_dir_all(dir.join(folder))?;
         number += 1;
         fs::write(
-            dir.join(folder(kind)).join(format!("{number:03}.json")),
+            dir.join(folder).join(format!("{number:03}.json")),
             spec.to_string(),
         )?;
     }
