@@ -266,7 +266,7 @@ mod tests {
                 .skip(1)
                 .filter_map(|rest| rest.split(')').next())
                 .collect();
-            assert!(links.len() > 5, "{}: {links:?}", path.display());
+            assert!(!links.is_empty(), "{}", path.display());
             for link in links {
                 assert!(
                     headings.contains(link),

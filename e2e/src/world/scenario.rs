@@ -293,7 +293,11 @@ impl Scenario<'_> {
     /// # Errors
     /// When it does not.
     pub async fn looks(&self, times: usize) -> Result<()> {
-        let looks = |counts: &Counts| counts.of("DescribeServices") + counts.of("DescribeClusters");
+        let looks = |counts: &Counts| {
+            let operations = counts.operations.iter();
+            let polls = operations.filter(|(operation, _)| operation.starts_with("Describe"));
+            polls.map(|(_, count)| count.count).sum::<usize>()
+        };
         let before = looks(&self.aws_proxy.counts());
         wait::until("sweeps", PATIENCE, async || {
             let seen = looks(&self.aws_proxy.counts()) - before;

@@ -107,6 +107,11 @@ pub(crate) const EXCEPTIONS: &[(&str, &str)] = &[
     ),
 ];
 
+/// Whether a difference is an exception.
+pub(crate) fn exempt(what: &str) -> bool {
+    EXCEPTIONS.iter().any(|(exception, _)| *exception == what)
+}
+
 /// The API model leaves these optional, and ECS refuses documents without them; list keys need them
 /// besides.
 pub(crate) const REQUIRED_BY_US: &[&str] = &[

@@ -3,12 +3,8 @@
 use e2e::api_model::{self, Member, Members};
 use ecs_operator_crds::v1beta1::Policies;
 
-use crate::kinds::{EXCEPTIONS, KINDS, REQUIRED_BY_US, Row, definition, kind};
+use crate::kinds::{EXCEPTIONS, KINDS, REQUIRED_BY_US, Row, definition, exempt, kind};
 use crate::model;
-
-fn exempt(what: &str) -> bool {
-    EXCEPTIONS.iter().any(|(exception, _)| *exception == what)
-}
 
 /// Whether a member says what the operator may do, which all kinds can.
 fn is_policy(path: &str) -> bool {
