@@ -18,6 +18,7 @@ pub mod v1beta1;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
+use serde_json::Value;
 
 /// The API group of every kind of this crate.
 pub const GROUP: &str = "ecs-operator.dev";
@@ -60,6 +61,9 @@ pub const ABORT_AT: &str = "ecs-operator.dev/abortAt";
 pub const COMMANDS: [&str; 5] = [STOP_AT, ABORT_AT, CONTINUE_AT, ROLLBACK_TO, RESTARTED_AT];
 
 /// All custom resource definitions, in the order in which a reader meets them.
+///
+/// # Panics
+/// Never: a definition is made of types that serialize.
 #[must_use]
 pub fn all() -> Vec<CustomResourceDefinition> {
     let mut all = vec![
@@ -68,7 +72,31 @@ pub fn all() -> Vec<CustomResourceDefinition> {
         v1beta1::EcsService::crd(),
     ];
     all.iter_mut().for_each(allow_absent_spec);
-    all
+    all.into_iter().map(with_joined_lines).collect()
+}
+
+/// The definition with the lines of each paragraph of a description as one line: they are wrapped
+/// for the source, and `kubectl explain` wraps them for the terminal.
+fn with_joined_lines(definition: CustomResourceDefinition) -> CustomResourceDefinition {
+    let mut json = serde_json::to_value(definition).expect("a definition serializes");
+    join_lines(&mut json);
+    serde_json::from_value(json).expect("it was a definition")
+}
+
+fn join_lines(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            if let Some(Value::String(text)) = members.get_mut("description") {
+                let paragraphs = text
+                    .split("\n\n")
+                    .map(|paragraph| paragraph.replace('\n', " "));
+                *text = paragraphs.collect::<Vec<_>>().join("\n\n");
+            }
+            members.values_mut().for_each(join_lines);
+        }
+        Value::Array(elements) => elements.iter_mut().for_each(join_lines),
+        _ => {}
+    }
 }
 
 /// Makes `spec` optional in a definition whose spec has a default, which the API server sets then.
