@@ -70,6 +70,7 @@ pub fn all() -> Vec<CustomResourceDefinition> {
         v1beta1::EcsCluster::crd(),
         v1beta1::EcsTaskDefinition::crd(),
         v1beta1::EcsService::crd(),
+        v1beta1::EcrRepository::crd(),
     ];
     all.iter_mut().for_each(allow_absent_spec);
     all.into_iter().map(with_joined_lines).collect()

@@ -2,11 +2,13 @@
 //! share.
 
 pub mod cluster;
+pub mod ecr_repository;
 pub mod service;
 pub mod shared;
 pub mod task_definition;
 
 pub use cluster::{EcsCluster, EcsClusterSpec, EcsClusterStatus};
+pub use ecr_repository::{EcrRepository, EcrRepositorySpec, EcrRepositoryStatus};
 pub use service::{EcsService, EcsServiceSpec, EcsServiceStatus};
 pub use shared::{
     AdoptionPolicy, DeletionPolicy, ManagementPolicy, ObjectReference, Policies, Tag,

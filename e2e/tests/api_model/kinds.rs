@@ -1,6 +1,8 @@
 //! The kinds, the operations whose inputs are their specs, and the exceptions.
 
-use ecs_operator_crds::v1beta1::{EcsClusterSpec, EcsServiceSpec, EcsTaskDefinitionSpec};
+use ecs_operator_crds::v1beta1::{
+    EcrRepositorySpec, EcsClusterSpec, EcsServiceSpec, EcsTaskDefinitionSpec,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -50,6 +52,13 @@ pub(crate) const KINDS: &[Row] = &[
         ],
         carry: carried::<EcsServiceSpec>,
     },
+    Row {
+        kind: "EcrRepository",
+        service: "ecr",
+        operation: "CreateRepository",
+        own: &[],
+        carry: carried::<EcrRepositorySpec>,
+    },
 ];
 
 /// The row of a kind.
@@ -87,6 +96,18 @@ pub(crate) const EXCEPTIONS: &[(&str, &str)] = &[
     ),
     (
         "EcsService serviceName required",
+        "the default is metadata.name",
+    ),
+    (
+        "EcrRepository registryId",
+        "a repository is created in the own registry only",
+    ),
+    (
+        "EcrRepository tags[].value required",
+        "an absent value is sent as an empty one",
+    ),
+    (
+        "EcrRepository repositoryName required",
         "the default is metadata.name",
     ),
     (

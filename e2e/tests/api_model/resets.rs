@@ -1,7 +1,9 @@
 //! The tables of what is reset when the spec drops it, against the API.
 
 use e2e::api_model::{self, Member, Members};
-use ecs_operator::kinds::{ecs_cluster as cluster, ecs_service as service};
+use ecs_operator::kinds::{
+    ecr_repository as repository, ecs_cluster as cluster, ecs_service as service,
+};
 use ecs_operator::reconcile::kind::Reset;
 
 use crate::kinds::{definition, kind};
@@ -20,7 +22,7 @@ type Tables = (&'static [Reset], &'static [(&'static str, &'static str)]);
 /// stays. Elements of a list are replaced with the list.
 #[tokio::test]
 async fn every_member_of_an_update_is_set_back_or_said_to_stay() {
-    let tables: [(&str, &[&str], &[&str], Tables); 2] = [
+    let tables: [(&str, &[&str], &[&str], Tables); 3] = [
         (
             "EcsCluster",
             &["UpdateCluster", "PutClusterCapacityProviders"],
@@ -32,6 +34,12 @@ async fn every_member_of_an_update_is_set_back_or_said_to_stay() {
             &["UpdateService"],
             &["cluster", "forceNewDeployment", "service"],
             (service::RESETS, service::STAYS),
+        ),
+        (
+            "EcrRepository",
+            &["PutImageTagMutability", "PutImageScanningConfiguration"],
+            &["registryId", "repositoryName"],
+            (repository::RESETS, repository::STAYS),
         ),
     ];
     for (name, operations, own, (resets, stays)) in tables {

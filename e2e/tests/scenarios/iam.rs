@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
 use crate::basics::OBJECTS;
+use crate::ecr_repository::{OBJECT, REPOSITORY, SCAN_ON_PUSH};
 
 /// Actions that no server here has; the driver's tests with a pretend ECS use them.
 const NOT_HERE: [&str; 5] = [
@@ -33,6 +34,11 @@ const DISPENSABLE: [&str; 3] = [
     "ecs:ListTasks",
     "ecs:DescribeTasks",
 ];
+
+/// All objects.
+fn objects() -> impl Iterator<Item = &'static str> {
+    OBJECTS.into_iter().chain([OBJECT])
+}
 
 /// A trial for each action that is taken away.
 pub(crate) fn trials(world: &Arc<World>, runtime: &Handle) -> Vec<Trial> {
@@ -125,7 +131,7 @@ async fn put(scenario: &Scenario<'_>, policy: &str) -> Result<()> {
         .map(drop)
 }
 
-/// Makes, changes and deletes all three, so that every action is used.
+/// Makes, changes and deletes an object of each kind, so that every action is used.
 async fn live(scenario: &Scenario<'_>) -> Result<()> {
     let samples = |image: &str, limits: &str| {
         SAMPLES
@@ -140,11 +146,16 @@ async fn live(scenario: &Scenario<'_>) -> Result<()> {
             )
     };
     scenario.kubectl.apply(&samples("nginx:1", "FARGATE"))?;
+    scenario.kubectl.apply(REPOSITORY)?;
     until_ready(scenario).await?;
     let changed =
         samples("nginx:2", "FARGATE, FARGATE_SPOT").replace("value: enabled", "value: disabled");
     let changed = changed.replace("- key: team\n", "- key: squad\n");
     scenario.kubectl.apply(&changed)?;
+    let repository = REPOSITORY
+        .replace("imageTagMutability: IMMUTABLE", SCAN_ON_PUSH)
+        .replace("key: team", "key: squad");
+    scenario.kubectl.apply(&repository)?;
     scenario
         .until(OBJECTS[2], |service| {
             service["status"]["revision"] == "web:2"
@@ -172,7 +183,7 @@ fn look(scenario: &Scenario<'_>, object: &str, when: &str) -> Result<()> {
 
 /// Like `wait_ready`, while something else goes on beside it.
 async fn until_ready(scenario: &Scenario<'_>) -> Result<()> {
-    for object in OBJECTS {
+    for object in objects() {
         scenario.until(object, is_ready).await?;
     }
     Ok(())
@@ -237,9 +248,7 @@ async fn without(world: &World, action: &str) -> Result<()> {
         told = true;
         put(&scenario, &policy(None)?).await?;
         // The operator would try again by itself, a minute later.
-        OBJECTS
-            .iter()
-            .try_for_each(|object| look(&scenario, object, "after-the-policy"))
+        objects().try_for_each(|object| look(&scenario, object, "after-the-policy"))
     };
     let (lived, watched) = tokio::join!(live(&scenario), watch);
     watched?;

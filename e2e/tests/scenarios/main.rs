@@ -13,6 +13,7 @@ mod crash;
 mod deletion;
 mod docs;
 mod drift;
+mod ecr_repository;
 mod faults;
 mod gitops;
 mod guard_rails;
@@ -175,6 +176,7 @@ fn trials(world: &Arc<World>, runtime: &Runtime) -> Vec<Trial> {
         schema::two_managers_share_lists_by_key,
         schema::a_cluster_needs_no_spec,
         second_server::moto_holds_what_we_ask_for,
+        ecr_repository::follows_the_spec_and_waits_for_images_at_its_deletion,
         faults::without_api_server_and_aws_it_waits_and_goes_on,
         faults::watches_that_lost_their_place_start_anew,
         trouble::a_missing_reference_starts_the_service_when_it_appears,

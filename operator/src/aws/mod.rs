@@ -9,6 +9,7 @@ pub mod call;
 pub mod client;
 pub mod dispatch;
 pub mod drift;
+pub mod ecr;
 pub mod ecs;
 pub mod error;
 mod error_kind;

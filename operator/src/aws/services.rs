@@ -1,11 +1,12 @@
 //! The services of AWS that the operator calls, one line each.
 
 use super::dispatch::Entry;
+use super::ecr;
 use super::ecs;
 use super::operation::Operation;
 
 /// All services.
-pub const ALL: &[Entry] = &[ecs::ENTRY];
+pub const ALL: &[Entry] = &[ecs::ENTRY, ecr::ENTRY];
 
 /// The operations of all services.
 pub fn operations() -> impl Iterator<Item = Operation> {

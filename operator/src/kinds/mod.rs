@@ -1,10 +1,11 @@
 //! The kinds of custom resources, one folder each.
 
+pub mod ecr_repository;
 pub mod ecs_cluster;
 pub mod ecs_service;
 pub mod ecs_task_definition;
 
-use ecs_operator_crds::v1beta1::{EcsCluster, EcsService, EcsTaskDefinition};
+use ecs_operator_crds::v1beta1::{EcrRepository, EcsCluster, EcsService, EcsTaskDefinition};
 
 use crate::reconcile::Registry;
 
@@ -13,4 +14,5 @@ pub fn all(registry: &mut Registry) {
     registry.add::<EcsCluster>();
     registry.add::<EcsTaskDefinition>();
     registry.add::<EcsService>();
+    registry.add::<EcrRepository>();
 }

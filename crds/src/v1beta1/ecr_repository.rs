@@ -1,0 +1,187 @@
+//! EcrRepository: a private repository of Amazon ECR. The spec is the input of `CreateRepository`.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::core::cel::Rule;
+use kube::{CustomResource, ResourceExt};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
+
+use super::shared::rules::{immutable, rule, tags};
+use super::shared::{Policies, Tag, spec, status};
+
+/// A private repository of Amazon ECR, which holds the images of one application.
+#[skip_serializing_none]
+#[derive(CustomResource, JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[kube(
+    group = "ecs-operator.dev",
+    version = "v1beta1",
+    kind = "EcrRepository",
+    plural = "ecrrepositories",
+    shortname = "ecrrepo",
+    category = "ecs",
+    doc = "A private repository of Amazon ECR, managed through the ECR API.",
+    namespaced,
+    status = "EcrRepositoryStatus",
+    derive = "PartialEq",
+    selectable = ".spec.repositoryName",
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].status"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].reason"
+    ),
+    printcolumn(name = "URI", type_ = "string", json_path = ".status.repositoryUri"),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    ),
+    printcolumn(
+        name = "ARN",
+        type_ = "string",
+        json_path = ".status.repositoryArn",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].message",
+        priority = 1
+    )
+)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = rules(), "default" = {}))]
+pub struct EcrRepositorySpec {
+    /// Name of the repository in ECR, 2 to 256 lower-case letters, digits, hyphens, underscores, dots and slashes; default:
+    /// `metadata.name`. Cannot change.
+    #[schemars(
+        length(min = 2, max = 256),
+        regex(
+            pattern = r"^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$"
+        )
+    )]
+    pub repository_name: Option<String>,
+    /// Tags of the repository, at most 50 with the operator's own.
+    #[schemars(length(max = 48), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["key"]))]
+    pub tags: Option<Vec<Tag>>,
+    /// Whether a tag of an image can be moved to another image: MUTABLE, IMMUTABLE, IMMUTABLE_WITH_EXCLUSION or
+    /// MUTABLE_WITH_EXCLUSION. AWS default MUTABLE.
+    pub image_tag_mutability: Option<String>,
+    /// Tags that are excluded from `imageTagMutability`; needs one of its values `…_WITH_EXCLUSION`.
+    #[schemars(length(min = 1, max = 5), extend("x-kubernetes-list-type" = "atomic"))]
+    pub image_tag_mutability_exclusion_filters: Option<Vec<ImageTagMutabilityExclusionFilter>>,
+    /// Scan settings of the repository. AWS has deprecated them in favor of the scan settings of the registry.
+    pub image_scanning_configuration: Option<ImageScanningConfiguration>,
+    /// Encryption of the images. AWS default AES256. Cannot change.
+    pub encryption_configuration: Option<EncryptionConfiguration>,
+
+    /// What the operator may do with the AWS object.
+    #[serde(flatten)]
+    pub policies: Policies,
+}
+
+/// What CreateRepository and PutImageTagMutability refuse across members. Source: the ECR API reference.
+fn rules() -> Vec<Rule> {
+    vec![
+        immutable(
+            "repositoryName",
+            "repositoryName cannot change, ECR cannot rename a repository: create a new EcrRepository and push the images to it",
+        ),
+        immutable(
+            "encryptionConfiguration",
+            "encryptionConfiguration cannot change in ECR: create a new EcrRepository and push the images to it",
+        ),
+        tags(),
+        rule(
+            "has(self.imageTagMutabilityExclusionFilters) == (has(self.imageTagMutability) && self.imageTagMutability.endsWith('_WITH_EXCLUSION'))",
+            "imageTagMutabilityExclusionFilters and an imageTagMutability of IMMUTABLE_WITH_EXCLUSION or MUTABLE_WITH_EXCLUSION need each other",
+        ),
+        rule(
+            "!has(self.encryptionConfiguration) || !has(self.encryptionConfiguration.kmsKey) || self.encryptionConfiguration.encryptionType != 'AES256'",
+            "encryptionConfiguration.kmsKey needs the encryptionType KMS or KMS_DSSE",
+        ),
+    ]
+}
+
+/// Tags that are excluded from the mutability of a repository.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageTagMutabilityExclusionFilter {
+    /// Type of the filter: WILDCARD.
+    pub filter_type: String,
+    /// Tags, with `*` for any text, such as `dev-*`.
+    #[schemars(
+        length(min = 1, max = 128),
+        regex(pattern = "^[0-9a-zA-Z._*-]{1,128}$")
+    )]
+    pub filter: String,
+}
+
+/// Scan settings of a repository.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageScanningConfiguration {
+    /// Whether ECR scans an image when it is pushed. AWS default false.
+    pub scan_on_push: Option<bool>,
+}
+
+/// Encryption of the images of a repository.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EncryptionConfiguration {
+    /// AES256, KMS or KMS_DSSE.
+    pub encryption_type: String,
+    /// ARN, ID or alias of the KMS key; default: the key that AWS manages for ECR.
+    #[schemars(length(min = 1, max = 2048))]
+    pub kms_key: Option<String>,
+}
+
+/// Observed state of the repository.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("default" = {"observedGeneration": -1}))]
+pub struct EcrRepositoryStatus {
+    /// Generation of the spec that this status reports; -1 before the first reconciliation.
+    pub observed_generation: Option<i64>,
+    /// Ready; Reconciling or Stalled while true (kstatus).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+    /// ARN of the repository.
+    pub repository_arn: Option<String>,
+    /// Address of the repository for `docker push` and for `image` of a container, without a tag.
+    pub repository_uri: Option<String>,
+    /// Members that the spec had when AWS was last in sync and that are reset when the spec drops them.
+    pub applied_members: Option<Vec<String>>,
+    /// Value of the annotation `ecs-operator.dev/reconcileAt` or `reconcile.fluxcd.io/requestedAt` that was handled last.
+    pub last_handled_reconcile_at: Option<String>,
+    /// Changes that the operator does not make because of `managementPolicy` or `suspend`.
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub pending_changes: Option<Vec<String>>,
+    /// Keys of the tags that the operator set because the spec lists them, to remove those that the spec drops.
+    pub managed_tags: Option<Vec<String>>,
+}
+spec!(EcrRepositorySpec);
+status!(EcrRepositoryStatus {
+    arn: repository_arn,
+    applied_members
+});
+
+impl EcrRepository {
+    /// Name of the repository in ECR: `spec.repositoryName`, or the name of the object.
+    #[must_use]
+    pub fn repository_name(&self) -> String {
+        self.spec
+            .repository_name
+            .clone()
+            .unwrap_or_else(|| self.name_any())
+    }
+}

@@ -1,0 +1,103 @@
+//! An EcrRepository from its creation to its deletion.
+
+use anyhow::{Context, Result, ensure};
+use e2e::aws_server;
+use e2e::world::{Scenario, World, ready};
+use serde_json::{Value, json};
+
+/// The sample.
+pub(crate) const REPOSITORY: &str = include_str!("../../../samples/cases/ecr-repository.yaml");
+
+/// Its name for kubectl.
+pub(crate) const OBJECT: &str = "ecrrepository/web";
+
+/// Another setting instead of the tag mutability of the sample.
+pub(crate) const SCAN_ON_PUSH: &str = "imageScanningConfiguration: {scanOnPush: true}";
+
+/// A call of ECR by an outsider.
+async fn outsider(scenario: &Scenario<'_>, operation: &str, request: Value) -> Result<Value> {
+    let target = format!("AmazonEC2ContainerRegistry_V20150921.{operation}");
+    let (url, account) = (&scenario.world.aws.url, &scenario.account);
+    aws_server::send(url, account, "ecr", &target, &request).await
+}
+
+/// The repository as ECR describes it.
+async fn described(scenario: &Scenario<'_>) -> Result<Value> {
+    let request = json!({"repositoryNames": ["shop/web"]});
+    let mut reply = outsider(scenario, "DescribeRepositories", request).await?;
+    Ok(reply["repositories"][0].take())
+}
+
+pub(crate) async fn follows_the_spec_and_waits_for_images_at_its_deletion(
+    world: &World,
+) -> Result<()> {
+    let scenario = world.scenario("ecr").await?;
+    scenario.kubectl.apply(REPOSITORY)?;
+    scenario.wait_ready(&[OBJECT])?;
+    let repository = described(&scenario).await?;
+    ensure!(
+        repository["imageTagMutability"] == "IMMUTABLE",
+        "{repository}"
+    );
+    let object = scenario.get(OBJECT)?;
+    let (status, uri) = (&object["status"], &repository["repositoryUri"]);
+    ensure!(status["repositoryUri"] == *uri, "{status}");
+    ensure!(
+        status["repositoryArn"] == repository["repositoryArn"],
+        "{status}"
+    );
+    scenario.is_quiet().await?;
+
+    // A change, and a change behind the operator's back.
+    let changed = REPOSITORY
+        .replace("imageTagMutability: IMMUTABLE", SCAN_ON_PUSH)
+        .replace("key: team", "key: squad");
+    scenario.kubectl.apply(&changed)?;
+    scenario.wait_ready(&[OBJECT])?;
+    let repository = described(&scenario).await?;
+    ensure!(
+        repository["imageTagMutability"] == "MUTABLE",
+        "{repository}"
+    );
+    let scanning = &repository["imageScanningConfiguration"];
+    ensure!(scanning["scanOnPush"] == true, "{repository}");
+    let request = json!({"resourceArn": repository["repositoryArn"]});
+    let tags = outsider(&scenario, "ListTagsForResource", request).await?["tags"].to_string();
+    ensure!(tags.contains("squad") && !tags.contains("team"), "{tags}");
+    scenario.is_quiet().await?;
+    let scan_off =
+        json!({"repositoryName": "shop/web", "imageScanningConfiguration": {"scanOnPush": false}});
+    outsider(&scenario, "PutImageScanningConfiguration", scan_off).await?;
+    scenario
+        .kubectl
+        .run(&["annotate", OBJECT, "ecs-operator.dev/reconcileAt=now"])?;
+    scenario
+        .until(OBJECT, |object| {
+            object["status"]["lastHandledReconcileAt"] == "now"
+        })
+        .await?;
+    let repository = described(&scenario).await?;
+    ensure!(
+        repository["imageScanningConfiguration"]["scanOnPush"] == true,
+        "{repository}"
+    );
+
+    // Nothing that holds images is deleted.
+    let image = json!({"repositoryName": "shop/web", "imageTag": "1", "imageManifest": "{\"schemaVersion\": 2}"});
+    outsider(&scenario, "PutImage", image).await?;
+    scenario.kubectl.run(&["delete", OBJECT, "--wait=false"])?;
+    scenario
+        .until_ready_is(OBJECT, "False", "DeletionBlocked")
+        .await?;
+    let object = scenario.get(OBJECT)?;
+    let message = ready(&object).context("a condition")?["message"].to_string();
+    ensure!(
+        message.contains("repository shop/web holds 1 image"),
+        "{message}"
+    );
+    let image = json!({"repositoryName": "shop/web", "imageIds": [{"imageTag": "1"}]});
+    outsider(&scenario, "BatchDeleteImage", image).await?;
+    scenario.until_empty().await?;
+    ensure!(described(&scenario).await.is_err(), "it is deleted");
+    scenario.end().await
+}

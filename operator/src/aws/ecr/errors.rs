@@ -1,0 +1,17 @@
+//! Errors of ECR.
+
+use crate::aws::error_kind::{ErrorKind, ErrorTable};
+
+/// The errors of ECR.
+pub(super) const ERRORS: ErrorTable = ErrorTable {
+    codes: CODES,
+    messages: &[],
+};
+
+/// Codes, without the suffix `Exception`.
+const CODES: &[(&str, ErrorKind)] = &[
+    ("RepositoryNotFound", ErrorKind::Missing),
+    ("RepositoryAlreadyExists", ErrorKind::AlreadyExists),
+    // An image was pushed after the operator had looked for images.
+    ("RepositoryNotEmpty", ErrorKind::Busy),
+];

@@ -1,0 +1,10 @@
+//! Amazon ECR: its operations with their quotas, its errors, and the keys by which its objects are read.
+
+mod errors;
+mod images;
+mod keys;
+mod operations;
+
+pub use images::images;
+pub use keys::{RepositoryKey, RepositoryTagsKey};
+pub use operations::*;

@@ -1,0 +1,14 @@
+//! EcrRepository.
+
+mod apply;
+mod kind;
+mod observe;
+mod observed;
+mod plan;
+mod shape;
+mod status;
+#[cfg(test)]
+mod tests;
+
+pub use observed::{ObservedRepository, Repository};
+pub use shape::{RESETS, STAYS};

@@ -1,0 +1,164 @@
+//! The plan of an EcrRepository. Pure.
+
+use ecs_operator_crds::condition::Reason;
+use ecs_operator_crds::v1beta1::EcrRepository;
+use serde_json::{Map, Value, json};
+
+use super::observed::{ObservedRepository, Repository};
+use super::shape::{RESETS, UPDATES};
+use crate::aws::Operation;
+use crate::aws::drift::drift;
+use crate::aws::ecr;
+use crate::aws::tags::{Owner, Ownership};
+use crate::k8s::object::Object;
+use crate::reconcile::ignore::with_ignored_fields;
+use crate::reconcile::plan::{Plan, Write, absent, pick, request};
+use crate::reconcile::reset::with_resets;
+use crate::reconcile::tagged::{Tagged, left};
+
+pub(super) fn plan(object: &EcrRepository, observed: &ObservedRepository, owner: &Owner) -> Plan {
+    if object.is_deleting() {
+        return delete(object, observed, owner);
+    }
+    let name = object.repository_name();
+    let what = format!("repository {name}");
+    let Some(repository) = &observed.repository else {
+        return Plan::Write(vec![create(object, owner)]);
+    };
+    let policies = &object.spec.policies;
+    let tagged = tagged(&what, repository);
+    if let Some(plan) = tagged.claim("repositoryName", owner, policies) {
+        return plan;
+    }
+    let applied = object
+        .status
+        .as_ref()
+        .and_then(|status| status.applied_members.as_deref());
+    let spec = with_resets(&request(&object.spec, &[]), applied, RESETS);
+    let spec = with_ignored_fields(spec, &repository.json, policies);
+    if let Some(message) = other_encryption(&what, &spec, repository) {
+        return Plan::stall(Reason::InvalidSpec, message);
+    }
+    let mut writes: Vec<_> = UPDATES
+        .iter()
+        .filter_map(|(operation, members)| update(*operation, members, &name, &spec, repository))
+        .collect();
+    let managed = object
+        .status
+        .as_ref()
+        .and_then(|status| status.managed_tags.as_deref());
+    writes.extend(tagged.tag_writes(
+        &owner.desired(object.spec.tags.as_deref()),
+        managed,
+        policies,
+    ));
+    Plan::writes(writes)
+}
+
+fn tagged<'a>(what: &'a str, repository: &'a Repository) -> Tagged<'a> {
+    Tagged {
+        tagging: ecr::TAGGING,
+        what,
+        arn: &repository.repository_arn,
+        tags: &repository.tags,
+    }
+}
+
+fn create(object: &EcrRepository, owner: &Owner) -> Write {
+    let name = object.repository_name();
+    let mut request = request(&object.spec, &[]);
+    request.insert("repositoryName".to_owned(), name.clone().into());
+    let tags = owner
+        .desired(object.spec.tags.as_deref())
+        .write(ecr::SERVICE.tag_shape);
+    request.insert("tags".to_owned(), tags);
+    Write {
+        operation: ecr::CreateRepository,
+        request: request.into(),
+        note: format!("Created repository {name}"),
+    }
+}
+
+/// The write that changes `members`, which the operation replaces together.
+fn update(
+    operation: Operation,
+    members: &[&str],
+    name: &str,
+    spec: &Map<String, Value>,
+    repository: &Repository,
+) -> Option<Write> {
+    let mut request = pick(spec, members);
+    let paths = drift(&request.clone().into(), &repository.json);
+    if paths.is_empty() {
+        return None;
+    }
+    // A member that is to be absent is left out.
+    request.retain(|_, value| !value.is_null());
+    request.insert("repositoryName".to_owned(), name.into());
+    let note = format!("Updated repository {name}: {}", paths.join(", "));
+    Some(Write {
+        operation,
+        request: request.into(),
+        note,
+    })
+}
+
+/// The message for an adopted repository whose encryption differs from the spec. ECR shows a key as an ARN however it was given, so only
+/// the type is compared.
+fn other_encryption(
+    what: &str,
+    spec: &Map<String, Value>,
+    repository: &Repository,
+) -> Option<String> {
+    let wanted = spec.get("encryptionConfiguration")?["encryptionType"].as_str()?;
+    let present = repository.json["encryptionConfiguration"]["encryptionType"].as_str()?;
+    (wanted != present).then(|| {
+        format!(
+            "{what} has encryptionConfiguration.encryptionType {present}, which cannot change in ECR: set it to {present}, or create a \
+             repository of another name with another EcrRepository"
+        )
+    })
+}
+
+fn delete(object: &EcrRepository, observed: &ObservedRepository, owner: &Owner) -> Plan {
+    let name = object.repository_name();
+    let what = format!("repository {name}");
+    let policies = &object.spec.policies;
+    let Some(repository) = &observed.repository else {
+        return absent(&what, observed.may_be_there);
+    };
+    let tagged = tagged(&what, repository);
+    if policies.retains() {
+        return tagged.retain(owner);
+    }
+    let ownership = owner.of(&repository.tags);
+    if ownership != Ownership::Ours {
+        let known = object
+            .status
+            .as_ref()
+            .and_then(|status| status.repository_arn.as_deref());
+        return left(&what, &ownership, known, policies);
+    }
+    if observed.images > 0 {
+        let message = format!(
+            "{what} holds {}: delete them in ECR, or set spec.deletionPolicy to Retain to keep the repository",
+            images(observed.images)
+        );
+        return Plan::wait(Reason::DeletionBlocked, message);
+    }
+    let request = json!({"repositoryName": name});
+    Plan::Write(vec![Write {
+        operation: ecr::DeleteRepository,
+        request,
+        note: format!("Deleted {what}"),
+    }])
+}
+
+fn images(number: usize) -> String {
+    match number {
+        1 => "1 image".to_owned(),
+        // ECR lists a page.
+        1000.. => "1000 images or more".to_owned(),
+        number => format!("{number} images"),
+    }
+}

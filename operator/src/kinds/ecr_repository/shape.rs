@@ -1,0 +1,26 @@
+//! The members of an EcrRepository that are special: data, no code.
+
+use crate::aws::{Operation, ecr};
+use crate::reconcile::kind::Reset;
+
+/// How each member is reset when the spec drops it. Source: the ECR API reference.
+pub const RESETS: &[Reset] = &[
+    ("imageScanningConfiguration.scanOnPush", "false"),
+    ("imageTagMutability", r#""MUTABLE""#),
+    ("imageTagMutabilityExclusionFilters", "null"),
+];
+
+/// The calls that change a repository, and the members that each replaces.
+pub(super) const UPDATES: [(Operation, &[&str]); 2] = [
+    (
+        ecr::PutImageTagMutability,
+        &["imageTagMutability", "imageTagMutabilityExclusionFilters"],
+    ),
+    (
+        ecr::PutImageScanningConfiguration,
+        &["imageScanningConfiguration"],
+    ),
+];
+
+/// Members of updates that stay as they are in ECR when the spec drops them, and why.
+pub const STAYS: &[(&str, &str)] = &[];

@@ -1,0 +1,245 @@
+//! Tables for `plan` and `status`.
+
+use std::sync::Arc;
+
+use ecs_operator_crds::condition::Reason;
+use ecs_operator_crds::v1beta1::EcrRepository;
+use k8s_openapi::jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::observed::{ObservedRepository, Repository};
+use super::{plan, status};
+use crate::aws::ecr;
+use crate::aws::tags::{OWNER, Tags};
+use crate::reconcile::outcome::Outcome;
+use crate::reconcile::plan::Plan;
+use crate::testkit::{Fixture, owner, write, writes};
+
+const ARN: &str = "arn:aws:ecr:eu-central-1:111122223333:repository/shop/web";
+
+fn object(spec: &Value) -> EcrRepository {
+    EcrRepository::test("web", spec)
+}
+
+/// The repository as ECR describes it, with these members and tags.
+fn observed(changes: &Value, tags: &[(&str, &str)]) -> ObservedRepository {
+    let mut json = json!({
+        "repositoryArn": ARN,
+        "repositoryName": "web",
+        "repositoryUri": "111122223333.dkr.ecr.eu-central-1.amazonaws.com/web",
+        "imageTagMutability": "MUTABLE",
+        "imageScanningConfiguration": {"scanOnPush": false},
+        "encryptionConfiguration": {"encryptionType": "AES256"},
+    });
+    for (name, value) in changes.as_object().into_iter().flatten() {
+        json[name] = value.clone();
+    }
+    let tags = tags
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+    let repository = Repository::read(Arc::new(json), Tags(tags.collect()));
+    ObservedRepository {
+        at: Instant::now(),
+        repository: Some(repository.expect("a valid reply")),
+        may_be_there: false,
+        images: 0,
+    }
+}
+
+/// The same, with the owner tag of the object.
+fn ours(changes: &Value) -> ObservedRepository {
+    observed(changes, &[(OWNER, &owner("web").tag())])
+}
+
+fn missing() -> ObservedRepository {
+    ObservedRepository {
+        repository: None,
+        ..ours(&json!({}))
+    }
+}
+
+fn planned(object: &EcrRepository, observed: &ObservedRepository) -> Plan {
+    plan::plan(object, observed, &owner("web"))
+}
+
+#[test]
+fn creates_a_missing_repository_with_the_spec() {
+    let spec = json!({"repositoryName": "shop/web", "imageTagMutability": "IMMUTABLE",
+        "tags": [{"key": "team", "value": "shop"}], "deletionPolicy": "Retain"});
+    let create = write(planned(&object(&spec), &missing()));
+    assert_eq!(create.operation, ecr::CreateRepository);
+    let expected = json!({
+        "repositoryName": "shop/web",
+        "imageTagMutability": "IMMUTABLE",
+        "tags": [{"Key": OWNER, "Value": owner("web").tag()}, {"Key": "team", "Value": "shop"}],
+    });
+    assert_eq!(create.request, expected);
+}
+
+#[test]
+fn sends_each_member_with_its_call() {
+    let filters = json!([{"filterType": "WILDCARD", "filter": "dev-*"}]);
+    let rows = [
+        (json!({}), None),
+        (json!({"imageTagMutability": "MUTABLE"}), None),
+        (json!({"imageScanningConfiguration": {}}), None),
+        (
+            json!({"imageTagMutability": "IMMUTABLE_WITH_EXCLUSION", "imageTagMutabilityExclusionFilters": filters}),
+            Some((
+                ecr::PutImageTagMutability,
+                json!({"repositoryName": "web", "imageTagMutability": "IMMUTABLE_WITH_EXCLUSION",
+                    "imageTagMutabilityExclusionFilters": filters}),
+            )),
+        ),
+        (
+            json!({"imageScanningConfiguration": {"scanOnPush": true}}),
+            Some((
+                ecr::PutImageScanningConfiguration,
+                json!({"repositoryName": "web", "imageScanningConfiguration": {"scanOnPush": true}}),
+            )),
+        ),
+        (
+            json!({"tags": [{"key": "team"}]}),
+            Some((
+                ecr::TagResource,
+                json!({"resourceArn": ARN, "tags": [{"Key": "team", "Value": ""}]}),
+            )),
+        ),
+    ];
+    for (spec, expected) in rows {
+        let found = match planned(&object(&spec), &ours(&json!({}))) {
+            Plan::InSync => None,
+            plan => Some(write(plan)).map(|write| (write.operation, write.request)),
+        };
+        assert_eq!(found, expected, "{spec}");
+    }
+}
+
+#[test]
+fn resets_members_that_the_spec_drops() {
+    let filters = json!([{"filterType": "WILDCARD", "filter": "dev-*"}]);
+    let spec = json!({
+        "imageTagMutability": "IMMUTABLE_WITH_EXCLUSION",
+        "imageTagMutabilityExclusionFilters": filters,
+        "imageScanningConfiguration": {"scanOnPush": true},
+    });
+    let shown = ours(&spec);
+    assert_eq!(planned(&object(&spec), &shown), Plan::InSync);
+    let before = status::status(
+        &object(&spec),
+        Some(&shown),
+        &Outcome::InSync,
+        Timestamp::UNIX_EPOCH,
+    );
+    let mut dropped = object(&json!({}));
+    dropped.status = Some(before);
+    let requests: Vec<_> = writes(planned(&dropped, &shown))
+        .into_iter()
+        .map(|write| write.request)
+        .collect();
+    let expected = [
+        json!({"repositoryName": "web", "imageTagMutability": "MUTABLE"}),
+        json!({"repositoryName": "web", "imageScanningConfiguration": {"scanOnPush": false}}),
+    ];
+    assert_eq!(requests, expected);
+}
+
+#[test]
+fn leaves_a_repository_of_somebody_else_alone() {
+    let spec = json!({"imageTagMutability": "IMMUTABLE"});
+    let rows = [
+        (vec![], Reason::NotOwned),
+        (vec![(OWNER, "k8s/other/web/u-9")], Reason::Conflict),
+    ];
+    for (tags, reason) in rows {
+        let seen = observed(&json!({}), &tags);
+        let plan = planned(&object(&spec), &seen);
+        assert!(
+            matches!(&plan, Plan::Stall(obstacle) if obstacle.reason == reason),
+            "{plan:?}"
+        );
+        let status = status::status(
+            &object(&spec),
+            Some(&seen),
+            &plan.into(),
+            Timestamp::UNIX_EPOCH,
+        );
+        assert_eq!(status.repository_uri, None);
+        let deleting = object(&json!({})).deleting();
+        assert_eq!(planned(&deleting, &seen), Plan::Gone);
+    }
+    let adopting = object(&json!({"adoptionPolicy": "IfUnowned"}));
+    assert_eq!(
+        write(planned(&adopting, &observed(&json!({}), &[]))).operation,
+        ecr::TagResource
+    );
+}
+
+#[test]
+fn says_that_the_encryption_of_an_adopted_repository_cannot_change() {
+    let spec = json!({"encryptionConfiguration": {"encryptionType": "KMS", "kmsKey": "alias/x"}});
+    let plan = planned(&object(&spec), &ours(&json!({})));
+    let words = "repository web has encryptionConfiguration.encryptionType AES256";
+    assert!(
+        matches!(&plan, Plan::Stall(obstacle) if obstacle.message.starts_with(words)),
+        "{plan:?}"
+    );
+    // ECR shows a key as an ARN.
+    let shown = json!({"encryptionType": "KMS", "kmsKey": "arn:aws:kms:e:1:key/1"});
+    let kms = ours(&json!({"encryptionConfiguration": shown}));
+    assert_eq!(planned(&object(&spec), &kms), Plan::InSync);
+}
+
+#[test]
+fn deletes_an_empty_repository_and_waits_for_images() {
+    let deleting = |spec: &Value| object(spec).deleting();
+    let empty = ours(&json!({}));
+    let delete = write(planned(&deleting(&json!({})), &empty));
+    assert_eq!(delete.operation, ecr::DeleteRepository);
+    assert_eq!(delete.request, json!({"repositoryName": "web"}));
+    let full = ObservedRepository {
+        images: 3,
+        ..ours(&json!({}))
+    };
+    let plan = planned(&deleting(&json!({})), &full);
+    let is_blocked = |obstacle: &crate::reconcile::plan::Obstacle| {
+        obstacle.reason == Reason::DeletionBlocked && obstacle.message.contains("holds 3 images")
+    };
+    assert!(
+        matches!(&plan, Plan::Wait(obstacle) if is_blocked(obstacle)),
+        "{plan:?}"
+    );
+    assert_eq!(planned(&deleting(&json!({})), &missing()), Plan::Gone);
+    let retained = write(planned(
+        &deleting(&json!({"deletionPolicy": "Retain"})),
+        &full,
+    ));
+    assert_eq!(retained.operation, ecr::TagResource);
+    let unanswered = ObservedRepository {
+        may_be_there: true,
+        ..missing()
+    };
+    assert!(matches!(
+        planned(&deleting(&json!({})), &unanswered),
+        Plan::Wait(_)
+    ));
+}
+
+#[test]
+fn shows_arn_and_uri() {
+    let seen = ours(&json!({}));
+    let status = status::status(
+        &object(&json!({})),
+        Some(&seen),
+        &Outcome::InSync,
+        Timestamp::UNIX_EPOCH,
+    );
+    assert_eq!(status.repository_arn.as_deref(), Some(ARN));
+    assert!(
+        status
+            .repository_uri
+            .is_some_and(|uri| uri.ends_with(".amazonaws.com/web"))
+    );
+    assert_eq!(status.conditions[0].status, "True");
+}
