@@ -16,7 +16,7 @@ fn verdict(kind: &str, spec: &Value, old: Option<&Value>) -> String {
         .find(|crd| crd.spec.names.kind == kind)
         .unwrap_or_else(|| panic!("no kind {kind}"));
     let schema = serde_json::to_value(&crd.spec.versions[0].schema).expect("it serializes");
-    let object = |spec: &Value| json!({"metadata": {"name": "x"}, "spec": spec});
+    let object = |spec: &Value| json!({"metadata": {"name": "web"}, "spec": spec});
     let result = Validator::new().validate(
         &schema["openAPIV3Schema"],
         &object(spec),

@@ -22,6 +22,7 @@ use super::shared::{Policies, Tag, spec, status};
     category = "ecs",
     doc = "A private repository of Amazon ECR, managed through the ECR API.",
     namespaced,
+    validation = name_in_ecr(),
     status = "EcrRepositoryStatus",
     derive = "PartialEq",
     selectable = ".spec.repositoryName",
@@ -57,8 +58,8 @@ use super::shared::{Policies, Tag, spec, status};
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = rules(), "default" = {}))]
 pub struct EcrRepositorySpec {
-    /// Name of the repository in ECR, 2 to 256 lower-case letters, digits, hyphens, underscores, dots and slashes; default:
-    /// `metadata.name`. Cannot change.
+    /// Name of the repository in ECR, 2 to 256 lower-case letters, digits, hyphens, underscores,
+    /// dots and slashes; default: `metadata.name`. Cannot change.
     #[schemars(
         length(min = 2, max = 256),
         regex(
@@ -69,13 +70,15 @@ pub struct EcrRepositorySpec {
     /// Tags of the repository, at most 50 with the operator's own.
     #[schemars(length(max = 48), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["key"]))]
     pub tags: Option<Vec<Tag>>,
-    /// Whether a tag of an image can be moved to another image: MUTABLE, IMMUTABLE, IMMUTABLE_WITH_EXCLUSION or
-    /// MUTABLE_WITH_EXCLUSION. AWS default MUTABLE.
+    /// Whether a tag of an image can be moved to another image: MUTABLE, IMMUTABLE,
+    /// IMMUTABLE_WITH_EXCLUSION or MUTABLE_WITH_EXCLUSION. AWS default MUTABLE.
     pub image_tag_mutability: Option<String>,
-    /// Tags that are excluded from `imageTagMutability`; needs one of its values `…_WITH_EXCLUSION`.
+    /// Tags that are excluded from `imageTagMutability`; needs one of its values
+    /// `…_WITH_EXCLUSION`.
     #[schemars(length(min = 1, max = 5), extend("x-kubernetes-list-type" = "atomic"))]
     pub image_tag_mutability_exclusion_filters: Option<Vec<ImageTagMutabilityExclusionFilter>>,
-    /// Scan settings of the repository. AWS has deprecated them in favor of the scan settings of the registry.
+    /// Scan settings of the repository. AWS has deprecated them in favor of the scan settings of
+    /// the registry.
     pub image_scanning_configuration: Option<ImageScanningConfiguration>,
     /// Encryption of the images. AWS default AES256. Cannot change.
     pub encryption_configuration: Option<EncryptionConfiguration>,
@@ -85,7 +88,16 @@ pub struct EcrRepositorySpec {
     pub policies: Policies,
 }
 
-/// What CreateRepository and PutImageTagMutability refuse across members. Source: the ECR API reference.
+/// The name of the object names the repository, unless the spec does.
+fn name_in_ecr() -> Rule {
+    rule(
+        "has(self.spec.repositoryName) || self.metadata.name.size() >= 2",
+        "metadata.name has one letter, and names of repositories have two at least: set spec.repositoryName",
+    )
+}
+
+/// What CreateRepository and PutImageTagMutability refuse across members. Source: the ECR API
+/// reference.
 fn rules() -> Vec<Rule> {
     vec![
         immutable(
@@ -159,14 +171,17 @@ pub struct EcrRepositoryStatus {
     pub repository_arn: Option<String>,
     /// Address of the repository for `docker push` and for `image` of a container, without a tag.
     pub repository_uri: Option<String>,
-    /// Members that the spec had when AWS was last in sync and that are reset when the spec drops them.
+    /// Members that the spec had when AWS was last in sync and that are reset when the spec drops
+    /// them.
     pub applied_members: Option<Vec<String>>,
-    /// Value of the annotation `ecs-operator.dev/reconcileAt` or `reconcile.fluxcd.io/requestedAt` that was handled last.
+    /// Value of the annotation `ecs-operator.dev/reconcileAt` or `reconcile.fluxcd.io/requestedAt`
+    /// that was handled last.
     pub last_handled_reconcile_at: Option<String>,
     /// Changes that the operator does not make because of `managementPolicy` or `suspend`.
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub pending_changes: Option<Vec<String>>,
-    /// Keys of the tags that the operator set because the spec lists them, to remove those that the spec drops.
+    /// Keys of the tags that the operator set because the spec lists them, to remove those that the
+    /// spec drops.
     pub managed_tags: Option<Vec<String>>,
 }
 spec!(EcrRepositorySpec);

@@ -9,12 +9,14 @@ use e2e::world::World;
 use e2e::{assets, wait};
 
 use crate::basics::{OBJECTS, SERVICE};
+use crate::ecr_repository::REPOSITORY;
 
 /// An EcsService without its spec.
 const NAMED: &str =
     "apiVersion: ecs-operator.dev/v1beta1\nkind: EcsService\nmetadata:\n  name: web\n";
 
-/// Applies the guard rails, and has them work in a new namespace in which all resources are allowed.
+/// Applies the guard rails, and has them work in a new namespace in which all resources are
+/// allowed.
 async fn guarded(world: &World, name: &str) -> Result<(String, Kubectl)> {
     let namespace = world.namespace(name).await?;
     let admin = world.kubectl(None);
@@ -48,6 +50,11 @@ fn cluster(namespace: &str) -> String {
     with(samples::CLUSTER, &format!("clusterName: {namespace}-shop"))
 }
 
+/// The repository of the sample with a name that the guard rails allow.
+fn repository(namespace: &str) -> String {
+    REPOSITORY.replace("shop/web", &format!("{namespace}/web"))
+}
+
 pub(crate) async fn refuse_with_words(world: &World) -> Result<()> {
     let (namespace, kubectl) = guarded(world, "guarded").await?;
     for (manifest, words) in settings(&namespace).into_iter().chain(passed_roles()) {
@@ -75,7 +82,11 @@ fn dry_run(kubectl: &Kubectl, manifest: &str) -> Result<String> {
 fn settings(namespace: &str) -> Vec<(String, &'static str)> {
     let roles = |text: &str| with_roles(text, namespace);
     let (definition, service, cluster) = (definition(), samples::SERVICE, cluster(namespace));
+    let repository = repository(namespace);
     vec![
+        (REPOSITORY.to_owned(), "repositoryName must begin with"),
+        (with(&repository, "adoptionPolicy: IfUnowned"), "adoptionPolicy must be Refuse"),
+        (with(&repository, "managementPolicy: Observe"), "managementPolicy must be Full"),
         (definition.clone(), "must be roles below :role/ecs/"),
         (roles(samples::TASK_DEFINITION), "tags must have the key team"),
         (with(&roles(&definition), "managementPolicy: Observe"), "managementPolicy must be Full"),
@@ -141,7 +152,8 @@ pub(crate) async fn admit_everything_else(world: &World) -> Result<()> {
     let (namespace, kubectl) = guarded(world, "admitted").await?;
     let (cluster, service) = (cluster(&namespace), samples::SERVICE);
     let definition = with_roles(&definition(), &namespace);
-    let all = format!("{cluster}---\n{definition}---\n{service}");
+    let repository = repository(&namespace);
+    let all = format!("{cluster}---\n{definition}---\n{service}---\n{repository}");
     kubectl.apply(&all)?;
     // The subresource is no way around.
     wait::until("the rules", e2e::world::PATIENCE, async || {

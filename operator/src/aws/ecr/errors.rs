@@ -10,6 +10,8 @@ pub(super) const ERRORS: ErrorTable = ErrorTable {
 
 /// Codes, without the suffix `Exception`.
 const CODES: &[(&str, ErrorKind)] = &[
+    // A key that was made a moment ago, or whose policy was changed, is not known everywhere yet.
+    ("Kms", ErrorKind::DependencyNotReady),
     ("RepositoryNotFound", ErrorKind::Missing),
     ("RepositoryAlreadyExists", ErrorKind::AlreadyExists),
     // An image was pushed after the operator had looked for images.

@@ -10,15 +10,35 @@ use serde_json::{Value, json};
 use super::operations as ecr;
 use crate::aws::call::Reads;
 use crate::aws::observer::{Answer, Key, Sweep};
+use crate::aws::replies::some_pages;
 use crate::aws::{AwsError, ErrorKind, Operation};
 
 /// Name of a repository.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RepositoryKey(pub String);
 
-/// ARN of a repository whose tags are meant. DescribeRepositories does not show them.
+/// A repository whose tags are meant. DescribeRepositories does not show them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RepositoryTagsKey(pub String);
+pub struct RepositoryTagsKey {
+    /// ARN of the repository.
+    pub arn: String,
+    /// When it was created: one that is created again has other tags.
+    pub created_at: String,
+}
+
+impl RepositoryTagsKey {
+    /// The key of a repository as ECR describes it.
+    #[must_use]
+    pub fn of(repository: &Value) -> Self {
+        Self {
+            arn: repository["repositoryArn"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
+            created_at: repository["createdAt"].to_string(),
+        }
+    }
+}
 
 impl fmt::Display for RepositoryKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -28,14 +48,18 @@ impl fmt::Display for RepositoryKey {
 
 impl fmt::Display for RepositoryTagsKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "tags of {}", self.0)
+        write!(f, "tags of {}", self.arn)
     }
 }
 
+/// One missing name fails a call as a whole. Then a list of all repositories tells which there are,
+/// unless that is longer than a call for each name.
 impl Key for RepositoryKey {
     const WHAT: &'static str = "repositories";
     const OPERATION: Operation = ecr::DescribeRepositories;
     const BATCH: usize = 100;
+    // A missing name costs the others of its call more calls.
+    const ROOM_IS_FREE: bool = false;
 
     fn group(&self) -> &'static str {
         ""
@@ -43,45 +67,45 @@ impl Key for RepositoryKey {
 
     async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, AwsError>> {
         let names: Vec<_> = keys.iter().map(|key| key.0.as_str()).collect();
-        let mut reply = match reads
-            .send(
-                ecr::DescribeRepositories,
-                &json!({"repositoryNames": names}),
-            )
-            .await
-        {
-            Ok(reply) => reply,
+        let request = json!({"repositoryNames": names});
+        let replies = match reads.send(ecr::DescribeRepositories, &request).await {
             Err(error) if error.kind == ErrorKind::Missing && keys.len() == 1 => {
                 return vec![Ok(Answer::Missing)];
             }
-            // One missing name fails the whole call; the batch is split then.
-            Err(error) => return keys.iter().map(|_| Err(error.clone())).collect(),
+            Err(error) if error.kind == ErrorKind::Missing => {
+                let request = json!({"maxResults": 1000});
+                let listed =
+                    some_pages(reads, ecr::DescribeRepositories, request, keys.len()).await;
+                // The batch is split where the list is too long.
+                listed.and_then(|pages| pages.ok_or(error))
+            }
+            reply => reply.map(|reply| vec![reply]),
         };
-        let Value::Array(found) = reply["repositories"].take() else {
-            return keys
-                .iter()
-                .map(|_| {
-                    Err(AwsError::incomplete(
-                        ecr::DescribeRepositories,
-                        "repositories",
-                    ))
-                })
-                .collect();
-        };
-        let name = |repository: &Value| repository["repositoryName"].as_str().map(str::to_owned);
-        let mut found: HashMap<_, _> = found
-            .into_iter()
-            .filter_map(|repository| Some((name(&repository)?, repository)))
-            .collect();
-        let answer = |RepositoryKey(name): &Self| match found.remove(name) {
-            Some(repository) => Ok(Answer::Found(Arc::new(repository))),
-            None => Err(AwsError::incomplete(
-                ecr::DescribeRepositories,
-                &format!("repository {name}"),
-            )),
-        };
-        keys.iter().map(answer).collect()
+        match replies {
+            Ok(replies) => answers(replies, keys),
+            Err(error) => keys.iter().map(|_| Err(error.clone())).collect(),
+        }
     }
+}
+
+/// One answer for each key: what no reply shows is missing.
+fn answers(replies: Vec<Value>, keys: &[RepositoryKey]) -> Vec<Result<Answer, AwsError>> {
+    let mut found = HashMap::new();
+    for mut reply in replies {
+        let Value::Array(repositories) = reply["repositories"].take() else {
+            let error = AwsError::incomplete(ecr::DescribeRepositories, "repositories");
+            return keys.iter().map(|_| Err(error.clone())).collect();
+        };
+        for repository in repositories {
+            let name = repository["repositoryName"].as_str().map(str::to_owned);
+            found.insert(name, repository);
+        }
+    }
+    let answer = |RepositoryKey(name): &RepositoryKey| {
+        let repository = found.remove(&Some(name.clone()));
+        Ok(repository.map_or(Answer::Missing, |found| Answer::Found(Arc::new(found))))
+    };
+    keys.iter().map(answer).collect()
 }
 
 /// Found is the list of tags.
@@ -92,7 +116,7 @@ impl Key for RepositoryTagsKey {
     const BATCH: usize = 1;
 
     fn group(&self) -> &str {
-        &self.0
+        &self.arn
     }
 
     fn steady(sweep: &Sweep) -> Duration {
@@ -100,7 +124,7 @@ impl Key for RepositoryTagsKey {
     }
 
     async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, AwsError>> {
-        let request = json!({"resourceArn": keys[0].0});
+        let request = json!({"resourceArn": keys[0].arn});
         vec![match reads.send(ecr::ListTagsForResource, &request).await {
             Ok(mut reply) => Ok(Answer::Found(Arc::new(reply["tags"].take()))),
             Err(error) if error.kind == ErrorKind::Missing => Ok(Answer::Missing),

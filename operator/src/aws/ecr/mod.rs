@@ -1,4 +1,5 @@
-//! Amazon ECR: its operations with their quotas, its errors, and the keys by which its objects are read.
+//! Amazon ECR: its operations with their quotas, its errors, and the keys by which its objects are
+//! read.
 
 mod errors;
 mod images;

@@ -1,7 +1,8 @@
 //! The ECR operations that the operator uses, and the quota that each draws on.
 //!
-//! AWS publishes no rates for these operations ("Amazon ECR service quotas" lists the ones of pushes and pulls). 10 calls per second is
-//! an assumption; the operator slows down when AWS throttles.
+//! AWS publishes no rates for these operations ("Amazon ECR service quotas" lists the ones of
+//! pushes and pulls). 10 calls per second is an assumption; the operator slows down when AWS
+//! throttles.
 
 #![allow(
     non_upper_case_globals,

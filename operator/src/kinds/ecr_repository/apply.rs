@@ -52,7 +52,7 @@ pub(super) async fn apply(
     let tags = Answer::Found(Arc::new(repository.tags.write(ecr::SERVICE.tag_shape)));
     observer
         .cache::<RepositoryTagsKey>()
-        .enter(RepositoryTagsKey(repository.repository_arn.clone()), tags);
+        .enter(RepositoryTagsKey::of(&repository.json), tags);
     let seen = observer
         .cache::<RepositoryKey>()
         .enter(key, Answer::Found(Arc::clone(&repository.json)));
@@ -79,9 +79,9 @@ fn gone(
     key: RepositoryKey,
     present: Option<&Repository>,
 ) -> ObservedRepository {
-    if let Some(Repository { repository_arn, .. }) = present {
+    if let Some(Repository { json, .. }) = present {
         let tags = pass.aws.observer.cache::<RepositoryTagsKey>();
-        tags.enter(RepositoryTagsKey(repository_arn.clone()), Answer::Missing);
+        tags.enter(RepositoryTagsKey::of(json), Answer::Missing);
     }
     let seen = pass
         .aws

@@ -65,7 +65,7 @@ fn observed(object: &EcrRepository, value: ObservedRepository) -> Observed<Obser
     let tags = value
         .repository
         .as_ref()
-        .map(|repository| RepositoryTagsKey(repository.repository_arn.clone()));
+        .map(|repository| RepositoryTagsKey::of(&repository.json));
     let polled = [PolledKey::new(RepositoryKey(object.repository_name()))];
     let polled = polled
         .into_iter()

@@ -1,12 +1,12 @@
 //! Observes an EcrRepository: the repository and its tags, and at its deletion also its images.
 
+use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::EcrRepository;
-use tokio::time::Instant;
 
 use super::observed::{ObservedRepository, Repository};
 use crate::aws::ecr::{self, RepositoryKey, RepositoryTagsKey};
 use crate::aws::observer::Answer;
-use crate::aws::tags::Tags;
+use crate::aws::tags::{Ownership, Tags};
 use crate::aws::{AwsError, Freshness};
 use crate::k8s::object::Object;
 use crate::reconcile::Pass;
@@ -17,46 +17,61 @@ pub(super) async fn observe(
     freshness: Freshness,
 ) -> Result<ObservedRepository, AwsError> {
     let name = object.repository_name();
-    let is_end = object.is_deleting() && !object.spec.policies.retains();
-    // A deletion counts the images, so it needs a fresh read.
-    let freshness = if is_end {
-        Freshness::Since(Instant::now())
-    } else {
-        freshness
-    };
     let key = RepositoryKey(name.clone());
     pass.polls(key.clone());
     let repositories = pass.aws.observer.cache::<RepositoryKey>();
-    let seen = repositories
+    let mut seen = repositories
         .get(key.clone(), freshness, pass.namespace())
         .await?;
-    let repository = match seen.answer {
-        Answer::Found(json) => {
-            let arn = json["repositoryArn"]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned();
-            let tags = pass.aws.observer.cache::<RepositoryTagsKey>();
-            let tags = tags
-                .get(RepositoryTagsKey(arn), freshness, pass.namespace())
-                .await?;
-            match tags.answer {
-                Answer::Found(tags) => Some(Repository::read(json, Tags::read(&tags))?),
-                // It was deleted between the two reads.
-                Answer::Inactive | Answer::Missing => None,
-            }
+    if object.is_deleting() && !matches!(seen.answer, Answer::Found(_)) {
+        // The finalizer goes only after a fresh read.
+        let fresh = Freshness::Since(pass.began);
+        seen = repositories
+            .get(key.clone(), fresh, pass.namespace())
+            .await?;
+    }
+    let mut at = seen.at;
+    let mut repository = None;
+    if let Answer::Found(json) = seen.answer {
+        let tags = pass.aws.observer.cache::<RepositoryTagsKey>();
+        let tags = tags
+            .get(RepositoryTagsKey::of(&json), freshness, pass.namespace())
+            .await?;
+        at = at.min(tags.at);
+        // Tags are missing if it was deleted between the two reads.
+        if let Answer::Found(tags) = tags.answer {
+            repository = Some(Repository::read(json, Tags::read(&tags))?);
         }
-        Answer::Inactive | Answer::Missing => None,
-    };
+    }
     let may_be_there = repository.is_none() && repositories.may_be_there(&key);
     let images = match &repository {
-        Some(_) if is_end => ecr::images(&pass.aws.observer, &name, pass.namespace()).await?,
+        Some(repository) if counts_images(object, pass, repository, freshness) => {
+            ecr::images(&pass.aws.observer, &name, pass.namespace()).await?
+        }
         _ => 0,
     };
     Ok(ObservedRepository {
-        at: seen.at,
+        at,
         repository,
         may_be_there,
         images,
     })
+}
+
+/// Whether the images keep the object from being deleted: they are counted right before the
+/// deletion, and while the status says that there are some.
+fn counts_images(
+    object: &EcrRepository,
+    pass: &Pass<'_, ObservedRepository>,
+    repository: &Repository,
+    freshness: Freshness,
+) -> bool {
+    let conditions = object.status.iter().flat_map(|status| &status.conditions);
+    let blocked = Reason::DeletionBlocked.as_str();
+    let is_blocked = conditions
+        .into_iter()
+        .any(|condition| condition.reason == blocked);
+    let is_end = object.is_deleting() && !object.spec.policies.retains();
+    let is_ours = pass.owner.of(&repository.tags) == Ownership::Ours;
+    is_end && is_ours && (is_blocked || !matches!(freshness, Freshness::Any))
 }

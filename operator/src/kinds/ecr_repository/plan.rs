@@ -5,10 +5,11 @@ use ecs_operator_crds::v1beta1::EcrRepository;
 use serde_json::{Map, Value, json};
 
 use super::observed::{ObservedRepository, Repository};
-use super::shape::{RESETS, UPDATES};
+use super::shape::{FILTERS, MUTABILITY, RESETS, UPDATES};
 use crate::aws::Operation;
 use crate::aws::drift::drift;
 use crate::aws::ecr;
+use crate::aws::name_in;
 use crate::aws::tags::{Owner, Ownership};
 use crate::k8s::object::Object;
 use crate::reconcile::ignore::with_ignored_fields;
@@ -35,7 +36,9 @@ pub(super) fn plan(object: &EcrRepository, observed: &ObservedRepository, owner:
         .as_ref()
         .and_then(|status| status.applied_members.as_deref());
     let spec = with_resets(&request(&object.spec, &[]), applied, RESETS);
+    let wanted = spec.clone();
     let spec = with_ignored_fields(spec, &repository.json, policies);
+    let spec = with_whole_mutability(spec, &wanted, &repository.json);
     if let Some(message) = other_encryption(&what, &spec, repository) {
         return Plan::stall(Reason::InvalidSpec, message);
     }
@@ -53,6 +56,34 @@ pub(super) fn plan(object: &EcrRepository, observed: &ObservedRepository, owner:
         policies,
     ));
     Plan::writes(writes)
+}
+
+/// The spec with mutability and filters as ECR takes them: the filters need a mutability with
+/// exclusion, and that needs filters. The one of both that is left to others is as it is in ECR.
+fn with_whole_mutability(
+    mut spec: Map<String, Value>,
+    wanted: &Map<String, Value>,
+    live: &Value,
+) -> Map<String, Value> {
+    let is_set = |member| spec.get(member).is_some_and(|value| !value.is_null());
+    if !is_set(MUTABILITY) && !is_set(FILTERS) {
+        // The filters are reset with the mutability.
+        spec.remove(FILTERS);
+        return spec;
+    }
+    let mutability = spec.get(MUTABILITY).filter(|value| !value.is_null());
+    let mutability = mutability.unwrap_or(&live[MUTABILITY]).clone();
+    let excludes = mutability
+        .as_str()
+        .is_some_and(|text| text.ends_with("_WITH_EXCLUSION"));
+    let present = |value: Option<&Value>| value.filter(|value| !value.is_null()).cloned();
+    let filters = present(spec.get(FILTERS)).or_else(|| present(wanted.get(FILTERS)));
+    let filters = filters
+        .or_else(|| present(live.get(FILTERS)))
+        .filter(|_| excludes);
+    spec.insert(MUTABILITY.to_owned(), mutability);
+    spec.insert(FILTERS.to_owned(), filters.unwrap_or_default());
+    spec
 }
 
 fn tagged<'a>(what: &'a str, repository: &'a Repository) -> Tagged<'a> {
@@ -103,21 +134,32 @@ fn update(
     })
 }
 
-/// The message for an adopted repository whose encryption differs from the spec. ECR shows a key as an ARN however it was given, so only
-/// the type is compared.
+/// The message for an adopted repository whose encryption differs from the spec. ECR shows a key as
+/// an ARN, so an alias is not compared.
 fn other_encryption(
     what: &str,
     spec: &Map<String, Value>,
     repository: &Repository,
 ) -> Option<String> {
-    let wanted = spec.get("encryptionConfiguration")?["encryptionType"].as_str()?;
-    let present = repository.json["encryptionConfiguration"]["encryptionType"].as_str()?;
-    (wanted != present).then(|| {
-        format!(
-            "{what} has encryptionConfiguration.encryptionType {present}, which cannot change in ECR: set it to {present}, or create a \
-             repository of another name with another EcrRepository"
-        )
-    })
+    let (wanted, present) = (
+        spec.get("encryptionConfiguration")?,
+        &repository.json["encryptionConfiguration"],
+    );
+    let is_alias = |key: &str| name_in(key) != key && key.contains("alias/");
+    let differs = |member: &&str| {
+        let values = wanted[*member].as_str().zip(present[*member].as_str());
+        values.is_some_and(|(wanted, present)| {
+            !is_alias(wanted) && name_in(wanted) != name_in(present)
+        })
+    };
+    let member = ["encryptionType", "kmsKey"]
+        .into_iter()
+        .find(|member| differs(member))?;
+    let present = present[member].as_str().unwrap_or_default();
+    Some(format!(
+        "{what} has encryptionConfiguration.{member} {present}, which cannot change in ECR: set it to {present}, or create a \
+         repository of another name with another EcrRepository"
+    ))
 }
 
 fn delete(object: &EcrRepository, observed: &ObservedRepository, owner: &Owner) -> Plan {

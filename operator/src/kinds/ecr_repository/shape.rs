@@ -3,6 +3,12 @@
 use crate::aws::{Operation, ecr};
 use crate::reconcile::kind::Reset;
 
+/// Whether tags of images can be moved.
+pub(super) const MUTABILITY: &str = "imageTagMutability";
+
+/// The tags that are excluded from that.
+pub(super) const FILTERS: &str = "imageTagMutabilityExclusionFilters";
+
 /// How each member is reset when the spec drops it. Source: the ECR API reference.
 pub const RESETS: &[Reset] = &[
     ("imageScanningConfiguration.scanOnPush", "false"),

@@ -16,7 +16,8 @@ pub(super) fn status(
     now: Timestamp,
 ) -> EcrRepositoryStatus {
     let mut status = object.status.clone().unwrap_or_default();
-    // The status does not show the repository of another owner; the ARN stays if the object owned it before.
+    // The status does not show the repository of another owner; the ARN stays if the object owned
+    // it before.
     if let Some(observed) = observed.filter(|_| !outcome.is_owned_by_other()) {
         let repository = observed.repository.as_ref();
         status.repository_arn = repository.map(|repository| repository.repository_arn.clone());

@@ -243,3 +243,46 @@ fn shows_arn_and_uri() {
     );
     assert_eq!(status.conditions[0].status, "True");
 }
+
+#[test]
+fn sends_mutability_and_filters_together_when_one_is_left_to_others() {
+    let filters = json!([{"filterType": "WILDCARD", "filter": "dev-*"}]);
+    let spec = |ignored: &str| {
+        json!({"imageTagMutability": "IMMUTABLE_WITH_EXCLUSION",
+            "imageTagMutabilityExclusionFilters": filters, "ignoreFields": [ignored]})
+    };
+    // The other manager has set MUTABLE, which drops the filters.
+    let mutable = ours(&json!({}));
+    let plan = planned(&object(&spec("/imageTagMutability")), &mutable);
+    assert_eq!(plan, Plan::InSync);
+    // The filters of the spec are used if ECR has none.
+    let spec = spec("/imageTagMutabilityExclusionFilters");
+    let request = write(planned(&object(&spec), &mutable)).request;
+    assert_eq!(request["imageTagMutability"], "IMMUTABLE_WITH_EXCLUSION");
+    assert_eq!(request["imageTagMutabilityExclusionFilters"], filters);
+    // Only the filters were remembered.
+    let mut dropped = object(&json!({}));
+    let applied = json!({"appliedMembers": ["imageTagMutabilityExclusionFilters"]});
+    dropped.status = serde_json::from_value(applied).expect("a valid status");
+    let shown = json!({"imageTagMutability": "MUTABLE_WITH_EXCLUSION", "imageTagMutabilityExclusionFilters": filters});
+    assert_eq!(planned(&dropped, &ours(&shown)), Plan::InSync);
+}
+
+#[test]
+fn compares_the_key_of_an_adopted_repository_unless_it_is_an_alias() {
+    let key = |id: &str| format!("arn:aws:kms:eu-central-1:111122223333:key/{id}");
+    let shown = json!({"encryptionConfiguration": {"encryptionType": "KMS", "kmsKey": key("1")}});
+    let rows = [
+        ("alias/x", true),
+        ("arn:aws:kms:eu-central-1:111122223333:alias/x", true),
+        ("1", true),
+        (&key("1"), true),
+        ("2", false),
+        (&key("2"), false),
+    ];
+    for (wanted, is_same) in rows {
+        let spec = json!({"encryptionConfiguration": {"encryptionType": "KMS", "kmsKey": wanted}});
+        let plan = planned(&object(&spec), &ours(&shown));
+        assert_eq!(plan == Plan::InSync, is_same, "{wanted}: {plan:?}");
+    }
+}
