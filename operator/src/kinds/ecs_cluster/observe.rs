@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::observed::Cluster;
 use super::observed::ObservedCluster;
 use super::observed::read;
-use super::shape::CAPACITY;
+use super::plan::has_capacity;
 use crate::aws::ecs::{self, CapacityProviderKey, ClusterKey};
 use crate::aws::observer::Answer;
 use crate::aws::{AwsError, Freshness, name_in};
@@ -72,20 +72,10 @@ async fn managed_instances(
     let Some(cluster) = cluster.filter(|_| !object.is_deleting()) else {
         return Ok(BTreeSet::new());
     };
-    let applied = object
-        .status
-        .as_ref()
-        .and_then(|status| status.applied_members.as_deref())
-        .unwrap_or_default();
-    let listed = object.spec.capacity_providers.as_deref();
-    let is_put = listed.is_some() || object.spec.default_capacity_provider_strategy.is_some();
-    if !is_put
-        && !applied
-            .iter()
-            .any(|member| CAPACITY.contains(&member.as_str()))
-    {
+    if !has_capacity(object) {
         return Ok(BTreeSet::new());
     }
+    let listed = object.spec.capacity_providers.as_deref();
     let wanted: BTreeSet<_> = listed
         .unwrap_or_default()
         .iter()

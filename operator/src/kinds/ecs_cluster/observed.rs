@@ -55,6 +55,11 @@ pub struct Cluster {
 }
 
 impl Cluster {
+    /// Whether ECS could not attach or detach capacity providers.
+    pub(super) fn has_failed_to_attach(&self) -> bool {
+        self.attachments_status.as_deref() == Some("UPDATE_FAILED")
+    }
+
     /// Whether ECS is still attaching or detaching capacity providers.
     pub(super) fn is_attaching(&self) -> bool {
         self.attachments_status.as_deref() == Some("UPDATE_IN_PROGRESS")

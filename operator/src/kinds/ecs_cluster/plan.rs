@@ -11,6 +11,7 @@ use crate::aws::drift::drift;
 use crate::aws::ecs;
 use crate::aws::name_in;
 use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
+use crate::k8s::annotations::is_asked;
 use crate::k8s::object::Object;
 use crate::reconcile::ignore::with_ignored_fields;
 use crate::reconcile::plan::{
@@ -60,7 +61,9 @@ pub(super) fn plan(object: &EcsCluster, observed: &ObservedCluster, owner: &Owne
     let spec = with_ignored_fields(spec, &cluster.json, policies);
     let desired = tags(object, &present, owner);
     let sent = is_namespace_sent(object, &present, owner);
-    let capacity = put_capacity(&name, &spec, observed, cluster);
+    // ECS tries to attach them again when they are sent again, which a user can ask for.
+    let retries = cluster.has_failed_to_attach() && has_capacity(object) && is_asked(object);
+    let capacity = put_capacity(&name, &spec, observed, cluster, retries);
     let waits = capacity.is_some() && cluster.is_attaching();
     let capacity = capacity.filter(|_| !waits);
     let mut writes: Vec<Write> = update(&name, &spec, cluster, sent)
@@ -80,6 +83,17 @@ pub(super) fn plan(object: &EcsCluster, observed: &ObservedCluster, owner: &Owne
         );
     }
     Plan::writes(writes)
+}
+
+/// Whether the spec has capacity providers or a default strategy, or had them.
+pub(super) fn has_capacity(object: &EcsCluster) -> bool {
+    let spec = &object.spec;
+    let status = object.status.as_ref();
+    let applied = status.and_then(|status| status.applied_members.as_ref());
+    let mut applied = applied.into_iter().flatten();
+    spec.capacity_providers.is_some()
+        || spec.default_capacity_provider_strategy.is_some()
+        || applied.any(|member| CAPACITY.contains(&member.as_str()))
 }
 
 /// Whether ECS was sent the Service Connect namespace of the spec, by the status and the tags.
@@ -208,6 +222,7 @@ fn put_capacity(
     spec: &Map<String, Value>,
     observed: &ObservedCluster,
     cluster: &Cluster,
+    retries: bool,
 ) -> Option<Write> {
     let mut desired = Value::Object(pick(spec, &CAPACITY));
     let mut shown = json!({});
@@ -227,7 +242,7 @@ fn put_capacity(
         }
     }
     let paths = drift(&desired, &shown);
-    if paths.is_empty() {
+    if paths.is_empty() && !retries {
         return None;
     }
     let member = |name: &str| {
@@ -242,6 +257,11 @@ fn put_capacity(
         "capacityProviders": member("capacityProviders"),
         "defaultCapacityProviderStrategy": member("defaultCapacityProviderStrategy"),
     });
+    let paths = if paths.is_empty() {
+        CAPACITY.map(str::to_owned).into()
+    } else {
+        paths
+    };
     let note = format!("Updated cluster {name}: {}", paths.join(", "));
     Some(Write {
         operation: ecs::PutClusterCapacityProviders,

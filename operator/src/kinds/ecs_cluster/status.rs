@@ -1,10 +1,12 @@
 //! The status of an EcsCluster. Pure.
 
+use ecs_operator_crds::RECONCILE_AT;
 use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::{EcsCluster, EcsClusterStatus};
 use k8s_openapi::jiff::Timestamp;
 
 use super::observed::{Cluster, ObservedCluster};
+use super::plan::has_capacity;
 use crate::k8s::conditions::{State, Verdict, conditions};
 use crate::k8s::object::Object;
 use crate::reconcile::outcome::Outcome;
@@ -73,7 +75,10 @@ fn show(status: &mut EcsClusterStatus, cluster: Option<&Cluster>) {
 /// ECS holds what the spec asks for; is the cluster usable?
 fn running(object: &EcsCluster, cluster: Option<&Cluster>) -> Verdict {
     let name = object.cluster_name();
-    let attachments = cluster.and_then(|cluster| cluster.attachments_status.as_deref());
+    // Attachments of others are none of this object's.
+    let attachments = cluster
+        .filter(|_| has_capacity(object))
+        .and_then(|cluster| cluster.attachments_status.as_deref());
     match cluster.map(|cluster| cluster.status.as_str()) {
         Some("ACTIVE") if attachments == Some("UPDATE_IN_PROGRESS") => Verdict::new(
             State::Progressing,
@@ -84,8 +89,8 @@ fn running(object: &EcsCluster, cluster: Option<&Cluster>) -> Verdict {
             State::Waiting,
             Reason::AwsUnavailable,
             format!(
-                "Cluster {name} is ACTIVE, and ECS could not change its capacity providers (attachmentsStatus UPDATE_FAILED): look at the \
-                 Auto Scaling groups of spec.capacityProviders"
+                "Cluster {name} is ACTIVE, and ECS could not change its capacity providers (attachmentsStatus UPDATE_FAILED): correct \
+                 the Auto Scaling groups of spec.capacityProviders, and annotate {RECONCILE_AT} with the present time to attach them again"
             ),
         ),
         Some("ACTIVE") => Verdict::new(

@@ -472,6 +472,21 @@ fn is_ready_when_its_capacity_providers_are_attached() {
         let status = status::status(&spec, Some(&seen), &Outcome::InSync, Timestamp::UNIX_EPOCH);
         assert_eq!(status.conditions[0].status, ready, "{attachments}");
     }
+    // Attachments that others made do not concern a spec without capacity providers.
+    let status = status::status(
+        &EcsCluster::test("shop", &json!({})),
+        Some(&seen("UPDATE_FAILED", json!(["theirs"]))),
+        &Outcome::InSync,
+        Timestamp::UNIX_EPOCH,
+    );
+    assert_eq!(status.conditions[0].status, "True");
+    // A user can ask for another try.
+    let failed = seen("UPDATE_FAILED", json!(["asg"]));
+    assert_eq!(plan::plan(&spec, &failed, &owner("shop")), Plan::InSync);
+    let asking = spec.clone().with(&json!({"metadata": {"annotations": {
+        "ecs-operator.dev/reconcileAt": "now"}}}));
+    let again = writes(plan::plan(&asking, &failed, &owner("shop")));
+    assert_eq!(again[0].operation, ecs::PutClusterCapacityProviders);
     // ECS refuses another change until then.
     let waiting = plan::plan(
         &spec,

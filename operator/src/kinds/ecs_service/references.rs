@@ -68,13 +68,13 @@ pub(super) fn cluster_of(service: &EcsService, stores: &Stores) -> ClusterOfServ
         };
     };
     let namespace = service.namespace().unwrap_or_default();
-    let obstacle = obstacle::<EcsCluster>(
-        stores,
-        &namespace,
-        "spec.clusterRef",
-        &reference.name,
-        is_served(service),
-    );
+    let (field, name) = ("spec.clusterRef", &reference.name);
+    let is_served = is_served(service);
+    let obstacle = obstacle::<EcsCluster>(stores, &namespace, field, name, is_served);
+    // A service that exists needs no more of its cluster than the name.
+    let cluster = ObjectId::new::<EcsCluster>(Some(&namespace), name).object_ref();
+    let exists = stores.of::<EcsCluster>().get(&cluster).is_some();
+    let obstacle = obstacle.filter(|_| !(is_served && exists));
     ClusterOfService {
         name: known.unwrap_or_else(|| reference.name.clone()),
         is_guess,
@@ -190,6 +190,7 @@ mod tests {
 
     use super::*;
     use crate::reconcile::stores::Builder;
+    use crate::testkit::Fixture;
 
     #[test]
     fn takes_the_newest_revision_of_a_task_definition_that_only_observes() {
@@ -223,5 +224,29 @@ mod tests {
             "it has not looked yet"
         );
         assert!(matches!(resolved("Full", 2), Resolved::NotYet(_)));
+    }
+
+    #[test]
+    fn a_service_that_exists_does_not_wait_for_a_cluster_that_is_not_ready() {
+        let waits = |arn: Option<&str>, ready: &str| {
+            let service = EcsService::test("web", &json!({"clusterRef": {"name": "shop"}}));
+            let service = service.with(&json!({"status": {"serviceArn": arn}}));
+            let ready = json!({"type": "Ready", "status": ready, "reason": "Busy", "message": "it attaches",
+                "lastTransitionTime": "2026-01-01T00:00:00Z"});
+            let cluster = EcsCluster::test("shop", &json!({}));
+            let status = json!({"observedGeneration": 1, "conditions": [ready]});
+            let (clusters, mut writer) = reflector::store::<EcsCluster>();
+            writer.apply_watcher_event(&Event::Apply(cluster.with(&json!({"status": status}))));
+            let mut stores = Builder::default();
+            stores.add(clusters, &[]);
+            cluster_of(&service, &stores.build()).obstacle.is_some()
+        };
+        let arn = Some("arn:aws:ecs:e:1:service/shop/web");
+        assert_eq!((waits(None, "True"), waits(arn, "True")), (false, false));
+        assert_eq!((waits(None, "False"), waits(arn, "False")), (true, false));
+        assert_eq!(
+            (waits(None, "Unknown"), waits(arn, "Unknown")),
+            (true, false)
+        );
     }
 }
