@@ -321,8 +321,7 @@ pub(super) fn trouble<K: Kind>(
     } else {
         tracing::warn!(kind = %K::kind(&()), namespace = object.namespace(), name = object.name_any(), %error, "writing to the API server failed");
     }
-    let (is_news, wait) =
-        pass.state(|state| (state.failing().is_zero(), state.after_failure(KUBERNETES)));
+    let (wait, is_news) = pass.state(|state| state.after_unwritten(KUBERNETES));
     if is_news && error.is_refusal() {
         let note =
             format!("The API server refuses what the operator writes to this object: {error}");

@@ -46,6 +46,8 @@ pub async fn reconcile<K: Kind>(object: Arc<K>, context: Arc<Context>) -> Option
             };
             tracing::error!(kind = %K::kind(&()), namespace = object.namespace(), name = object.name_any(), "a pass broke off");
             let acted = Acted::broken_off(pass.sending(std::mem::take), outcome);
+            // A write may have been sent.
+            pass.aws.observer.invalidate(&pass.fallback());
             let ended = AssertUnwindSafe(conclude(&*object, &pass, &acted))
                 .catch_unwind()
                 .await;

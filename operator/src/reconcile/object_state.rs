@@ -56,6 +56,8 @@ pub(crate) struct ObjectState {
     generation: (Option<i64>, Instant),
     /// What ended in trouble.
     failures: Backoff,
+    /// Writes to the API server that failed.
+    unwritten: Backoff,
     /// What waits for something.
     waits: Backoff,
     /// Steps of what takes several passes.
@@ -97,6 +99,7 @@ impl Default for ObjectState {
             since: Instant::now(),
             generation: (None, Instant::now()),
             failures: Backoff::default(),
+            unwritten: Backoff::default(),
             waits: Backoff::default(),
             steps: Backoff::default(),
             released: false,
@@ -137,6 +140,13 @@ impl ObjectState {
     /// The wait after trouble.
     pub(super) fn after_failure(&mut self, limits: Limits) -> Duration {
         self.failures.next(limits, Instant::now())
+    }
+
+    /// The wait after a write that the API server did not take, and whether it is the first in a
+    /// row.
+    pub(super) fn after_unwritten(&mut self, limits: Limits) -> (Duration, bool) {
+        let is_first = self.unwritten.since.is_none();
+        (self.unwritten.next(limits, Instant::now()), is_first)
     }
 
     /// The wait for something that is not there yet. Looking for it went well.
@@ -220,6 +230,7 @@ impl ObjectState {
 
     /// We wrote the object, and the API server answered with this resource version.
     pub(super) fn wrote(&mut self, resource_version: Option<&str>) {
+        self.unwritten = Backoff::default();
         self.written = resource_version
             .and_then(|version| version.parse().ok())
             .map(|version| (version, Instant::now()));
