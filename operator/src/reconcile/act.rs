@@ -115,7 +115,14 @@ async fn decide<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>) -> Decided<K:
         }
 
         // Observe afresh: the cache is good enough to do nothing, not to change something.
-        observed = match object.observe(pass, Freshness::Since(pass.began)).await {
+        let fresh = if object.is_deleting() {
+            // A deletion ends when two reads some seconds apart show nothing, however short a time
+            // ago the operator wrote.
+            Freshness::Confirmed(pass.began)
+        } else {
+            Freshness::Since(pass.began)
+        };
+        observed = match object.observe(pass, fresh).await {
             Ok(observed) => observed,
             Err(error) => {
                 // The plan is not confirmed, so it must not hold a place in the write queue.

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ecs_operator_crds::v1beta1::{EcsCluster, EcsService, EcsTaskDefinition};
 use serde_json::{Value, json};
@@ -113,6 +113,33 @@ async fn a_recently_created_object_is_not_deleted_when_aws_does_not_find_it() {
         world.object()["metadata"]["finalizers"],
         json!(["ecs-operator.dev/finalizer"])
     );
+}
+
+/// Its absence is what reads showed before the creation, so a single read is not believed.
+#[tokio::test]
+async fn a_deletion_without_a_reply_ends_seconds_after_a_creation() {
+    let (ecs, lost) = (working(), Arc::new(AtomicBool::new(false)));
+    let ecs = move |operation: &str, request: &Value| {
+        let reply = ecs(operation, request);
+        match operation {
+            "DeleteCluster" if !lost.swap(true, Ordering::Relaxed) => (500, String::new()),
+            // The cluster is deleted.
+            "DeleteCluster" => refusal("ClusterNotFoundException", "Cluster not found."),
+            _ => reply,
+        }
+    };
+    let world = World::new(cluster(&json!({})), ecs).await;
+    world.pass::<EcsCluster>().await;
+    delete(&world);
+    let started = Instant::now();
+    while world.object()["metadata"]["finalizers"] != json!([]) {
+        world.pass::<EcsCluster>().await;
+        assert!(
+            started.elapsed() < Duration::from_secs(30),
+            "{:?}",
+            world.conditions()
+        );
+    }
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ pub(super) async fn observe(
         .await?;
     if object.is_deleting() && !matches!(seen.answer, Answer::Found(_)) {
         // The finalizer goes only after a fresh read.
-        let fresh = Freshness::Since(pass.began);
+        let fresh = Freshness::Confirmed(pass.began);
         seen = repositories
             .get(key.clone(), fresh, pass.namespace())
             .await?;

@@ -34,7 +34,7 @@ pub(super) async fn observe(
     // EcsServices are being deleted, they are enough to know.
     let is_end = object.is_deleting() && !dependants.leaving && !object.spec.policies.retains();
     let freshness = if is_end {
-        Freshness::Since(Instant::now())
+        Freshness::Confirmed(Instant::now())
     } else {
         freshness
     };
