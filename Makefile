@@ -19,7 +19,7 @@ setup: build ## Build the control plane and install the AWS servers
 demo: build ## Show the main job, from apply to deletion
 	$(BIN)/e2e demo
 
-up: build ## Start a playground (OPERATOR=none: without the operator)
+up: build ## Start a playground (OPERATOR=none: without the operator; AWS=simulator: for blue/green and canary)
 	$(BIN)/e2e up
 
 down: build ## End the playground

@@ -27,5 +27,6 @@ pub mod recorder;
 pub mod reference;
 pub mod rights;
 pub mod samples;
+pub mod simulator;
 pub mod wait;
 pub mod world;

@@ -9,6 +9,7 @@ use e2e::aws_proxy::AwsProxy;
 use e2e::aws_server::Kind;
 use e2e::docker_engine::DockerEngine;
 use e2e::interruption::Interruption;
+use e2e::simulator::{Clock, Simulator};
 use e2e::world::World;
 use e2e::{assets, bench, chart, corpus, demo, gitops, merge_keys, playground, reference};
 
@@ -71,6 +72,12 @@ enum Command {
     /// Run the pretend Docker engine alone: no-such-image… cannot be pulled, crash… ends with exit
     /// code 1, slow… starts late
     Engine {
+        /// Port to listen on
+        #[arg(long)]
+        port: u16,
+    },
+    /// Run the simulator of ECS alone, in real time
+    Simulator {
         /// Port to listen on
         #[arg(long)]
         port: u16,
@@ -158,6 +165,11 @@ async fn run(command: Command) -> Result<()> {
             Ok(())
         }
         Command::Engine { port } => DockerEngine::start_at(port).await?.serve().await,
+        Command::Simulator { port } => {
+            let simulator = Simulator::start_on(port, Clock::wall()).await?;
+            simulator.serve().await;
+            Ok(())
+        }
         Command::AwsProxy {
             upstream,
             aws_port,

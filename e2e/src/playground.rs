@@ -32,7 +32,8 @@ fn dir() -> PathBuf {
     assets::target().join("playground")
 }
 
-/// Starts the playground, with the operator unless `OPERATOR=none`.
+/// Starts the playground, with the operator unless `OPERATOR=none`, and with the simulator as AWS if
+/// `AWS=simulator`.
 ///
 /// # Errors
 /// When a part does not start.
@@ -46,26 +47,23 @@ pub async fn up() -> Result<()> {
         fs::remove_dir_all(&dir)?;
     }
     fs::create_dir_all(&dir)?;
-    let (engine, engine_address) = start_engine(&dir).await?;
     let control_plane_dir = dir.join("control-plane");
-    let (control_plane, server) = tokio::try_join!(
-        ControlPlane::start(&control_plane_dir),
-        AwsServer::start(Kind::MinistackWithEngine(engine_address), &dir)
-    )?;
-    aws_server::put_sample_secret(&server.url, ACCOUNT).await?;
+    let (control_plane, (servers, upstream)) =
+        tokio::try_join!(ControlPlane::start(&control_plane_dir), start_aws(&dir))?;
     let installation = Installation::plain(&control_plane.kubectl(None), &dir)?;
-    let (aws_proxy, proxy) = start_aws_proxy(&dir, &server.url).await?;
+    let (aws_proxy, proxy) = start_aws_proxy(&dir, &upstream).await?;
     let kubectl = control_plane.kubectl.parent();
     let path = assets::path_with(kubectl.context("kubectl lies in a directory")?)?;
     let mut variables = aws_server::environment(&proxy.aws_url, ACCOUNT);
     variables.extend([
         ("KUBECONFIG", control_plane.kubeconfig.display().to_string()),
-        ("AWS_UPSTREAM_URL", server.url.clone()),
+        ("AWS_UPSTREAM_URL", upstream),
         ("AWS_PROXY_URL", proxy.url),
         ("PATH", path.to_string_lossy().into_owned()),
     ]);
     let mut processes = control_plane.into_processes();
-    processes.extend([engine, server.into_process(), aws_proxy]);
+    processes.extend(servers);
+    processes.push(aws_proxy);
     let mut operator_pid = String::new();
     if std::env::var("OPERATOR").as_deref() != Ok("none") {
         let operator = start_operator(&dir, &proxy.aws_url, installation).await?;
@@ -90,6 +88,26 @@ Logs are beside that file. `make down` ends the playground.",
         short(&dir.join("env"))
     );
     Ok(())
+}
+
+/// Starts the AWS server, and returns its address: ministack with an engine for its tasks, or the
+/// simulator if `AWS=simulator`.
+async fn start_aws(dir: &Path) -> Result<(Vec<Process>, String)> {
+    if std::env::var("AWS").as_deref() == Ok("simulator") {
+        let [port] = free_ports()?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["simulator", "--port", &port.to_string()]);
+        let mut process = Process::start("simulator", dir, command.process_group(0))?;
+        let url = format!("http://127.0.0.1:{port}");
+        let is_up = async || reqwest::get(&url).await.map(drop).map_err(Into::into);
+        process.until_ready(PATIENCE, is_up).await?;
+        return Ok((vec![process], url));
+    }
+    let (engine, address) = start_engine(dir).await?;
+    let server = AwsServer::start(Kind::MinistackWithEngine(address), dir).await?;
+    aws_server::put_sample_secret(&server.url, ACCOUNT).await?;
+    let url = server.url.clone();
+    Ok((vec![engine, server.into_process()], url))
 }
 
 /// Starts the pretend Docker engine, and returns its address.

@@ -30,6 +30,7 @@ mod revisions;
 mod rollout;
 mod schema;
 mod second_server;
+mod simulated;
 #[path = "../../../crds/tests/table/mod.rs"]
 mod table;
 mod trouble;
@@ -176,6 +177,9 @@ fn trials(world: &Arc<World>, runtime: &Runtime) -> Vec<Trial> {
         schema::two_managers_share_lists_by_key,
         schema::a_cluster_needs_no_spec,
         second_server::moto_holds_what_we_ask_for,
+        simulated::a_canary_is_rolled_back_half_way_by_an_alarm,
+        simulated::a_blue_green_deployment_waits_at_its_pause_and_continues,
+        simulated::a_service_that_drains_for_two_minutes_keeps_its_object,
         ecr_repository::follows_the_spec_and_waits_for_images_at_its_deletion,
         faults::without_api_server_and_aws_it_waits_and_goes_on,
         faults::watches_that_lost_their_place_start_anew,

@@ -1,0 +1,38 @@
+//! What the simulator assumes because AWS does not document it. Nothing may be concluded from a test
+//! that rests on one of these.
+
+/// The assumptions: what, and the value that the simulator takes.
+pub const ASSUMPTIONS: &[(&str, &str)] = &[
+    (
+        "time until a task runs",
+        "5 seconds; 20 seconds for an image slow…",
+    ),
+    (
+        "time until a task has stopped",
+        "2 seconds; stopTimeout for an image stubborn…, which ignores SIGTERM",
+    ),
+    (
+        "time of a lifecycle stage without hook",
+        "2 seconds, except SCALE_UP, the traffic shifts and BAKE_TIME",
+    ),
+    (
+        "bake time of alarms in a ROLLING deployment",
+        "300 seconds: ECS chooses it by the alarm's configuration",
+    ),
+    (
+        "time until attached capacity providers take effect",
+        "10 seconds",
+    ),
+    (
+        "deployments[] during a deployment with traffic shift",
+        "the new revision is PRIMARY, the old one ACTIVE, as in ROLLING",
+    ),
+    (
+        "service.taskDefinition after a rollback",
+        "that of the service revision that runs",
+    ),
+    (
+        "how long DescribeServices shows a deleted service",
+        "one hour as INACTIVE",
+    ),
+];

@@ -1,0 +1,194 @@
+//! Clusters. Source: ECS API, CreateCluster to DeleteCluster, and Cluster.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::account::{Account, name_in};
+use super::clock::Moment;
+use super::refusal::Refusal;
+use super::service::{Service, State};
+use super::tags::{Tags, includes};
+
+/// Until attached capacity providers have taken effect.
+const ATTACHING: Duration = Duration::from_secs(10);
+
+/// A cluster.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Cluster {
+    arn: String,
+    name: String,
+    is_active: bool,
+    /// Settings, configuration, capacity providers.
+    members: Map<String, Value>,
+    /// Since when a change of the capacity providers takes effect.
+    attaching: Option<Moment>,
+    pub(super) tags: Tags,
+    pub(super) services: BTreeMap<String, Service>,
+}
+
+impl Cluster {
+    pub(super) fn advance(&mut self, now: Moment) {
+        if self
+            .attaching
+            .is_some_and(|since| now.since(since) >= ATTACHING)
+        {
+            self.attaching = None;
+        }
+    }
+
+    fn active_services(&self) -> impl Iterator<Item = &Service> {
+        let is_gone = |service: &&Service| service.state == State::Inactive;
+        self.services
+            .values()
+            .filter(move |service| !is_gone(service))
+    }
+
+    fn json(&self, request: &Value) -> Value {
+        let count = |status: &str| -> usize {
+            let tasks = self.services.values().flat_map(|service| &service.tasks);
+            tasks.filter(|task| task.last_status() == status).count()
+        };
+        let mut json = json!({
+            "clusterArn": self.arn,
+            "clusterName": self.name,
+            "status": if self.is_active { "ACTIVE" } else { "INACTIVE" },
+            "activeServicesCount": self.active_services().count(),
+            "runningTasksCount": count("RUNNING"),
+            "pendingTasksCount": count("PENDING"),
+            "registeredContainerInstancesCount": 0,
+            "capacityProviders": [],
+            "defaultCapacityProviderStrategy": [],
+            "settings": [],
+            "tags": [],
+        });
+        let shown = |member: &str| match member {
+            "settings" => includes(request, "SETTINGS"),
+            "configuration" => includes(request, "CONFIGURATIONS"),
+            _ => true,
+        };
+        for (name, value) in self.members.iter().filter(|(name, _)| shown(name)) {
+            json[name] = value.clone();
+        }
+        if includes(request, "TAGS") {
+            json["tags"] = self.tags.json();
+        }
+        if includes(request, "ATTACHMENTS") {
+            let status = if self.attaching.is_some() {
+                "UPDATE_IN_PROGRESS"
+            } else {
+                "UPDATE_COMPLETE"
+            };
+            json["attachmentsStatus"] = status.into();
+        }
+        json
+    }
+}
+
+/// What a write shows of a cluster.
+fn all() -> Value {
+    json!({"include": ["ATTACHMENTS", "CONFIGURATIONS", "SETTINGS", "TAGS"]})
+}
+
+impl Account {
+    /// The active cluster that a request names; `default` if it names none.
+    pub(super) fn cluster_of(&mut self, request: &Value) -> Result<&mut Cluster, Refusal> {
+        let name = name_in(request["cluster"].as_str().unwrap_or("default"));
+        let cluster = self
+            .clusters
+            .get_mut(name)
+            .filter(|cluster| cluster.is_active);
+        cluster.ok_or_else(|| Refusal::new("ClusterNotFoundException", "Cluster not found."))
+    }
+
+    pub(super) fn create_cluster(&mut self, request: &Value) -> Result<Value, Refusal> {
+        let name = request["clusterName"]
+            .as_str()
+            .unwrap_or("default")
+            .to_owned();
+        let members = members(request, &["clusterName", "tags"]);
+        if let Some(cluster) = self.clusters.get(&name).filter(|cluster| cluster.is_active) {
+            if cluster.members != members || cluster.tags != Tags::of(request) {
+                return Err(Refusal::parameter(
+                    "Arguments on this idempotent request are inconsistent with arguments used in previous request(s).",
+                ));
+            }
+            return Ok(json!({"cluster": cluster.json(&all())}));
+        }
+        let cluster = Cluster {
+            arn: self.arn(&format!("cluster/{name}")),
+            name: name.clone(),
+            is_active: true,
+            members,
+            tags: Tags::of(request),
+            ..Cluster::default()
+        };
+        let json = cluster.json(&all());
+        self.clusters.insert(name, cluster);
+        Ok(json!({"cluster": json}))
+    }
+
+    pub(super) fn describe_clusters(&self, request: &Value) -> Value {
+        let names = request["clusters"].as_array().cloned();
+        let (mut found, mut failures) = (Vec::new(), Vec::new());
+        for name in names.unwrap_or_else(|| vec![json!("default")]) {
+            let name = name.as_str().unwrap_or_default();
+            if let Some(cluster) = self.clusters.get(name_in(name)) {
+                found.push(cluster.json(request));
+            } else {
+                let arn = self.arn(&format!("cluster/{}", name_in(name)));
+                failures.push(json!({"arn": arn, "reason": "MISSING"}));
+            }
+        }
+        json!({"clusters": found, "failures": failures})
+    }
+
+    pub(super) fn update_cluster(&mut self, request: &Value) -> Result<Value, Refusal> {
+        let cluster = self.cluster_of(request)?;
+        cluster.members.extend(members(request, &["cluster"]));
+        Ok(json!({"cluster": cluster.json(&all())}))
+    }
+
+    /// Replaces providers and strategy. Refused while an earlier change takes effect.
+    pub(super) fn put_capacity_providers(
+        &mut self,
+        request: &Value,
+        now: Moment,
+    ) -> Result<Value, Refusal> {
+        let cluster = self.cluster_of(request)?;
+        if cluster.attaching.is_some() {
+            let message = "The specified cluster is in a busy state.";
+            return Err(Refusal::new("UpdateInProgressException", message));
+        }
+        cluster.members.extend(members(request, &["cluster"]));
+        cluster.attaching = Some(now);
+        Ok(json!({"cluster": cluster.json(&all())}))
+    }
+
+    /// Refused while services or tasks are in the cluster.
+    pub(super) fn delete_cluster(&mut self, request: &Value) -> Result<Value, Refusal> {
+        let cluster = self.cluster_of(request)?;
+        if cluster.active_services().next().is_some() {
+            let message = "The Cluster cannot be deleted while Services are active.";
+            return Err(Refusal::new("ClusterContainsServicesException", message));
+        }
+        cluster.is_active = false;
+        Ok(json!({"cluster": cluster.json(&all())}))
+    }
+
+    pub(super) fn list_clusters(&self) -> Value {
+        let active = self.clusters.values().filter(|cluster| cluster.is_active);
+        let arns: Vec<_> = active.map(|cluster| cluster.arn.clone()).collect();
+        json!({"clusterArns": arns})
+    }
+}
+
+/// The members of a request without these.
+pub(super) fn members(request: &Value, without: &[&str]) -> Map<String, Value> {
+    let members = request.as_object().into_iter().flatten();
+    members
+        .filter(|(name, _)| !without.contains(&name.as_str()))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}

@@ -1,0 +1,206 @@
+//! The model in virtual time, without HTTP.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{Account, Moment};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A model and its time.
+struct World {
+    account: Account,
+    now: Moment,
+}
+
+impl World {
+    /// A cluster, two revisions of a task definition, and a service that runs the first one.
+    fn with_service(configuration: &Value) -> Self {
+        let now = Moment(1_800_000_000_000);
+        let mut world = Self {
+            account: Account::new("111122223333", "eu-central-1", now),
+            now,
+        };
+        world.call("CreateCluster", &json!({"clusterName": "shop"}));
+        for image in ["web:1", "web:2"] {
+            let containers = json!([{"name": "web", "image": image}]);
+            let request = json!({"family": "web", "containerDefinitions": containers});
+            world.call("RegisterTaskDefinition", &request);
+        }
+        let request = json!({"cluster": "shop", "serviceName": "web", "taskDefinition": "web:1",
+            "desiredCount": 2, "deploymentConfiguration": configuration});
+        world.call("CreateService", &request);
+        world.pass(MINUTE);
+        assert_eq!(world.service()["runningCount"], 2);
+        world
+    }
+
+    fn call(&mut self, operation: &str, request: &Value) -> Value {
+        let reply = self.account.call(operation, request, self.now);
+        reply.unwrap_or_else(|refusal| panic!("{operation}: {refusal}"))
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now = self.now + time;
+        self.account.advance(self.now);
+    }
+
+    fn service(&mut self) -> Value {
+        let request = json!({"cluster": "shop", "services": ["web"]});
+        self.call("DescribeServices", &request)["services"][0].take()
+    }
+
+    /// Starts the deployment of the second revision, and returns its ARN.
+    fn deploy(&mut self) -> String {
+        let request = json!({"cluster": "shop", "service": "web", "taskDefinition": "web:2"});
+        let reply = self.call("UpdateService", &request);
+        let arn = reply["service"]["currentServiceDeployment"].as_str();
+        arn.expect("a deployment has started").to_owned()
+    }
+
+    fn deployment(&mut self, arn: &str) -> Value {
+        let request = json!({"serviceDeploymentArns": [arn]});
+        self.call("DescribeServiceDeployments", &request)["serviceDeployments"][0].take()
+    }
+}
+
+#[test]
+fn a_rolling_deployment_replaces_all_tasks_and_keeps_enough() {
+    let mut world =
+        World::with_service(&json!({"minimumHealthyPercent": 100, "maximumPercent": 200}));
+    let arn = world.deploy();
+    for _ in 0..60 {
+        world.pass(Duration::from_secs(1));
+        assert!(world.service()["runningCount"].as_i64() >= Some(2));
+    }
+    assert_eq!(world.deployment(&arn)["status"], "SUCCESSFUL");
+    let service = world.service();
+    assert_eq!(service["deployments"].as_array().map(Vec::len), Some(1));
+    assert!(
+        service["taskDefinition"]
+            .as_str()
+            .is_some_and(|arn| arn.ends_with("web:2"))
+    );
+    assert!(service["currentServiceDeployment"].is_null());
+}
+
+#[test]
+fn a_canary_goes_back_when_an_alarm_goes_off() {
+    let mut world = World::with_service(&json!({"strategy": "CANARY",
+        "canaryConfiguration": {"canaryPercent": 10.0, "canaryBakeTimeInMinutes": 15},
+        "alarms": {"enable": true, "rollback": true, "alarmNames": ["errors"]}}));
+    let arn = world.deploy();
+    world.pass(2 * MINUTE);
+    let deployment = world.deployment(&arn);
+    assert_eq!(deployment["lifecycleStage"], "PRODUCTION_TRAFFIC_SHIFT");
+    let weight = |deployment: &Value| {
+        deployment["targetServiceRevision"]["requestedProductionTrafficWeight"].clone()
+    };
+    assert_eq!(weight(&deployment), 10.0);
+    world.account.set_alarms(["errors".to_owned()]);
+    world.pass(MINUTE);
+    let deployment = world.deployment(&arn);
+    assert_eq!(deployment["status"], "ROLLBACK_SUCCESSFUL");
+    assert_eq!(
+        deployment["alarms"]["triggeredAlarmNames"],
+        json!(["errors"])
+    );
+    assert_eq!(weight(&deployment), 0.0);
+    let service = world.service();
+    assert!(
+        service["taskDefinition"]
+            .as_str()
+            .is_some_and(|arn| arn.ends_with("web:1"))
+    );
+    assert_eq!(service["runningCount"], 2);
+}
+
+#[test]
+fn a_linear_deployment_moves_the_traffic_in_steps() {
+    let mut world = World::with_service(&json!({"strategy": "LINEAR",
+        "linearConfiguration": {"stepPercent": 25.0, "stepBakeTimeInMinutes": 5}}));
+    let arn = world.deploy();
+    let mut weights = Vec::new();
+    for _ in 0..30 {
+        let deployment = world.deployment(&arn);
+        let weight = &deployment["targetServiceRevision"]["requestedProductionTrafficWeight"];
+        if weights.last() != Some(weight) {
+            weights.push(weight.clone());
+        }
+        world.pass(MINUTE);
+    }
+    assert_eq!(weights, [0.0, 25.0, 50.0, 75.0, 100.0]);
+    assert_eq!(world.deployment(&arn)["status"], "SUCCESSFUL");
+}
+
+#[test]
+fn a_pause_hook_waits_for_its_release_or_its_time_out() {
+    let hook = json!({"targetType": "PAUSE", "lifecycleStages": ["POST_TEST_TRAFFIC_SHIFT"],
+        "timeoutConfiguration": {"timeoutInMinutes": 60, "action": "ROLLBACK"}});
+    let configuration = json!({"strategy": "BLUE_GREEN", "lifecycleHooks": [hook]});
+    let mut world = World::with_service(&configuration);
+    let arn = world.deploy();
+    world.pass(30 * MINUTE);
+    let deployment = world.deployment(&arn);
+    assert_eq!(
+        deployment["lifecycleHookDetails"][0]["status"],
+        "AWAITING_ACTION"
+    );
+    let id = deployment["lifecycleHookDetails"][0]["hookId"].clone();
+    let request = json!({"serviceDeploymentArn": arn, "hookId": id, "action": "CONTINUE"});
+    world.call("ContinueServiceDeployment", &request);
+    world.pass(2 * MINUTE);
+    assert_eq!(world.deployment(&arn)["status"], "SUCCESSFUL");
+
+    let mut world = World::with_service(&configuration);
+    let arn = world.deploy();
+    world.pass(65 * MINUTE);
+    assert_eq!(world.deployment(&arn)["status"], "ROLLBACK_SUCCESSFUL");
+}
+
+#[test]
+fn a_circuit_breaker_rolls_back_after_its_threshold() {
+    let breaker = json!({"deploymentCircuitBreaker": {"enable": true, "rollback": true}});
+    let mut world = World::with_service(&breaker);
+    let containers = json!([{"name": "web", "image": "crash:1"}]);
+    let request = json!({"family": "web", "containerDefinitions": containers});
+    world.call("RegisterTaskDefinition", &request);
+    let request = json!({"cluster": "shop", "service": "web", "taskDefinition": "web:3"});
+    let arn = world.call("UpdateService", &request)["service"]["currentServiceDeployment"].take();
+    world.pass(2 * MINUTE);
+    let deployment = world.deployment(arn.as_str().expect("an ARN"));
+    assert_eq!(deployment["status"], "ROLLBACK_SUCCESSFUL");
+    assert_eq!(deployment["deploymentCircuitBreaker"]["threshold"], 3);
+    assert_eq!(world.service()["runningCount"], 2);
+}
+
+#[test]
+fn a_deleted_service_drains_and_frees_its_name() {
+    let mut world = World::with_service(&json!({}));
+    let request = json!({"cluster": "shop", "service": "web", "force": true});
+    assert_eq!(
+        world.call("DeleteService", &request)["service"]["status"],
+        "DRAINING"
+    );
+    let create = json!({"cluster": "shop", "serviceName": "web", "taskDefinition": "web:1"});
+    let refused = world.account.call("CreateService", &create, world.now);
+    assert!(refused.is_err_and(|refusal| refusal.message.contains("still Draining")));
+    world.pass(MINUTE);
+    assert_eq!(world.service()["status"], "INACTIVE");
+    world.call("CreateService", &create);
+}
+
+#[test]
+fn the_same_calls_at_the_same_times_have_the_same_replies() {
+    let run = || {
+        let mut world = World::with_service(&json!({"strategy": "LINEAR"}));
+        let arn = world.deploy();
+        let replies = (0..60).map(|_| {
+            world.pass(MINUTE);
+            [world.service(), world.deployment(&arn)]
+        });
+        replies.collect::<Vec<_>>()
+    };
+    assert_eq!(run(), run());
+}
