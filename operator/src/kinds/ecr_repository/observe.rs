@@ -2,6 +2,7 @@
 
 use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::EcrRepository;
+use tokio::time::Instant;
 
 use super::observed::{ObservedRepository, Repository};
 use crate::aws::ecr::{self, RepositoryKey, RepositoryTagsKey};
@@ -45,7 +46,7 @@ pub(super) async fn observe(
     }
     let may_be_there = repository.is_none() && repositories.may_be_there(&key);
     let images = match &repository {
-        Some(repository) if counts_images(object, pass, repository, freshness) => {
+        Some(repository) if counts_images(object, pass, repository, at) => {
             ecr::images(&pass.aws.observer, &name, pass.namespace()).await?
         }
         _ => 0,
@@ -64,7 +65,7 @@ fn counts_images(
     object: &EcrRepository,
     pass: &Pass<'_, ObservedRepository>,
     repository: &Repository,
-    freshness: Freshness,
+    at: Instant,
 ) -> bool {
     let conditions = object.status.iter().flat_map(|status| &status.conditions);
     let blocked = Reason::DeletionBlocked.as_str();
@@ -73,5 +74,6 @@ fn counts_images(
         .any(|condition| condition.reason == blocked);
     let is_end = object.is_deleting() && !object.spec.policies.retains();
     let is_ours = pass.owner.of(&repository.tags) == Ownership::Ours;
-    is_end && is_ours && (is_blocked || !matches!(freshness, Freshness::Any))
+    // Without a fresh read, the driver observes again before it deletes.
+    is_end && is_ours && (is_blocked || at >= pass.began)
 }
