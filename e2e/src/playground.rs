@@ -32,8 +32,8 @@ fn dir() -> PathBuf {
     assets::target().join("playground")
 }
 
-/// Starts the playground, with the operator unless `OPERATOR=none`, and with the simulator as AWS if
-/// `AWS=simulator`.
+/// Starts the playground, with the operator unless `OPERATOR=none`, and with the simulator as AWS
+/// if `AWS=simulator`.
 ///
 /// # Errors
 /// When a part does not start.

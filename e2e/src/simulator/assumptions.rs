@@ -1,5 +1,5 @@
-//! What the simulator assumes because AWS does not document it. Nothing may be concluded from a test
-//! that rests on one of these.
+//! What the simulator assumes because AWS does not document it. Nothing may be concluded from a
+//! test that rests on one of these.
 
 /// The assumptions: what, and the value that the simulator takes.
 pub const ASSUMPTIONS: &[(&str, &str)] = &[

@@ -1,7 +1,7 @@
 //! A service deployment: from its start to its end, whatever the strategy.
 //!
-//! Source: guide, "Amazon ECS service deployments" and "Amazon ECS blue/green deployments"; ECS API,
-//! ServiceDeployment.
+//! Source: guide, "Amazon ECS service deployments" and "Amazon ECS blue/green deployments"; ECS
+//! API, ServiceDeployment.
 
 use std::time::Duration;
 

@@ -83,8 +83,8 @@ pub(super) fn advance(
     service.tell("has reached a steady state.", now);
 }
 
-/// Moves the production traffic as far as the strategy has it after this time. Returns whether all of
-/// it has moved.
+/// Moves the production traffic as far as the strategy has it after this time. Returns whether all
+/// of it has moved.
 fn shift(deployment: &mut Deployment, service: &Service, time: Duration) -> bool {
     let configuration = service.configuration();
     let number = |value: &Value, default: f64| value.as_f64().unwrap_or(default);

@@ -1,5 +1,5 @@
-//! What no emulator shows, on the simulator: deployments that shift traffic, wait, and go back, and a
-//! service that drains. Its clock moves only when a scenario moves it.
+//! What no emulator shows, on the simulator: deployments that shift traffic, wait, and go back, and
+//! a service that drains. Its clock moves only when a scenario moves it.
 
 use std::time::Duration;
 
