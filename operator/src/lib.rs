@@ -22,6 +22,7 @@ pub mod k8s;
 pub mod kinds;
 pub mod leadership;
 pub mod metrics;
+mod process;
 pub mod readiness;
 pub mod reconcile;
 pub mod run;

@@ -3,24 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::{Client, Config};
-use tokio::signal::unix::{SignalKind, signal};
+use kube::Client;
 use tokio_util::sync::CancellationToken;
 
 use crate::aws::event_queue::EventQueue;
-use crate::aws::{Accounts, Aws, Calls, Observer, Scope, Writer, client};
+use crate::aws::{Accounts, Aws, Calls, Scope, client};
 use crate::http::{self, Endpoints};
 use crate::k8s::events::Events;
-use crate::k8s::leader::LeaderElection;
 use crate::leadership::Leadership;
 use crate::metrics::{AwsMetrics, Metrics};
+use crate::process::{connect, shutdown};
 use crate::readiness::Readiness;
 use crate::reconcile::{Claims, Context, ObjectStates, Registry, Wiring};
 use crate::settings::Settings;
 use crate::{Error, kinds};
-
-/// Longest time that running passes get to end after SIGTERM.
-const GRACE: Duration = Duration::from_secs(4);
 
 /// Longest time that waiting events get to be published after that.
 const LAST_EVENTS: Duration = Duration::from_millis(500);
@@ -76,40 +72,6 @@ async fn run(settings: Settings) -> Result<(), Error> {
     result
 }
 
-/// The client of the API server, and this replica's part in the election of a leader, where there
-/// is one.
-async fn connect(
-    settings: &Settings,
-    readiness: &Arc<Readiness>,
-) -> Result<(Client, Leadership, Option<LeaderElection>), Error> {
-    let no_cluster = |error: &dyn std::error::Error| Error::NoCluster(error.to_string());
-    let config = Config::infer().await.map_err(|error| no_cluster(&error))?;
-    let (campaign, leadership) = match settings.election.clone() {
-        Some(election) => {
-            let started = LeaderElection::start(config.clone(), election, Arc::clone(readiness));
-            let (campaign, leadership) = started.map_err(|error| no_cluster(&error))?;
-            (Some(campaign), leadership)
-        }
-        None => (None, Leadership::always_leader()),
-    };
-    let client =
-        crate::k8s::client(config, leadership.clone()).map_err(|error| no_cluster(&error))?;
-    Ok((client, leadership, campaign))
-}
-
-/// Ends when SIGTERM or SIGINT has come and running passes have had their time.
-async fn shutdown(stop: &CancellationToken) {
-    let mut terminate =
-        signal(SignalKind::terminate()).expect("a signal handler can be installed once");
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
-    }
-    tracing::info!("stopping");
-    stop.cancel();
-    tokio::time::sleep(GRACE).await;
-}
-
 /// Runs the controllers of all kinds.
 async fn work(
     settings: Settings,
@@ -145,17 +107,9 @@ async fn work(
         region: region.into(),
     };
     let aws_metrics = AwsMetrics::new(Arc::clone(&metrics), &scope.account, &scope.region);
-    let calls = Arc::new(Calls::new(
-        &config,
-        settings.quota_share,
-        leadership.clone(),
-        aws_metrics.clone(),
-    ));
-    let aws = Aws {
-        scope,
-        observer: Observer::start(&calls, settings.sweep, triggers.clone()),
-        writer: Writer::new(calls, settings.quota_share),
-    };
+    let share = settings.quota_share;
+    let calls = Calls::new(&config, share, leadership.clone(), aws_metrics.clone());
+    let aws = Aws::start(scope, calls, share, settings.sweep, triggers.clone());
     stores.register(&metrics);
     leadership.register(&metrics);
     tracing::info!(aws = %aws.scope, cluster_id, "ready to look");

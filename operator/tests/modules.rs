@@ -30,7 +30,16 @@ const LAYERS: &[&[&str]] = &[
     &["aws", "k8s"],
     &["reconcile"],
     &["kinds"],
-    &["cli", "crd", "iam", "main", "run", "settings", "telemetry"],
+    &[
+        "cli",
+        "crd",
+        "iam",
+        "main",
+        "process",
+        "run",
+        "settings",
+        "telemetry",
+    ],
 ];
 
 #[derive(Default)]

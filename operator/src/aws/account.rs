@@ -3,7 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::call::Calls;
+use super::observer::Sweep;
 use super::{Observer, Writer};
+use crate::trigger::Triggers;
 
 /// Where AWS objects live: an account, by the name under which the operator reaches it, and a
 /// Region.
@@ -33,6 +36,25 @@ pub struct Aws {
     pub observer: Observer,
     /// The side that writes.
     pub writer: Writer,
+}
+
+impl Aws {
+    /// Starts the observer and the writer of a scope. `share` is that of the published rates.
+    #[must_use]
+    pub fn start(
+        scope: Scope,
+        calls: Calls,
+        share: Option<f64>,
+        sweep: Sweep,
+        triggers: Triggers,
+    ) -> Self {
+        let calls = Arc::new(calls);
+        Self {
+            scope,
+            observer: Observer::start(&calls, sweep, triggers),
+            writer: Writer::new(calls, share),
+        }
+    }
 }
 
 /// The scopes that the operator works in. There is one until a custom resource can name another

@@ -115,25 +115,45 @@ async fn decide<K: Kind>(object: &K, pass: &Pass<'_, K::Observed>) -> Decided<K:
         }
 
         // Observe afresh: the cache is good enough to do nothing, not to change something.
-        let fresh = if object.is_deleting() {
-            // A deletion ends when two reads some seconds apart show nothing, however short a time
-            // ago the operator wrote.
-            Freshness::Confirmed(pass.began)
-        } else {
-            Freshness::Since(pass.began)
-        };
-        observed = match object.observe(pass, fresh).await {
-            Ok(observed) => observed,
-            Err(error) => {
-                // The plan is not confirmed, so it must not hold a place in the write queue.
-                pass.aws.writer.withdraw(pass.namespace(), pass.uid());
-                return Err(failed(object, Some(observed), error));
-            }
-        };
+        observed = observe_afresh(object, pass, observed).await?;
 
         // Plan.
         plan = object.plan(&observed.value, &pass.owner);
     }
+    to_send(object, pass, observed, plan)
+}
+
+/// Observes with a fresh read, before a write.
+async fn observe_afresh<K: Kind>(
+    object: &K,
+    pass: &Pass<'_, K::Observed>,
+    observed: Observed<K::Observed>,
+) -> Result<Observed<K::Observed>, Acted<K::Observed>> {
+    let fresh = if object.is_deleting() {
+        // A deletion ends when two reads some seconds apart show nothing, however short a time ago
+        // the operator wrote.
+        Freshness::Confirmed(pass.began)
+    } else {
+        Freshness::Since(pass.began)
+    };
+    object.observe(pass, fresh).await.map_err(|error| {
+        // The plan is not confirmed, so it must not hold a place in the write queue.
+        pass.aws.writer.withdraw(pass.namespace(), pass.uid());
+        failed(object, Some(observed), error)
+    })
+}
+
+/// The writes of a plan that may be sent now.
+#[allow(
+    clippy::result_large_err,
+    reason = "the end of a pass is not copied often"
+)]
+fn to_send<K: Kind>(
+    object: &K,
+    pass: &Pass<'_, K::Observed>,
+    observed: Observed<K::Observed>,
+    plan: Plan,
+) -> Decided<K::Observed> {
     let writes = match plan {
         Plan::Write(writes) if is_dry_run(object) => {
             return Err(Acted::new(Some(observed), Outcome::DryRun(writes)));
@@ -184,43 +204,41 @@ async fn apply<K: Kind>(
         sent += 1;
         pass.sending(|sending| sending.accepted = sent);
     }
-    let mut rest = object.plan(&observed.value, &pass.owner);
-    if matches!(rest, Plan::Write(_)) {
-        // A reply may show less than a read does.
-        match object
-            .observe(
-                &pass.after(&observed.value),
-                Freshness::Since(Instant::now()),
-            )
-            .await
-        {
-            Ok(seen) => {
-                rest = object.plan(&seen.value, &pass.owner);
-                observed = seen;
-            }
-            Err(error) => {
-                // AWS accepted the writes. The next pass observes again.
-                let outcome = if error.kind.passes() {
-                    Outcome::Unfinished
-                } else {
-                    Outcome::Failed(error)
-                };
-                return Acted {
-                    planned: writes,
-                    sent,
-                    ..Acted::new(Some(observed), outcome)
-                };
-            }
-        }
-    }
-    let outcome = match rest {
-        Plan::Write(rest) if rest == writes => Outcome::NoEffect(rest),
-        decided => decided.into(),
-    };
+    let (observed, outcome) = check_effect(object, pass, observed, &writes).await;
     Acted {
         planned: writes,
         sent,
         ..Acted::new(Some(observed), outcome)
+    }
+}
+
+/// Plans once more after the writes, to see whether they were enough.
+async fn check_effect<K: Kind>(
+    object: &K,
+    pass: &Pass<'_, K::Observed>,
+    observed: Observed<K::Observed>,
+    writes: &[Write],
+) -> (Observed<K::Observed>, Outcome) {
+    let rest = object.plan(&observed.value, &pass.owner);
+    if !matches!(rest, Plan::Write(_)) {
+        return (observed, rest.into());
+    }
+    // A reply may show less than a read does.
+    let (after, fresh) = (
+        pass.after(&observed.value),
+        Freshness::Since(Instant::now()),
+    );
+    match object.observe(&after, fresh).await {
+        Ok(seen) => {
+            let outcome = match object.plan(&seen.value, &pass.owner) {
+                Plan::Write(rest) if rest == writes => Outcome::NoEffect(rest),
+                decided => decided.into(),
+            };
+            (seen, outcome)
+        }
+        // AWS accepted the writes. The next pass observes again.
+        Err(error) if error.kind.passes() => (observed, Outcome::Unfinished),
+        Err(error) => (observed, Outcome::Failed(error)),
     }
 }
 

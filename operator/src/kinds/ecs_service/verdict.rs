@@ -233,9 +233,7 @@ fn steady(facts: &Facts<'_>, rollout: Option<&RolloutStatus>) -> Verdict {
     let Facts {
         object,
         service,
-        stopped_tasks,
         failures,
-        unavailable_since,
         now,
         ..
     } = *facts;
@@ -245,7 +243,7 @@ fn steady(facts: &Facts<'_>, rollout: Option<&RolloutStatus>) -> Verdict {
         deployments,
         ..
     } = service;
-    let (revision, counts) = (revision(service), counts(service));
+    let revision = revision(service);
     let state = service
         .primary()
         .and_then(|primary| primary.rollout_state.as_deref());
@@ -266,24 +264,40 @@ fn steady(facts: &Facts<'_>, rollout: Option<&RolloutStatus>) -> Verdict {
             format!("{running_count} of {desired_count} tasks run {revision}"),
         );
     }
+    unsteady(facts, rollout, held.filter(|_| is_complete), is_complete)
+}
+
+/// How a service is in which tasks are missing or fail. `held` is until when Ready waits although
+/// all tasks run.
+fn unsteady(
+    facts: &Facts<'_>,
+    rollout: Option<&RolloutStatus>,
+    held: Option<Timestamp>,
+    is_complete: bool,
+) -> Verdict {
+    let Facts {
+        object,
+        service,
+        unavailable_since,
+        now,
+        ..
+    } = *facts;
+    let (revision, counts) = (revision(service), counts(service));
     let gone = unavailable_since.and_then(|since| after(since, unavailable_after(object)));
-    let failing = failing(object, rollout, failures)
-        .filter(|(_, until)| *until > now)
-        .map(|(failures, _)| failures);
-    let is_failing = failing.is_some();
-    let hint = || hint(stopped_tasks, &revision);
+    let failing = failing(object, rollout, facts.failures).filter(|(_, until)| *until > now);
+    let hint = || hint(facts.stopped_tasks, &revision);
     // While all tasks run, failures have to go on for that long, and not only one to be that long
     // ago.
     let latest = if is_complete {
-        failing.map(|failures| failures.last_at.0)
+        failing.map(|(failures, _)| failures.last_at.0)
     } else {
         Some(now)
     };
-    if gone
+    let is_unavailable = gone
         .zip(latest)
-        .is_some_and(|(moment, latest)| moment <= latest)
-    {
-        let what = if is_failing {
+        .is_some_and(|(moment, latest)| moment <= latest);
+    if is_unavailable {
+        let what = if failing.is_some() {
             "fail one after the other"
         } else {
             "are missing"
@@ -291,8 +305,12 @@ fn steady(facts: &Facts<'_>, rollout: Option<&RolloutStatus>) -> Verdict {
         let message = format!("Tasks of {revision} {what}: {counts}{}", hint());
         return Verdict::new(State::Waiting, Reason::Unavailable, message);
     }
-    let why = if is_failing { hint() } else { String::new() };
-    let message = match held.filter(|_| is_complete) {
+    let why = if failing.is_some() {
+        hint()
+    } else {
+        String::new()
+    };
+    let message = match held {
         Some(until) => format!("{revision} is Ready if no task fails until {until}: {counts}{why}"),
         None => format!("{revision} is rolling out: {counts}{why}"),
     };
