@@ -50,6 +50,14 @@ impl Drop for Scenario<'_> {
     }
 }
 
+/// The reads by which the operator polls the AWS objects of each kind. Others, such as those of
+/// stopped tasks, come in bursts.
+const POLLS: [&str; 3] = [
+    "DescribeClusters",
+    "DescribeServices",
+    "DescribeRepositories",
+];
+
 impl Scenario<'_> {
     /// Prints what helps to find out why it failed.
     pub fn explain(&self) {
@@ -294,9 +302,10 @@ impl Scenario<'_> {
     /// When it does not.
     pub async fn looks(&self, times: usize) -> Result<()> {
         let looks = |counts: &Counts| {
-            let operations = counts.operations.iter();
-            let polls = operations.filter(|(operation, _)| operation.starts_with("Describe"));
-            polls.map(|(_, count)| count.count).sum::<usize>()
+            POLLS
+                .iter()
+                .map(|operation| counts.of(operation))
+                .sum::<usize>()
         };
         let before = looks(&self.aws_proxy.counts());
         wait::until("sweeps", PATIENCE, async || {
