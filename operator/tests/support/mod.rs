@@ -11,8 +11,8 @@ use aws_credential_types::Credentials;
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode};
-use ecs_operator::aws::observer::{Observer, Sweep};
-use ecs_operator::aws::{Accounts, Aws, Calls, Scope, Writer};
+use ecs_operator::aws::observer::Sweep;
+use ecs_operator::aws::{Accounts, Aws, Calls, Scope};
 use ecs_operator::k8s::events::Events;
 use ecs_operator::leadership::Leadership;
 use ecs_operator::metrics::{AwsMetrics, Metrics};
@@ -118,12 +118,7 @@ impl World {
             .load()
             .await;
         let scoped = AwsMetrics::new(Arc::clone(&metrics), "default", "eu-central-1");
-        let calls = Arc::new(Calls::new(
-            &config,
-            share,
-            Leadership::always_leader(),
-            scoped,
-        ));
+        let calls = Calls::new(&config, share, Leadership::always_leader(), scoped);
         let (triggers, triggered) = Triggers::new(["EcsCluster".into()]);
         let events = Arc::default();
         let denies_status = Arc::<AtomicBool>::default();
@@ -140,22 +135,20 @@ impl World {
             former_clusters: Vec::new(),
             allowed_clusters: Vec::new(),
             stores,
-            accounts: Accounts::new(Aws {
-                scope: Scope {
+            accounts: Accounts::new(Aws::start(
+                Scope {
                     account: "default".into(),
                     region: "eu-central-1".into(),
                 },
-                observer: Observer::start(
-                    &calls,
-                    Sweep {
-                        active: every,
-                        steady: every,
-                        task_definitions: every,
-                    },
-                    triggers,
-                ),
-                writer: Writer::new(calls, share),
-            }),
+                calls,
+                share,
+                Sweep {
+                    active: every,
+                    steady: every,
+                    task_definitions: every,
+                },
+                triggers,
+            )),
             readiness: Arc::default(),
             metrics,
             states: ObjectStates::default(),
