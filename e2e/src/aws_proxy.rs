@@ -299,8 +299,8 @@ async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Respons
         ))
     };
     let Ok(reply) = reply.await else {
-        // The server is down: so is the connection of whoever asked, who must not take this for an
-        // answer of AWS.
+        // The server is down. Closes the connection of the client, which must not take this for a
+        // reply of AWS.
         shared.enter(
             called,
             started,

@@ -1,6 +1,6 @@
 //! Freezes calls before they are forwarded, or after they were carried out and before the reply, so
-//! that whoever made the call can be killed and never learns what became of it; refused; or carried
-//! out with a reply that is lost.
+//! that a test can kill the caller before it has the reply; refuses calls; or carries them out and
+//! loses the reply.
 
 use std::collections::BTreeMap;
 use std::fmt;
