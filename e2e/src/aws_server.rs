@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use aws_config::BehaviorVersion;
 use aws_credential_types::Credentials;
 use aws_types::region::Region;
@@ -186,6 +186,30 @@ async fn reply(
     let (refused, text) = (!reply.status().is_success(), reply.text().await?);
     anyhow::ensure!(!refused, "{what}: {text}");
     Ok(text)
+}
+
+/// A service, with its tags, as DescribeServices returns it.
+///
+/// # Errors
+///
+/// Fails if the call fails or AWS has no such service.
+pub async fn service(
+    outsider: &aws_sdk_ecs::Client,
+    cluster: &str,
+    service: &str,
+) -> Result<aws_sdk_ecs::types::Service> {
+    let described = outsider
+        .describe_services()
+        .cluster(cluster)
+        .services(service)
+        .include(aws_sdk_ecs::types::ServiceField::Tags)
+        .send()
+        .await?;
+    let failures = format!("{:?}", described.failures());
+    described
+        .services
+        .and_then(|services| services.into_iter().next())
+        .with_context(|| format!("{cluster}/{service} is not in AWS: {failures}"))
 }
 
 /// A client of an outsider: it speaks to the server directly, past the AWS proxy.

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
-use aws_sdk_ecs::types::{ServiceField, TaskDefinitionStatus};
+use aws_sdk_ecs::types::TaskDefinitionStatus;
 use ecs_operator_crds::v1beta1::{EcsCluster, EcsService, EcsTaskDefinition};
 use k8s_openapi::jiff::Timestamp;
 use kube::Api;
@@ -238,17 +238,7 @@ impl Workload {
         }
         let listed = aws.list_services().cluster("shop").send().await?;
         ensure!(listed.service_arns().len() == 1, "{listed:?}");
-        let described = aws
-            .describe_services()
-            .cluster("shop")
-            .services("web")
-            .include(ServiceField::Tags)
-            .send()
-            .await?;
-        let service = described
-            .services()
-            .first()
-            .context("the service is there")?;
+        let service = aws_server::service(aws, "shop", "web").await?;
         let (count, revision) = match self {
             Self::Scale => (4, "web:1"),
             Self::Image => (2, "web:2"),

@@ -12,7 +12,7 @@ use kube::Api;
 use kube::runtime::{WatchStreamExt, watcher};
 
 use crate::assets;
-use crate::aws_server::{Kind, put_sample_secret};
+use crate::aws_server::{self, Kind, put_sample_secret};
 use crate::docker_engine::DockerEngine;
 use crate::wait;
 use crate::world::{PATIENCE, Scenario, World};
@@ -301,18 +301,9 @@ async fn behind_our_back(scenario: &Scenario<'_>) -> Result<()> {
         .await?;
     show_text("somebody set desiredCount to 7 in AWS");
     wait::until("the repair", PATIENCE, async || {
-        let described = scenario
-            .outsider
-            .describe_services()
-            .cluster("shop")
-            .services("web")
-            .send()
-            .await?;
-        let count = described
-            .services()
-            .first()
-            .map(aws_sdk_ecs::types::Service::desired_count);
-        ensure!(count == Some(2), "desiredCount is {count:?}");
+        let service = aws_server::service(&scenario.outsider, "shop", "web").await?;
+        let count = service.desired_count();
+        ensure!(count == 2, "desiredCount is {count}");
         Ok(())
     })
     .await?;
@@ -330,16 +321,7 @@ async fn behind_our_back(scenario: &Scenario<'_>) -> Result<()> {
 }
 
 async fn show_aws(aws: &Client) -> Result<()> {
-    let described = aws
-        .describe_services()
-        .cluster("shop")
-        .services("web")
-        .send()
-        .await?;
-    let service = described
-        .services()
-        .first()
-        .context("AWS has the service")?;
+    let service = aws_server::service(aws, "shop", "web").await?;
     let revision = service
         .task_definition()
         .and_then(|arn| arn.rsplit('/').next())

@@ -279,18 +279,9 @@ impl Scenario<'_> {
         limit: Duration,
     ) -> Result<()> {
         wait::until("the number of tasks", limit, async || {
-            let found = self
-                .outsider
-                .describe_services()
-                .cluster(cluster)
-                .services(service)
-                .send()
-                .await?;
-            let desired = found
-                .services()
-                .first()
-                .map(aws_sdk_ecs::types::Service::desired_count);
-            ensure!(desired == Some(count), "{desired:?}");
+            let service = aws_server::service(&self.outsider, cluster, service).await?;
+            let desired = service.desired_count();
+            ensure!(desired == count, "{desired}");
             Ok(())
         })
         .await

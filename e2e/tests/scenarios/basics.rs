@@ -1,7 +1,8 @@
 //! The life of the three objects when all is well.
 
 use anyhow::{Context, Result, ensure};
-use aws_sdk_ecs::types::{ServiceField, Tag};
+use aws_sdk_ecs::types::Tag;
+use e2e::aws_server;
 pub(crate) use e2e::samples::SAMPLES;
 use e2e::wait;
 use e2e::world::{PATIENCE, World, ready};
@@ -21,17 +22,7 @@ pub(crate) async fn three_objects_become_ready_and_stay_quiet(world: &World) -> 
     let counts = scenario.aws_proxy.counts();
     ensure!(counts.writes() == 3, "{counts:?}");
     ensure!(counts.reads() <= 10, "{counts:?}");
-    let described = scenario
-        .outsider
-        .describe_services()
-        .cluster("shop")
-        .services("web")
-        .send()
-        .await?;
-    let service = described
-        .services()
-        .first()
-        .context("the service is in AWS")?;
+    let service = aws_server::service(&scenario.outsider, "shop", "web").await?;
     ensure!(
         service.running_count() == 2 && service.desired_count() == 2,
         "{service:?}"
@@ -169,15 +160,8 @@ pub(crate) async fn tags_follow_the_spec_and_foreign_tags_stay(world: &World) ->
     );
     scenario.kubectl.apply(&renamed)?;
     let keys = wait::until("tags", PATIENCE, async || {
-        let described = scenario
-            .outsider
-            .describe_services()
-            .cluster("shop")
-            .services("web")
-            .include(ServiceField::Tags)
-            .send()
-            .await?;
-        let tags = described.services()[0].tags().to_vec();
+        let service = aws_server::service(&scenario.outsider, "shop", "web").await?;
+        let tags = service.tags().to_vec();
         let mut keys: Vec<_> = tags
             .iter()
             .filter_map(|tag| tag.key().map(str::to_owned))
@@ -299,14 +283,8 @@ pub(crate) async fn resets_members_that_the_spec_drops(world: &World) -> Result<
     );
     scenario.kubectl.apply(&without)?;
     wait::until("the circuit breaker", PATIENCE, async || {
-        let described = scenario
-            .outsider
-            .describe_services()
-            .cluster("shop")
-            .services("web")
-            .send()
-            .await?;
-        let configuration = described.services()[0]
+        let service = aws_server::service(&scenario.outsider, "shop", "web").await?;
+        let configuration = service
             .deployment_configuration()
             .context("a configuration")?
             .clone();

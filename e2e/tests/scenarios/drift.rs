@@ -2,6 +2,7 @@
 
 use anyhow::{Result, ensure};
 use aws_sdk_ecs::types::DeploymentConfiguration;
+use e2e::aws_server;
 use e2e::wait;
 use e2e::world::{PATIENCE, World};
 
@@ -27,14 +28,7 @@ pub(crate) async fn changes_behind_our_back_are_repaired(world: &World) -> Resul
         .await?;
 
     wait::until("repair", PATIENCE, async || {
-        let described = scenario
-            .outsider
-            .describe_services()
-            .cluster("shop")
-            .services("web")
-            .send()
-            .await?;
-        let service = &described.services()[0];
+        let service = aws_server::service(&scenario.outsider, "shop", "web").await?;
         let percent = service
             .deployment_configuration()
             .and_then(DeploymentConfiguration::maximum_percent);

@@ -1,7 +1,7 @@
 //! Whose an AWS object is.
 
 use anyhow::{Context, Result, ensure};
-use aws_sdk_ecs::types::{ContainerDefinition, ServiceField, Tag};
+use aws_sdk_ecs::types::{ContainerDefinition, Tag};
 use e2e::aws_proxy::Counts;
 use e2e::aws_server;
 use e2e::kubectl::Kubectl;
@@ -89,15 +89,9 @@ pub(crate) async fn unowned_objects_are_unchanged_until_adopted(world: &World) -
         .await?;
     ensure!(message.contains("other/shop/web/1"), "{message}");
     scenario.kubectl.run(&["delete", SERVICE])?;
-    let described = outsider
-        .describe_services()
-        .cluster("shop")
-        .services("web")
-        .include(ServiceField::Tags)
-        .send()
-        .await?;
+    let service = aws_server::service(outsider, "shop", "web").await?;
     ensure!(
-        described.services()[0].status() == Some("ACTIVE"),
+        service.status() == Some("ACTIVE"),
         "what is not ours is not deleted"
     );
     scenario.end().await
@@ -175,18 +169,12 @@ pub(crate) async fn two_namespaces_may_use_the_same_names_for_different_things(
         OBJECTS[1],
         OBJECTS[2],
     ])?;
-    let described = scenario
-        .outsider
-        .describe_services()
-        .cluster("shop-two")
-        .services("web")
-        .send()
-        .await?;
+    let service = aws_server::service(&scenario.outsider, "shop-two", "web").await?;
     ensure!(
-        described.services()[0]
+        service
             .task_definition()
             .is_some_and(|arn| arn.ends_with("web-two:1")),
-        "{described:?}"
+        "{service:?}"
     );
     scenario.is_quiet().await?;
     scenario.end().await
@@ -227,17 +215,7 @@ pub(crate) async fn adopts_running_services_without_a_restart(world: &World) -> 
         .await?;
     }
     wait::until("their tasks", PATIENCE, async || {
-        let described = scenario
-            .outsider
-            .describe_services()
-            .cluster("shop")
-            .services("web")
-            .send()
-            .await?;
-        let service = described
-            .services()
-            .first()
-            .context("the service is there")?;
+        let service = aws_server::service(&scenario.outsider, "shop", "web").await?;
         ensure!(
             service.running_count() == 2 && service.pending_count() == 0,
             "{service:?}"
@@ -286,14 +264,8 @@ async fn tasks(scenario: &Scenario<'_>) -> Result<Vec<String>> {
 
 /// ID of the PRIMARY deployment.
 async fn deployment(scenario: &Scenario<'_>) -> Result<String> {
-    let described = scenario
-        .outsider
-        .describe_services()
-        .cluster("shop")
-        .services("web")
-        .send()
-        .await?;
-    let primary = described.services()[0]
+    let service = aws_server::service(&scenario.outsider, "shop", "web").await?;
+    let primary = service
         .deployments()
         .iter()
         .find(|deployment| deployment.status() == Some("PRIMARY"));

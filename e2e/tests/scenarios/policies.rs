@@ -1,6 +1,7 @@
 //! What the spec lets the operator do: observe, suspend, protect, leave parts to others.
 
 use anyhow::{Result, ensure};
+use e2e::aws_server;
 use e2e::wait;
 use e2e::world::{PATIENCE, Scenario, World, condition, ready};
 use serde_json::Value;
@@ -92,17 +93,8 @@ pub(crate) async fn observe_writes_nothing_and_lists_pending_changes(world: &Wor
         "{:?}",
         scenario.aws_proxy.counts()
     );
-    let described = scenario
-        .outsider
-        .describe_services()
-        .cluster("shop")
-        .services("web")
-        .send()
-        .await?;
-    ensure!(
-        described.services()[0].status() == Some("ACTIVE"),
-        "{described:?}"
-    );
+    let service = aws_server::service(&scenario.outsider, "shop", "web").await?;
+    ensure!(service.status() == Some("ACTIVE"), "{service:?}");
     scenario.end().await
 }
 
