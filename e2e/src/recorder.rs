@@ -10,12 +10,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
 use futures::StreamExt;
+use futures::future::try_join_all;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
+use kube::runtime::watcher::Event;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
 use serde::Deserialize;
 use serde_json::Value;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::assets;
@@ -141,20 +144,25 @@ impl Recorder {
         self.watches.iter().for_each(JoinHandle::abort);
     }
 
-    /// Begins to watch a namespace.
-    #[must_use]
-    pub fn start(client: &Client, namespace: &str) -> Self {
+    /// Begins to watch a namespace. Returns once each watch has its first list, so that no version
+    /// written from then on is missing.
+    ///
+    /// # Errors
+    /// When a watch ends before it has listed.
+    pub async fn start(client: &Client, namespace: &str) -> Result<Self> {
         let seen = Arc::<Mutex<Vec<Value>>>::default();
-        let watch = |kind: ApiResource| {
+        let (mut watches, mut listed) = (Vec::new(), Vec::new());
+        for kind in ecs_operator_crds::all().iter().map(resource) {
             let api = Api::<DynamicObject>::namespaced_with(client.clone(), namespace, &kind);
-            tokio::spawn(record(api, Arc::clone(&seen)))
-        };
-        let watches = ecs_operator_crds::all()
-            .iter()
-            .map(resource)
-            .map(watch)
-            .collect();
-        Self { seen, watches }
+            let (sender, receiver) = oneshot::channel();
+            watches.push(tokio::spawn(record(api, Arc::clone(&seen), sender)));
+            listed.push(receiver);
+        }
+        let recorder = Self { seen, watches };
+        try_join_all(listed)
+            .await
+            .context("a watch ended before it had listed")?;
+        Ok(recorder)
     }
 
     /// All versions so far, in the order of their coming.
@@ -164,6 +172,18 @@ impl Recorder {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// Whether the record holds this version of an object. Watches deliver a version some time after
+    /// the API server has answered with it.
+    #[must_use]
+    pub fn has(&self, object: &Value) -> bool {
+        let version = |object: &Value| {
+            let metadata = &object["metadata"];
+            (metadata["uid"].clone(), metadata["resourceVersion"].clone())
+        };
+        let wanted = version(object);
+        self.versions().iter().any(|seen| version(seen) == wanted)
     }
 
     /// Judges all versions so far; answers how many there are.
@@ -197,17 +217,26 @@ impl Drop for Recorder {
     }
 }
 
-async fn record(api: Api<DynamicObject>, seen: Arc<Mutex<Vec<Value>>>) {
-    let mut objects = std::pin::pin!(
-        watcher(api, watcher::Config::default())
-            .default_backoff()
-            .applied_objects()
-    );
-    while let Some(object) = objects.next().await {
-        if let Some(mut object) = object
-            .ok()
-            .and_then(|object| serde_json::to_value(object).ok())
-        {
+async fn record(
+    api: Api<DynamicObject>,
+    seen: Arc<Mutex<Vec<Value>>>,
+    listed: oneshot::Sender<()>,
+) {
+    let mut listed = Some(listed);
+    let mut events = std::pin::pin!(watcher(api, watcher::Config::default()).default_backoff());
+    while let Some(event) = events.next().await {
+        let object = match event {
+            Ok(Event::Apply(object) | Event::InitApply(object)) => object,
+            Ok(Event::InitDone) => {
+                // Nobody waits for the second list.
+                if let Some(listed) = listed.take() {
+                    let _ = listed.send(());
+                }
+                continue;
+            }
+            Ok(Event::Init | Event::Delete(_)) | Err(_) => continue,
+        };
+        if let Ok(mut object) = serde_json::to_value(object) {
             object["metadata"]["managedFields"].take();
             seen.lock()
                 .unwrap_or_else(PoisonError::into_inner)

@@ -236,7 +236,7 @@ impl World {
         let namespace = self.namespace(name).await?;
         let account = format!("1{:011}", self.scenarios.fetch_add(1, Ordering::Relaxed));
         let aws_proxy = AwsProxy::start(&self.aws.url, 0, 0).await?;
-        let recorder = Recorder::start(&self.client, &namespace);
+        let recorder = Recorder::start(&self.client, &namespace).await?;
         let options = Options {
             // Short sweeps, so that nobody waits for long; everything else as users have it.
             flags: [

@@ -4,7 +4,8 @@
 use anyhow::{Context, Result, ensure};
 use e2e::recorder::judge;
 use e2e::samples::plain;
-use e2e::world::{Scenario, World, ready};
+use e2e::wait;
+use e2e::world::{PATIENCE, Scenario, World, ready};
 use ecs_operator::k8s::conditions::{State, Verdict, conditions};
 use ecs_operator_crds::condition::Reason;
 use k8s_openapi::jiff::Timestamp;
@@ -191,6 +192,13 @@ pub(crate) async fn records_every_status_until_ready(world: &World) -> Result<()
     let scenario = world.scenario("record").await?;
     scenario.kubectl.apply(crate::basics::SAMPLES)?;
     scenario.wait_ready(&OBJECTS)?;
+    wait::until("the record", PATIENCE, async || {
+        for object in OBJECTS {
+            ensure!(scenario.recorder.has(&scenario.get(object)?), "{object}");
+        }
+        Ok(())
+    })
+    .await?;
     let versions = scenario
         .recorder
         .check(&world.judges()?.kstatus, &world.judges()?.gitops)?;
