@@ -230,6 +230,7 @@ async fn record(services: Api<EcsService>, seen: Arc<Mutex<Vec<String>>>) {
         let status = event.ok().and_then(|service| service.status);
         let ready = status.and_then(|status| {
             status
+                .common
                 .conditions
                 .into_iter()
                 .find(|condition| condition.type_ == "Ready")

@@ -1,6 +1,5 @@
 //! EcsCluster: an ECS cluster. The spec is the input of `CreateCluster`.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::CustomResource;
 use kube::ResourceExt;
 use kube::core::cel::Rule;
@@ -9,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
 use super::shared::rules::{immutable, name_in_ecs, one_base, rule, tags};
-use super::shared::{CapacityProviderStrategyItem, Policies, Tag, spec, status};
+use super::shared::{CapacityProviderStrategyItem, CommonStatus, Policies, Tag, spec, status};
 
 /// An ECS cluster: the group of services and tasks, and the capacity they run on.
 #[skip_serializing_none]
@@ -166,12 +165,9 @@ pub struct ClusterServiceConnectDefaults {
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("default" = {"observedGeneration": -1}))]
 pub struct EcsClusterStatus {
-    /// Generation of the spec that this status reports; -1 before the first reconciliation.
-    pub observed_generation: Option<i64>,
-    /// Ready; Reconciling or Stalled while true (kstatus).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
-    pub conditions: Vec<Condition>,
+    /// What every status reports.
+    #[serde(flatten)]
+    pub common: CommonStatus,
     /// ARN of the cluster.
     pub cluster_arn: Option<String>,
     /// State of the cluster in ECS, such as ACTIVE or PROVISIONING.
@@ -184,28 +180,13 @@ pub struct EcsClusterStatus {
     pub pending_tasks_count: Option<i32>,
     /// Number of container instances.
     pub registered_container_instances_count: Option<i32>,
-    /// Members that the spec had when AWS was last in sync and that are reset when the spec drops
-    /// them.
-    pub applied_members: Option<Vec<String>>,
     /// Hash of the Service Connect namespace that ECS accepted last, while the tag of the cluster
     /// does not have it; `unknown` after an update without a reply. ECS shows the namespace as an
     /// ARN.
     pub hidden_hash: Option<String>,
-    /// Value of the annotation `ecs-operator.dev/reconcileAt` or `reconcile.fluxcd.io/requestedAt`
-    /// that was handled last.
-    pub last_handled_reconcile_at: Option<String>,
-    /// Changes that the operator does not make because of `managementPolicy` or `suspend`.
-    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
-    pub pending_changes: Option<Vec<String>>,
-    /// Keys of the tags that the operator set because the spec lists them, to remove those that the
-    /// spec drops.
-    pub managed_tags: Option<Vec<String>>,
 }
 spec!(EcsClusterSpec);
-status!(EcsClusterStatus {
-    arn: cluster_arn,
-    applied_members
-});
+status!(EcsClusterStatus { arn: cluster_arn });
 
 impl EcsCluster {
     /// Name of the cluster in ECS: `spec.clusterName`, or the name of the object.

@@ -1,6 +1,5 @@
 //! EcrRepository: a private repository of Amazon ECR. The spec is the input of `CreateRepository`.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::core::cel::Rule;
 use kube::{CustomResource, ResourceExt};
 use schemars::JsonSchema;
@@ -8,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
 use super::shared::rules::{immutable, rule, tags};
-use super::shared::{Policies, Tag, spec, status};
+use super::shared::{CommonStatus, Policies, Tag, spec, status};
 
 /// A private repository of Amazon ECR, which holds the images of one application.
 #[skip_serializing_none]
@@ -161,33 +160,17 @@ pub struct EncryptionConfiguration {
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("default" = {"observedGeneration": -1}))]
 pub struct EcrRepositoryStatus {
-    /// Generation of the spec that this status reports; -1 before the first reconciliation.
-    pub observed_generation: Option<i64>,
-    /// Ready; Reconciling or Stalled while true (kstatus).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
-    pub conditions: Vec<Condition>,
+    /// What every status reports.
+    #[serde(flatten)]
+    pub common: CommonStatus,
     /// ARN of the repository.
     pub repository_arn: Option<String>,
     /// Address of the repository for `docker push` and for `image` of a container, without a tag.
     pub repository_uri: Option<String>,
-    /// Members that the spec had when AWS was last in sync and that are reset when the spec drops
-    /// them.
-    pub applied_members: Option<Vec<String>>,
-    /// Value of the annotation `ecs-operator.dev/reconcileAt` or `reconcile.fluxcd.io/requestedAt`
-    /// that was handled last.
-    pub last_handled_reconcile_at: Option<String>,
-    /// Changes that the operator does not make because of `managementPolicy` or `suspend`.
-    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
-    pub pending_changes: Option<Vec<String>>,
-    /// Keys of the tags that the operator set because the spec lists them, to remove those that the
-    /// spec drops.
-    pub managed_tags: Option<Vec<String>>,
 }
 spec!(EcrRepositorySpec);
 status!(EcrRepositoryStatus {
-    arn: repository_arn,
-    applied_members
+    arn: repository_arn
 });
 
 impl EcrRepository {

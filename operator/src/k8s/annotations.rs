@@ -26,9 +26,14 @@ pub fn requested(object: &impl ResourceExt) -> Option<String> {
 
 /// Whether an annotation requests a reconcile that the status does not report as handled.
 pub(crate) fn is_asked<K: Object>(object: &K) -> bool {
-    let mut status = object.status().cloned().unwrap_or_default();
-    requested(object)
-        .is_some_and(|request| status.last_handled_reconcile_at().as_ref() != Some(&request))
+    let handled = || {
+        object
+            .status()?
+            .common()
+            .last_handled_reconcile_at
+            .as_deref()
+    };
+    requested(object).is_some_and(|request| handled() != Some(&*request))
 }
 
 #[cfg(test)]

@@ -64,6 +64,16 @@ pub trait Object:
         self.spec().policies()
     }
 
+    /// Members of the spec that AWS has accepted and that are reset when the spec drops them.
+    fn applied_members(&self) -> Option<&[String]> {
+        self.status()?.common().applied_members.as_deref()
+    }
+
+    /// Keys of the tags of the spec that AWS has accepted.
+    fn managed_tags(&self) -> Option<&[String]> {
+        self.status()?.common().managed_tags.as_deref()
+    }
+
     /// Whether the object is being deleted.
     fn is_deleting(&self) -> bool {
         self.meta().deletion_timestamp.is_some()

@@ -14,13 +14,12 @@ use super::kind::{After, Kind};
 use super::object_state::ObjectState;
 use super::outcome::{Limits, Outcome, Requeue};
 use super::permits::priority;
-use super::plan::Write;
 use super::policy::is_foreign;
+use super::report::status_after;
 use super::reporting::{grace_period, problem_event, write_event};
-use super::reset::remember_sent;
 use crate::aws::observer::{CONFIRMED, Pace};
 use crate::aws::writer::Priority;
-use crate::k8s::annotations::{is_asked, requested};
+use crate::k8s::annotations::is_asked;
 use crate::k8s::events::Notice;
 use crate::k8s::status::{self, Written};
 use crate::k8s::{RequestError, conditions, finalizer};
@@ -117,9 +116,19 @@ async fn tell<K: Kind>(
     let after = if later.is_some() {
         before.clone()
     } else {
-        let mut after = settled(object, acted, &before);
+        let mut after = status_after(
+            object,
+            &After {
+                observed: observed.map(|observed| &observed.value),
+                outcome,
+                accepted: acted.accepted(),
+                unanswered: acted.unanswered(),
+                now: Timestamp::now(),
+            },
+        );
         if is_unconfirmed {
-            *after.last_handled_reconcile_at() = before.clone().last_handled_reconcile_at().take();
+            let handled = before.common().last_handled_reconcile_at.clone();
+            after.common_mut().last_handled_reconcile_at = handled;
         }
         after
     };
@@ -194,58 +203,6 @@ fn poll<K: Kind>(
             .collect();
         observer.poll(&id, &polled);
     }
-}
-
-/// The status after a pass: what the kind says, and what is the same for all kinds.
-fn settled<K: Kind>(object: &K, acted: &Acted<K::Observed>, before: &K::Status) -> K::Status {
-    let now = Timestamp::now();
-    let (observed, outcome) = (
-        acted.observed.as_ref().map(|observed| &observed.value),
-        &acted.outcome,
-    );
-    let (accepted, unanswered) = (acted.accepted(), acted.unanswered());
-    let mut after = object.status_after(&After {
-        observed,
-        outcome,
-        accepted,
-        unanswered,
-        now,
-    });
-    if *outcome != Outcome::InSync {
-        let sent: Vec<_> = accepted.iter().chain(unanswered).collect();
-        remember_sent(object, &mut after, &sent);
-    }
-    *after.last_handled_reconcile_at() = requested(object);
-    let withheld = match outcome {
-        Outcome::DryRun(writes) => Some(writes.iter().map(Write::pending).collect::<Vec<_>>()),
-        _ => None,
-    };
-    if object.policies().suspends() && !object.is_deleting() {
-        // Pending changes are listed separately; Ready describes the running state.
-        let in_sync = After {
-            observed,
-            outcome: &Outcome::InSync,
-            accepted,
-            unanswered,
-            now,
-        };
-        let shown = if withheld.is_some() {
-            object.status_after(&in_sync)
-        } else {
-            after.clone()
-        };
-        let generation = object.meta().generation;
-        let waiting = withheld.as_ref().map_or(0, Vec::len);
-        *after.conditions_mut() = conditions::suspended(
-            before.conditions(),
-            shown.conditions().to_vec(),
-            waiting,
-            generation,
-            now,
-        );
-    }
-    *after.pending_changes() = withheld;
-    after
 }
 
 /// Removes the finalizer: nothing of the object is left in AWS, or it shall stay there.

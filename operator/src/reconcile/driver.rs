@@ -75,6 +75,7 @@ fn took_too_long() -> Outcome {
         reason: Reason::Throttled,
         message,
         passing: true,
+        all_else_sent: false,
     })
 }
 

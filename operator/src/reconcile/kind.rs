@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ecs_operator_crds::condition::{ConditionType, Reason};
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
@@ -14,6 +15,7 @@ use super::stores::Stores;
 use crate::aws::observer::{Pace, PolledKey};
 use crate::aws::tags::Owner;
 use crate::aws::{AwsError, Freshness, Permit};
+use crate::k8s::conditions::Verdict;
 use crate::k8s::events::Notice;
 use crate::k8s::object::Object;
 
@@ -37,7 +39,7 @@ pub struct Shape {
 /// A kind of custom resource that stands for an object in AWS.
 ///
 /// The driver calls the methods in this order: `observe`, `plan`, and where the plan has writes,
-/// `apply` for each of them, then `status_after`. A kind is registered in
+/// `apply` for each of them, then `report`. A kind is registered in
 /// [`kinds::all`](crate::kinds::all).
 pub trait Kind: Object {
     /// What `observe` finds: everything that `plan` and `status` decide from.
@@ -86,9 +88,10 @@ pub trait Kind: Object {
         permit: Permit,
     ) -> impl Future<Output = Result<Observed<Self::Observed>, AwsError>> + Send;
 
-    /// The status after a pass. Pure. The driver fills in what all kinds have in common:
-    /// `lastHandledReconcileAt`, `pendingChanges`, and what of the spec AWS has accepted.
-    fn status_after(&self, after: &After<'_, Self::Observed>) -> Self::Status;
+    /// What the status reports after a pass. Pure. The driver makes the conditions from it, and
+    /// fills in what all kinds have in common: the generation, `lastHandledReconcileAt`,
+    /// `pendingChanges`, and what of the spec AWS has accepted.
+    fn report(&self, after: &After<'_, Self::Observed>) -> Report<Self::Status>;
 
     /// When the object needs a pass although nothing triggers it, counted from `now`: a deadline
     /// passes, or work is left. Called after a pass that ends in sync. `None`, the default, means
@@ -109,8 +112,8 @@ pub trait Kind: Object {
     }
 }
 
-/// What a status is made from.
-#[derive(Clone, Copy, Debug)]
+/// What a report is made from.
+#[derive(Debug)]
 pub struct After<'a, O> {
     /// What was observed last; `None` when the pass could not read AWS.
     pub observed: Option<&'a O>,
@@ -122,6 +125,51 @@ pub struct After<'a, O> {
     pub unanswered: Option<&'a Write>,
     /// The present time.
     pub now: Timestamp,
+}
+
+impl<O> Clone for After<'_, O> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<O> Copy for After<'_, O> {}
+
+/// What a kind reports of an object after a pass.
+#[derive(Clone, Debug)]
+pub struct Report<S> {
+    /// The status, with the members of the kind as they are now. The driver fills in
+    /// `common`.
+    pub status: S,
+    /// What the conditions Ready, Reconciling and Stalled say.
+    pub verdict: Verdict,
+    /// Conditions beside them.
+    pub others: Vec<OtherCondition>,
+}
+
+impl<S> Report<S> {
+    /// A report without other conditions.
+    #[must_use]
+    pub const fn new(status: S, verdict: Verdict) -> Self {
+        Self {
+            status,
+            verdict,
+            others: Vec::new(),
+        }
+    }
+}
+
+/// A condition of a kind beside Ready, Reconciling and Stalled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherCondition {
+    /// Its type.
+    pub type_: ConditionType,
+    /// True, False or Unknown.
+    pub status: &'static str,
+    /// Why.
+    pub reason: Reason,
+    /// The same in words.
+    pub message: String,
 }
 
 /// What `observe` or `apply` found, and what the driver needs to know about it.

@@ -84,6 +84,16 @@ impl Outcome {
         matches!(self, Self::Stalled(obstacle) if Reason::ANOTHERS.contains(&obstacle.reason))
     }
 
+    /// Whether AWS has accepted all of the spec, but for what an obstacle names.
+    #[must_use]
+    pub fn has_sent_all(&self) -> bool {
+        match self {
+            Self::InSync => true,
+            Self::Waiting(obstacle) | Self::Stalled(obstacle) => obstacle.all_else_sent,
+            _ => false,
+        }
+    }
+
     /// What the conditions say of it; `None` where AWS is in sync and the kind must look at what
     /// runs.
     #[must_use]
@@ -104,6 +114,7 @@ impl Outcome {
                 reason,
                 message,
                 passing,
+                all_else_sent: _,
             }) => {
                 let state = if *passing {
                     State::Progressing
@@ -116,6 +127,7 @@ impl Outcome {
                 reason,
                 message,
                 passing: _,
+                all_else_sent: _,
             }) => (State::Stalled, *reason, message.clone()),
             Self::Failed(error) => {
                 let state = if error.kind.stalls() {
@@ -230,6 +242,7 @@ impl Outcome {
                 reason,
                 message: _,
                 passing: _,
+                all_else_sent: _,
             }) => {
                 // What another object here lacks does not show in AWS.
                 let pace = if *reason == Reason::DependencyNotReady {
@@ -247,6 +260,7 @@ impl Outcome {
                 reason: _,
                 message: _,
                 passing: _,
+                all_else_sent: _,
             }) => policy(Place::Released, Pace::Steady, Requeue::Wait(STALL)),
             Self::Failed(AwsError {
                 operation: _,
@@ -295,6 +309,7 @@ mod tests {
             reason,
             message: String::new(),
             passing: false,
+            all_else_sent: false,
         };
         let failed = |kind| Outcome::Failed(AwsError::new(ecs::DescribeClusters, kind, "no reply"));
         let turn = Instant::now();

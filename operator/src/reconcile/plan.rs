@@ -37,6 +37,7 @@ impl Plan {
             reason,
             message: message.into(),
             passing: true,
+            all_else_sent: false,
         })
     }
 
@@ -47,6 +48,7 @@ impl Plan {
             reason,
             message: message.into(),
             passing: false,
+            all_else_sent: false,
         })
     }
 
@@ -57,7 +59,17 @@ impl Plan {
             reason,
             message: message.into(),
             passing: false,
+            all_else_sent: false,
         })
+    }
+
+    /// The same plan, where AWS has everything else of the spec.
+    #[must_use]
+    pub fn with_all_else_sent(mut self) -> Self {
+        if let Self::Wait(obstacle) | Self::Stall(obstacle) = &mut self {
+            obstacle.all_else_sent = true;
+        }
+        self
     }
 
     /// The writes, or in sync when there are none.
@@ -111,6 +123,8 @@ pub struct Obstacle {
     pub message: String,
     /// Whether it resolves without a user: shown in the status, without an event.
     pub passing: bool,
+    /// Whether AWS has everything else of the spec, so that the status remembers it as applied.
+    pub all_else_sent: bool,
 }
 
 /// The members of `spec` that are members of the API input: all but the policies and `own`.

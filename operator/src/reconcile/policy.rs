@@ -24,6 +24,7 @@ pub(super) fn check_policies<K: Kind>(object: &K, context: &Context) -> Option<O
         reason,
         message,
         passing: false,
+        all_else_sent: false,
     });
     if object.is_deleting() {
         let message = "spec.deletionProtection is true: set it to false to continue the deletion";

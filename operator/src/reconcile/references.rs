@@ -88,6 +88,7 @@ pub fn not_ready(message: String, passing: bool) -> Obstacle {
         reason: Reason::DependencyNotReady,
         message,
         passing,
+        all_else_sent: false,
     }
 }
 
@@ -136,6 +137,7 @@ impl Dependants {
             reason: Reason::DeletionBlocked,
             message,
             passing: self.leaving,
+            all_else_sent: false,
         })
     }
 }

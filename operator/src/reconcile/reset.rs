@@ -4,7 +4,7 @@
 //!
 //! The status remembers which of these members the spec had when AWS accepted it.
 
-use ecs_operator_crds::v1beta1::shared::{Spec, Status};
+use ecs_operator_crds::v1beta1::shared::{CommonStatus, Spec};
 use ecs_operator_crds::v1beta1::{Policies, Tag};
 use serde_json::{Map, Value, json};
 
@@ -47,9 +47,15 @@ impl LastApplied {
     }
 }
 
+/// Remembers in `status` that AWS has all of the spec of `object`.
+pub fn remember_all<K: Kind>(object: &K, status: &mut CommonStatus) {
+    if let Some(remembered) = remembered(object) {
+        (status.applied_members, status.managed_tags) = (remembered.members, remembered.tags);
+    }
+}
+
 /// What the status remembers of the spec of `object`; `None` where what is known stays.
-#[must_use]
-pub fn remembered<K: Kind>(object: &K) -> Option<LastApplied> {
+fn remembered<K: Kind>(object: &K) -> Option<LastApplied> {
     LastApplied::of(
         &members(object),
         object.spec().tags(),
@@ -60,20 +66,13 @@ pub fn remembered<K: Kind>(object: &K) -> Option<LastApplied> {
 
 /// Remembers in `status` what these writes have brought to AWS of the spec of `object`: what it
 /// drops after that is set back.
-pub fn remember_sent<K: Kind>(object: &K, status: &mut K::Status, sent: &[&Write]) {
-    let mut members = status
-        .applied_members()
-        .map(std::mem::take)
-        .unwrap_or_default();
+pub fn remember_sent<K: Kind>(object: &K, status: &mut CommonStatus, sent: &[&Write]) {
     remember(
-        &mut members,
-        status.managed_tags(),
+        &mut status.applied_members,
+        &mut status.managed_tags,
         remembered(object),
         sent,
     );
-    if let Some(applied) = status.applied_members() {
-        *applied = members;
-    }
 }
 
 /// Remembers, beside what is known, the members and tags of `new` that `sent` has brought to AWS.

@@ -1,11 +1,15 @@
 //! Objects for unit tests, and what plans come to.
 
+use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::aws::Operation;
 use crate::aws::tags::Owner;
 use crate::reconcile::Kind;
+use crate::reconcile::kind::After;
+use crate::reconcile::outcome::Outcome;
 use crate::reconcile::plan::{Plan, Write};
+use crate::reconcile::report::status_after;
 
 /// Objects of a kind as tests need them: `EcsCluster::test("shop", &spec).deleting()`.
 pub(crate) trait Fixture: Kind {
@@ -23,6 +27,30 @@ pub(crate) trait Fixture: Kind {
     /// The object while it is being deleted.
     fn deleting(self) -> Self {
         self.with(&json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}))
+    }
+
+    /// The status of the object after a pass at the epoch that observed this, with this outcome.
+    fn status_after(&self, observed: Option<&Self::Observed>, outcome: &Outcome) -> Self::Status {
+        self.status_at(observed, outcome, Timestamp::UNIX_EPOCH)
+    }
+
+    /// The same, after a pass at this time.
+    fn status_at(
+        &self,
+        observed: Option<&Self::Observed>,
+        outcome: &Outcome,
+        now: Timestamp,
+    ) -> Self::Status {
+        status_after(
+            self,
+            &After {
+                observed,
+                outcome,
+                accepted: &[],
+                unanswered: None,
+                now,
+            },
+        )
     }
 
     /// The object with more members of `metadata`, `spec` and `status`.

@@ -6,14 +6,13 @@ use std::sync::{Mutex, PoisonError};
 
 use ecs_operator::aws::tags::Owner;
 use ecs_operator::aws::{AwsError, Freshness, Permit};
-use ecs_operator::k8s::conditions::{State, Verdict, conditions};
+use ecs_operator::k8s::conditions::{State, Verdict};
 use ecs_operator::reconcile::kind::After;
 use ecs_operator::reconcile::plan::{Plan, Write};
-use ecs_operator::reconcile::{Kind, Observed, Pass, Shape};
+use ecs_operator::reconcile::{Kind, Observed, Pass, Report, Shape};
 use ecs_operator_crds::condition::Reason;
-use ecs_operator_crds::v1beta1::shared::{Spec, Status};
+use ecs_operator_crds::v1beta1::shared::{CommonStatus, Spec, Status};
 use ecs_operator_crds::v1beta1::{Policies, Tag};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::CustomResource;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -36,12 +35,8 @@ pub(crate) struct TestKindSpec {
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct TestKindStatus {
-    observed_generation: Option<i64>,
-    #[serde(default)]
-    conditions: Vec<Condition>,
-    last_handled_reconcile_at: Option<String>,
-    pending_changes: Option<Vec<String>>,
-    managed_tags: Option<Vec<String>>,
+    #[serde(flatten)]
+    common: CommonStatus,
 }
 
 impl Spec for TestKindSpec {
@@ -55,35 +50,15 @@ impl Spec for TestKindSpec {
 }
 
 impl Status for TestKindStatus {
-    fn observed_generation(&self) -> Option<i64> {
-        self.observed_generation
+    fn common(&self) -> &CommonStatus {
+        &self.common
     }
 
-    fn conditions(&self) -> &[Condition] {
-        &self.conditions
-    }
-
-    fn conditions_mut(&mut self) -> &mut Vec<Condition> {
-        &mut self.conditions
-    }
-
-    fn last_handled_reconcile_at(&mut self) -> &mut Option<String> {
-        &mut self.last_handled_reconcile_at
-    }
-
-    fn pending_changes(&mut self) -> &mut Option<Vec<String>> {
-        &mut self.pending_changes
+    fn common_mut(&mut self) -> &mut CommonStatus {
+        &mut self.common
     }
 
     fn arn(&self) -> Option<&str> {
-        None
-    }
-
-    fn managed_tags(&mut self) -> &mut Option<Vec<String>> {
-        &mut self.managed_tags
-    }
-
-    fn applied_members(&mut self) -> Option<&mut Option<Vec<String>>> {
         None
     }
 }
@@ -162,8 +137,7 @@ impl Kind for TestKind {
         scripted(pass).applied.map(observed)
     }
 
-    fn status_after(&self, after: &After<'_, Plan>) -> TestKindStatus {
-        let mut status = self.status.clone().unwrap_or_default();
+    fn report(&self, after: &After<'_, Plan>) -> Report<TestKindStatus> {
         let ready = || {
             Verdict::new(
                 State::Ready,
@@ -172,13 +146,6 @@ impl Kind for TestKind {
             )
         };
         let verdict = after.outcome.verdict().unwrap_or_else(ready);
-        status.conditions = conditions(
-            &status.conditions,
-            &verdict,
-            self.metadata.generation,
-            after.now,
-        );
-        status.observed_generation = self.metadata.generation;
-        status
+        Report::new(self.status.clone().unwrap_or_default(), verdict)
     }
 }

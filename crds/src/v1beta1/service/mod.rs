@@ -12,7 +12,7 @@ mod rollout;
 mod rules;
 mod volumes;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{CustomResource, ResourceExt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -49,7 +49,8 @@ pub use volumes::{
 
 use super::shared::rules::name_in_ecs;
 use super::shared::{
-    CapacityProviderStrategyItem, ObjectReference, PlacementConstraint, Policies, Tag, spec, status,
+    CapacityProviderStrategyItem, CommonStatus, ObjectReference, PlacementConstraint, Policies,
+    Tag, spec, status,
 };
 
 /// An ECS service: keeps a number of tasks of one task definition running and rolls them to new
@@ -199,12 +200,9 @@ pub struct EcsServiceSpec {
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("default" = {"observedGeneration": -1}))]
 pub struct EcsServiceStatus {
-    /// Generation of the spec that this status reports; -1 before the first reconciliation.
-    pub observed_generation: Option<i64>,
-    /// Ready; Reconciling or Stalled while true (kstatus).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
-    pub conditions: Vec<Condition>,
+    /// What every status reports.
+    #[serde(flatten)]
+    pub common: CommonStatus,
     /// ARN of the service.
     pub service_arn: Option<String>,
     /// ARN of the cluster that the service runs in.
@@ -257,12 +255,6 @@ pub struct EcsServiceStatus {
     /// Whether ECS has accepted `capacityProviderStrategy: []`: the service follows the default
     /// strategy of its cluster.
     pub follows_cluster_strategy: Option<bool>,
-    /// Members that the spec had when AWS was last in sync and that are reset when the spec drops
-    /// them.
-    pub applied_members: Option<Vec<String>>,
-    /// Value of the annotation `ecs-operator.dev/reconcileAt` or `reconcile.fluxcd.io/requestedAt`
-    /// that was handled last.
-    pub last_handled_reconcile_at: Option<String>,
     /// Commands by annotation that were handled last.
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["annotation"]))]
     pub handled_commands: Option<Vec<HandledCommand>>,
@@ -271,18 +263,9 @@ pub struct EcsServiceStatus {
     /// Hash of Service Connect, volumes and VPC Lattice as ECS showed them when it was last in
     /// sync; another hash means that somebody else changed them.
     pub shown_in_deployment: Option<String>,
-    /// Changes that the operator does not make because of `managementPolicy` or `suspend`.
-    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
-    pub pending_changes: Option<Vec<String>>,
-    /// Keys of the tags that the operator set because the spec lists them, to remove those that the
-    /// spec drops.
-    pub managed_tags: Option<Vec<String>>,
 }
 spec!(EcsServiceSpec);
-status!(EcsServiceStatus {
-    arn: service_arn,
-    applied_members
-});
+status!(EcsServiceStatus { arn: service_arn });
 
 impl EcsService {
     /// Name of the service in ECS: `spec.serviceName`, or the name of the object.

@@ -9,7 +9,6 @@ mod resources;
 mod rules;
 mod storage;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, ResourceExt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -33,7 +32,7 @@ pub use storage::{
 };
 
 use super::shared::rules::name_in_ecs;
-use super::shared::{PlacementConstraint, Policies, Tag, spec, status};
+use super::shared::{CommonStatus, PlacementConstraint, Policies, Tag, spec, status};
 
 /// A task definition family: containers that run together as one task. Every change registers a new
 /// revision.
@@ -137,12 +136,9 @@ pub struct EcsTaskDefinitionSpec {
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("default" = {"observedGeneration": -1}))]
 pub struct EcsTaskDefinitionStatus {
-    /// Generation of the spec that this status reports; -1 before the first reconciliation.
-    pub observed_generation: Option<i64>,
-    /// Ready; Reconciling or Stalled while true (kstatus).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
-    pub conditions: Vec<Condition>,
+    /// What every status reports.
+    #[serde(flatten)]
+    pub common: CommonStatus,
     /// ARN of the current revision.
     pub task_definition_arn: Option<String>,
     /// Number of the current revision.
@@ -157,15 +153,6 @@ pub struct EcsTaskDefinitionStatus {
     /// Hash of the request that made the current revision; also its tag
     /// `ecs-operator.dev/spec-hash`.
     pub spec_hash: Option<String>,
-    /// Value of the annotation `ecs-operator.dev/reconcileAt` or `reconcile.fluxcd.io/requestedAt`
-    /// that was handled last.
-    pub last_handled_reconcile_at: Option<String>,
-    /// Changes that the operator does not make because of `managementPolicy` or `suspend`.
-    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
-    pub pending_changes: Option<Vec<String>>,
-    /// Keys of the tags that the operator set because the spec lists them, to remove those that the
-    /// spec drops.
-    pub managed_tags: Option<Vec<String>>,
 }
 spec!(EcsTaskDefinitionSpec);
 status!(EcsTaskDefinitionStatus {

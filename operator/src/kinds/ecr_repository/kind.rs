@@ -11,7 +11,7 @@ use crate::aws::tags::Owner;
 use crate::aws::{AwsError, Freshness, Permit};
 use crate::reconcile::kind::After;
 use crate::reconcile::plan::{Plan, Write};
-use crate::reconcile::{Kind, Observed, Pass, Shape};
+use crate::reconcile::{Kind, Observed, Pass, Report, Shape};
 
 impl Kind for EcrRepository {
     type Observed = ObservedRepository;
@@ -55,8 +55,8 @@ impl Kind for EcrRepository {
         ))
     }
 
-    fn status_after(&self, after: &After<'_, ObservedRepository>) -> EcrRepositoryStatus {
-        status::status(self, after.observed, after.outcome, after.now)
+    fn report(&self, after: &After<'_, ObservedRepository>) -> Report<EcrRepositoryStatus> {
+        status::report(self, after)
     }
 }
 

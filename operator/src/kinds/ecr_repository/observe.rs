@@ -67,7 +67,10 @@ fn counts_images(
     repository: &Repository,
     at: Instant,
 ) -> bool {
-    let conditions = object.status.iter().flat_map(|status| &status.conditions);
+    let conditions = object
+        .status
+        .iter()
+        .flat_map(|status| &status.common.conditions);
     let blocked = Reason::DeletionBlocked.as_str();
     let is_blocked = conditions
         .into_iter()

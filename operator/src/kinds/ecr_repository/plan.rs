@@ -31,10 +31,7 @@ pub(super) fn plan(object: &EcrRepository, observed: &ObservedRepository, owner:
     if let Some(plan) = tagged.claim("repositoryName", owner, policies) {
         return plan;
     }
-    let applied = object
-        .status
-        .as_ref()
-        .and_then(|status| status.applied_members.as_deref());
+    let applied = object.applied_members();
     let spec = with_resets(&request(&object.spec, &[]), applied, RESETS);
     let wanted = spec.clone();
     let spec = with_ignored_fields(spec, &repository.json, policies);
@@ -46,10 +43,7 @@ pub(super) fn plan(object: &EcrRepository, observed: &ObservedRepository, owner:
         .iter()
         .filter_map(|(operation, members)| update(*operation, members, &name, &spec, repository))
         .collect();
-    let managed = object
-        .status
-        .as_ref()
-        .and_then(|status| status.managed_tags.as_deref());
+    let managed = object.managed_tags();
     writes.extend(tagged.tag_writes(
         &owner.desired(object.spec.tags.as_deref()),
         managed,

@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::EcrRepository;
-use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::observed::{ObservedRepository, Repository};
-use super::{plan, status};
+use super::plan;
 use crate::aws::ecr;
 use crate::aws::tags::{OWNER, Tags};
 use crate::reconcile::outcome::Outcome;
@@ -126,12 +125,7 @@ fn resets_members_that_the_spec_drops() {
     });
     let shown = ours(&spec);
     assert_eq!(planned(&object(&spec), &shown), Plan::InSync);
-    let before = status::status(
-        &object(&spec),
-        Some(&shown),
-        &Outcome::InSync,
-        Timestamp::UNIX_EPOCH,
-    );
+    let before = object(&spec).status_after(Some(&shown), &Outcome::InSync);
     let mut dropped = object(&json!({}));
     dropped.status = Some(before);
     let requests: Vec<_> = writes(planned(&dropped, &shown))
@@ -159,12 +153,7 @@ fn leaves_a_repository_of_somebody_else_alone() {
             matches!(&plan, Plan::Stall(obstacle) if obstacle.reason == reason),
             "{plan:?}"
         );
-        let status = status::status(
-            &object(&spec),
-            Some(&seen),
-            &plan.into(),
-            Timestamp::UNIX_EPOCH,
-        );
+        let status = object(&spec).status_after(Some(&seen), &plan.into());
         assert_eq!(status.repository_uri, None);
         let deleting = object(&json!({})).deleting();
         assert_eq!(planned(&deleting, &seen), Plan::Gone);
@@ -229,19 +218,14 @@ fn deletes_an_empty_repository_and_waits_for_images() {
 #[test]
 fn shows_arn_and_uri() {
     let seen = ours(&json!({}));
-    let status = status::status(
-        &object(&json!({})),
-        Some(&seen),
-        &Outcome::InSync,
-        Timestamp::UNIX_EPOCH,
-    );
+    let status = object(&json!({})).status_after(Some(&seen), &Outcome::InSync);
     assert_eq!(status.repository_arn.as_deref(), Some(ARN));
     assert!(
         status
             .repository_uri
             .is_some_and(|uri| uri.ends_with(".amazonaws.com/web"))
     );
-    assert_eq!(status.conditions[0].status, "True");
+    assert_eq!(status.common.conditions[0].status, "True");
 }
 
 #[test]

@@ -10,9 +10,8 @@ use crate::aws::observer::PolledKey;
 use crate::aws::tags::Owner;
 use crate::aws::{AwsError, Freshness, Permit};
 use crate::reconcile::kind::After;
-use crate::reconcile::outcome::Outcome;
 use crate::reconcile::plan::{Plan, Write};
-use crate::reconcile::{Kind, Observed, Pass, Shape, Stores};
+use crate::reconcile::{Kind, Observed, Pass, Report, Shape, Stores};
 
 impl Kind for EcsCluster {
     type Observed = ObservedCluster;
@@ -64,15 +63,8 @@ impl Kind for EcsCluster {
         ))
     }
 
-    fn status_after(&self, after: &After<'_, ObservedCluster>) -> EcsClusterStatus {
-        let mut status = status::status(self, after.observed, after.outcome, after.now);
-        if *after.outcome == Outcome::InSync {
-            // The tag of the cluster has the hash now.
-            status.hidden_hash = None;
-        } else {
-            plan::remember_sent(self, &mut status, after.accepted, after.unanswered);
-        }
-        status
+    fn report(&self, after: &After<'_, ObservedCluster>) -> Report<EcsClusterStatus> {
+        status::report(self, after)
     }
 }
 

@@ -53,10 +53,7 @@ pub(super) fn plan(object: &EcsCluster, observed: &ObservedCluster, owner: &Owne
     if cluster.status != "ACTIVE" && cluster.status != "FAILED" {
         return Plan::pause(Reason::Busy, format!("{what} is {}", cluster.status));
     }
-    let applied = object
-        .status
-        .as_ref()
-        .and_then(|status| status.applied_members.as_deref());
+    let applied = object.applied_members();
     let spec = with_resets(&request(&object.spec, OWN_MEMBERS), applied, RESETS);
     let spec = with_ignored_fields(spec, &cluster.json, policies);
     let desired = tags(object, &present, owner);
@@ -70,10 +67,7 @@ pub(super) fn plan(object: &EcsCluster, observed: &ObservedCluster, owner: &Owne
         .into_iter()
         .chain(capacity)
         .collect();
-    let managed = object
-        .status
-        .as_ref()
-        .and_then(|status| status.managed_tags.as_deref());
+    let managed = object.managed_tags();
     writes.extend(tagged.tag_writes(&desired, managed, policies));
     if writes.is_empty() && waits {
         // ECS refuses PutClusterCapacityProviders until then (UpdateInProgressException).
@@ -88,8 +82,7 @@ pub(super) fn plan(object: &EcsCluster, observed: &ObservedCluster, owner: &Owne
 /// Whether the spec has capacity providers or a default strategy, or had them.
 pub(super) fn has_capacity(object: &EcsCluster) -> bool {
     let spec = &object.spec;
-    let status = object.status.as_ref();
-    let applied = status.and_then(|status| status.applied_members.as_ref());
+    let applied = object.applied_members();
     let mut applied = applied.into_iter().flatten();
     spec.capacity_providers.is_some()
         || spec.default_capacity_provider_strategy.is_some()
@@ -106,7 +99,7 @@ fn is_namespace_sent(object: &EcsCluster, present: &Tags, owner: &Owner) -> bool
         (None, Some(sent)) => tagged_hashes(owner, &hidden.into()).contains(sent),
         // An observed cluster without an owner is assumed to match the spec.
         (None, None) => {
-            let applied = status.and_then(|status| status.applied_members.as_ref());
+            let applied = object.applied_members();
             let mut applied = applied.into_iter().flatten();
             owner.of(present) == Ownership::Nobody || applied.any(|path| path == NAMESPACE)
         }

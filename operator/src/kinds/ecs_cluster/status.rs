@@ -3,25 +3,25 @@
 use ecs_operator_crds::RECONCILE_AT;
 use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::{EcsCluster, EcsClusterStatus};
-use k8s_openapi::jiff::Timestamp;
 
 use super::observed::{Cluster, ObservedCluster};
-use super::plan::has_capacity;
-use crate::k8s::conditions::{State, Verdict, conditions};
+use super::plan::{has_capacity, remember_sent};
+use crate::k8s::conditions::{State, Verdict};
 use crate::k8s::object::Object;
+use crate::reconcile::Report;
+use crate::reconcile::kind::After;
 use crate::reconcile::outcome::Outcome;
-use crate::reconcile::reset::remembered;
 
-pub(super) fn status(
+pub(super) fn report(
     object: &EcsCluster,
-    observed: Option<&ObservedCluster>,
-    outcome: &Outcome,
-    now: Timestamp,
-) -> EcsClusterStatus {
+    after: &After<'_, ObservedCluster>,
+) -> Report<EcsClusterStatus> {
+    let outcome = after.outcome;
     let mut status = object.status.clone().unwrap_or_default();
     // The deletion of an object that retains its cluster does not read it.
     let left = object.is_deleting() && object.spec.policies.retains();
-    let cluster = observed
+    let cluster = after
+        .observed
         .filter(|_| !left)
         .map(|observed| observed.cluster.as_ref());
     // The status does not show the cluster of another owner.
@@ -35,22 +35,16 @@ pub(super) fn status(
         // It tells that the object owned the cluster before.
         status.cluster_arn = status.cluster_arn.take().or(owned);
     }
-    if *outcome == Outcome::InSync
-        && let Some(remembered) = remembered(object)
-    {
-        (status.applied_members, status.managed_tags) = (remembered.members, remembered.tags);
+    if *outcome == Outcome::InSync {
+        // The tag of the cluster has the hash now.
+        status.hidden_hash = None;
+    } else {
+        remember_sent(object, &mut status, after.accepted, after.unanswered);
     }
     let verdict = outcome
         .verdict()
         .unwrap_or_else(|| running(object, cluster.flatten()));
-    status.conditions = conditions(
-        &status.conditions,
-        &verdict,
-        object.metadata.generation,
-        now,
-    );
-    status.observed_generation = object.metadata.generation;
-    status
+    Report::new(status, verdict)
 }
 
 fn show(status: &mut EcsClusterStatus, cluster: Option<&Cluster>) {

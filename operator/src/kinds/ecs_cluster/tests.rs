@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::{EcsCluster, EcsClusterStatus};
-use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::observed::{ObservedCluster, read};
-use super::{plan, status};
+use super::plan;
 use crate::aws::ecs;
 use crate::aws::observer::{Answer, Seen};
 use crate::aws::tags::OWNER;
@@ -116,14 +115,12 @@ fn resets_dropped_members_of_ecs_exec_only() {
     );
     let spec = json!({"configuration": {"executeCommandConfiguration": {"kmsKeyId": "ours"}}});
     let with_key = EcsCluster::test("shop", &spec);
-    let status = status::status(
-        &with_key,
+    let status = with_key.status_after(
         Some(&shown),
         &plan::plan(&with_key, &shown, &owner("shop")).into(),
-        Timestamp::UNIX_EPOCH,
     );
     assert_eq!(
-        status.applied_members,
+        status.common.applied_members,
         Some(vec![
             "configuration.executeCommandConfiguration.kmsKeyId".to_owned()
         ])
@@ -407,12 +404,7 @@ fn a_cluster_whose_owner_tag_was_taken_away_is_left_with_words() {
         &seen,
         &owner("shop"),
     );
-    deleting.status = Some(status::status(
-        &deleting,
-        Some(&seen),
-        &conflict.into(),
-        Timestamp::UNIX_EPOCH,
-    ));
+    deleting.status = Some(deleting.status_after(Some(&seen), &conflict.into()));
     assert!(words(plan(&deleting, &others)).contains("belongs to another"));
     // What never was its own.
     deleting.status.as_mut().unwrap().cluster_arn = None;
@@ -446,13 +438,9 @@ fn ready_is_an_active_cluster() {
         ("FAILED", "False"),
     ] {
         let seen = observed(&json!({"status": state, "runningTasksCount": 4}));
-        let status = status::status(
-            &EcsCluster::test("shop", &json!({})),
-            Some(&seen),
-            &Outcome::InSync,
-            Timestamp::UNIX_EPOCH,
-        );
-        assert_eq!(status.conditions[0].status, ready, "{state}");
+        let status =
+            EcsCluster::test("shop", &json!({})).status_after(Some(&seen), &Outcome::InSync);
+        assert_eq!(status.common.conditions[0].status, ready, "{state}");
         assert_eq!(status.running_tasks_count, Some(4));
     }
 }
@@ -469,17 +457,15 @@ fn is_ready_when_its_capacity_providers_are_attached() {
         ("UPDATE_FAILED", "False"),
     ] {
         let seen = seen(attachments, json!(["asg"]));
-        let status = status::status(&spec, Some(&seen), &Outcome::InSync, Timestamp::UNIX_EPOCH);
-        assert_eq!(status.conditions[0].status, ready, "{attachments}");
+        let status = spec.status_after(Some(&seen), &Outcome::InSync);
+        assert_eq!(status.common.conditions[0].status, ready, "{attachments}");
     }
     // Attachments that others made do not concern a spec without capacity providers.
-    let status = status::status(
-        &EcsCluster::test("shop", &json!({})),
+    let status = EcsCluster::test("shop", &json!({})).status_after(
         Some(&seen("UPDATE_FAILED", json!(["theirs"]))),
         &Outcome::InSync,
-        Timestamp::UNIX_EPOCH,
     );
-    assert_eq!(status.conditions[0].status, "True");
+    assert_eq!(status.common.conditions[0].status, "True");
     // A user can ask for another try.
     let failed = seen("UPDATE_FAILED", json!(["asg"]));
     assert_eq!(plan::plan(&spec, &failed, &owner("shop")), Plan::InSync);
@@ -514,10 +500,10 @@ fn hides_the_state_of_a_cluster_with_another_owner() {
     ] {
         let seen = observed(&json!({"tags": tags, "runningTasksCount": 4}));
         let outcome = plan::plan(&object, &seen, &owner("shop")).into();
-        let status = status::status(&object, Some(&seen), &outcome, Timestamp::UNIX_EPOCH);
+        let status = object.status_after(Some(&seen), &outcome);
         assert_eq!(
             (
-                status.conditions[0].status.as_str(),
+                status.common.conditions[0].status.as_str(),
                 status.running_tasks_count
             ),
             ("False", None),

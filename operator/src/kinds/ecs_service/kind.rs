@@ -7,19 +7,16 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::observed::ObservedService;
 use super::shape::{OWN_MEMBERS, RESETS};
-use super::{
-    apply, commands, notices, observe, plan, references, stable, status, update, users, verdict,
-};
+use super::{apply, commands, notices, observe, plan, references, stable, status, users, verdict};
 use crate::aws::ecs::ServiceDeploymentKey;
 use crate::aws::observer::{Pace, PolledKey};
 use crate::aws::tags::Owner;
 use crate::aws::{AwsError, Freshness, Permit, name_in};
 use crate::k8s::events::Notice;
 use crate::reconcile::kind::After;
-use crate::reconcile::outcome::Outcome;
 use crate::reconcile::plan::{Plan, Write};
 use crate::reconcile::references::Resolved;
-use crate::reconcile::{Kind, Observed, Pass, Reference, Shape, Stores};
+use crate::reconcile::{Kind, Observed, Pass, Reference, Report, Shape, Stores};
 
 impl Kind for EcsService {
     type Observed = ObservedService;
@@ -76,12 +73,8 @@ impl Kind for EcsService {
         ))
     }
 
-    fn status_after(&self, after: &After<'_, ObservedService>) -> EcsServiceStatus {
-        let mut status = status::status(self, after.observed, after.outcome, after.now);
-        if *after.outcome != Outcome::InSync {
-            update::remember_sent(self, &mut status, after.accepted, after.unanswered);
-        }
-        status
+    fn report(&self, after: &After<'_, ObservedService>) -> Report<EcsServiceStatus> {
+        status::report(self, after)
     }
 
     fn requeue_after(

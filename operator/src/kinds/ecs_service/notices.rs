@@ -21,8 +21,8 @@ pub(super) fn notices(before: &EcsServiceStatus, after: &EcsServiceStatus) -> Ve
 
 /// Settings that the tasks which run do not have.
 fn restart(before: &EcsServiceStatus, after: &EcsServiceStatus) -> Option<Notice> {
-    let [before, after] =
-        [before, after].map(|status| of_type(ConditionType::RestartRequired, &status.conditions));
+    let [before, after] = [before, after]
+        .map(|status| of_type(ConditionType::RestartRequired, &status.common.conditions));
     let told = &after
         .filter(|after| before.is_none_or(|before| before.message != after.message))?
         .message;

@@ -154,7 +154,8 @@ fn without_writes(
                 "{} of {key} differs from the spec and must be deployed by its deployment controller {controller}",
                 left.join(", ")
             ),
-        ),
+        )
+        .with_all_else_sent(),
         _ => Plan::InSync,
     }
 }
@@ -245,9 +246,10 @@ fn rolled_back(
          annotation, to resume"
     );
     if on_its_way {
-        return Plan::pause(Reason::Progressing, format!("Deploying {message}"));
+        return Plan::pause(Reason::Progressing, format!("Deploying {message}"))
+            .with_all_else_sent();
     }
-    Plan::stall(Reason::RolledBackOnCommand, format!("ECS runs {message}"))
+    Plan::stall(Reason::RolledBackOnCommand, format!("ECS runs {message}")).with_all_else_sent()
 }
 
 /// The task definition to run, if any, once cluster and task definition are ready; else what to
@@ -305,7 +307,7 @@ fn client_token(object: &EcsService, key: &ServiceKey, owner: &Owner) -> String 
         .as_ref()
         .filter(|status| status.service_arn.is_some());
     let since = status
-        .and_then(|status| conditions::ready(&status.conditions))
+        .and_then(|status| conditions::ready(&status.common.conditions))
         .map(|ready| &ready.last_transition_time);
     hash(&json!([owner.uid, key.cluster, key.name, since]))
 }
@@ -397,10 +399,7 @@ fn writes(
         // It would say that they were sent.
         desired.0.remove(SPEC_HASH);
     }
-    let managed = object
-        .status
-        .as_ref()
-        .and_then(|status| status.managed_tags.as_deref());
+    let managed = object.managed_tags();
     let present = service.tags();
     let hidden = hidden(object);
     let accepted = object
@@ -414,10 +413,7 @@ fn writes(
     };
     let resend =
         unsent || is_changed_by_others(object, service) || is_undone(object, &hidden, service);
-    let applied = object
-        .status
-        .as_ref()
-        .and_then(|status| status.applied_members.as_deref());
+    let applied = object.applied_members();
     let policies = &object.spec.policies;
     let (wanted, shown) = (
         with_resets(spec, applied, &resets(&object.spec)),

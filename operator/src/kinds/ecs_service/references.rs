@@ -147,7 +147,7 @@ pub(super) fn task_definition_of(service: &EcsService, stores: &Stores) -> Resol
 fn observed_revision(definition: &EcsTaskDefinition) -> Option<String> {
     let status = definition.status.as_ref()?;
     let follows = definition.spec.policies.observes() && !definition.is_deleting();
-    let is_current = status.observed_generation == definition.metadata.generation;
+    let is_current = status.common.observed_generation == definition.metadata.generation;
     status
         .task_definition_arn
         .clone()

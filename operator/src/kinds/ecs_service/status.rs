@@ -2,8 +2,8 @@
 
 use ecs_operator_crds::condition::{ConditionType, Reason};
 use ecs_operator_crds::v1beta1::service::{DeploymentStatus, FailedDeployment, TaskFailures};
+use ecs_operator_crds::v1beta1::shared::Status;
 use ecs_operator_crds::v1beta1::{EcsService, EcsServiceStatus};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::Timestamp;
 
 use super::commands;
@@ -17,18 +17,23 @@ use super::rollout::{RolloutState, track, with_failure};
 use super::settings::restart_required;
 use super::stable;
 use super::tasks;
-use super::update::{STRATEGY, hidden, shown_in_deployment};
+use super::update::{STRATEGY, hidden, remember_sent, shown_in_deployment};
 use super::verdict::{Facts, unavailable_since, verdict};
-use crate::k8s::conditions::{State, Verdict, besides, conditions, of_type};
+use crate::k8s::conditions::{State, Verdict, of_type};
+use crate::reconcile::kind::After;
 use crate::reconcile::outcome::Outcome;
-use crate::reconcile::reset::remembered;
+use crate::reconcile::{OtherCondition, Report};
 
-pub(super) fn status(
+pub(super) fn report(
     object: &EcsService,
-    observed: Option<&ObservedService>,
-    outcome: &Outcome,
-    now: Timestamp,
-) -> EcsServiceStatus {
+    after: &After<'_, ObservedService>,
+) -> Report<EcsServiceStatus> {
+    let After {
+        observed,
+        outcome,
+        now,
+        ..
+    } = *after;
     let mut status = object.status.clone().unwrap_or_default();
     // The status does not show the service of another owner.
     let anothers = observed
@@ -46,6 +51,9 @@ pub(super) fn status(
         status.rollback = commands::rollback(object, observed);
     }
     remember(&mut status, object, service, outcome);
+    if *outcome != Outcome::InSync {
+        remember_sent(object, &mut status, after.accepted, after.unanswered);
+    }
     status.handled_commands = commands::handled(object, observed);
     status.selector = object
         .metadata
@@ -69,19 +77,13 @@ pub(super) fn status(
             now,
         })
     });
-    let before = std::mem::take(&mut status.conditions);
-    let generation = object.metadata.generation;
-    status.conditions = conditions(&before, &verdict, generation, now);
-    let other = |(type_, state, reason, message)| {
-        besides(type_, state, reason, message, &before, generation, now)
-    };
-    let accepted = command_accepted(&status).map(other);
-    let restart = restart_condition(&status, observed, &before).map(other);
-    status
-        .conditions
-        .extend(accepted.into_iter().chain(restart));
-    status.observed_generation = generation;
-    status
+    let accepted = command_accepted(&status);
+    let restart = restart_condition(&status, observed);
+    Report {
+        others: accepted.into_iter().chain(restart).collect(),
+        status,
+        verdict,
+    }
 }
 
 /// Remembers what AWS has accepted of the spec.
@@ -92,53 +94,53 @@ fn remember(
     outcome: &Outcome,
 ) {
     let is_in_sync = *outcome == Outcome::InSync;
-    if (is_in_sync || has_all_else(outcome))
-        && let Some(remembered) = remembered(object)
-    {
-        (status.applied_members, status.managed_tags) = (remembered.members, remembered.tags);
-    }
     if is_in_sync {
         // The tag of the service has the hash now.
         status.hidden_hash = None;
         status.follows_cluster_strategy = hidden(object).contains_key(STRATEGY).then_some(true);
     }
-    if is_in_sync || is_given_up(outcome) || has_all_else(outcome) {
+    if outcome.has_sent_all() || is_given_up(outcome) {
         // Another number would have been sent.
         status.applied_desired_count = object.spec.desired_count;
     }
     // A repair without effect is not repeated.
     if let (Outcome::InSync | Outcome::NoEffect(_), Some(service)) = (outcome, service) {
         status.shown_in_deployment = shown_in_deployment(object, service);
-    } else if status.observed_generation != object.metadata.generation {
+    } else if status.common.observed_generation != object.metadata.generation {
         // A new spec changes these members, so that a difference is no change of others.
         status.shown_in_deployment = None;
     }
 }
 
-/// A condition beside Ready: its type, status, reason and message.
-type Other = (ConditionType, &'static str, Reason, String);
-
 /// The condition CommandAccepted, while a command is refused.
-fn command_accepted(status: &EcsServiceStatus) -> Option<Other> {
+fn command_accepted(status: &EcsServiceStatus) -> Option<OtherCondition> {
     let mut commands = status.handled_commands.iter().flatten();
     let refused = commands.find_map(|command| command.refused.clone())?;
-    let (type_, reason) = (ConditionType::CommandAccepted, Reason::CommandRefused);
-    Some((type_, "False", reason, refused))
+    Some(OtherCondition {
+        type_: ConditionType::CommandAccepted,
+        status: "False",
+        reason: Reason::CommandRefused,
+        message: refused,
+    })
 }
 
 /// The condition RestartRequired, while tasks run with other settings than the service has.
 fn restart_condition(
     status: &EcsServiceStatus,
     observed: Option<&ObservedService>,
-    before: &[Condition],
-) -> Option<Other> {
+) -> Option<OtherCondition> {
     let type_ = ConditionType::RestartRequired;
     let message = match observed {
         Some(observed) => restart_required(observed.service.as_ref()?, status.rollout.as_ref())?,
         // The service was not read.
-        None => of_type(type_, before)?.message.clone(),
+        None => of_type(type_, status.conditions())?.message.clone(),
     };
-    Some((type_, "True", Reason::SettingsChanged, message))
+    Some(OtherCondition {
+        type_,
+        status: "True",
+        reason: Reason::SettingsChanged,
+        message,
+    })
 }
 
 fn without_service(observed: &ObservedService) -> ObservedService {
@@ -222,17 +224,6 @@ fn is_given_up(outcome: &Outcome) -> bool {
         Reason::DeploymentStopped,
     ];
     matches!(outcome, Outcome::Stalled(obstacle) if given_up.contains(&obstacle.reason))
-}
-
-/// Whether nothing is left to send although the revision of the spec does not run: the plan says so
-/// for these reasons only then.
-fn has_all_else(outcome: &Outcome) -> bool {
-    let reasons = [
-        Reason::RolledBackOnCommand,
-        Reason::LeftToDeploymentController,
-        Reason::Progressing,
-    ];
-    matches!(outcome, Outcome::Stalled(obstacle) | Outcome::Waiting(obstacle) if reasons.contains(&obstacle.reason))
 }
 
 /// Keeps the deployment that ECS gave up until there is another one or the spec runs, and its IDs

@@ -10,6 +10,7 @@ use super::described::Service;
 use super::shape::{OWN_MEMBERS, RESETS};
 use crate::aws::drift::drift;
 use crate::aws::ecs::{self, ServiceKey};
+use crate::k8s::object::Object;
 use crate::reconcile::ignore::with_ignored_fields;
 use crate::reconcile::plan::{UNKNOWN_HASH, Write, hash, pick, request, top};
 use crate::reconcile::reset::{completed, with_resets};
@@ -173,10 +174,7 @@ pub(super) fn hidden(object: &EcsService) -> Map<String, Value> {
 
 /// The hidden members that an update sends: those of the spec, and those that it sets back.
 fn unseen_to_send(object: &EcsService) -> Map<String, Value> {
-    let applied = object
-        .status
-        .as_ref()
-        .and_then(|status| status.applied_members.as_deref());
+    let applied = object.applied_members();
     let wanted = with_resets(&request(&object.spec, OWN_MEMBERS), applied, RESETS);
     unseen(&with_ignored_fields(
         wanted,
@@ -224,7 +222,7 @@ pub(super) fn is_changed_by_others(object: &EcsService, service: &Service) -> bo
     let Some(status) = object
         .status
         .as_ref()
-        .filter(|status| status.observed_generation == object.metadata.generation)
+        .filter(|status| status.common.observed_generation == object.metadata.generation)
     else {
         return false;
     };

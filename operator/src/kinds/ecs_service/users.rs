@@ -51,7 +51,7 @@ fn sets_revision(object: &EcsService) -> bool {
     let stalled = object
         .status
         .as_ref()
-        .and_then(|status| conditions::ready(&status.conditions));
+        .and_then(|status| conditions::ready(&status.common.conditions));
     let stalled = stalled.map(|ready| ready.reason.as_str());
     let mut unfollowed = Reason::ANOTHERS
         .iter()

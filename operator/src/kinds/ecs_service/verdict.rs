@@ -330,7 +330,7 @@ fn is_settled(object: &EcsService, service: &Service, rollout: Option<&RolloutSt
             && rollout.hash != asked_for(object, &rollout.revision)
     });
     let was_well = object.status.as_ref().is_some_and(|status| {
-        status.unavailable_since.is_some() || conditions::is_ready(&status.conditions)
+        status.unavailable_since.is_some() || conditions::is_ready(&status.common.conditions)
     });
     rollout.is_some_and(|rollout| rollout.phase == RolloutPhase::Succeeded)
         || (is_none && was_well && !begins)

@@ -14,7 +14,7 @@ use crate::aws::tags::Owner;
 use crate::aws::{AwsError, Freshness, Permit};
 use crate::reconcile::kind::After;
 use crate::reconcile::plan::{Plan, Write};
-use crate::reconcile::{Kind, Observed, Pass, Shape};
+use crate::reconcile::{Kind, Observed, Pass, Report, Shape};
 
 /// When the next old revisions go, as long as there are more: at the pace of the quota that they
 /// share with new ones.
@@ -66,8 +66,8 @@ impl Kind for EcsTaskDefinition {
         ))
     }
 
-    fn status_after(&self, after: &After<'_, ObservedTaskDefinition>) -> EcsTaskDefinitionStatus {
-        status::status(self, after.observed, after.outcome, after.now)
+    fn report(&self, after: &After<'_, ObservedTaskDefinition>) -> Report<EcsTaskDefinitionStatus> {
+        status::report(self, after)
     }
 
     fn requeue_after(

@@ -79,8 +79,7 @@ fn tag_writes(object: &EcsTaskDefinition, current: &Revision, tags: &Tags) -> Ve
     let Some(present) = &current.tags else {
         return Vec::new();
     };
-    let status = object.status.as_ref();
-    let managed = status.and_then(|status| status.managed_tags.as_deref());
+    let managed = object.managed_tags();
     let what = format!("task definition {}:{}", object.family(), current.revision);
     tagged(&what, &current.arn, present).tag_writes(tags, managed, &object.spec.policies)
 }

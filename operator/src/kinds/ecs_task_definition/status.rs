@@ -2,24 +2,23 @@
 
 use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::{EcsTaskDefinition, EcsTaskDefinitionStatus};
-use k8s_openapi::jiff::Timestamp;
 
 use super::observed::ObservedTaskDefinition;
 use super::revision::Revision;
 use super::shape::deletes;
 use crate::aws::tags::Tags;
-use crate::k8s::conditions::{State, Verdict, conditions};
+use crate::k8s::conditions::{State, Verdict};
 use crate::k8s::object::Object;
+use crate::reconcile::Report;
 use crate::reconcile::ignore::ignores;
+use crate::reconcile::kind::After;
 use crate::reconcile::outcome::Outcome;
-use crate::reconcile::reset::remembered;
 
-pub(super) fn status(
+pub(super) fn report(
     object: &EcsTaskDefinition,
-    observed: Option<&ObservedTaskDefinition>,
-    outcome: &Outcome,
-    now: Timestamp,
-) -> EcsTaskDefinitionStatus {
+    after: &After<'_, ObservedTaskDefinition>,
+) -> Report<EcsTaskDefinitionStatus> {
+    let observed = after.observed;
     let mut status = object.status.clone().unwrap_or_default();
     if let Some(current) = observed.and_then(|observed| observed.current.as_ref()) {
         status.task_definition_arn = Some(current.arn.clone());
@@ -32,17 +31,9 @@ pub(super) fn status(
         status.foreign_revision = newer.map(|number| format!("{}:{number}", object.family()));
     }
     status.revisions = revisions(object, &status, observed);
-    if *outcome == Outcome::InSync
-        && let Some(remembered) = remembered(object)
-    {
-        status.managed_tags = remembered.tags;
-    }
     let registered = registered(object, &status, observed);
-    let verdict = verdict(object, observed, outcome, registered);
-    let generation = object.metadata.generation;
-    status.conditions = conditions(&status.conditions, &verdict, generation, now);
-    status.observed_generation = generation;
-    status
+    let verdict = verdict(object, observed, after.outcome, registered);
+    Report::new(status, verdict)
 }
 
 /// Number of the newest revision, if somebody else registered it after the current one.
@@ -109,10 +100,7 @@ fn has_its_tags(object: &EcsTaskDefinition, current: &Revision) -> bool {
         return true;
     };
     let wanted = Tags::of_spec(object.spec.tags.as_deref());
-    let managed = object
-        .status
-        .as_ref()
-        .and_then(|status| status.managed_tags.as_deref());
+    let managed = object.managed_tags();
     wanted.missing_from(present).0.is_empty() && wanted.dropped(managed, present).is_empty()
 }
 

@@ -6,9 +6,9 @@ use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::observed::{ObservedTaskDefinition, Surplus};
+use super::plan;
 use super::revision::Revision;
 use super::surplus::was_ours;
-use super::{plan, status};
 use crate::aws::ecs;
 use crate::aws::tags::{OWNER, Ownership, SPEC_HASH, Tags};
 use crate::reconcile::Kind;
@@ -199,12 +199,9 @@ fn lists_revisions_to_delete_with_and_without_a_limit() {
     let mut spec = spec();
     spec["deleteRevisions"] = json!(true);
     let known = |spec: &Value| {
-        status::status(
-            &EcsTaskDefinition::test("web", spec).deleting(),
-            Some(&observed),
-            &Outcome::Unfinished,
-            Timestamp::UNIX_EPOCH,
-        )
+        EcsTaskDefinition::test("web", spec)
+            .deleting()
+            .status_after(Some(&observed), &Outcome::Unfinished)
     };
     assert_eq!(known(&spec).revisions, Some(vec![2, 1]));
     spec["revisionHistoryLimit"] = json!(3);
@@ -384,12 +381,8 @@ fn surplus_revisions_go_and_the_status_forgets_them() {
     let mut observed = observed;
     observed.surplus.revisions = Some(vec![8, 7, 6]);
     observed.surplus.forget(&older(7));
-    let status = status::status(
-        &EcsTaskDefinition::test("web", &kept),
-        Some(&observed),
-        &Outcome::InSync,
-        Timestamp::UNIX_EPOCH,
-    );
+    let status =
+        EcsTaskDefinition::test("web", &kept).status_after(Some(&observed), &Outcome::InSync);
     assert_eq!(status.revisions, Some(vec![1, 8, 6]));
 }
 
@@ -405,12 +398,8 @@ fn a_newer_revision_of_somebody_else_is_shown_and_left_alone() {
         Ownership::Nobody,
     ));
     assert_eq!(planned(&spec(), &observed), Plan::InSync);
-    let status = status::status(
-        &EcsTaskDefinition::test("web", &spec()),
-        Some(&observed),
-        &Outcome::InSync,
-        Timestamp::UNIX_EPOCH,
-    );
+    let status =
+        EcsTaskDefinition::test("web", &spec()).status_after(Some(&observed), &Outcome::InSync);
     assert_eq!(
         (status.foreign_revision.as_deref(), status.revision),
         (Some("web:2"), Some(1))
@@ -441,18 +430,17 @@ fn at_the_end_a_revision_in_use_is_left_and_named() {
 #[test]
 fn the_status_names_the_revision_and_its_hash() {
     let observed = registered(&write(planned(&spec(), &ObservedTaskDefinition::default())));
-    let status = status::status(
-        &EcsTaskDefinition::test("web", &spec()),
-        Some(&observed),
-        &Outcome::InSync,
-        Timestamp::UNIX_EPOCH,
-    );
+    let status =
+        EcsTaskDefinition::test("web", &spec()).status_after(Some(&observed), &Outcome::InSync);
     assert_eq!(
         (status.revision, status.task_definition_arn.as_deref()),
         (Some(1), Some(ARN))
     );
     assert_eq!(status.spec_hash, observed.current.unwrap().hash);
-    assert_eq!(status.conditions[0].message, "Revision web:1 is registered");
+    assert_eq!(
+        status.common.conditions[0].message,
+        "Revision web:1 is registered"
+    );
 }
 
 #[test]
@@ -496,13 +484,9 @@ fn old_revisions_that_wait_for_their_turn_are_no_trouble_of_the_current_one() {
         Outcome::Queued(tokio::time::Instant::now()),
     ] {
         let ready = |observed: &ObservedTaskDefinition| {
-            let status = status::status(
-                &EcsTaskDefinition::test("web", &spec()),
-                Some(observed),
-                &outcome,
-                Timestamp::UNIX_EPOCH,
-            );
-            status.conditions[0].status.clone()
+            let status =
+                EcsTaskDefinition::test("web", &spec()).status_after(Some(observed), &outcome);
+            status.common.conditions[0].status.clone()
         };
         assert_eq!(ready(&observed), "True");
         assert_eq!(ready(&first), "Unknown", "something else is unfinished");
@@ -525,13 +509,8 @@ fn is_not_ready_while_a_tag_is_missing_beside_old_revisions() {
         ecs::TagResource
     );
     let queued = Outcome::Queued(tokio::time::Instant::now());
-    let status = status::status(
-        &EcsTaskDefinition::test("web", &tagged),
-        Some(&observed),
-        &queued,
-        Timestamp::UNIX_EPOCH,
-    );
-    assert_eq!(status.conditions[0].status, "Unknown");
+    let status = EcsTaskDefinition::test("web", &tagged).status_after(Some(&observed), &queued);
+    assert_eq!(status.common.conditions[0].status, "Unknown");
 }
 
 #[test]
@@ -554,13 +533,9 @@ fn lists_no_revision_of_somebody_else_as_its_own() {
             revisions: Some(vec![3]),
             ..Default::default()
         });
-        status::status(
-            &object,
-            Some(&observed),
-            &Outcome::InSync,
-            Timestamp::UNIX_EPOCH,
-        )
-        .revisions
+        object
+            .status_after(Some(&observed), &Outcome::InSync)
+            .revisions
     };
     assert_eq!(revisions("Observe"), Some(vec![3]));
     assert_eq!(revisions("Full"), Some(vec![7, 3]));
@@ -597,19 +572,15 @@ fn says_why_old_revisions_stay() {
         ..Surplus::default()
     };
     let observed = ObservedTaskDefinition { surplus, ..first };
-    let status = status::status(
-        &EcsTaskDefinition::test("web", &spec()),
-        Some(&observed),
-        &Outcome::InSync,
-        Timestamp::UNIX_EPOCH,
-    );
-    assert_eq!(status.conditions[0].status, "True");
+    let status =
+        EcsTaskDefinition::test("web", &spec()).status_after(Some(&observed), &Outcome::InSync);
+    assert_eq!(status.common.conditions[0].status, "True");
     assert!(
-        status.conditions[0]
+        status.common.conditions[0]
             .message
             .ends_with("cannot be read: services is forbidden"),
         "{}",
-        status.conditions[0].message
+        status.common.conditions[0].message
     );
 }
 

@@ -16,6 +16,7 @@ fn refused(object: &EcsService, observed: &ObservedService) -> String {
     assert!(!matches!(plan, Plan::Write(_)), "{plan:?}");
     let status = after.status.expect("a status");
     let condition = status
+        .common
         .conditions
         .iter()
         .find(|condition| condition.type_ == "CommandAccepted")
@@ -349,6 +350,7 @@ fn a_rollback_survives_a_moment_in_which_nobody_knows_what_the_spec_asks_for() {
             reason: Reason::DependencyNotReady,
             message: "being worked on".into(),
             passing: true,
+            all_else_sent: false,
         })
     };
     let waiting = ObservedService {

@@ -66,6 +66,7 @@ fn keeps_the_rollback_while_the_next_revision_is_registered() {
         reason: Reason::DependencyNotReady,
         message: "being worked on".into(),
         passing: true,
+        all_else_sent: false,
     };
     let waiting = ObservedService {
         task_definition: Resolved::NotYet(obstacle),

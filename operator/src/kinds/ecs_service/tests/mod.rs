@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use super::described::read;
 use super::kind::{is_rolling, wants_another_revision};
 use super::observed::ObservedService;
-use super::{observe_rollout, plan, status};
+use super::{observe_rollout, plan};
 use crate::aws::ecs::{self, ServiceKey};
 use crate::aws::observer::{Answer, Seen};
 use crate::aws::tags::{OWNER, Owner, RETAINED, SPEC_HASH};
@@ -119,7 +119,7 @@ fn remember(
 ) {
     remember_sent(
         object,
-        status,
+        &mut status.common,
         &accepted.iter().chain(unanswered).collect::<Vec<_>>(),
     );
     super::update::remember_sent(object, status, accepted, unanswered);
@@ -129,7 +129,7 @@ fn remember(
 fn after_pass(object: &EcsService, observed: &ObservedService, at: i64) -> (Plan, EcsService) {
     let plan = plan::plan(object, observed, &owner());
     let now = Timestamp::from_second(at).expect("a valid time");
-    let status = status::status(object, Some(observed), &plan.clone().into(), now);
+    let status = object.status_at(Some(observed), &plan.clone().into(), now);
     (
         plan,
         EcsService {
@@ -141,7 +141,7 @@ fn after_pass(object: &EcsService, observed: &ObservedService, at: i64) -> (Plan
 
 /// Status and reason of the Ready condition.
 fn ready(object: &EcsService) -> (String, String) {
-    let ready = &object.status.as_ref().expect("a status").conditions[0];
+    let ready = &object.status.as_ref().expect("a status").common.conditions[0];
     (ready.status.clone(), ready.reason.clone())
 }
 
@@ -275,6 +275,7 @@ fn obstacles_are_told_and_nothing_is_written() {
         reason: Reason::DependencyNotReady,
         message: "not ready".into(),
         passing: true,
+        all_else_sent: false,
     };
     waiting.task_definition = Resolved::NotYet(obstacle.clone());
     assert_eq!(

@@ -323,7 +323,7 @@ fn stopped_tasks_explain_what_failed() {
         ])
     };
     let (_, after) = after_pass(&rolling, &failed, 20);
-    let message = &after.status.as_ref().unwrap().conditions[0].message;
+    let message = &after.status.as_ref().unwrap().common.conditions[0].message;
     assert!(
         message.contains(
             "Task abc stopped: Essential container in task exited (container web, exit code 3)"
@@ -390,29 +390,24 @@ fn ready_needs_one_completed_deployment_and_the_counts() {
         ),
     ];
     for (change, ready, reason) in rows {
-        let status = status::status(
-            &object(&spec(), &json!({})),
-            Some(&observed(Some(with(&change)))),
-            &Outcome::InSync,
-            Timestamp::UNIX_EPOCH,
-        );
+        let status = object(&spec(), &json!({}))
+            .status_after(Some(&observed(Some(with(&change)))), &Outcome::InSync);
         assert_eq!(
             (
-                status.conditions[0].status.as_str(),
-                status.conditions[0].reason.as_str()
+                status.common.conditions[0].status.as_str(),
+                status.common.conditions[0].reason.as_str()
             ),
             (ready, reason),
             "{change}"
         );
-        assert_eq!(status.observed_generation, Some(3));
+        assert_eq!(status.common.observed_generation, Some(3));
     }
 }
 
 #[test]
 fn the_status_shows_what_runs_and_is_the_same_for_the_same_inputs() {
     let shown = |at| {
-        status::status(
-            &object(&spec(), &json!({})),
+        object(&spec(), &json!({})).status_at(
             Some(&observed(Some(described()))),
             &Outcome::InSync,
             at,
@@ -440,9 +435,9 @@ fn the_status_shows_what_runs_and_is_the_same_for_the_same_inputs() {
         &spec(),
         &json!({"status": serde_json::to_value(&status).unwrap()}),
     );
-    let after = status::status(&known, None, &Outcome::Failed(error), Timestamp::UNIX_EPOCH);
+    let after = known.status_after(None, &Outcome::Failed(error));
     assert_eq!(after.service_arn.as_deref(), Some(ARN));
-    assert_eq!(after.conditions[0].reason, "Throttled");
+    assert_eq!(after.common.conditions[0].reason, "Throttled");
 }
 
 #[test]

@@ -94,16 +94,16 @@ fn a_canary_with_a_pause_goes_through_its_stages() {
         let status = object.status.as_ref().unwrap();
         assert_eq!(
             (
-                status.conditions[0].status.as_str(),
-                status.conditions[0].reason.as_str()
+                status.common.conditions[0].status.as_str(),
+                status.common.conditions[0].reason.as_str()
             ),
             ("Unknown", reason),
             "{change}"
         );
         assert!(
-            status.conditions[0].message.contains(words),
+            status.common.conditions[0].message.contains(words),
             "{}",
-            status.conditions[0].message
+            status.common.conditions[0].message
         );
         events.extend(
             Kind::events(&object, &before, status)
@@ -264,7 +264,7 @@ fn a_deployment_that_stops_or_cannot_go_back_is_no_success() {
         assert_eq!(ready(&after), ("False".into(), reason.into()), "{change}");
         assert!(!matches!(plan, Plan::Write(_)), "{change}: {plan:?}");
         assert_eq!(
-            after.status.as_ref().unwrap().conditions[1].type_,
+            after.status.as_ref().unwrap().common.conditions[1].type_,
             "Stalled"
         );
     }
@@ -499,7 +499,7 @@ fn a_hook_that_runs_stops_the_clock_and_its_end_starts_it_again() {
         ("Progressing", None)
     );
     assert!(
-        running.status.as_ref().unwrap().conditions[0]
+        running.status.as_ref().unwrap().common.conditions[0]
             .message
             .contains("hook hook-7 runs")
     );

@@ -20,7 +20,7 @@ fn seen(on: bool, running: i32, nth: u8) -> ObservedService {
 }
 
 fn conditions(object: &EcsService) -> Vec<(&str, &str)> {
-    let conditions = &object.status.as_ref().unwrap().conditions;
+    let conditions = &object.status.as_ref().unwrap().common.conditions;
     conditions
         .iter()
         .map(|condition| (condition.type_.as_str(), condition.status.as_str()))
@@ -49,7 +49,7 @@ fn a_setting_that_reaches_new_tasks_only_is_told_until_the_tasks_are_replaced() 
     // ECS has accepted it, and whether the status was written in between makes no difference.
     let (_, after) = after_pass(&edited, &seen(true, 2, 1), 110);
     assert_eq!(conditions(&after), REQUIRED);
-    let condition = after.status.as_ref().unwrap().conditions[1].clone();
+    let condition = after.status.as_ref().unwrap().common.conditions[1].clone();
     for words in [
         "enableExecuteCommand",
         "ecs-operator.dev/restartedAt",
@@ -78,13 +78,12 @@ fn a_setting_that_reaches_new_tasks_only_is_told_until_the_tasks_are_replaced() 
         crate::aws::ErrorKind::Throttle,
         "Rate exceeded",
     );
-    let blind = status::status(
-        &after,
+    let blind = after.status_at(
         None,
         &Outcome::Failed(error),
         Timestamp::from_second(910).unwrap(),
     );
-    assert_eq!(blind.conditions.last(), Some(&condition));
+    assert_eq!(blind.common.conditions.last(), Some(&condition));
     // It goes with a later rollout, when it is taken back, and when no task runs, whose successors
     // have what is set now.
     let rows = [

@@ -45,7 +45,7 @@ fn started(policy: &Value) -> EcsService {
 }
 
 fn message(object: &EcsService) -> &str {
-    &object.status.as_ref().unwrap().conditions[0].message
+    &object.status.as_ref().unwrap().common.conditions[0].message
 }
 
 fn next_look(object: &EcsService, now: i64) -> Option<u64> {
@@ -84,6 +84,7 @@ fn a_service_whose_tasks_fail_one_after_the_other_is_not_ready_and_says_why_at_o
                 .status
                 .as_ref()
                 .unwrap()
+                .common
                 .conditions
                 .iter()
                 .any(|condition| condition.type_ == "Reconciling")

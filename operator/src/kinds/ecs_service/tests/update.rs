@@ -92,12 +92,7 @@ fn members_that_the_spec_drops_are_set_back_once() {
         let tags = writes(planned(&before, None))[0].request["tags"].clone();
         shown["tags"] = tags;
         let seen = observed(Some(shown.clone()));
-        let status = status::status(
-            &object(&before, &json!({})),
-            Some(&seen),
-            &Outcome::InSync,
-            Timestamp::UNIX_EPOCH,
-        );
+        let status = object(&before, &json!({})).status_after(Some(&seen), &Outcome::InSync);
         let without = object(
             &spec(),
             &json!({"status": serde_json::to_value(&status).unwrap()}),
@@ -114,13 +109,8 @@ fn members_that_the_spec_drops_are_set_back_once() {
             Plan::InSync,
             "{member}"
         );
-        let status = status::status(
-            &without,
-            Some(&observed(Some(after))),
-            &Outcome::InSync,
-            Timestamp::UNIX_EPOCH,
-        );
-        assert_eq!(status.applied_members, None, "{member}");
+        let status = without.status_after(Some(&observed(Some(after))), &Outcome::InSync);
+        assert_eq!(status.common.applied_members, None, "{member}");
     }
 }
 
@@ -213,13 +203,8 @@ fn remembers_accepted_writes_of_a_failed_pass() {
     let update = writes(plan::plan(&object, &shown, &owner()));
     let error =
         crate::aws::AwsError::new(ecs::TagResource, crate::aws::ErrorKind::Server, "no reply");
-    let mut status = status::status(
-        &object,
-        Some(&shown),
-        &Outcome::Failed(error),
-        Timestamp::UNIX_EPOCH,
-    );
-    assert_eq!(status.applied_members, None);
+    let mut status = object.status_after(Some(&shown), &Outcome::Failed(error));
+    assert_eq!(status.common.applied_members, None);
     remember(&object, &mut status, &update, None);
     let dropped = remembering(
         &spec(),
@@ -307,7 +292,7 @@ fn service_connect_that_others_change_is_set_back_once() {
         observed(Some(service))
     };
     let status_after = |object: &EcsService, seen: &ObservedService, outcome: &Outcome| {
-        let status = status::status(object, Some(seen), outcome, Timestamp::UNIX_EPOCH);
+        let status = object.status_after(Some(seen), outcome);
         EcsService {
             status: Some(status),
             ..object.clone()
@@ -441,6 +426,7 @@ fn a_change_of_our_own_is_not_taken_for_one_of_others() {
         reason: Reason::DependencyNotReady,
         message: "being worked on".into(),
         passing: true,
+        all_else_sent: false,
     };
     let mut before = shown(
         "shop",
