@@ -67,9 +67,11 @@ impl Tagged<'_> {
     }
 
     /// The plan of an object at its end that leaves its AWS object in AWS: it marks it as retained.
+    /// An object that observes changes nothing.
     #[must_use]
-    pub fn retain(&self, owner: &Owner) -> Plan {
-        if owner.of(self.tags) != Ownership::Ours || self.tags.0.contains_key(RETAINED) {
+    pub fn retain(&self, owner: &Owner, policies: &Policies) -> Plan {
+        let is_marked = self.tags.0.contains_key(RETAINED);
+        if policies.observes() || is_marked || owner.of(self.tags) != Ownership::Ours {
             return Plan::Gone;
         }
         let mark = Tags([(RETAINED.to_owned(), "true".to_owned())].into());
@@ -194,6 +196,8 @@ pub fn left(what: &str, ownership: &Ownership, arn: Option<&str>, policies: &Pol
 
 #[cfg(test)]
 mod tests {
+    use ecs_operator_crds::v1beta1::ManagementPolicy;
+
     use super::*;
     use crate::aws::ecs;
 
@@ -221,7 +225,7 @@ mod tests {
                 arn: "arn",
                 tags: &tags,
             };
-            let Plan::Write(writes) = tagged.retain(&owner) else {
+            let Plan::Write(writes) = tagged.retain(&owner, &Policies::default()) else {
                 panic!("it has to be marked")
             };
             writes
@@ -229,6 +233,18 @@ mod tests {
                 .map(|write| write.operation)
                 .collect::<Vec<_>>()
         };
+        let tags = Tags([(OWNER.to_owned(), owner.tag())].into());
+        let tagged = Tagged {
+            tagging: ecs::TAGGING,
+            what: "service web",
+            arn: "arn",
+            tags: &tags,
+        };
+        let observing = Policies {
+            management_policy: Some(ManagementPolicy::Observe),
+            ..Policies::default()
+        };
+        assert_eq!(tagged.retain(&owner, &observing), Plan::Gone);
         assert_eq!(operations(47), [ecs::TagResource]);
         assert_eq!(operations(48), [ecs::UntagResource, ecs::TagResource]);
     }

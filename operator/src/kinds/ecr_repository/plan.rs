@@ -165,7 +165,7 @@ fn delete(object: &EcrRepository, observed: &ObservedRepository, owner: &Owner) 
     };
     let tagged = tagged(&what, repository);
     if policies.retains() {
-        return tagged.retain(owner);
+        return tagged.retain(owner, policies);
     }
     let ownership = owner.of(&repository.tags);
     if ownership != Ownership::Ours {

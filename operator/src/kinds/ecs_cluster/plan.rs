@@ -275,7 +275,7 @@ fn delete(object: &EcsCluster, observed: &ObservedCluster, owner: &Owner) -> Pla
                     arn: &cluster.cluster_arn,
                     tags: &cluster.tags(),
                 }
-                .retain(owner)
+                .retain(owner, &object.spec.policies)
             });
         }
         // The cluster stays, but its services learn from this object what it is called in ECS.

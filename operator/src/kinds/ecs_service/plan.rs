@@ -454,7 +454,7 @@ fn delete(object: &EcsService, observed: &ObservedService, owner: &Owner) -> Pla
                 arn: &service.service_arn,
                 tags: &service.tags(),
             }
-            .retain(owner)
+            .retain(owner, &object.spec.policies)
         });
     }
     let Some(service) = service else {

@@ -162,7 +162,7 @@ fn delete(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition, owner: 
             .and_then(|current| Some((current, current.tags.as_ref()?)));
         let what = format!("task definition {}", object.family());
         return current.map_or(Plan::Gone, |(current, tags)| {
-            tagged(&what, &current.arn, tags).retain(owner)
+            tagged(&what, &current.arn, tags).retain(owner, &object.spec.policies)
         });
     }
     if !observed.dependants.names.is_empty() {
