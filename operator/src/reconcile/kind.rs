@@ -145,6 +145,9 @@ pub struct Report<S> {
     pub verdict: Verdict,
     /// Conditions beside them.
     pub others: Vec<OtherCondition>,
+    /// Whether the reconcile that an annotation requests is not done yet, so that
+    /// `lastHandledReconcileAt` stays as it is.
+    pub is_request_open: bool,
 }
 
 impl<S> Report<S> {
@@ -155,6 +158,7 @@ impl<S> Report<S> {
             status,
             verdict,
             others: Vec::new(),
+            is_request_open: false,
         }
     }
 }

@@ -29,7 +29,11 @@ pub fn status_after<K: Kind>(object: &K, after: &After<'_, K::Observed>) -> K::S
     *status.common_mut() = CommonStatus {
         observed_generation: object.meta().generation,
         conditions,
-        last_handled_reconcile_at: requested(object),
+        last_handled_reconcile_at: if report.is_request_open {
+            before.last_handled_reconcile_at.clone()
+        } else {
+            requested(object)
+        },
         pending_changes: withheld,
         ..before.clone()
     };

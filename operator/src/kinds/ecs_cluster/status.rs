@@ -6,11 +6,14 @@ use ecs_operator_crds::v1beta1::{EcsCluster, EcsClusterStatus};
 
 use super::observed::{Cluster, ObservedCluster};
 use super::plan::{has_capacity, remember_sent};
+use crate::aws::ecs;
+use crate::k8s::annotations::is_asked;
 use crate::k8s::conditions::{State, Verdict};
 use crate::k8s::object::Object;
 use crate::reconcile::Report;
 use crate::reconcile::kind::After;
 use crate::reconcile::outcome::Outcome;
+use crate::reconcile::plan::Write;
 
 pub(super) fn report(
     object: &EcsCluster,
@@ -44,7 +47,29 @@ pub(super) fn report(
     let verdict = outcome
         .verdict()
         .unwrap_or_else(|| running(object, cluster.flatten()));
-    Report::new(status, verdict)
+    Report {
+        is_request_open: attaches_later(object, after),
+        ..Report::new(status, verdict)
+    }
+}
+
+/// Whether a user has asked to attach the capacity providers again, and the call has still to be
+/// made.
+fn attaches_later(object: &EcsCluster, after: &After<'_, ObservedCluster>) -> bool {
+    let cluster = after
+        .observed
+        .and_then(|observed| observed.cluster.as_ref());
+    let is_sent = |write: &Write| write.operation == ecs::PutClusterCapacityProviders;
+    let is_later = match after.outcome {
+        Outcome::Queued(_) | Outcome::Unfinished | Outcome::Waiting(_) => true,
+        Outcome::Failed(error) => !error.kind.stalls(),
+        _ => false,
+    };
+    is_asked(object)
+        && has_capacity(object)
+        && cluster.is_none_or(Cluster::has_failed_to_attach)
+        && is_later
+        && !after.accepted.iter().any(is_sent)
 }
 
 fn show(status: &mut EcsClusterStatus, cluster: Option<&Cluster>) {

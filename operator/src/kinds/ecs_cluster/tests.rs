@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::{EcsCluster, EcsClusterStatus};
+use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -12,9 +13,11 @@ use super::plan;
 use crate::aws::ecs;
 use crate::aws::observer::{Answer, Seen};
 use crate::aws::tags::OWNER;
+use crate::reconcile::kind::After;
 use crate::reconcile::outcome::Outcome;
-use crate::reconcile::plan::Plan;
+use crate::reconcile::plan::{Plan, Write};
 use crate::reconcile::references::Dependants;
+use crate::reconcile::report::status_after;
 use crate::testkit::{Fixture, operations, owner, writes};
 
 const ARN: &str = "arn:aws:ecs:eu-central-1:111122223333:cluster/shop";
@@ -489,6 +492,22 @@ fn is_ready_when_its_capacity_providers_are_attached() {
         &owner("shop"),
     ));
     assert_eq!(put[0].operation, ecs::PutClusterCapacityProviders);
+    // The request is open until the call is made.
+    let handled = |outcome: &Outcome, accepted: &[Write]| {
+        let failed = seen("UPDATE_FAILED", json!(["theirs"]));
+        let after = After {
+            observed: Some(&failed),
+            outcome,
+            accepted,
+            unanswered: None,
+            now: Timestamp::UNIX_EPOCH,
+        };
+        status_after(&asking, &after)
+            .common
+            .last_handled_reconcile_at
+    };
+    assert_eq!(handled(&Outcome::Queued(Instant::now()), &[]), None);
+    assert_eq!(handled(&Outcome::Unfinished, &put).as_deref(), Some("now"));
 }
 
 #[test]

@@ -83,6 +83,7 @@ pub(super) fn report(
         others: accepted.into_iter().chain(restart).collect(),
         status,
         verdict,
+        is_request_open: false,
     }
 }
 
