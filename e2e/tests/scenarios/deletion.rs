@@ -1,6 +1,7 @@
 //! The end of objects.
 
 use anyhow::{Context, Result, ensure};
+use aws_sdk_ecs::types::TaskDefinitionStatus;
 use e2e::aws_proxy::AwsProxy;
 use e2e::aws_server;
 use e2e::process::free_ports;
@@ -155,6 +156,75 @@ pub(crate) async fn a_task_definition_goes_as_soon_as_a_service_elsewhere_has_le
     );
     other.run(&["delete", "ecsservice/literal"])?;
     scenario.until_empty().await?;
+    scenario.end().await
+}
+
+/// A revision that runs elsewhere blocks the deletion of the object that owns it, and of no other.
+pub(crate) async fn revisions_of_others_do_not_block(world: &World) -> Result<()> {
+    let scenario = world.scenario("not-owned").await?;
+    scenario.kubectl.apply(SAMPLES)?;
+    scenario.wait_ready(&OBJECTS)?;
+    let outsider = &scenario.outsider;
+    outsider
+        .create_service()
+        .cluster("shop")
+        .service_name("legacy")
+        .task_definition("web:1")
+        .desired_count(0)
+        .send()
+        .await?;
+    scenario.kubectl.run(&["delete", SERVICE])?;
+    let definition = scenario.get(OBJECTS[1])?;
+    let arn = definition["status"]["taskDefinitionArn"]
+        .as_str()
+        .context("an ARN")?;
+    scenario
+        .kubectl
+        .run(&["delete", OBJECTS[1], "--wait=false"])?;
+    let message = scenario
+        .until_ready_is(OBJECTS[1], "False", "DeletionBlocked")
+        .await?;
+    ensure!(
+        message.contains("web:1 runs in service legacy in cluster shop"),
+        "{message}"
+    );
+    outsider
+        .untag_resource()
+        .resource_arn(arn)
+        .tag_keys("ecs-operator.dev/owner")
+        .send()
+        .await?;
+    scenario
+        .kubectl
+        .run(&["wait", OBJECTS[1], "--for=delete", "--timeout=40s"])?;
+    scenario.told_once("web", "LeftInAws").await?;
+
+    // The next object takes nothing over, because it is suspended from the start.
+    let definition = SAMPLES.split("---\n").nth(1).context("three documents")?;
+    scenario.kubectl.apply(&definition.replace(
+        "\nspec:\n",
+        "\nspec:\n  adoptionPolicy: IfUnowned\n  suspend: true\n",
+    ))?;
+    scenario
+        .until(OBJECTS[1], |object| {
+            condition(object, "Suspended").is_some()
+        })
+        .await?;
+    scenario
+        .kubectl
+        .run(&["delete", OBJECTS[1], "--timeout=60s"])?;
+    let described = outsider
+        .describe_task_definition()
+        .task_definition("web:1")
+        .send()
+        .await?;
+    let status = described
+        .task_definition()
+        .and_then(|definition| definition.status().cloned());
+    ensure!(
+        status == Some(TaskDefinitionStatus::Active),
+        "the revision of others stays: {status:?}"
+    );
     scenario.end().await
 }
 
@@ -343,6 +413,23 @@ pub(crate) async fn retained_objects_stay_in_aws(world: &World) -> Result<()> {
     );
     // Nor do they take it along.
     let writes = scenario.aws_proxy.counts().writes();
+    scenario.kubectl.run(&["delete", "ecs", "--all"])?;
+    scenario.until_empty().await?;
+    ensure!(
+        scenario.aws_proxy.counts().writes() == writes,
+        "{:?}",
+        scenario.aws_proxy.counts()
+    );
+    // Nor does an object that may adopt them and has not.
+    scenario.kubectl.apply(&next.replace(
+        "\nspec:\n",
+        "\nspec:\n  adoptionPolicy: IfUnowned\n  suspend: true\n",
+    ))?;
+    for object in OBJECTS {
+        scenario
+            .until(object, |object| condition(object, "Suspended").is_some())
+            .await?;
+    }
     scenario.kubectl.run(&["delete", "ecs", "--all"])?;
     scenario.until_empty().await?;
     ensure!(

@@ -115,6 +115,7 @@ fn trials(world: &Arc<World>, runtime: &Runtime) -> Vec<Trial> {
         deletion::objects_go_in_every_order,
         deletion::many_go_at_once_in_every_order_of_one_file,
         deletion::a_task_definition_goes_as_soon_as_a_service_elsewhere_has_left_it,
+        deletion::revisions_of_others_do_not_block,
         deletion::a_cluster_waits_for_what_others_run_in_it,
         deletion::a_blocked_deletion_keeps_serving_references,
         deletion::retained_objects_stay_in_aws,

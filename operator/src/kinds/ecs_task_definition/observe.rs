@@ -152,14 +152,7 @@ async fn search(
             continue;
         };
         oldest = oldest.min(at);
-        if ownership == Ownership::Ours || object.spec.policies.observes() {
-            observed.current = Some(revision);
-            break;
-        }
-        let is_retained = ownership == Ownership::Retained;
-        observed.foreign.get_or_insert((revision, ownership));
-        if is_retained {
-            // Those before it are of the same object, and go with it.
+        if !observed.take(revision, ownership, object.spec.policies.observes()) {
             break;
         }
     }

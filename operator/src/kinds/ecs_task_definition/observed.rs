@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::revision::{Revision, number};
 use super::shape::deletes;
-use crate::aws::tags::Ownership;
+use crate::aws::tags::{Ownership, RETAINED, Tags};
 use crate::reconcile::references::Dependants;
 
 /// What is known of a family.
@@ -21,12 +21,41 @@ pub struct ObservedTaskDefinition {
     pub current: Option<Revision>,
     /// The newest ACTIVE revision and whose it is, where it is not ours.
     pub foreign: Option<(Revision, Ownership)>,
+    /// The newest ACTIVE revision that carries the tag of another custom resource, where it is newer
+    /// than ours and the family was not handed over since.
+    pub rival: Option<(Revision, Ownership)>,
     /// Our revisions that have had their time. At the end, that is all of them.
     pub surplus: Surplus,
     /// EcsServices that refer to it; none unless it is being deleted.
     pub dependants: Dependants,
     /// How long ago a registration was sent that got no reply and that no list shows yet.
     pub unanswered: Option<Duration>,
+}
+
+impl ObservedTaskDefinition {
+    /// Takes the next revision of the family, from the newest to the oldest. Returns whether those
+    /// before it matter, too.
+    pub(super) fn take(
+        &mut self,
+        revision: Revision,
+        ownership: Ownership,
+        observes: bool,
+    ) -> bool {
+        if ownership == Ownership::Ours || observes {
+            self.current = Some(revision);
+            return false;
+        }
+        // Those before it are of the same object: they go with it, or were handed over with it.
+        let was_retained = |tags: &Tags| tags.0.contains_key(RETAINED);
+        let is_last = ownership == Ownership::Retained
+            || ownership == Ownership::Nobody && revision.tags.as_ref().is_some_and(was_retained);
+        if let Ownership::Other(_) = &ownership {
+            let other = || (revision.clone(), ownership.clone());
+            self.rival.get_or_insert_with(other);
+        }
+        self.foreign.get_or_insert((revision, ownership));
+        !is_last
+    }
 }
 
 /// Revisions that may go, and those that must stay.

@@ -33,13 +33,11 @@ pub(super) fn plan(
     let mut tags = owner.desired(object.spec.tags.as_deref());
     tags.0
         .insert(SPEC_HASH.to_owned(), tagged_hash(owner, &compared(object)));
+    // What runs by name alone would run the revision of either.
+    if let Some((rival, ownership)) = &observed.rival {
+        return refuse(&family, rival, ownership, owner);
+    }
     match (&observed.current, &observed.foreign) {
-        // Each has taken the family for its own. What runs by name alone would run either's.
-        (Some(current), Some((foreign, ownership @ Ownership::Other(_))))
-            if foreign.revision > current.revision =>
-        {
-            refuse(&family, foreign, ownership, owner)
-        }
         (Some(current), _) if is_same(object, current, owner) => {
             let writes = tag_writes(object, current, &tags);
             if writes.is_empty() {
@@ -53,9 +51,7 @@ pub(super) fn plan(
         {
             adopt(&family, foreign, tags)
         }
-        (None, Some((foreign, ownership)))
-            if !policies.adopts() || matches!(ownership, Ownership::Other(_)) =>
-        {
+        (None, Some((foreign, ownership))) if !policies.adopts() => {
             refuse(&family, foreign, ownership, owner)
         }
         // ECS accepted the revision of the arms above, so the check precedes a registration only.

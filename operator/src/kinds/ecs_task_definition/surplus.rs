@@ -46,6 +46,9 @@ const BEYOND: Duration = Duration::from_secs(3);
 /// The same for a revision at the end.
 const AT_THE_END: Duration = Duration::from_secs(30);
 
+/// Maximum age of the read that shows a revision as the object's where it blocks the deletion.
+const OWNERSHIP: Duration = Duration::from_secs(60);
+
 /// The unused revisions beyond the limit, at most a few.
 pub(super) async fn observe(
     object: &EcsTaskDefinition,
@@ -111,7 +114,8 @@ pub(super) async fn observe(
 }
 
 /// What will become of the revisions at the end by what the cache, the status and the watches know;
-/// `None` where a look has to tell.
+/// `None` where a look has to tell: whose a revision is that blocks the deletion is read once a
+/// minute.
 pub(super) fn expected(
     object: &EcsTaskDefinition,
     pass: &Pass<'_, ObservedTaskDefinition>,
@@ -124,17 +128,47 @@ pub(super) fn expected(
     };
     revisions.sort();
     revisions.dedup();
-    let (mut expected, any) = (Surplus::default(), !revisions.is_empty());
+    let (mut expected, mut any) = (Surplus::default(), false);
     for arn in revisions {
+        let seen = cached_owner(&arn, pass);
+        match &seen {
+            Some((_, ownership)) if !is_expected(object, ownership) => continue,
+            None if known_arn(object) != Some(&*arn) => return None,
+            _ => any = true,
+        }
         let user = user_of(name_in(&arn), true, &pass.context.stores)
             .or_else(|| seen_user(name_in(&arn), pass));
         match user {
-            Some(user) => expected.used.push(user),
+            Some(user) if seen.is_some_and(|(at, _)| at.elapsed() < OWNERSHIP) => {
+                expected.used.push(user);
+            }
+            Some(_) => return None,
             None if expected.active.len() < AT_ONCE => expected.active.push(arn),
             None => expected.left += 1,
         }
     }
     any.then_some(expected)
+}
+
+/// Whether a revision of this owner is the object's. What a former object retained is, once this
+/// one has taken it over, which its status tells.
+fn is_expected(object: &EcsTaskDefinition, ownership: &Ownership) -> bool {
+    let adopted = known_arn(object).is_some() || *ownership != Ownership::Retained;
+    adopted && goes_with(object, ownership)
+}
+
+/// Whose a revision is, as far as the cache knows, and when that was read.
+fn cached_owner(
+    arn: &str,
+    pass: &Pass<'_, ObservedTaskDefinition>,
+) -> Option<(Instant, Ownership)> {
+    let revisions = pass.aws.observer.cache::<TaskDefinitionKey>();
+    let seen = revisions.cached(&TaskDefinitionKey(arn.to_owned()))?;
+    match seen.answer {
+        Answer::Found(json) => Some((seen.at, pass.owner.of(&Tags::read(&json["tags"])))),
+        // It is no longer registered.
+        Answer::Inactive | Answer::Missing => Some((seen.at, Ownership::Nobody)),
+    }
 }
 
 /// A service outside of this Kubernetes cluster that uses a revision, for a message, as far as the
@@ -185,17 +219,10 @@ pub(super) async fn observe_all(
     let revisions = deletes(object).then(|| all.iter().map(|arn| number(arn)).collect());
     let mut found = sort_out(object, pass, all, AT_THE_END, began).await?.found;
     found.revisions = revisions;
-    if let Some(known) =
-        known_arn(object).filter(|known| ours.iter().all(|ours| ours.arn != **known))
-    {
+    if let Some(known) = known_arn(object) {
         let described = describe(pass, known, Freshness::Any).await?;
-        found.lost = described.map(
-            |Described {
-                 revision,
-                 ownership,
-                 ..
-             }| { (name_in(&revision.arn).to_owned(), ownership) },
-        );
+        let lost = described.filter(|described| !goes_with(object, &described.ownership));
+        found.lost = lost.map(|lost| (name_in(&lost.revision.arn).to_owned(), lost.ownership));
     }
     found.wait_for_status(object);
     Ok((found, ours))
@@ -209,6 +236,12 @@ fn goes_with(object: &EcsTaskDefinition, ownership: &Ownership) -> bool {
         Ownership::Retained => object.spec.policies.adopts(),
         Ownership::Nobody | Ownership::Other(_) => false,
     }
+}
+
+/// Whether the object has taken over what a former object of its name retained: it had a revision,
+/// or has one. `newer` are its revisions.
+fn has_adopted(object: &EcsTaskDefinition, newer: &[Revision]) -> bool {
+    known_arn(object).is_some() || !newer.is_empty()
 }
 
 /// Whether a revision that is INACTIVE was the object's. Where ECS shows no tags of it, the status
@@ -255,7 +288,11 @@ async fn ours(
                 revision,
                 ownership,
                 ..
-            }) if goes_with(object, &ownership) => ours.push(revision),
+            }) if goes_with(object, &ownership)
+                && (ownership != Ownership::Retained || has_adopted(object, &ours)) =>
+            {
+                ours.push(revision);
+            }
             // Those before it were retained with it.
             Some(Described {
                 ownership: Ownership::Retained,
@@ -341,7 +378,8 @@ async fn without_users(
     let mut candidates = Vec::new();
     for arn in revisions {
         match user_of(name_in(&arn), object.is_deleting(), &pass.context.stores) {
-            Some(user) => in_use.push(user),
+            Some(user) if blocks(object, &arn, pass).await? => in_use.push(user),
+            Some(_) => {}
             None => candidates.push(arn),
         }
     }
@@ -350,11 +388,30 @@ async fn without_users(
         let name = name_in(&arn);
         let last = set_elsewhere(pass, ecs::last_users(&pass.aws.observer, name));
         match user(name, last, pass).await? {
-            Some(user) => in_use.push(format!("{name} runs in service {user}")),
+            Some(user) if blocks(object, &arn, pass).await? => {
+                in_use.push(format!("{name} runs in service {user}"));
+            }
+            Some(_) => {}
             None => unused.push(arn),
         }
     }
     Ok(unused)
+}
+
+/// Whether a revision in use blocks the deletion of the object: it is still the object's, by a read
+/// of the last minute. Beyond the limit it does no harm.
+async fn blocks(
+    object: &EcsTaskDefinition,
+    arn: &str,
+    pass: &Pass<'_, ObservedTaskDefinition>,
+) -> Result<bool, AwsError> {
+    let a_minute_ago = Instant::now().checked_sub(OWNERSHIP);
+    let freshness = match a_minute_ago.filter(|_| object.is_deleting()) {
+        Some(since) => Freshness::Since(since),
+        None => return Ok(true),
+    };
+    let described = describe(pass, arn, freshness).await?;
+    Ok(described.is_some_and(|described| goes_with(object, &described.ownership)))
 }
 
 /// The users whose revision no EcsService of this Kubernetes cluster sets. Of the others the stores

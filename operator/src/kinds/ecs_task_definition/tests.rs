@@ -10,7 +10,7 @@ use super::plan;
 use super::revision::Revision;
 use super::surplus::was_ours;
 use crate::aws::ecs;
-use crate::aws::tags::{OWNER, Ownership, SPEC_HASH, Tags};
+use crate::aws::tags::{OWNER, Ownership, RETAINED, SPEC_HASH, Tags};
 use crate::reconcile::Kind;
 use crate::reconcile::outcome::Outcome;
 use crate::reconcile::plan::{Plan, Write};
@@ -178,10 +178,76 @@ fn a_family_of_others_is_left_alone_unless_adopted() {
         write(planned(&adopting, &foreign(Ownership::Nobody))).operation,
         ecs::RegisterTaskDefinition
     );
-    assert_eq!(
-        stalled(planned(&adopting, &foreign(Ownership::Other("x".into())))),
-        Reason::Conflict
-    );
+}
+
+#[test]
+fn a_newer_revision_without_owner_does_not_hide_the_owner_of_the_family() {
+    let revision = |number, tags: &[&str]| Revision {
+        revision: number,
+        tags: Some(Tags(
+            tags.iter()
+                .map(|key| ((*key).to_owned(), "true".to_owned()))
+                .collect(),
+        )),
+        ..Default::default()
+    };
+    let other = || Ownership::Other("k8s/shop/web/u-9".into());
+    let family = |revisions: Vec<(Revision, Ownership)>| {
+        let mut observed = ObservedTaskDefinition::default();
+        for (revision, ownership) in revisions {
+            if !observed.take(revision, ownership, false) {
+                break;
+            }
+        }
+        observed
+    };
+    let mut adopting = spec();
+    adopting["adoptionPolicy"] = json!("IfUnowned");
+    let is_conflict = |observed: &ObservedTaskDefinition| {
+        let plan = planned(&adopting, observed);
+        matches!(plan, Plan::Stall(obstacle) if obstacle.reason == Reason::Conflict)
+    };
+    let nobodys = || (revision(6, &[]), Ownership::Nobody);
+    let owned = family(vec![nobodys(), (revision(5, &[]), other())]);
+    assert!(is_conflict(&owned), "the family has an owner");
+    let both = family(vec![
+        nobodys(),
+        (revision(5, &[]), other()),
+        (revision(3, &[]), Ownership::Ours),
+    ]);
+    assert!(is_conflict(&both), "each has taken it for its own");
+    let older = family(vec![
+        nobodys(),
+        (revision(5, &[]), Ownership::Ours),
+        (revision(3, &[]), other()),
+    ]);
+    assert!(!is_conflict(&older), "it was handed over before");
+    // Its former owner has retained it, and the owner tag of the newest revision was removed.
+    let handed_over = family(vec![
+        nobodys(),
+        (revision(5, &[RETAINED]), Ownership::Nobody),
+        (revision(4, &[]), other()),
+    ]);
+    assert!(!is_conflict(&handed_over));
+}
+
+#[test]
+fn a_gap_before_the_current_revision_has_the_family_listed_again() {
+    let mut spec = spec();
+    spec["revisionHistoryLimit"] = json!(1);
+    let observed = registered(&write(planned(&spec, &ObservedTaskDefinition::default())));
+    let after = |number: i32| {
+        let mut observed = observed.clone();
+        observed.current.as_mut().unwrap().revision = number;
+        let known = EcsTaskDefinition::test("web", &spec)
+            .with(&json!({"status": {"revision": 4, "revisions": [4, 3]}}));
+        known
+            .status_after(Some(&observed), &Outcome::Unfinished)
+            .revisions
+    };
+    assert_eq!(after(5), Some(vec![5, 4, 3]));
+    // The registration of web:5 may have got no reply.
+    assert_eq!(after(6), None);
 }
 
 #[test]
@@ -379,11 +445,11 @@ fn surplus_revisions_go_and_the_status_forgets_them() {
     let mut kept = spec();
     kept["revisionHistoryLimit"] = json!(1);
     let mut observed = observed;
-    observed.surplus.revisions = Some(vec![8, 7, 6]);
+    observed.surplus.revisions = Some(vec![8, 7, 6, 1]);
     observed.surplus.forget(&older(7));
     let status =
         EcsTaskDefinition::test("web", &kept).status_after(Some(&observed), &Outcome::InSync);
-    assert_eq!(status.revisions, Some(vec![1, 8, 6]));
+    assert_eq!(status.revisions, Some(vec![8, 6, 1]));
 }
 
 #[test]
@@ -530,15 +596,15 @@ fn lists_no_revision_of_somebody_else_as_its_own() {
         spec["managementPolicy"] = json!(policy);
         let mut object = EcsTaskDefinition::test("web", &spec);
         object.status = Some(EcsTaskDefinitionStatus {
-            revisions: Some(vec![3]),
+            revisions: Some(vec![6]),
             ..Default::default()
         });
         object
             .status_after(Some(&observed), &Outcome::InSync)
             .revisions
     };
-    assert_eq!(revisions("Observe"), Some(vec![3]));
-    assert_eq!(revisions("Full"), Some(vec![7, 3]));
+    assert_eq!(revisions("Observe"), Some(vec![6]));
+    assert_eq!(revisions("Full"), Some(vec![7, 6]));
 }
 
 #[test]
