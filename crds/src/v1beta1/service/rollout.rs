@@ -96,7 +96,8 @@ impl RolloutPhase {
 pub struct RolloutStatus {
     /// Revision that it deploys: `family:revision`.
     pub revision: String,
-    /// Hash of the revision and the spec without `desiredCount` and tags.
+    /// Hash of the revision and the spec without `desiredCount` and tags; empty for a failed
+    /// rollout whose spec was changed back to what ECS runs.
     pub hash: String,
     /// ID of the deployment, `ecs-svc/…`.
     pub id: Option<String>,

@@ -95,7 +95,7 @@ fn plan_update(
     let restart = restart.and_then(Command::write);
     let task_definition = match wanted(object, observed) {
         Ok(task_definition) => task_definition,
-        Err(obstacle) => return Plan::Wait(obstacle),
+        Err(obstacle) => return scale_meanwhile(object, observed, service, &spec, owner, obstacle),
     };
     let target = task_definition.as_deref();
     let mut writes = writes(object, key, &spec, target, service, owner);
@@ -109,18 +109,15 @@ fn plan_update(
             writes[index].request["forceNewDeployment"] = true.into();
             writes[index].note = format!("{}; {}", writes[index].note, restart.note);
         }
-        (Some(index), None) => {
+        (Some(_), None) => {
             // If others set the task definition, the one that runs was tried.
             let tried = target.or(service.task_definition.as_deref());
             let failed = tried.and_then(|tried| given_up(object, observed, service, tried));
             if let Some(failed) = failed {
-                // Another number of tasks needs no deployment.
-                let Some(write) = scaling_alone(key, &writes[index]) else {
+                writes = without_deployment(key, writes);
+                if writes.is_empty() {
                     return Plan::stall(failure::reason(failed.result), failed.message);
-                };
-                writes[index] = write;
-                writes.iter_mut().for_each(without_hash);
-                writes.retain(|write| write.request["tags"] != json!([]));
+                }
             }
         }
         // On its own, so that a pass that does more cannot do it twice.
@@ -183,6 +180,40 @@ fn mismatch(object: &EcsService, observed: &ObservedService, writes: &[Write]) -
 
 fn stall(mismatch: &str) -> Plan {
     Plan::stall(Reason::InvalidSpec, mismatch)
+}
+
+/// The plan of a service whose task definition is not ready. What needs no deployment does not wait
+/// for a user to correct the task definition.
+fn scale_meanwhile(
+    object: &EcsService,
+    observed: &ObservedService,
+    service: &Service,
+    spec: &Map<String, Value>,
+    owner: &Owner,
+    obstacle: Obstacle,
+) -> Plan {
+    if obstacle.passing || observed.cluster_obstacle.is_some() {
+        return Plan::Wait(obstacle);
+    }
+    let key = &observed.key;
+    let writes = without_deployment(key, writes(object, key, spec, None, service, owner));
+    if writes.is_empty() {
+        Plan::Wait(obstacle)
+    } else {
+        Plan::Write(writes)
+    }
+}
+
+/// Those of `writes` that need no deployment: another number of tasks, and tags.
+fn without_deployment(key: &ServiceKey, writes: Vec<Write>) -> Vec<Write> {
+    let part = |mut write: Write| {
+        if write.operation == ecs::UpdateService {
+            return scaling_alone(key, &write);
+        }
+        without_hash(&mut write);
+        (write.request["tags"] != json!([])).then_some(write)
+    };
+    writes.into_iter().filter_map(part).collect()
 }
 
 /// The hash says what was sent, and this is not.

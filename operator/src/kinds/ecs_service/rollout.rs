@@ -66,6 +66,9 @@ pub(super) fn track(
             let current = state == RolloutState::InSync && !seen.phase.is_failure();
             let hash = if current {
                 seen.hash.clone()
+            } else if state == RolloutState::InSync && is_withdrawn(service, &before, &seen) {
+                // It is tried again when the spec asks for it again.
+                String::new()
             } else {
                 before.hash.clone()
             };
@@ -100,6 +103,13 @@ pub(super) fn track(
         ),
         None => (Some(begun(seen, now)), history),
     }
+}
+
+/// Whether the spec that AWS holds is another one than that of the failed rollout `before`, of which
+/// ECS shows `seen`: it was changed back to what ECS runs.
+fn is_withdrawn(service: &Service, before: &RolloutStatus, seen: &RolloutStatus) -> bool {
+    let runs = service.task_definition.as_deref();
+    before.hash != seen.hash || runs.map(name_in) != Some(&*seen.revision)
 }
 
 /// What ECS shows now, as if it had just begun.

@@ -108,6 +108,40 @@ fn scales_after_a_rollback_without_a_retry() {
     );
     scaled.spec.desired_count = Some(2);
     assert!(matches!(after_pass(&scaled, &back(), 50).0, Plan::Stall(_)));
+    let tagged = scaled.with(&json!({"spec": {"tags": [{"key": "team", "value": "a"}]}}));
+    let tag = writes(after_pass(&tagged, &back(), 50).0).remove(0);
+    assert_eq!(
+        tag.request["tags"],
+        json!([{"key": "team", "value": "a"}]),
+        "tags need no deployment"
+    );
+}
+
+#[test]
+fn scales_while_the_task_definition_is_not_ready() {
+    let waiting = |passing| ObservedService {
+        task_definition: Resolved::NotYet(Obstacle {
+            reason: Reason::DependencyNotReady,
+            message: "EcsTaskDefinition web is not ready (InvalidSpec: …)".into(),
+            passing,
+            all_else_sent: false,
+        }),
+        ..observed(Some(described()))
+    };
+    let steady = object(&spec(), &json!({}));
+    let scaled = steady
+        .clone()
+        .with(&json!({"spec": {"desiredCount": 10, "healthCheckGracePeriodSeconds": 60}}));
+    let plan = |object: &EcsService, passing| plan::plan(object, &waiting(passing), &owner());
+    let scale = write(plan(&scaled, false));
+    assert_eq!(
+        scale.request,
+        json!({"cluster": "shop", "service": "web", "desiredCount": 10}),
+        "the rest goes with the new revision"
+    );
+    assert!(matches!(plan(&steady, false), Plan::Wait(_)));
+    // It is ready within moments, and both go together.
+    assert!(matches!(plan(&scaled, true), Plan::Wait(_)));
 }
 
 #[test]

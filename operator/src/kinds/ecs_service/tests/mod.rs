@@ -28,7 +28,7 @@ use crate::reconcile::outcome::Outcome;
 use crate::reconcile::plan::{Obstacle, Plan, Write, tagged_hash};
 use crate::reconcile::references::Resolved;
 use crate::reconcile::reset::remember_sent;
-use crate::testkit::{self, Fixture, operations, writes};
+use crate::testkit::{self, Fixture, operations, write, writes};
 
 const ARN: &str = "arn:aws:ecs:eu-central-1:111122223333:service/shop/web";
 const REVISION: &str = "arn:aws:ecs:eu-central-1:111122223333:task-definition/web:3";

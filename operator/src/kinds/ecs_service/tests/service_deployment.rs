@@ -222,6 +222,12 @@ fn a_rollback_is_told_from_its_request_to_its_end_and_never_repeated() {
         ready(&after_pass(&object, &reverted, 9100).1),
         ("True".into(), "Succeeded".into())
     );
+    // Asked for once more, it is tried once more.
+    let reverted = after_pass(&object, &reverted, 9100).1;
+    assert_eq!(
+        operations(&after_pass(&reverted, &later, 9150).0),
+        [ecs::UpdateService]
+    );
     // A new revision is tried.
     let newer = ObservedService {
         task_definition: Resolved::To(REVISION.replace(":3", ":4")),
