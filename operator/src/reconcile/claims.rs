@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use crate::aws::observer::LAG;
 use crate::aws::{AwsError, ErrorKind, Operation};
 
-/// Names in AWS and who has begun to make what bears them, by the UID of the object, as long as
-/// reads of AWS may not show it yet.
+/// Names in AWS, each with the UID of the object that has begun to create the AWS object of that
+/// name, as long as reads of AWS may not show it yet.
 #[derive(Debug, Default)]
 pub struct Claims(Mutex<HashMap<String, (String, Instant)>>);
 

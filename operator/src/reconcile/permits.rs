@@ -26,9 +26,10 @@ pub(super) fn await_turn<K: Kind>(
     } else {
         writes
     };
-    pass.aws
-        .writer
-        .await_turn(&operations(needed), asker(object, pass, observed, writes))
+    pass.aws.writer.await_turn(
+        &operations(needed),
+        requester(object, pass, observed, writes),
+    )
 }
 
 /// The permits for as many of the writes as may be sent now, at least one. All come before the
@@ -43,13 +44,13 @@ pub(super) fn obtain<K: Kind>(
     observed: &Observed<K::Observed>,
     writes: &[Write],
 ) -> Result<Vec<Permit>, Instant> {
-    let asker = asker(object, pass, observed, writes);
+    let requester = requester(object, pass, observed, writes);
     if !may_be_parted(writes) {
-        return pass.aws.writer.permits(&operations(writes), asker);
+        return pass.aws.writer.permits(&operations(writes), requester);
     }
     let mut permits = Vec::new();
     for operation in operations(writes) {
-        match pass.aws.writer.permits(&[operation], asker) {
+        match pass.aws.writer.permits(&[operation], requester) {
             Ok(one) => permits.extend(one),
             Err(_) if !permits.is_empty() => break,
             Err(turn) => return Err(turn),
@@ -62,7 +63,7 @@ fn operations(writes: &[Write]) -> Vec<Operation> {
     writes.iter().map(|write| write.operation).collect()
 }
 
-fn asker<'a, K: Kind>(
+fn requester<'a, K: Kind>(
     object: &K,
     pass: &'a Pass<'_, K::Observed>,
     observed: &Observed<K::Observed>,

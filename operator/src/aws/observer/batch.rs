@@ -46,7 +46,7 @@ pub(super) async fn run<K: Key>(
             request = incoming.recv() => match request {
                 None => return,
                 Some(request) => {
-                    waiting.entry(request.key).or_default().push(request.asker);
+                    waiting.entry(request.key).or_default().push(request.requester);
                     collect(&mut incoming, &mut waiting).await;
                 }
             },
@@ -71,7 +71,10 @@ async fn collect<K: Key>(
     while waiting.len() < K::BATCH {
         let idle = (Instant::now() + IDLE).min(closes);
         match timeout_at(idle, incoming.recv()).await {
-            Ok(Some(request)) => waiting.entry(request.key).or_default().push(request.asker),
+            Ok(Some(request)) => waiting
+                .entry(request.key)
+                .or_default()
+                .push(request.requester),
             Ok(None) | Err(_) => return,
         }
     }
@@ -176,9 +179,9 @@ impl<K: Key> Shared<K> {
         while let Some((at, batch, answers)) = reads.next().await {
             for (key, answer) in batch.iter().zip(answers) {
                 let result = self.observed(key, at, answer);
-                for asker in waiting.remove(key).into_iter().flatten() {
+                for requester in waiting.remove(key).into_iter().flatten() {
                     // The pass may have ended.
-                    let _ = asker.reply.send(result.clone());
+                    let _ = requester.reply.send(result.clone());
                 }
             }
         }
@@ -192,10 +195,10 @@ impl<K: Key> Shared<K> {
         } else {
             namespaces_with_many(waiting)
         };
-        for (key, askers) in waiting {
-            let namespace = askers
+        for (key, requesters) in waiting {
+            let namespace = requesters
                 .first()
-                .map(|asker| asker.namespace.as_str())
+                .map(|requester| requester.namespace.as_str())
                 .filter(|namespace| apart.contains(namespace));
             // What AWS refuses keeps to itself, or it would have the others refused with it.
             groups
@@ -204,17 +207,17 @@ impl<K: Key> Shared<K> {
                 .push(key);
         }
         let batch = |keys: &[&K]| {
-            let mut askers: Vec<_> = keys
+            let mut requesters: Vec<_> = keys
                 .iter()
                 .flat_map(|key| &waiting[*key])
-                .map(|asker| asker.namespace.clone())
+                .map(|requester| requester.namespace.clone())
                 .collect();
-            askers.sort();
-            askers.dedup();
-            let turn = if askers.is_empty() {
+            requesters.sort();
+            requesters.dedup();
+            let turn = if requesters.is_empty() {
                 Turn::Regular
             } else {
-                Turn::Of(askers)
+                Turn::Of(requesters)
             };
             (turn, keys.iter().copied().cloned().collect())
         };
@@ -282,8 +285,8 @@ impl<K: Key> Shared<K> {
 /// may need a call of its own.
 fn namespaces_with_many<K>(waiting: &BTreeMap<K, Vec<Requester>>) -> Vec<&str> {
     let mut counts = BTreeMap::new();
-    for asker in waiting.values().filter_map(|askers| askers.first()) {
-        *counts.entry(asker.namespace.as_str()).or_insert(0) += 1;
+    for requester in waiting.values().filter_map(|requesters| requesters.first()) {
+        *counts.entry(requester.namespace.as_str()).or_insert(0) += 1;
     }
     counts
         .into_iter()

@@ -87,12 +87,12 @@ impl<K: Key> Cache<K> {
                 "the operator is shutting down",
             )
         };
-        let asker = Requester {
+        let requester = Requester {
             namespace: namespace.to_owned(),
             reply,
         };
         self.requests
-            .send(ReadRequest { key, asker })
+            .send(ReadRequest { key, requester })
             .map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?
     }
@@ -293,12 +293,12 @@ mod tests {
     fn waiting<K: Key>(
         keys: impl IntoIterator<Item = (K, &'static str)>,
     ) -> BTreeMap<K, Vec<Requester>> {
-        let asker = |namespace: &str| Requester {
+        let requester = |namespace: &str| Requester {
             namespace: namespace.to_owned(),
             reply: oneshot::channel().0,
         };
         keys.into_iter()
-            .map(|(key, namespace)| (key, vec![asker(namespace)]))
+            .map(|(key, namespace)| (key, vec![requester(namespace)]))
             .collect()
     }
 

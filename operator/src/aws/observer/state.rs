@@ -32,7 +32,7 @@ pub(super) struct Requester {
 #[derive(Debug)]
 pub(super) struct ReadRequest<K> {
     pub(super) key: K,
-    pub(super) asker: Requester,
+    pub(super) requester: Requester,
 }
 
 #[derive(Debug)]

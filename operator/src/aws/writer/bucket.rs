@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::asker::{Priority, Requester};
 use super::queue::Queue;
+use super::requester::{Priority, Requester};
 use crate::aws::tokens::Tokens;
 
 /// The longest wait that is returned: by then the rate may be different, and other objects may have
@@ -39,23 +39,27 @@ impl Bucket {
         }
     }
 
-    /// Whether it is the turn of `asker`, who wants `count` tokens, and has a place in the queue
+    /// Whether it is the turn of `requester`, which wants `count` tokens, and has a place in the queue
     /// after this.
     ///
     /// # Errors
     /// The time at which it may come back.
     pub(super) fn turn(
         &mut self,
-        asker: Requester<'_>,
+        requester: Requester<'_>,
         count: u32,
         now: Instant,
     ) -> Result<(), Instant> {
         self.refill(now);
-        let before = self.position(asker, count, now);
+        let before = self.position(requester, count, now);
         // A plan that needs more tokens than the bucket holds gets them when it is full.
         let needed = before + f64::from(count).min(self.tokens.burst());
         let turn = now + self.tokens.until(needed).min(LONGEST_TURN);
-        if let Some(waiting) = self.queues.iter_mut().find_map(|queue| queue.find(asker)) {
+        if let Some(waiting) = self
+            .queues
+            .iter_mut()
+            .find_map(|queue| queue.find(requester))
+        {
             waiting.turn = turn;
         }
         // Those who go before wait for a token of another bucket, where none of them comes.
@@ -67,24 +71,30 @@ impl Bucket {
         }
     }
 
-    /// Keeps the place of `asker`, if it has one: it has come back.
-    pub(super) fn keep(&mut self, asker: Requester<'_>, now: Instant) {
-        if let Some(waiting) = self.queues.iter_mut().find_map(|queue| queue.find(asker)) {
+    /// Keeps the place of `requester`, if it has one: it has come back.
+    pub(super) fn keep(&mut self, requester: Requester<'_>, now: Instant) {
+        if let Some(waiting) = self
+            .queues
+            .iter_mut()
+            .find_map(|queue| queue.find(requester))
+        {
             waiting.turn = waiting.turn.max(now);
         }
     }
 
-    /// Takes `count` tokens for `asker`, whose turn it is, and answers how long it has waited for
+    /// Takes `count` tokens for `requester`, whose turn it is, and answers how long it has waited for
     /// them.
-    pub(super) fn draw(&mut self, asker: Requester<'_>, count: u32, now: Instant) -> Duration {
+    pub(super) fn draw(&mut self, requester: Requester<'_>, count: u32, now: Instant) -> Duration {
         self.tokens.take(f64::from(count));
-        self.withdraw(asker)
+        self.withdraw(requester)
             .map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
     }
 
-    /// Gives up the place of `asker`, if it has one, and answers since when it had it.
-    pub(super) fn withdraw(&mut self, asker: Requester<'_>) -> Option<Instant> {
-        self.queues.iter_mut().find_map(|queue| queue.leave(asker))
+    /// Gives up the place of `requester`, if it has one, and answers since when it had it.
+    pub(super) fn withdraw(&mut self, requester: Requester<'_>) -> Option<Instant> {
+        self.queues
+            .iter_mut()
+            .find_map(|queue| queue.leave(requester))
     }
 
     /// Takes a token back that was not used.
@@ -115,33 +125,36 @@ impl Bucket {
         }
     }
 
-    /// How many tokens go before `asker`, who wants `count` and has a place in the queue after
+    /// How many tokens go before `requester`, which wants `count` and has a place in the queue after
     /// this.
-    fn position(&mut self, asker: Requester<'_>, count: u32, now: Instant) -> f64 {
+    fn position(&mut self, requester: Requester<'_>, count: u32, now: Instant) -> f64 {
         let burst = self.tokens.burst();
         let [urgent, repairs] = &mut self.queues;
-        if urgent.find(asker).is_none() {
-            match repairs.find(asker).map(|waiting| waiting.since) {
+        if urgent.find(requester).is_none() {
+            match repairs.find(requester).map(|waiting| waiting.since) {
                 // It has become urgent.
                 Some(since)
-                    if asker.priority == Priority::User || now.duration_since(since) >= AGED =>
+                    if requester.priority == Priority::User
+                        || now.duration_since(since) >= AGED =>
                 {
-                    repairs.leave(asker);
-                    urgent.enter(asker, count, since, now);
+                    repairs.leave(requester);
+                    urgent.enter(requester, count, since, now);
                 }
                 Some(_) => {}
-                None if asker.priority == Priority::User => urgent.enter(asker, count, now, now),
-                None => repairs.enter(asker, count, now, now),
+                None if requester.priority == Priority::User => {
+                    urgent.enter(requester, count, now, now);
+                }
+                None => repairs.enter(requester, count, now, now),
             }
         }
         for queue in [&mut *urgent, &mut *repairs] {
-            if let Some(waiting) = queue.find(asker) {
+            if let Some(waiting) = queue.find(requester) {
                 waiting.count = count;
             }
         }
         urgent
-            .before(asker, burst)
-            .or_else(|| Some(urgent.all(burst) + repairs.before(asker, burst)?))
+            .before(requester, burst)
+            .or_else(|| Some(urgent.all(burst) + repairs.before(requester, burst)?))
             .unwrap_or_default()
     }
 }
@@ -153,7 +166,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn asker<'a>(namespace: &'a str, uid: &'a str) -> Requester<'a> {
+    fn requester<'a>(namespace: &'a str, uid: &'a str) -> Requester<'a> {
         Requester {
             namespace,
             uid,
@@ -161,18 +174,22 @@ mod tests {
         }
     }
 
-    /// One token, if it is the asker's turn, and how long it waited for it.
-    fn take(bucket: &mut Bucket, asker: Requester<'_>, now: Instant) -> Result<Duration, Instant> {
+    /// One token, if it is the turn of the requester, and how long it waited for it.
+    fn take(
+        bucket: &mut Bucket,
+        requester: Requester<'_>,
+        now: Instant,
+    ) -> Result<Duration, Instant> {
         bucket
-            .turn(asker, 1, now)
-            .map(|()| bucket.draw(asker, 1, now))
+            .turn(requester, 1, now)
+            .map(|()| bucket.draw(requester, 1, now))
     }
 
     /// An empty bucket that gives one token a second.
     fn empty(start: Instant) -> Bucket {
         let mut bucket = Bucket::new(1.0, 1.0, start);
         assert_eq!(
-            take(&mut bucket, asker("first", "first"), start),
+            take(&mut bucket, requester("first", "first"), start),
             Ok(Duration::ZERO)
         );
         bucket
@@ -183,29 +200,29 @@ mod tests {
         let start = Instant::now();
         let mut bucket = Bucket::new(25.0, 2.5, start);
         let burst = (0..100)
-            .map(|n| take(&mut bucket, asker("shop", &format!("b{n}")), start))
+            .map(|n| take(&mut bucket, requester("shop", &format!("b{n}")), start))
             .take_while(Result::is_ok)
             .count();
         assert_eq!(burst, 25);
         // The one that ended the burst has the first turn.
         let second = start + Duration::from_millis(800);
         assert_eq!(
-            take(&mut bucket, asker("shop", "second"), start),
+            take(&mut bucket, requester("shop", "second"), start),
             Err(second)
         );
         assert_eq!(
-            take(&mut bucket, asker("shop", "second"), start),
+            take(&mut bucket, requester("shop", "second"), start),
             Err(second),
             "asking again costs no second turn"
         );
         assert_eq!(
-            take(&mut bucket, asker("shop", "third"), start),
+            take(&mut bucket, requester("shop", "third"), start),
             Err(start + Duration::from_millis(1200))
         );
-        let first = take(&mut bucket, asker("shop", "b25"), second);
+        let first = take(&mut bucket, requester("shop", "b25"), second);
         assert_eq!(first, Ok(Duration::from_millis(800)));
         assert_eq!(
-            take(&mut bucket, asker("shop", "second"), second),
+            take(&mut bucket, requester("shop", "second"), second),
             Ok(Duration::from_millis(800))
         );
     }
@@ -215,24 +232,24 @@ mod tests {
         let start = Instant::now();
         let mut bucket = empty(start);
         for n in 0..1000 {
-            take(&mut bucket, asker("crowd", &format!("c{n}")), start)
+            take(&mut bucket, requester("crowd", &format!("c{n}")), start)
                 .expect_err("the bucket is empty");
         }
         assert_eq!(
-            take(&mut bucket, asker("alone", "one"), start),
+            take(&mut bucket, requester("alone", "one"), start),
             Err(start + 2 * SECOND)
         );
         assert_eq!(
-            take(&mut bucket, asker("crowd", "c0"), start + SECOND),
+            take(&mut bucket, requester("crowd", "c0"), start + SECOND),
             Ok(SECOND)
         );
         assert_eq!(
-            take(&mut bucket, asker("crowd", "c1"), start + 2 * SECOND),
+            take(&mut bucket, requester("crowd", "c1"), start + 2 * SECOND),
             Err(start + 3 * SECOND),
             "it is the other's turn"
         );
         assert_eq!(
-            take(&mut bucket, asker("alone", "one"), start + 2 * SECOND),
+            take(&mut bucket, requester("alone", "one"), start + 2 * SECOND),
             Ok(2 * SECOND)
         );
     }
@@ -243,17 +260,17 @@ mod tests {
         let mut bucket = empty(start);
         let repair = Requester {
             priority: Priority::Repair,
-            ..asker("shop", "repair")
+            ..requester("shop", "repair")
         };
         assert_eq!(take(&mut bucket, repair, start), Err(start + SECOND));
         assert_eq!(
-            take(&mut bucket, asker("shop", "new"), start),
+            take(&mut bucket, requester("shop", "new"), start),
             Err(start + SECOND)
         );
         assert_eq!(take(&mut bucket, repair, start), Err(start + 2 * SECOND));
         let mut bucket = Bucket::new(1.0, 0.001, start);
         assert_eq!(
-            take(&mut bucket, asker("shop", "first"), start),
+            take(&mut bucket, requester("shop", "first"), start),
             Ok(Duration::ZERO)
         );
         for seconds in [0, 30, 60, 90, 120] {
@@ -263,7 +280,7 @@ mod tests {
                 usize::from(seconds > 0),
                 "after {seconds} s the repair still waits behind"
             );
-            take(&mut bucket, asker("shop", "new"), now).expect_err("there is no token");
+            take(&mut bucket, requester("shop", "new"), now).expect_err("there is no token");
             take(&mut bucket, repair, now).expect_err("there is no token");
         }
         assert_eq!(bucket.waiting(), [2, 0]);
@@ -274,28 +291,31 @@ mod tests {
         let start = Instant::now();
         let mut bucket = Bucket::new(2.0, 1.0, start);
         assert_eq!(
-            take(&mut bucket, asker("shop", "one"), start),
+            take(&mut bucket, requester("shop", "one"), start),
             Ok(Duration::ZERO)
         );
         assert_eq!(
-            bucket.turn(asker("shop", "two"), 2, start),
+            bucket.turn(requester("shop", "two"), 2, start),
             Err(start + SECOND)
         );
         assert_eq!(
-            take(&mut bucket, asker("shop", "later"), start),
+            take(&mut bucket, requester("shop", "later"), start),
             Err(start + 2 * SECOND),
             "it stands behind"
         );
-        assert_eq!(bucket.turn(asker("shop", "two"), 2, start + SECOND), Ok(()));
+        assert_eq!(
+            bucket.turn(requester("shop", "two"), 2, start + SECOND),
+            Ok(())
+        );
         // More than a full bucket has.
         let mut bucket = Bucket::new(1.0, 1.0, start);
-        assert_eq!(bucket.turn(asker("shop", "three"), 3, start), Ok(()));
+        assert_eq!(bucket.turn(requester("shop", "three"), 3, start), Ok(()));
         assert_eq!(
-            bucket.draw(asker("shop", "three"), 3, start),
+            bucket.draw(requester("shop", "three"), 3, start),
             Duration::ZERO
         );
         assert_eq!(
-            take(&mut bucket, asker("shop", "next"), start),
+            take(&mut bucket, requester("shop", "next"), start),
             Err(start + 3 * SECOND),
             "the others wait for it"
         );
@@ -306,24 +326,24 @@ mod tests {
         let start = Instant::now();
         let mut bucket = Bucket::new(5.0, 1.0, start);
         assert_eq!(
-            bucket.draw(asker("shop", "first"), 5, start),
+            bucket.draw(requester("shop", "first"), 5, start),
             Duration::ZERO
         );
         assert_eq!(
-            bucket.turn(asker("shop", "five"), 5, start),
+            bucket.turn(requester("shop", "five"), 5, start),
             Err(start + 5 * SECOND)
         );
         assert_eq!(
-            take(&mut bucket, asker("shop", "one"), start),
+            take(&mut bucket, requester("shop", "one"), start),
             Err(start + 6 * SECOND)
         );
         assert_eq!(
-            take(&mut bucket, asker("shop", "one"), start + 4 * SECOND),
+            take(&mut bucket, requester("shop", "one"), start + 4 * SECOND),
             Err(start + 6 * SECOND),
             "four are not for it"
         );
         assert_eq!(
-            bucket.turn(asker("shop", "five"), 5, start + 5 * SECOND),
+            bucket.turn(requester("shop", "five"), 5, start + 5 * SECOND),
             Ok(())
         );
     }
@@ -338,7 +358,7 @@ mod tests {
         let now = start + 10 * SECOND;
         for n in 0..500 {
             assert!(
-                take(&mut bucket, asker("shop", &format!("s{n}")), now)
+                take(&mut bucket, requester("shop", &format!("s{n}")), now)
                     .is_err_and(|turn| turn <= now + LONGEST_TURN)
             );
         }
@@ -350,15 +370,15 @@ mod tests {
         let mut bucket = Bucket::new(5.0, 1.0, start);
         // It is their turn, and they do not come to draw.
         for n in 0..20 {
-            let _ = bucket.turn(asker("shop", &format!("s{n}")), 1, start);
+            let _ = bucket.turn(requester("shop", &format!("s{n}")), 1, start);
         }
         assert!(
-            take(&mut bucket, asker("shop", "one"), start).is_err(),
+            take(&mut bucket, requester("shop", "one"), start).is_err(),
             "they may come yet"
         );
-        assert!(take(&mut bucket, asker("shop", "one"), start + IDLE).is_ok());
+        assert!(take(&mut bucket, requester("shop", "one"), start + IDLE).is_ok());
         assert!(
-            take(&mut bucket, asker("shop", "two"), start + IDLE).is_err(),
+            take(&mut bucket, requester("shop", "two"), start + IDLE).is_err(),
             "it is full no more"
         );
     }
@@ -368,17 +388,17 @@ mod tests {
         let start = Instant::now();
         let mut bucket = empty(start);
         for n in 0..10 {
-            take(&mut bucket, asker("shop", &format!("s{n}")), start)
+            take(&mut bucket, requester("shop", &format!("s{n}")), start)
                 .expect_err("the bucket is empty");
         }
         for n in 0..9 {
             assert_eq!(
-                bucket.withdraw(asker("shop", &format!("s{n}"))),
+                bucket.withdraw(requester("shop", &format!("s{n}"))),
                 Some(start)
             );
         }
         assert_eq!(
-            take(&mut bucket, asker("shop", "s9"), start),
+            take(&mut bucket, requester("shop", "s9"), start),
             Err(start + SECOND)
         );
     }
@@ -389,7 +409,7 @@ mod tests {
         let mut bucket = empty(start);
         bucket.give_back();
         assert_eq!(
-            take(&mut bucket, asker("shop", "b"), start),
+            take(&mut bucket, requester("shop", "b"), start),
             Ok(Duration::ZERO)
         );
     }
@@ -398,11 +418,11 @@ mod tests {
     fn a_place_is_not_kept_for_ever() {
         let start = Instant::now();
         let mut bucket = empty(start);
-        take(&mut bucket, asker("shop", "gone"), start).expect_err("the bucket is empty");
+        take(&mut bucket, requester("shop", "gone"), start).expect_err("the bucket is empty");
         assert_eq!(bucket.waiting(), [1, 0]);
         let later = start + SECOND + KEPT;
         assert_eq!(
-            take(&mut bucket, asker("shop", "other"), later),
+            take(&mut bucket, requester("shop", "other"), later),
             Ok(Duration::ZERO)
         );
         assert_eq!(bucket.waiting(), [0, 0]);

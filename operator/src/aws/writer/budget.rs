@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::asker::Requester;
 use super::bucket::Bucket;
+use super::requester::Requester;
 use crate::aws::operation::{ActionFamily, Operation};
 use crate::metrics::{AwsMetrics, Gauge};
 
@@ -140,21 +140,21 @@ impl Budget {
         standing.collect()
     }
 
-    /// Whether there is a token for each operation, and it is the turn of `asker`.
+    /// Whether there is a token for each operation, and it is the turn of `requester`.
     pub(super) fn turn(
         &self,
         operations: &[Operation],
-        asker: Requester<'_>,
+        requester: Requester<'_>,
         now: Instant,
     ) -> Result<(), Instant> {
-        self.turn_in(&mut self.buckets(), operations, asker, now)
+        self.turn_in(&mut self.buckets(), operations, requester, now)
             .map(drop)
     }
 
-    /// Gives up the places of `asker`.
-    pub(super) fn withdraw(&self, asker: Requester<'_>) {
+    /// Gives up the places of `requester`.
+    pub(super) fn withdraw(&self, requester: Requester<'_>) {
         for bucket in self.buckets().values_mut() {
-            bucket.withdraw(asker);
+            bucket.withdraw(requester);
         }
     }
 
@@ -168,7 +168,7 @@ impl Budget {
         &self,
         buckets: &mut HashMap<ActionFamily, Bucket>,
         operations: &[Operation],
-        asker: Requester<'_>,
+        requester: Requester<'_>,
         now: Instant,
     ) -> Result<Needed, Instant> {
         let Some(share) = self.share else {
@@ -183,11 +183,11 @@ impl Budget {
         }
         for family in needed.keys() {
             if let Some(bucket) = buckets.get_mut(family) {
-                bucket.keep(asker, now);
+                bucket.keep(requester, now);
             }
         }
-        // The scarcest first, and no further than to the first that has to be waited for: whoever
-        // waits for one holds up nobody in the queue of another.
+        // The scarcest first, and no further than the first without a token: an object that waits in
+        // one queue delays no object in another.
         let mut families: Vec<_> = needed
             .iter()
             .map(|(family, (count, _))| (*family, *count))
@@ -197,7 +197,7 @@ impl Budget {
             buckets
                 .entry(family)
                 .or_insert_with(|| full(family, share, now))
-                .turn(asker, count, now)?;
+                .turn(requester, count, now)?;
         }
         Ok(needed)
     }
@@ -206,13 +206,16 @@ impl Budget {
     pub(super) fn draw(
         &self,
         operations: &[Operation],
-        asker: Requester<'_>,
+        requester: Requester<'_>,
         now: Instant,
     ) -> Result<Vec<(Operation, Duration)>, Instant> {
         let mut buckets = self.buckets();
-        let needed = self.turn_in(&mut buckets, operations, asker, now)?;
+        let needed = self.turn_in(&mut buckets, operations, requester, now)?;
         let draw = |(family, (count, operation))| {
-            Some((operation, buckets.get_mut(&family)?.draw(asker, count, now)))
+            Some((
+                operation,
+                buckets.get_mut(&family)?.draw(requester, count, now),
+            ))
         };
         Ok(needed.into_iter().filter_map(draw).collect())
     }
@@ -240,7 +243,7 @@ fn full(family: ActionFamily, share: f64, now: Instant) -> Bucket {
 mod tests {
     use super::*;
     use crate::aws::ecs;
-    use crate::aws::writer::asker::Priority;
+    use crate::aws::writer::requester::Priority;
 
     const REQUESTER: Requester<'_> = Requester {
         namespace: "shop",
@@ -321,8 +324,8 @@ mod tests {
             )
             .is_ok()
         {}
-        for asker in crowd {
-            assert!(budget.draw(&plan, asker, start).is_err());
+        for requester in crowd {
+            assert!(budget.draw(&plan, requester, start).is_err());
         }
         let alone = Requester {
             uid: "tags alone",

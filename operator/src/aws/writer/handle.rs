@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::asker::{Priority, Requester};
 use super::budget::{Budget, Permit};
+use super::requester::{Priority, Requester};
 use crate::aws::call::Calls;
 use crate::aws::operation::Operation;
 use crate::aws::{AwsError, ErrorKind};
@@ -35,9 +35,9 @@ impl Writer {
     pub fn permits(
         &self,
         operations: &[Operation],
-        asker: Requester<'_>,
+        requester: Requester<'_>,
     ) -> Result<Vec<Permit>, Instant> {
-        for waited in self.budget.draw(operations, asker, Instant::now())? {
+        for waited in self.budget.draw(operations, requester, Instant::now())? {
             self.calls
                 .metrics
                 .write_waited([waited.0.service().name, waited.0.name()], waited.1);
@@ -57,19 +57,19 @@ impl Writer {
     pub fn await_turn(
         &self,
         operations: &[Operation],
-        asker: Requester<'_>,
+        requester: Requester<'_>,
     ) -> Result<(), Instant> {
-        self.budget.turn(operations, asker, Instant::now())
+        self.budget.turn(operations, requester, Instant::now())
     }
 
     /// Releases the places of an object that has nothing to write.
     pub fn withdraw(&self, namespace: &str, uid: &str) {
-        let asker = Requester {
+        let requester = Requester {
             namespace,
             uid,
             priority: Priority::User,
         };
-        self.budget.withdraw(asker);
+        self.budget.withdraw(requester);
     }
 
     /// Sends the write that `permit` allows.

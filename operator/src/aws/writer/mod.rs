@@ -5,12 +5,12 @@
 //! out a [`Permit`] or names the moment when the caller's turn comes, and the caller plans afresh
 //! then.
 
-mod asker;
 mod bucket;
 mod budget;
 mod handle;
 mod queue;
+mod requester;
 
-pub use asker::{Priority, Requester};
 pub use budget::Permit;
 pub use handle::Writer;
+pub use requester::{Priority, Requester};

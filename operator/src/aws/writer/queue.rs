@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::asker::Requester;
+use super::requester::Requester;
 
 /// How long after its turn a place is kept for one that does not come back: longer than it may wait
 /// for a token of another bucket.
@@ -36,26 +36,28 @@ impl Queue {
         self.0.iter().map(|(_, waiting)| waiting.len()).sum()
     }
 
-    pub(super) fn find(&mut self, asker: Requester<'_>) -> Option<&mut Waiting> {
+    pub(super) fn find(&mut self, requester: Requester<'_>) -> Option<&mut Waiting> {
         let (_, waiting) = self
             .0
             .iter_mut()
-            .find(|(namespace, _)| namespace == asker.namespace)?;
-        waiting.iter_mut().find(|waiting| waiting.uid == asker.uid)
+            .find(|(namespace, _)| namespace == requester.namespace)?;
+        waiting
+            .iter_mut()
+            .find(|waiting| waiting.uid == requester.uid)
     }
 
     /// How many tokens go before it, if it waits: those of as many of each namespace as of its own,
     /// and of one more where that has its turn before. No object counts for more than a full
     /// bucket.
-    pub(super) fn before(&self, asker: Requester<'_>, burst: f64) -> Option<f64> {
+    pub(super) fn before(&self, requester: Requester<'_>, burst: f64) -> Option<f64> {
         let own = self
             .0
             .iter()
-            .position(|(namespace, _)| namespace == asker.namespace)?;
+            .position(|(namespace, _)| namespace == requester.namespace)?;
         let place = self.0[own]
             .1
             .iter()
-            .position(|waiting| waiting.uid == asker.uid)?;
+            .position(|waiting| waiting.uid == requester.uid)?;
         let first = |(index, (_, waiting)): (usize, &(String, VecDeque<Waiting>))| {
             let ahead = place + usize::from(index < own);
             waiting
@@ -78,13 +80,13 @@ impl Queue {
 
     pub(super) fn enter(
         &mut self,
-        asker: Requester<'_>,
+        requester: Requester<'_>,
         count: u32,
         since: Instant,
         turn: Instant,
     ) {
         let waiting = Waiting {
-            uid: asker.uid.to_owned(),
+            uid: requester.uid.to_owned(),
             count,
             since,
             turn,
@@ -92,25 +94,25 @@ impl Queue {
         match self
             .0
             .iter_mut()
-            .find(|(namespace, _)| namespace == asker.namespace)
+            .find(|(namespace, _)| namespace == requester.namespace)
         {
             Some((_, queue)) => queue.push_back(waiting),
             None => self
                 .0
-                .push_back((asker.namespace.to_owned(), VecDeque::from([waiting]))),
+                .push_back((requester.namespace.to_owned(), VecDeque::from([waiting]))),
         }
     }
 
     /// Takes it out, since when it waited; its namespace has had its turn.
-    pub(super) fn leave(&mut self, asker: Requester<'_>) -> Option<Instant> {
+    pub(super) fn leave(&mut self, requester: Requester<'_>) -> Option<Instant> {
         let own = self
             .0
             .iter()
-            .position(|(namespace, _)| namespace == asker.namespace)?;
+            .position(|(namespace, _)| namespace == requester.namespace)?;
         let place = self.0[own]
             .1
             .iter()
-            .position(|waiting| waiting.uid == asker.uid)?;
+            .position(|waiting| waiting.uid == requester.uid)?;
         let (namespace, mut waiting) = self.0.remove(own)?;
         let left = waiting.remove(place)?;
         if !waiting.is_empty() {
