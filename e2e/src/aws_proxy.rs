@@ -270,14 +270,9 @@ async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Respons
         Err(Stopped::Broken) => return StatusCode::BAD_GATEWAY.into_response(),
     };
     let fault = shared.faults.0.decide(&operation);
+    let broken = (StatusCode::BAD_GATEWAY, Bytes::new());
     if fault == Some(Fault::ResetBefore) {
-        shared.enter(
-            called,
-            started,
-            StatusCode::BAD_GATEWAY,
-            &Bytes::new(),
-            &body,
-        );
+        shared.enter(called, started, broken.0, &broken.1, &body);
         faults::reset();
     }
     if let Some(reply) = fault.and_then(faults::instead) {
@@ -301,14 +296,8 @@ async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Respons
     let Ok(reply) = reply.await else {
         // The server is down. Closes the connection of the client, which must not take this for a
         // reply of AWS.
-        shared.enter(
-            called,
-            started,
-            StatusCode::BAD_GATEWAY,
-            &Bytes::new(),
-            &body,
-        );
-        return StatusCode::BAD_GATEWAY.into_response();
+        shared.enter(called, started, broken.0, &broken.1, &body);
+        return broken.0.into_response();
     };
     shared.enter(called, started, reply.0, &reply.2, &body);
     if shared.gate.after(&operation, nth).await.is_err() {

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
-use aws_sdk_ecs::types::TaskDefinitionStatus;
+use aws_sdk_ecs::types::{DeploymentConfiguration, Service, TaskDefinitionStatus};
 use ecs_operator_crds::v1beta1::{EcsCluster, EcsService, EcsTaskDefinition};
 use k8s_openapi::jiff::Timestamp;
 use kube::Api;
@@ -198,37 +198,25 @@ impl Workload {
     /// Checks that the world is what it is without crashes.
     async fn judge(self, scenario: &Scenario<'_>) -> Result<()> {
         let aws = &scenario.outsider;
-        let revisions = |status| async move {
-            let listed = aws
-                .list_task_definitions()
-                .family_prefix("web")
-                .status(status)
-                .send()
-                .await?;
-            let names = listed
-                .task_definition_arns()
-                .iter()
-                .map(|arn| arn.rsplit('/').next().unwrap_or_default().to_owned());
-            Ok::<_, anyhow::Error>(names.collect::<Vec<_>>())
-        };
-        let (active, inactive) = (
-            revisions(TaskDefinitionStatus::Active).await?,
-            revisions(TaskDefinitionStatus::Inactive).await?,
-        );
+        let deletes = self.deletes().is_some();
         let expected: &[&str] = match self {
             Self::Image | Self::Rollback | Self::FailedRollout => &["web:1", "web:2"],
             Self::Revisions => &["web:3"],
-            _ if self.deletes().is_some() => &[],
+            _ if deletes => &[],
             _ => &["web:1"],
         };
+        let active = revisions(aws, TaskDefinitionStatus::Active).await?;
         ensure!(
             active == expected,
             "ACTIVE revisions {active:?}, not {expected:?}"
         );
-        let gone = usize::from(self.deletes().is_some());
-        ensure!(inactive.len() == gone, "INACTIVE revisions {inactive:?}");
+        let inactive = revisions(aws, TaskDefinitionStatus::Inactive).await?;
+        ensure!(
+            inactive.len() == usize::from(deletes),
+            "INACTIVE revisions {inactive:?}"
+        );
         let clusters = aws.list_clusters().send().await?;
-        let lives = self.deletes().is_none() && self != Self::Revisions;
+        let lives = !deletes && self != Self::Revisions;
         ensure!(
             clusters.cluster_arns().len() == usize::from(lives),
             "{clusters:?}"
@@ -238,7 +226,11 @@ impl Workload {
         }
         let listed = aws.list_services().cluster("shop").send().await?;
         ensure!(listed.service_arns().len() == 1, "{listed:?}");
-        let service = aws_server::service(aws, "shop", "web").await?;
+        self.judge_service(&aws_server::service(aws, "shop", "web").await?)
+    }
+
+    /// Checks that the service is what it is without crashes.
+    fn judge_service(self, service: &Service) -> Result<()> {
         let (count, revision) = match self {
             Self::Scale => (4, "web:1"),
             Self::Image => (2, "web:2"),
@@ -248,32 +240,20 @@ impl Workload {
             (service.desired_count(), service.running_count()) == (count, count),
             "{service:?}"
         );
-        ensure!(
-            service
-                .task_definition()
-                .is_some_and(|arn| arn.ends_with(revision)),
-            "{service:?}"
-        );
-        ensure!(
-            service
-                .tags()
-                .iter()
-                .filter(|tag| tag.key() == Some("ecs-operator.dev/owner"))
-                .count()
-                == 1,
-            "{:?}",
-            service.tags()
-        );
+        let runs = service.task_definition().unwrap_or_default();
+        ensure!(runs.ends_with(revision), "{service:?}");
+        let tags = service.tags();
+        let owners = tags
+            .iter()
+            .filter(|tag| tag.key() == Some("ecs-operator.dev/owner"));
+        ensure!(owners.count() == 1, "{tags:?}");
         if self == Self::Settings {
             let percent = service
                 .deployment_configuration()
-                .and_then(aws_sdk_ecs::types::DeploymentConfiguration::maximum_percent);
+                .and_then(DeploymentConfiguration::maximum_percent);
             ensure!(percent == Some(150), "{service:?}");
-            ensure!(
-                service.tags().iter().any(|tag| tag.value() == Some("shop")),
-                "{:?}",
-                service.tags()
-            );
+            let is_tagged = tags.iter().any(|tag| tag.value() == Some("shop"));
+            ensure!(is_tagged, "{tags:?}");
         }
         Ok(())
     }
@@ -482,6 +462,21 @@ async fn get(scenario: &Scenario<'_>, kind: &str) -> Result<Value> {
         &resource,
     );
     Ok(serde_json::to_value(api.get(name).await?)?)
+}
+
+/// The revisions of the family `web` in this state, as `family:revision`.
+async fn revisions(aws: &aws_sdk_ecs::Client, status: TaskDefinitionStatus) -> Result<Vec<String>> {
+    let listed = aws
+        .list_task_definitions()
+        .family_prefix("web")
+        .status(status)
+        .send()
+        .await?;
+    let names = listed
+        .task_definition_arns()
+        .iter()
+        .map(|arn| arn.rsplit('/').next().unwrap_or_default().to_owned());
+    Ok(names.collect())
 }
 
 async fn until(

@@ -12,6 +12,7 @@ use kube::api::{
 };
 use serde_json::{Value, json};
 
+use crate::aws_proxy::Call;
 use crate::aws_server::REGION;
 use crate::wait;
 use crate::world::{PATIENCE, Scenario, World, ready};
@@ -58,6 +59,12 @@ pub struct Report {
     pub documents: usize,
     /// What was refused or lost, a line each.
     pub problems: Vec<String>,
+}
+
+impl Report {
+    fn add(&mut self, document: &Document, problem: &str) {
+        self.problems.push(format!("{}: {problem}", document.file));
+    }
 }
 
 /// Puts every document in `dir/{clusters,task-definitions,services}/*.json` through the operator.
@@ -204,30 +211,19 @@ async fn send(
     let mut sent = Vec::new();
     for document in wave {
         let object = json!({"apiVersion": resource.api_version, "kind": kind, "metadata": {"name": document.name}, "spec": document.spec});
-        match api
-            .patch(
-                &document.name,
-                &PatchParams::apply("corpus"),
-                &Patch::Apply(&object),
-            )
-            .await
-        {
+        let (params, patch) = (PatchParams::apply("corpus"), Patch::Apply(&object));
+        match api.patch(&document.name, &params, &patch).await {
             Ok(_) => sent.push(document),
-            Err(error) => report
-                .problems
-                .push(format!("{}: refused: {error}", document.file)),
+            Err(error) => report.add(document, &format!("refused: {error}")),
         }
     }
     for document in sent {
         let request = wait::until(&document.file, PATIENCE, async || {
             let calls = scenario.aws_proxy.calls();
-            let ours = calls.iter().skip(seen).find(|call| {
-                let names = identity
-                    .iter()
-                    .map(|member| call.request[*member].as_str().unwrap_or_default());
-                call.operation == operation
-                    && names.eq(document.identity.iter().map(String::as_str))
-            });
+            let ours = calls
+                .iter()
+                .skip(seen)
+                .find(|call| is_of(call, operation, identity, document));
             if let Some(call) = ours {
                 return Ok(call.request.clone());
             }
@@ -241,19 +237,23 @@ async fn send(
             Ok(request) => {
                 let lost = lost(&document.spec, &request);
                 if !lost.is_empty() {
-                    report
-                        .problems
-                        .push(format!("{}: lost: {}", document.file, lost.join(", ")));
+                    report.add(document, &format!("lost: {}", lost.join(", ")));
                 }
             }
-            Err(error) => report
-                .problems
-                .push(format!("{}: not sent: {error}", document.file)),
+            Err(error) => report.add(document, &format!("not sent: {error}")),
         }
     }
     api.delete_collection(&DeleteParams::default(), &ListParams::default())
         .await?;
     scenario.until_empty().await
+}
+
+/// Whether a call is the one that a document leads to.
+fn is_of(call: &Call, operation: &str, identity: &[&str], document: &Document) -> bool {
+    let names = identity
+        .iter()
+        .map(|member| call.request[*member].as_str().unwrap_or_default());
+    call.operation == operation && names.eq(document.identity.iter().map(String::as_str))
 }
 
 /// Paths at which `request` does not say what `document` says. What the operator adds is no loss.

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::Result;
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
@@ -138,15 +139,7 @@ async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Respons
     let Ok(body) = axum::body::to_bytes(body, MAX_BODY).await else {
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
-    let mut call = axum::http::Request::new(kube::client::Body::from(body.to_vec()));
-    *call.method_mut() = parts.method;
-    *call.uri_mut() = parts.uri;
-    for header in ["content-type", "accept"] {
-        if let Some(value) = parts.headers.get(header) {
-            call.headers_mut().insert(header, value.clone());
-        }
-    }
-    let Ok(reply) = client.send(call).await else {
+    let Ok(reply) = client.send(call(parts, &body)).await else {
         return StatusCode::BAD_GATEWAY.into_response();
     };
     if let Some(name) = name
@@ -168,6 +161,19 @@ async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Respons
                 .take_until(Box::pin(over)),
         )
     })
+}
+
+/// The request as the API server gets it.
+fn call(parts: Parts, body: &[u8]) -> axum::http::Request<kube::client::Body> {
+    let mut call = axum::http::Request::new(kube::client::Body::from(body.to_vec()));
+    *call.method_mut() = parts.method;
+    *call.uri_mut() = parts.uri;
+    for header in ["content-type", "accept"] {
+        if let Some(value) = parts.headers.get(header) {
+            call.headers_mut().insert(header, value.clone());
+        }
+    }
+    call
 }
 
 /// An API server that has too much to do.

@@ -1,9 +1,11 @@
 //! The `e2e` command: builds and runs the test world.
 
+use std::fmt::Display;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
 use e2e::aws_proxy::AwsProxy;
 use e2e::aws_server::Kind;
@@ -109,17 +111,7 @@ async fn main() -> ExitCode {
 
 async fn run(command: Command) -> Result<()> {
     match command {
-        Command::Setup => {
-            assets::kubernetes().await?;
-            assets::kstatus().await?;
-            assets::gitops().await?;
-            assets::prometheus().await?;
-            assets::helm().await?;
-            assets::python_environment("ministack").await?;
-            assets::python_environment("ministack-engine").await?;
-            assets::python_environment("moto").await?;
-            Ok(())
-        }
+        Command::Setup => setup().await,
         Command::Demo => Interruption::listen()?.stops(demo::run()).await,
         Command::Up => Interruption::listen()?.stops(playground::up()).await,
         Command::Down => playground::down().await,
@@ -129,40 +121,21 @@ async fn run(command: Command) -> Result<()> {
                 .stops(bench::run(&parts, &sizes))
                 .await
         }
-        Command::Reasons => {
-            print!("{}", ecs_operator_crds::condition::page());
-            Ok(())
-        }
-        Command::Metrics => {
-            print!("{}", ecs_operator::metrics::page());
-            Ok(())
-        }
+        Command::Reasons => generated(&ecs_operator_crds::condition::page()),
+        Command::Metrics => generated(&ecs_operator::metrics::page()),
         Command::Kinds => {
             for (path, text) in reference::pages()?.into_iter().chain(gitops::files()?) {
                 std::fs::write(path, text)?;
             }
             Ok(())
         }
-        Command::MergeKeys => {
-            print!("{}", merge_keys::openapi()?);
-            Ok(())
-        }
-        Command::ChartValues => {
-            print!("{}", chart::values_yaml()?);
-            Ok(())
-        }
-        Command::ChartReadme => {
-            print!("{}", chart::readme()?);
-            Ok(())
-        }
-        Command::Manifests => {
-            print!("{}", chart::manifests().await?);
-            Ok(())
-        }
+        Command::MergeKeys => generated(&merge_keys::openapi()?),
+        Command::ChartValues => generated(&chart::values_yaml()?),
+        Command::ChartReadme => generated(&chart::readme()?),
+        Command::Manifests => generated(&chart::manifests().await?),
         Command::Helm { arguments } => {
             let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
-            print!("{}", chart::helm(&arguments).await?);
-            Ok(())
+            generated(&chart::helm(&arguments).await?)
         }
         Command::Engine { port } => DockerEngine::start_at(port).await?.serve().await,
         Command::Simulator { port } => {
@@ -181,6 +154,24 @@ async fn run(command: Command) -> Result<()> {
                 .await
         }
     }
+}
+
+/// Builds and installs what the scenarios need.
+async fn setup() -> Result<()> {
+    assets::kubernetes().await?;
+    assets::kstatus().await?;
+    assets::gitops().await?;
+    assets::prometheus().await?;
+    assets::helm().await?;
+    for server in ["ministack", "ministack-engine", "moto"] {
+        assets::python_environment(server).await?;
+    }
+    Ok(())
+}
+
+/// Prints a generated file.
+fn generated(text: &(impl Display + ?Sized)) -> Result<()> {
+    write!(std::io::stdout(), "{text}").context("cannot print")
 }
 
 async fn take(documents: &Path) -> Result<()> {

@@ -29,26 +29,8 @@ fn main() -> Result<ExitCode> {
         .prefix("ecs-operator-chaos-")
         .tempdir()?;
     let world = Arc::new(runtime.block_on(World::start(Kind::Ministack, dir.path()))?);
-    let passed_path = assets::target().join("chaos/passed");
-    fs::create_dir_all(passed_path.parent().context("a directory")?)?;
-    let resume = std::env::var_os("CHAOS_RESUME").is_some();
-    let known: BTreeSet<String> = if resume {
-        fs::read_to_string(&passed_path)
-            .unwrap_or_default()
-            .lines()
-            .map(str::to_owned)
-            .collect()
-    } else {
-        BTreeSet::new()
-    };
-    let passed = Arc::new(Mutex::new(
-        fs::OpenOptions::new()
-            .create(true)
-            .append(resume)
-            .write(true)
-            .truncate(!resume)
-            .open(&passed_path)?,
-    ));
+    let (known, passed) = passed()?;
+    let passed = Arc::new(Mutex::new(passed));
 
     let plan = runtime.block_on(world.interruption.stops(plan(&world)))?;
     let total = plan.len();
@@ -95,6 +77,25 @@ fn main() -> Result<ExitCode> {
         println!("logs: {}", dir.keep().display());
     }
     Ok(conclusion.exit_code())
+}
+
+/// The boundaries that passed in the run that `CHAOS_RESUME` continues, and the file to add to.
+fn passed() -> Result<(BTreeSet<String>, fs::File)> {
+    let path = assets::target().join("chaos/passed");
+    fs::create_dir_all(path.parent().context("a directory")?)?;
+    let resume = std::env::var_os("CHAOS_RESUME").is_some();
+    let before = if resume {
+        fs::read_to_string(&path).unwrap_or_default()
+    } else {
+        String::new()
+    };
+    let file = fs::OpenOptions::new()
+        .create(true)
+        .append(resume)
+        .write(true)
+        .truncate(!resume)
+        .open(&path)?;
+    Ok((before.lines().map(str::to_owned).collect(), file))
 }
 
 /// Every boundary of every workload, less those that the first workload has as well, which most

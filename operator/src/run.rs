@@ -88,11 +88,7 @@ async fn work(
         readiness.set(need, Err("not looked at yet".to_owned()));
     }
     let config = client::load(settings.region.as_deref()).await;
-    let region = config
-        .region()
-        .map(ToString::to_string)
-        .filter(|region| !region.is_empty())
-        .ok_or(Error::NoRegion)?;
+    let scope = Scope::of(&config).ok_or(Error::NoRegion)?;
     tokio::spawn(client::await_credentials(
         config.clone(),
         Arc::clone(&readiness),
@@ -102,10 +98,6 @@ async fn work(
         None => crate::k8s::cluster_id(&kube).await?,
     };
     let (stores, triggers, controllers) = registry.build();
-    let scope = Scope {
-        account: "default".into(),
-        region: region.into(),
-    };
     let aws_metrics = AwsMetrics::new(Arc::clone(&metrics), &scope.account, &scope.region);
     let share = settings.quota_share;
     let calls = Calls::new(&config, share, leadership.clone(), aws_metrics.clone());
@@ -114,11 +106,14 @@ async fn work(
     leadership.register(&metrics);
     tracing::info!(aws = %aws.scope, cluster_id, "ready to look");
     let accounts = Accounts::new(aws);
-    let new_hints = |url| EventQueue::new(&config, url, aws_metrics, Arc::clone(&readiness));
-    let hints = settings.event_queue_url.map(new_hints).transpose()?;
-    let hints = hints.map(|hints| {
-        tokio::spawn(hints.follow(leadership.clone(), Arc::clone(accounts.default_scope())))
-    });
+    let queue = match settings.event_queue_url {
+        Some(url) => {
+            let queue = EventQueue::new(&config, url, aws_metrics, Arc::clone(&readiness))?;
+            let aws = Arc::clone(accounts.default_scope());
+            Some(tokio::spawn(queue.follow(leadership.clone(), aws)))
+        }
+        None => None,
+    };
     let context = Arc::new(Context {
         client: kube.clone(),
         cluster_id,
@@ -132,10 +127,9 @@ async fn work(
         states: ObjectStates::default(),
         claims: Claims::default(),
     });
-    let (selection, concurrency) = (settings.selection, settings.concurrency);
     let wiring = Wiring {
-        selection,
-        concurrency,
+        selection: settings.selection,
+        concurrency: settings.concurrency,
         client: kube,
         leadership,
         readiness,
@@ -144,8 +138,8 @@ async fn work(
         stop,
     };
     controllers.run(Arc::new(wiring)).await;
-    if let Some(hints) = hints {
-        hints.abort();
+    if let Some(queue) = queue {
+        queue.abort();
     }
     Ok(())
 }

@@ -238,7 +238,7 @@ impl Scenario<'_> {
         .await?;
         ensure!(
             notes.len() == 1,
-            "{reason} is told {} times: {notes:?}",
+            "{} events of reason {reason}, not one: {notes:?}",
             notes.len()
         );
         Ok(notes.remove(0))

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use aws_config::SdkConfig;
+
 use super::call::Calls;
 use super::observer::Sweep;
 use super::{Observer, Writer};
@@ -19,6 +21,18 @@ pub struct Scope {
     pub account: Arc<str>,
     /// Region, such as `eu-central-1`.
     pub region: Arc<str>,
+}
+
+impl Scope {
+    /// The scope of the operator's own credentials; `None` without a Region.
+    #[must_use]
+    pub fn of(config: &SdkConfig) -> Option<Self> {
+        let region = config.region().map(ToString::to_string);
+        Some(Self {
+            account: "default".into(),
+            region: region.filter(|region| !region.is_empty())?.into(),
+        })
+    }
 }
 
 impl fmt::Display for Scope {

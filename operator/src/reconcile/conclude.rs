@@ -135,25 +135,14 @@ async fn tell<K: Kind>(
     poll(object, pass, acted, &after);
     let mut notices = Vec::new();
     if after != before && !is_narrowed(object, context, &after) {
-        match status::write(&context.client, object, &after).await {
-            Ok(Written::Whole(written)) => remember(&written, context),
-            Ok(Written::Narrowed(written, why)) => {
-                remember(&written, context);
-                narrowed(object, context, &after, &why);
+        if let Err(error) = write_status(object, context, &after).await {
+            // A write that AWS has refused is held off whether or not a status can say so.
+            if acted.outcome.policy(false).holds_off {
+                next(object, pass, acted, &after);
             }
-            Err(error) => {
-                // A write that AWS has refused is held off whether or not a status can say so.
-                if acted.outcome.policy(false).holds_off {
-                    next(object, pass, acted, &after);
-                }
-                return (Some(trouble(object, pass, &error)), Vec::new());
-            }
+            return (Some(trouble(object, pass, &error)), Vec::new());
         }
-        notices = object.events(&before, &after);
-        notices.extend(problem_event(&before, &after));
-        for Notice { reason, note, .. } in notices.iter().filter(|notice| notice.warning) {
-            tracing::warn!(kind = %K::kind(&()), namespace = object.namespace(), name = object.name_any(), %reason, "{note}");
-        }
+        notices = changes(object, &before, &after);
     }
     let next = next(object, pass, acted, &after);
     // A problem that lasts is reported by a later pass.
@@ -164,6 +153,32 @@ async fn tell<K: Kind>(
             .min(),
         notices,
     )
+}
+
+/// An event for each change between two statuses that is worth one. Logs the warnings among them.
+fn changes<K: Kind>(object: &K, before: &K::Status, after: &K::Status) -> Vec<Notice> {
+    let mut notices = object.events(before, after);
+    notices.extend(problem_event(before, after));
+    for Notice { reason, note, .. } in notices.iter().filter(|notice| notice.warning) {
+        tracing::warn!(kind = %K::kind(&()), namespace = object.namespace(), name = object.name_any(), %reason, "{note}");
+    }
+    notices
+}
+
+/// Writes the status, and remembers what came of it.
+async fn write_status<K: Kind>(
+    object: &K,
+    context: &Context,
+    after: &K::Status,
+) -> Result<(), RequestError> {
+    match status::write(&context.client, object, after).await? {
+        Written::Whole(written) => remember(&written, context),
+        Written::Narrowed(written, why) => {
+            remember(&written, context);
+            narrowed(object, context, after, &why);
+        }
+    }
+    Ok(())
 }
 
 /// Polls AWS at the pace that the object needs. After a pass that could not read AWS, the kind has

@@ -1,6 +1,7 @@
 //! Sends one write of an EcsService, and enters its reply into the observer.
 
 use ecs_operator_crds::v1beta1::EcsService;
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::commands::carried_out_by;
@@ -8,7 +9,7 @@ use super::described::read;
 use super::observe_rollout;
 use super::observed::ObservedService;
 use crate::aws::ecs::{self, ServiceKey, written};
-use crate::aws::observer::Answer;
+use crate::aws::observer::{Answer, Seen};
 use crate::aws::replies::tagged;
 use crate::aws::{AwsError, Freshness, Permit};
 use crate::reconcile::Pass;
@@ -28,12 +29,33 @@ pub(super) async fn apply(
     write: &Write,
     permit: Permit,
 ) -> Result<ObservedService, AwsError> {
+    let key = observed.key.clone();
+    let reply = LIFECYCLE.send(pass, &key, write, permit).await?;
+    let seen = seen_after(pass, observed, write, reply).await?;
+    let mut after = observed.clone();
+    after
+        .carried_out
+        .extend(carried_out_by(object, observed, write));
+    let Some(seen) = seen else {
+        return Ok(after);
+    };
+    (after.at, after.service) = (seen.at, read(&seen)?);
+    let known = after.clone();
+    Ok(observe_rollout::observe(object, pass, after)
+        .await
+        .unwrap_or(known))
+}
+
+/// The service after a write, as the cache has it; `None` where only a later read tells.
+async fn seen_after(
+    pass: &Pass<'_, ObservedService>,
+    observed: &ObservedService,
+    write: &Write,
+    reply: Option<Value>,
+) -> Result<Option<Seen>, AwsError> {
     let services = pass.aws.observer.cache::<ServiceKey>();
     let key = observed.key.clone();
-    let seen = match (
-        write.operation,
-        LIFECYCLE.send(pass, &key, write, permit).await?,
-    ) {
+    let seen = match (write.operation, reply) {
         (_, None) => services.enter(key, Answer::Missing),
         (ecs::TagResource | ecs::UntagResource, Some(_)) => {
             let service = observed
@@ -47,21 +69,11 @@ pub(super) async fn apply(
         }
         // Replies to these say nothing of the service.
         (ecs::StopServiceDeployment | ecs::ContinueServiceDeployment, Some(_)) => {
-            let Ok(seen) = services
-                .get(
-                    key.clone(),
-                    Freshness::Since(Instant::now()),
-                    pass.namespace(),
-                )
-                .await
-            else {
-                // The write was accepted all the same; a later look tells.
+            let fresh = Freshness::Since(Instant::now());
+            let Ok(seen) = services.get(key.clone(), fresh, pass.namespace()).await else {
+                // The write was accepted all the same.
                 services.invalidate(&key);
-                let mut after = observed.clone();
-                after
-                    .carried_out
-                    .extend(carried_out_by(object, observed, write));
-                return Ok(after);
+                return Ok(None);
             };
             seen
         }
@@ -75,16 +87,5 @@ pub(super) async fn apply(
             services.enter(key, answer)
         }
     };
-    let mut after = ObservedService {
-        at: seen.at,
-        service: read(&seen)?,
-        ..observed.clone()
-    };
-    after
-        .carried_out
-        .extend(carried_out_by(object, observed, write));
-    let known = after.clone();
-    Ok(observe_rollout::observe(object, pass, after)
-        .await
-        .unwrap_or(known))
+    Ok(Some(seen))
 }

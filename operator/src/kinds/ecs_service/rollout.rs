@@ -62,16 +62,7 @@ pub(super) fn track(
     };
     match before {
         Some(before) if is_same(&before, &seen) => {
-            // What failed was for the spec that it was sent for, and for no later one.
-            let current = state == RolloutState::InSync && !seen.phase.is_failure();
-            let hash = if current {
-                seen.hash.clone()
-            } else if state == RolloutState::InSync && is_withdrawn(service, &before, &seen) {
-                // It is tried again when the spec asks for it again.
-                String::new()
-            } else {
-                before.hash.clone()
-            };
+            let hash = hash_of(state, service, &before, &seen);
             let task_settings = started_with(&before).or_else(|| seen.task_settings.clone());
             (
                 Some(RolloutStatus {
@@ -102,6 +93,22 @@ pub(super) fn track(
             Some(with_record(history, before, now)),
         ),
         None => (Some(begun(seen, now)), history),
+    }
+}
+
+/// The hash of the spec that a rollout is for, where ECS shows `seen` of the rollout `before`. A
+/// rollout that failed was for the spec that it was sent for, and for no later one.
+fn hash_of(
+    state: RolloutState,
+    service: &Service,
+    before: &RolloutStatus,
+    seen: &RolloutStatus,
+) -> String {
+    match state {
+        RolloutState::InSync if !seen.phase.is_failure() => seen.hash.clone(),
+        // It is tried again when the spec asks for it again.
+        RolloutState::InSync if is_withdrawn(service, before, seen) => String::new(),
+        _ => before.hash.clone(),
     }
 }
 
