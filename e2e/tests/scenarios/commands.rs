@@ -245,7 +245,7 @@ pub(crate) async fn a_number_of_tasks_that_is_somebody_elses_stays(world: &World
         "other",
     ))?;
     ensure!(
-        refused.contains("desiredCountOwner says who may change desiredCount"),
+        refused.contains("desiredCountOwner needs desiredCount"),
         "{refused}"
     );
     scenario.end().await

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
-/// Who says how many tasks there are: Spec (default where `desiredCount` is set) or External, for
+/// What decides the number of tasks: Spec (default where `desiredCount` is set) or External, for
 /// `kubectl scale`, autoscalers and Application Auto Scaling. Without `desiredCount` the operator
 /// leaves the number to ECS.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]

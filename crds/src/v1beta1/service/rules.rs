@@ -58,7 +58,7 @@ fn identity() -> Vec<Rule> {
         ),
         rule(
             "!has(self.desiredCountOwner) || has(self.desiredCount)",
-            "desiredCountOwner says who may change desiredCount: set desiredCount, or drop both to leave the number to ECS",
+            "desiredCountOwner needs desiredCount: set desiredCount, or drop both to leave the number to ECS",
         ),
         tags(),
     ]

@@ -272,8 +272,8 @@ fn may_change(controller: Option<&str>, member: &str) -> bool {
     }
 }
 
-/// What the spec wants otherwise than it is, and only the deployment controller of the service can
-/// bring: CodeDeploy, or whoever makes the task sets. Target groups are theirs to swap.
+/// The members of the spec that differ from the service and that only its deployment controller can
+/// change: CodeDeploy, or the program that makes the task sets. It swaps the target groups, too.
 pub(super) fn left_to_controller(
     spec: &Map<String, Value>,
     task_definition: Option<&str>,

@@ -113,18 +113,18 @@ fn register(object: &EcsTaskDefinition, tags: &Tags) -> Write {
 }
 
 fn refuse(family: &str, foreign: &Revision, ownership: &Ownership, owner: &Owner) -> Plan {
-    let anew = recreate_hint("family");
+    let hint = recreate_hint("family");
     match ownership {
         Ownership::Other(other) => Plan::stall(
             Reason::Conflict,
             format!(
-                "task definition family {family} {}, or {anew}",
+                "task definition family {family} {}, or {hint}",
                 owned_by(owner, other, &foreign.arn)
             ),
         ),
         Ownership::Retained => {
             let message = format!(
-                "task definition family {family} (revision {}) {}, or {anew}",
+                "task definition family {family} (revision {}) {}, or {hint}",
                 foreign.revision,
                 retained_by()
             );
@@ -134,7 +134,7 @@ fn refuse(family: &str, foreign: &Revision, ownership: &Ownership, owner: &Owner
             Reason::NotOwned,
             format!(
                 "task definition family {family} exists already (revision {}) and was not created by this operator; \
-                 set spec.adoptionPolicy to IfUnowned to take it over, or {anew}",
+                 set spec.adoptionPolicy to IfUnowned to take it over, or {hint}",
                 foreign.revision
             ),
         ),

@@ -316,7 +316,7 @@ fn hides_the_state_of_a_service_with_another_owner() {
     assert_eq!(
         observing.status.unwrap().running_count,
         Some(2),
-        "whoever only looks wants to see"
+        "an object that observes shows the service of others"
     );
 }
 
@@ -329,7 +329,7 @@ fn a_cluster_of_another_account_is_not_taken_for_ours_of_that_name() {
         spec["adoptionPolicy"] = json!("IfUnowned");
         spec
     };
-    // ECS knows its account: who is given the ARN as it is refuses it.
+    // ECS knows its own account, so it refuses the ARN of another one.
     let creation = writes(planned(&spec_of("444455556666"), None)).remove(0);
     assert_eq!(
         creation.request["cluster"],
