@@ -219,6 +219,23 @@ impl Scenario<'_> {
             .collect())
     }
 
+    /// Awaits an event about an object of this reason, with these words. It comes a moment after the
+    /// status.
+    ///
+    /// # Errors
+    /// When it does not come.
+    pub async fn until_event(&self, name: &str, reason: &str, words: &[&str]) -> Result<()> {
+        wait::until("the event", PATIENCE, async || {
+            let events = self.events(name).await?;
+            let is_it = |(of, note): &(String, String)| {
+                of == reason && words.iter().all(|words| note.contains(words))
+            };
+            ensure!(events.iter().any(is_it), "{events:?}");
+            Ok(())
+        })
+        .await
+    }
+
     /// Awaits an event about an object, which comes a moment after the status, and answers its
     /// note. It must be told once.
     ///

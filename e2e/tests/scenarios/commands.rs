@@ -115,13 +115,9 @@ pub(crate) async fn a_rollback_by_command_stays_until_the_spec_changes(
         .until_ready_is(SERVICE, "False", "RolledBackOnCommand")
         .await?;
     ensure!(message.contains("web:1 instead of web:2"), "{message}");
-    let events = scenario.events("web").await?;
-    ensure!(
-        events
-            .iter()
-            .any(|(reason, note)| reason == "UpdateService" && note.contains("back to web:1")),
-        "{events:?}"
-    );
+    scenario
+        .until_event("web", "UpdateService", &["back to web:1"])
+        .await?;
     scenario.is_quiet().await?;
     // It stays after a restart of the operator, and after another number of tasks.
     scenario.operator()?.process.kill().await?;

@@ -279,17 +279,9 @@ pub(crate) async fn a_cluster_waits_for_what_others_run_in_it(world: &World) -> 
         message.contains("EcsService web") && message.contains("legacy"),
         "{message}"
     );
-    wait::until("the event", PATIENCE, async || {
-        let events = scenario.events("shop").await?;
-        ensure!(
-            events
-                .iter()
-                .any(|(reason, note)| reason == "DeletionBlocked" && note.contains("legacy")),
-            "{events:?}"
-        );
-        Ok(())
-    })
-    .await?;
+    scenario
+        .until_event("shop", "DeletionBlocked", &["legacy"])
+        .await?;
     scenario.kubectl.run(&["delete", SERVICE])?;
     scenario
         .until(OBJECTS[0], |cluster| {

@@ -45,13 +45,11 @@ pub(crate) async fn changes_behind_our_back_are_repaired(world: &World) -> Resul
         "one repair, not more: {:?}",
         scenario.aws_proxy.counts()
     );
-    let events = scenario.events("web").await?;
-    let told = events.iter().any(|(reason, note)| {
-        reason == "UpdateService"
-            && note.contains("desiredCount")
-            && note.contains("maximumPercent")
-    });
-    ensure!(told, "the event names what was repaired: {events:?}");
+    // The event names what was repaired.
+    let repaired = ["desiredCount", "maximumPercent"];
+    scenario
+        .until_event("web", "UpdateService", &repaired)
+        .await?;
     scenario.is_quiet().await?;
     scenario.end().await
 }

@@ -227,17 +227,7 @@ pub(crate) async fn ignored_fields_are_not_repaired(world: &World) -> Result<()>
             ready(&service).is_some_and(|ready| ready["reason"] == "InvalidSpec"),
             "{service}"
         );
-        wait::until("the event", PATIENCE, async || {
-            let events = scenario.events("web").await?;
-            ensure!(
-                events
-                    .iter()
-                    .any(|(reason, note)| reason == "InvalidSpec" && note.contains(words)),
-                "{events:?}"
-            );
-            Ok(())
-        })
-        .await?;
+        scenario.until_event("web", "InvalidSpec", &[words]).await?;
     }
     ensure!(
         scenario.aws_proxy.counts().of("UpdateService") == 0,

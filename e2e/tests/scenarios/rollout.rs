@@ -2,7 +2,8 @@
 
 use anyhow::{Result, ensure};
 use e2e::samples::plain;
-use e2e::world::{World, condition};
+use e2e::wait;
+use e2e::world::{PATIENCE, World, condition};
 use serde_json::Value;
 
 use crate::basics::{OBJECTS, SERVICE};
@@ -81,24 +82,22 @@ pub(crate) async fn a_failing_rollout_is_told_and_not_tried_again_until_the_spec
         "{:?}",
         scenario.aws_proxy.counts()
     );
-    let told = scenario
-        .events("web")
-        .await?
-        .into_iter()
-        .filter(|(reason, _)| reason == "DeploymentRolledBack")
-        .count();
-    ensure!(told == 1, "told {told} times");
+    scenario.told_once("web", "DeploymentRolledBack").await?;
     // kubectl describe tells the whole story: what ECS said, why tasks stopped, what became of it.
-    let story = scenario.kubectl.run(&["describe", SERVICE])?;
-    for words in [
-        "Deploying web:2 (ROLLING)",
-        "exit code 1",
-        "TaskExited",
-        "circuit breaker was triggered",
-        "DeploymentRolledBack",
-    ] {
-        ensure!(story.contains(words), "{words} is not in\n{story}");
-    }
+    wait::until("the story", PATIENCE, async || {
+        let story = scenario.kubectl.run(&["describe", SERVICE])?;
+        for words in [
+            "Deploying web:2 (ROLLING)",
+            "exit code 1",
+            "TaskExited",
+            "circuit breaker was triggered",
+            "DeploymentRolledBack",
+        ] {
+            ensure!(story.contains(words), "{words} is not in\n{story}");
+        }
+        Ok(())
+    })
+    .await?;
 
     scenario.kubectl.apply(&plain("web:3"))?;
     scenario

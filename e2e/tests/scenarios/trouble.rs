@@ -184,13 +184,7 @@ pub(crate) async fn a_refusal_of_aws_is_told_once_and_mended_by_a_new_spec(
         "no hot loop: {:?}",
         scenario.aws_proxy.counts()
     );
-    let told = scenario
-        .events("web")
-        .await?
-        .into_iter()
-        .filter(|(reason, _)| reason == "InvalidSpec")
-        .count();
-    ensure!(told == 1, "told {told} times");
+    scenario.told_once("web", "InvalidSpec").await?;
 
     // The new field takes the place of the old one only where the same manager drops it.
     scenario.kubectl.apply(SAMPLES)?;
