@@ -53,14 +53,27 @@ pub fn operator() -> Result<PathBuf> {
     if let Some(path) = env::var_os("OPERATOR_BINARY") {
         return Ok(path.into());
     }
+    built("ecs-operator")
+}
+
+/// The `e2e` command, built beside this program.
+///
+/// # Errors
+/// When it has not been built.
+pub fn e2e() -> Result<PathBuf> {
+    built("e2e")
+}
+
+/// A program that `cargo build --workspace` has put beside this one.
+fn built(name: &str) -> Result<PathBuf> {
     let here = env::current_exe()?;
     let found = here
         .ancestors()
         .skip(1)
         .take(2)
-        .map(|dir| dir.join("ecs-operator"))
+        .map(|dir| dir.join(name))
         .find(|path| path.is_file());
-    found.context("the operator is not built: run `cargo build --workspace` first")
+    found.with_context(|| format!("{name} is not built: run `cargo build --workspace` first"))
 }
 
 /// The programs of the control plane: from `TEST_ASSET_*`, from `KUBEBUILDER_ASSETS`, or our own

@@ -31,6 +31,11 @@ pub enum Kind {
     MinistackWithIam,
     /// moto: tasks never run.
     Moto,
+    /// The simulator in real time, with or without the quotas that AWS publishes.
+    Simulator {
+        /// Whether calls beyond them are throttled.
+        has_quotas: bool,
+    },
 }
 
 /// A running server.
@@ -79,6 +84,12 @@ impl AwsServer {
                     .env("DOCKER_HOST", engine)
                     .env("AUTH", guarded.to_string());
                 ("ministack", command, format!("{url}/_ministack/health"))
+            }
+            Kind::Simulator { has_quotas } => {
+                let mut command = Command::new(assets::e2e()?);
+                command.args(["simulator", "--port", &port.to_string()]);
+                command.args(["--quotas", &has_quotas.to_string()]);
+                ("simulator", command, format!("{url}/health"))
             }
             Kind::Moto => {
                 let mut command = Command::new(

@@ -49,6 +49,9 @@ enum Command {
         /// Numbers of pairs that live a life
         #[arg(long, value_delimiter = ',', default_value = "50,200,1000")]
         sizes: Vec<usize>,
+        /// The AWS server of the life: ministack, or the simulator, which gives replies faster
+        #[arg(long, default_value = "ministack")]
+        aws: bench::Server,
     },
     /// Print the page about all reasons
     Reasons,
@@ -83,6 +86,9 @@ enum Command {
         /// Port to listen on
         #[arg(long)]
         port: u16,
+        /// Throttle calls beyond the quotas that AWS publishes
+        #[arg(long, default_value_t = true, action = clap::ArgAction::Set)]
+        quotas: bool,
     },
     /// Run the AWS proxy alone
     AwsProxy {
@@ -116,9 +122,9 @@ async fn run(command: Command) -> Result<()> {
         Command::Up => Interruption::listen()?.stops(playground::up()).await,
         Command::Down => playground::down().await,
         Command::Corpus { dir } => Interruption::listen()?.stops(take(&dir)).await,
-        Command::Bench { parts, sizes } => {
+        Command::Bench { parts, sizes, aws } => {
             Interruption::listen()?
-                .stops(bench::run(&parts, &sizes))
+                .stops(bench::run(&parts, &sizes, aws))
                 .await
         }
         Command::Reasons => generated(&ecs_operator_crds::condition::page()),
@@ -138,8 +144,8 @@ async fn run(command: Command) -> Result<()> {
             generated(&chart::helm(&arguments).await?)
         }
         Command::Engine { port } => DockerEngine::start_at(port).await?.serve().await,
-        Command::Simulator { port } => {
-            let simulator = Simulator::start_on(port, Clock::wall()).await?;
+        Command::Simulator { port, quotas } => {
+            let simulator = Simulator::start_on(port, Clock::wall(), quotas).await?;
             simulator.serve().await;
             Ok(())
         }

@@ -94,14 +94,9 @@ Logs are beside that file. `make down` ends the playground.",
 /// simulator if `AWS=simulator`.
 async fn start_aws(dir: &Path) -> Result<(Vec<Process>, String)> {
     if std::env::var("AWS").as_deref() == Ok("simulator") {
-        let [port] = free_ports()?;
-        let mut command = Command::new(std::env::current_exe()?);
-        command.args(["simulator", "--port", &port.to_string()]);
-        let mut process = Process::start("simulator", dir, command.process_group(0))?;
-        let url = format!("http://127.0.0.1:{port}");
-        let is_up = async || reqwest::get(&url).await.map(drop).map_err(Into::into);
-        process.until_ready(PATIENCE, is_up).await?;
-        return Ok((vec![process], url));
+        let server = AwsServer::start(Kind::Simulator { has_quotas: true }, dir).await?;
+        let url = server.url.clone();
+        return Ok((vec![server.into_process()], url));
     }
     let (engine, address) = start_engine(dir).await?;
     let server = AwsServer::start(Kind::MinistackWithEngine(address), dir).await?;

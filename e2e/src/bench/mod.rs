@@ -3,7 +3,7 @@
 //! kind of harness.
 //!
 //! These are no tests: they print what they find. The server is ministack behind our proxy, which
-//! gives some 670 replies a second.
+//! gives some 670 replies a second, or the simulator.
 
 mod load;
 mod meter;
@@ -45,18 +45,31 @@ pub enum Part {
     Reads,
 }
 
+/// The AWS server that the operator works on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Server {
+    /// ministack, which is not ours.
+    Ministack,
+    /// The simulator without quotas, for numbers that ministack is too slow for.
+    Simulator,
+}
+
 /// Measures `parts`, the life for each of the `sizes`, and prints the table; the figures as JSON go
 /// to `target/bench.json`.
 ///
 /// # Errors
 /// When something does not come to its end.
-pub async fn run(parts: &[Part], sizes: &[usize]) -> Result<()> {
+pub async fn run(parts: &[Part], sizes: &[usize], server: Server) -> Result<()> {
     let mut table = Table::default();
     let mut measured = Ok(());
     for part in parts {
         // Nothing of one part is in the way of the next.
         let dir = tempfile::tempdir()?;
-        let mut world = World::start(Kind::Ministack, dir.path()).await?;
+        let kind = match server {
+            Server::Ministack => Kind::Ministack,
+            Server::Simulator => Kind::Simulator { has_quotas: false },
+        };
+        let mut world = World::start(kind, dir.path()).await?;
         measured = measure(&world, *part, sizes, &mut table).await;
         world.stop().await?;
         if measured.is_err() {

@@ -1,14 +1,17 @@
 //! One account in one Region: its clusters and task definitions, and the calls that ECS takes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::clock::Moment;
 use super::clusters::Cluster;
+use super::quotas::Quotas;
 use super::refusal::Refusal;
 use super::task_definitions::Family;
+use super::validation;
 
 /// The state of ECS in one account and Region.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +20,10 @@ pub struct Account {
     pub(super) place: String,
     pub(super) clusters: BTreeMap<String, Cluster>,
     pub(super) families: BTreeMap<String, Family>,
+    /// The request quotas; `None` where calls are not counted.
+    quotas: Option<Quotas>,
+    /// The model of the API that requests are checked against.
+    model: Option<Arc<Value>>,
     /// CloudWatch alarms in state ALARM.
     pub(super) alarms: BTreeSet<String>,
     /// Number of the last ID.
@@ -39,6 +46,20 @@ impl Account {
         }
     }
 
+    /// The account with the request quotas that AWS publishes.
+    #[must_use]
+    pub fn with_quotas(mut self) -> Self {
+        self.quotas = Some(Quotas::default());
+        self
+    }
+
+    /// The account, which checks requests against the model of the API, as botocore ships it.
+    #[must_use]
+    pub fn with_model(mut self, model: Arc<Value>) -> Self {
+        self.model = Some(model);
+        self
+    }
+
     /// Carries out one call at this time.
     ///
     /// # Errors
@@ -50,6 +71,12 @@ impl Account {
         now: Moment,
     ) -> Result<Value, Refusal> {
         self.advance(now);
+        if let Some(quotas) = &mut self.quotas {
+            quotas.take(operation, now)?;
+        }
+        if let Some(model) = &self.model {
+            validation::check(model, operation, request)?;
+        }
         match operation {
             "CreateCluster" => self.create_cluster(request),
             "DescribeClusters" => Ok(self.describe_clusters(request)),

@@ -32,6 +32,10 @@ pub const ASSUMPTIONS: &[(&str, &str)] = &[
         "that of the service revision that runs",
     ),
     (
+        "what AWS refuses of a request by the model of its API, and how",
+        "InvalidParameterException with the path, also for an unknown member; SerializationException for another type",
+    ),
+    (
         "how long DescribeServices shows a deleted service",
         "one hour as INACTIVE",
     ),

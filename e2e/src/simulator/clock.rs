@@ -54,6 +54,15 @@ impl Clock {
         Self(Arc::new(Mutex::new(Some(machine()))))
     }
 
+    /// Whether it moves only when a test moves it.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some()
+    }
+
     /// The present time.
     #[must_use]
     pub fn now(&self) -> Moment {

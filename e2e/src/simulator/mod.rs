@@ -12,6 +12,7 @@ pub mod assumptions;
 mod clock;
 mod clusters;
 mod deployment;
+mod quotas;
 mod refusal;
 mod rolling;
 mod server;
@@ -21,6 +22,7 @@ mod shifting;
 mod tags;
 mod task_definitions;
 mod tasks;
+mod validation;
 
 #[cfg(test)]
 mod tests;

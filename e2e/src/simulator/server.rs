@@ -12,14 +12,16 @@ use anyhow::Result;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
-use axum::routing::put;
+use axum::routing::{get, put};
 use axum::{Json, Router};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::api_model;
+
 use super::account::Account;
-use super::clock::Clock;
+use super::clock::{Clock, Moment};
 use super::refusal::Refusal;
 
 /// A simulator that serves until it is dropped.
@@ -34,30 +36,43 @@ pub struct Simulator {
 #[derive(Debug)]
 struct Shared {
     clock: Clock,
+    /// Whether calls are counted.
+    has_quotas: bool,
+    /// AWS's model of the API.
+    model: Arc<Value>,
     /// By account and Region.
     accounts: Mutex<BTreeMap<(String, String), Account>>,
 }
 
 impl Simulator {
-    /// Starts a simulator on a free port of 127.0.0.1.
+    /// Starts a simulator on a free port of 127.0.0.1. A stopped clock would never fill the buckets
+    /// of an operator that counts real time, so such a simulator has no request quotas.
     ///
     /// # Errors
-    /// When there is no port.
+    /// When there is no port, or no model of the API.
     pub async fn start(clock: Clock) -> Result<Self> {
-        Self::start_on(0, clock).await
+        let has_quotas = !clock.is_stopped();
+        Self::start_on(0, clock, has_quotas).await
     }
 
     /// Starts a simulator on this port of 127.0.0.1.
     ///
     /// # Errors
-    /// When the port is in use.
-    pub async fn start_on(port: u16, clock: Clock) -> Result<Self> {
+    /// When the port is in use, or there is no model of the API.
+    pub async fn start_on(port: u16, clock: Clock, has_quotas: bool) -> Result<Self> {
+        let model = Arc::new(api_model::load("ecs").await?);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
         let url = format!("http://{}", listener.local_addr()?);
         let accounts = Mutex::default();
-        let shared = Arc::new(Shared { clock, accounts });
+        let shared = Arc::new(Shared {
+            clock,
+            has_quotas,
+            model,
+            accounts,
+        });
         let router = Router::new()
             .route("/alarms/{account}", put(set_alarms))
+            .route("/health", get(async || "ok"))
             .fallback(answer)
             .with_state(Arc::clone(&shared));
         let server = tokio::spawn(async move {
@@ -104,6 +119,15 @@ impl Shared {
         self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn account(&self, account: &str, region: &str, now: Moment) -> Account {
+        let account = Account::new(account, region, now).with_model(Arc::clone(&self.model));
+        if self.has_quotas {
+            account.with_quotas()
+        } else {
+            account
+        }
+    }
+
     fn set_alarms(&self, account: &str, alarms: &[String]) {
         for ((id, _), model) in self.accounts().iter_mut() {
             if id == account {
@@ -129,7 +153,7 @@ impl Shared {
         let mut accounts = self.accounts();
         let account = accounts
             .entry(((*account).to_owned(), (*region).to_owned()))
-            .or_insert_with(|| Account::new(account, region, now));
+            .or_insert_with(|| self.account(account, region, now));
         account.call(operation, &request, now)
     }
 }

@@ -204,3 +204,71 @@ fn the_same_calls_at_the_same_times_have_the_same_replies() {
     };
     assert_eq!(run(), run());
 }
+
+#[test]
+fn throttles_calls_beyond_the_published_quotas() {
+    let mut now = Moment(1_800_000_000_000);
+    let mut account = Account::new("111122223333", "eu-central-1", now).with_quotas();
+    let mut create = |number: usize, now: Moment| {
+        let request = json!({"clusterName": format!("c{number}")});
+        account.call("CreateCluster", &request, now).map(drop)
+    };
+    // 20 at once, and one a second after that.
+    let throttled = (0..30).filter(|number| create(*number, now).is_err());
+    assert_eq!(throttled.count(), 10);
+    now = now + Duration::from_secs(2);
+    let refusals: Vec<_> = (30..33)
+        .filter_map(|number| create(number, now).err())
+        .collect();
+    assert_eq!(refusals.len(), 1);
+    assert_eq!(refusals[0].code, "ThrottlingException");
+}
+
+#[test]
+fn refuses_what_the_model_of_the_api_excludes() {
+    let model = json!({
+        "operations": {"CreateCluster": {"input": {"shape": "Request"}}},
+        "shapes": {
+            "Request": {"type": "structure", "required": ["clusterName"], "members": {
+                "clusterName": {"shape": "String"}, "settings": {"shape": "Settings"}}},
+            "String": {"type": "string", "max": 5},
+            "Settings": {"type": "list", "max": 1, "member": {"shape": "Setting"}},
+            "Setting": {"type": "structure", "members": {"name": {"shape": "Name"}}},
+            "Name": {"type": "string", "enum": ["containerInsights"]},
+        },
+    });
+    let now = Moment(1_800_000_000_000);
+    let account =
+        Account::new("111122223333", "eu-central-1", now).with_model(std::sync::Arc::new(model));
+    let refused = |request: Value| {
+        let refusal = account.clone().call("CreateCluster", &request, now).err();
+        refusal.map(|refusal| refusal.to_string())
+    };
+    let good = json!({"clusterName": "shop", "settings": [{"name": "containerInsights"}]});
+    assert_eq!(refused(good), None);
+    let rows = [
+        (
+            json!({}),
+            "InvalidParameterException: clusterName is required",
+        ),
+        (
+            json!({"clusterName": 1}),
+            "SerializationException: clusterName can not be converted to string",
+        ),
+        (
+            json!({"clusterName": "too-long"}),
+            "InvalidParameterException: clusterName is above its maximum",
+        ),
+        (
+            json!({"clusterName": "shop", "settings": [{"name": "insights"}]}),
+            "InvalidParameterException: settings.name has no value \"insights\"",
+        ),
+        (
+            json!({"clusterName": "shop", "tag": []}),
+            "InvalidParameterException: tag is unknown",
+        ),
+    ];
+    for (request, words) in rows {
+        assert_eq!(refused(request).as_deref(), Some(words));
+    }
+}

@@ -181,6 +181,7 @@ fn trials(world: &Arc<World>, runtime: &Runtime) -> Vec<Trial> {
         simulated::a_canary_is_rolled_back_half_way_by_an_alarm,
         simulated::a_blue_green_deployment_waits_at_its_pause_and_continues,
         simulated::a_service_that_drains_for_two_minutes_keeps_its_object,
+        simulated::a_bulk_apply_stays_within_the_published_quotas,
         ecr_repository::follows_the_spec_and_waits_for_images_at_its_deletion,
         faults::without_api_server_and_aws_it_waits_and_goes_on,
         faults::watches_that_lost_their_place_start_anew,

@@ -187,3 +187,41 @@ pub(crate) async fn a_service_that_drains_for_two_minutes_keeps_its_object(
     .await?;
     scenario.end().await
 }
+
+/// With the share of the quotas that it has by default, the operator is never throttled.
+pub(crate) async fn a_bulk_apply_stays_within_the_published_quotas(world: &World) -> Result<()> {
+    let simulator = Simulator::start(Clock::wall()).await?;
+    let mut scenario = world.scenario_without_operator("quotas").await?;
+    scenario.use_server(&simulator.url).await?;
+    scenario.start_operator()?;
+    let pair = |number: usize| {
+        let object = |kind: &str, spec: &str| {
+            format!(
+                "---\napiVersion: ecs-operator.dev/v1beta1\nkind: {kind}\nmetadata: {{name: web-{number}}}\nspec: {spec}\n"
+            )
+        };
+        let definition = "{containerDefinitions: [{name: web, image: nginx, memory: 64}]}";
+        let service =
+            format!("{{clusterRef: {{name: shop}}, taskDefinitionRef: {{name: web-{number}}}}}");
+        object("EcsTaskDefinition", definition) + &object("EcsService", &service)
+    };
+    // More than the burst of registrations.
+    let pairs: String = (0..30).map(pair).collect();
+    scenario.kubectl.apply(&format!("{CLUSTER}{pairs}"))?;
+    scenario.kubectl.run(&[
+        "wait",
+        "ecsservices",
+        "--all",
+        "--for=condition=Ready",
+        "--timeout=120s",
+    ])?;
+    let calls = scenario.aws_proxy.calls();
+    let refused: Vec<_> = calls.iter().filter(|call| call.error.is_some()).collect();
+    ensure!(refused.is_empty(), "{refused:?}");
+    let registered = calls
+        .iter()
+        .filter(|call| call.operation == "RegisterTaskDefinition")
+        .count();
+    ensure!(registered == 30, "{registered} registrations");
+    scenario.end().await
+}
