@@ -12,7 +12,18 @@ pub(crate) const REPOSITORY: &str = include_str!("../../../samples/cases/ecr-rep
 pub(crate) const OBJECT: &str = "ecrrepository/web";
 
 /// Another setting instead of the tag mutability of the sample.
-pub(crate) const SCAN_ON_PUSH: &str = "imageScanningConfiguration: {scanOnPush: true}";
+const SCAN_ON_PUSH: &str = "imageScanningConfiguration: {scanOnPush: true}";
+
+/// The sample without policies, and with another setting and tag.
+pub(crate) fn changed() -> String {
+    let (settings, rest) = REPOSITORY
+        .split_once("  lifecyclePolicy:")
+        .unwrap_or((REPOSITORY, ""));
+    let tags = rest.rsplit_once("  tags:").map_or("", |(_, tags)| tags);
+    format!("{settings}  tags:{tags}")
+        .replace("imageTagMutability: IMMUTABLE", SCAN_ON_PUSH)
+        .replace("key: team", "key: squad")
+}
 
 /// A call of ECR by an outsider.
 async fn outsider(scenario: &Scenario<'_>, operation: &str, request: Value) -> Result<Value> {
@@ -46,14 +57,30 @@ pub(crate) async fn follows_the_spec_and_waits_for_images_at_its_deletion(
         status["repositoryArn"] == repository["repositoryArn"],
         "{status}"
     );
+    let named = json!({"repositoryName": "shop/web"});
+    let text = |reply: Value, member: &str| -> Result<Value> {
+        Ok(serde_json::from_str(
+            reply[member].as_str().context("a policy")?,
+        )?)
+    };
+    let lifecycle = outsider(&scenario, "GetLifecyclePolicy", named.clone()).await?;
+    let lifecycle = text(lifecycle, "lifecyclePolicyText")?;
+    ensure!(
+        lifecycle["rules"][1]["selection"]["countNumber"] == 10,
+        "{lifecycle}"
+    );
+    let access = outsider(&scenario, "GetRepositoryPolicy", named.clone()).await?;
+    let access = text(access, "policyText")?;
+    ensure!(access["Statement"][0]["Sid"] == "pull", "{access}");
     scenario.is_quiet().await?;
 
     // A change, and a change behind the operator's back.
-    let changed = REPOSITORY
-        .replace("imageTagMutability: IMMUTABLE", SCAN_ON_PUSH)
-        .replace("key: team", "key: squad");
-    scenario.kubectl.apply(&changed)?;
+    scenario.kubectl.apply(&changed())?;
     scenario.wait_ready(&[OBJECT])?;
+    for operation in ["GetLifecyclePolicy", "GetRepositoryPolicy"] {
+        let reply = outsider(&scenario, operation, named.clone()).await;
+        ensure!(reply.is_err(), "the spec has dropped it: {reply:?}");
+    }
     let repository = described(&scenario).await?;
     ensure!(
         repository["imageTagMutability"] == "MUTABLE",

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
 use crate::basics::OBJECTS;
-use crate::ecr_repository::{OBJECT, REPOSITORY, SCAN_ON_PUSH};
+use crate::ecr_repository::{self, OBJECT, REPOSITORY};
 
 /// Actions that no server here has; the driver's tests with a pretend ECS use them.
 const NOT_HERE: [&str; 5] = [
@@ -152,10 +152,7 @@ async fn live(scenario: &Scenario<'_>) -> Result<()> {
         samples("nginx:2", "FARGATE, FARGATE_SPOT").replace("value: enabled", "value: disabled");
     let changed = changed.replace("- key: team\n", "- key: squad\n");
     scenario.kubectl.apply(&changed)?;
-    let repository = REPOSITORY
-        .replace("imageTagMutability: IMMUTABLE", SCAN_ON_PUSH)
-        .replace("key: team", "key: squad");
-    scenario.kubectl.apply(&repository)?;
+    scenario.kubectl.apply(&ecr_repository::changed())?;
     scenario
         .until(OBJECTS[2], |service| {
             service["status"]["revision"] == "web:2"

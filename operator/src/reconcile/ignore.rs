@@ -38,6 +38,11 @@ pub fn problem(policies: &Policies, kind: &str, identity: &[&str]) -> Option<Str
                 "ignoreFields: {pointer} is a part of a reference: write \"/{first}\" to leave the revision to others"
             ));
         }
+        if POLICY_DOCUMENTS.contains(&first) && path != first {
+            return Some(format!(
+                "ignoreFields: {pointer} is a part of a policy, which ECR replaces as a whole: write \"/{first}\" to leave it to others"
+            ));
+        }
         if OWN.contains(&first) {
             return Some(format!("ignoreFields: {pointer} is a member of the operator, which AWS does not have: drop it"));
         }
@@ -58,9 +63,13 @@ pub fn problem(policies: &Policies, kind: &str, identity: &[&str]) -> Option<Str
 const OWN: &[&str] = &[
     "deleteRevisions",
     "desiredCountOwner",
+    "forceDelete",
     "revisionHistoryLimit",
     "rollout",
 ];
+
+/// Members of a spec that are sent as the text of a policy.
+const POLICY_DOCUMENTS: &[&str] = &["lifecyclePolicy", "repositoryPolicy"];
 
 /// Why the element that a path leads through cannot be found again in AWS; `None` where it can.
 fn lost(path: &str) -> Option<String> {

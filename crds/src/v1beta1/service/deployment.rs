@@ -1,10 +1,10 @@
 //! How a service replaces its tasks.
 
-use std::borrow::Cow;
-
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
+
+use crate::v1beta1::shared::FreeJson;
 
 /// How a service replaces its tasks.
 #[skip_serializing_none]
@@ -102,25 +102,6 @@ pub struct DeploymentLifecycleHook {
     pub hook_details: Option<FreeJson>,
     /// How long the hook may take, and what happens then.
     pub timeout_configuration: Option<HookTimeoutConfiguration>,
-}
-
-/// Any JSON: a document type of the API. Kubernetes must not prune it.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
-#[serde(transparent)]
-pub struct FreeJson(pub serde_json::Value);
-
-impl JsonSchema for FreeJson {
-    fn schema_name() -> Cow<'static, str> {
-        "FreeJson".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "x-kubernetes-preserve-unknown-fields": true })
-    }
 }
 
 /// How long a hook may take.

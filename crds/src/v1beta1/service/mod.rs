@@ -26,8 +26,8 @@ pub use connect::{
 };
 pub use deployment::{
     CanaryConfiguration, DeploymentAlarms, DeploymentCircuitBreaker, DeploymentConfiguration,
-    DeploymentController, DeploymentLifecycleHook, EarlySuccessCriteria, FreeJson,
-    HookTimeoutConfiguration, LinearConfiguration, ThresholdConfiguration,
+    DeploymentController, DeploymentLifecycleHook, EarlySuccessCriteria, HookTimeoutConfiguration,
+    LinearConfiguration, ThresholdConfiguration,
 };
 pub use gateway::{
     GatewayConnector, GatewayConnectorFilters, GatewayDeregistrationDelay, GatewayHealthCheck,

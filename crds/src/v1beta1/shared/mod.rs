@@ -1,6 +1,7 @@
 //! Shapes that several kinds share.
 
 mod capacity;
+mod free_json;
 mod log;
 mod placement;
 mod policy;
@@ -10,6 +11,7 @@ mod status;
 mod tag;
 
 pub use capacity::CapacityProviderStrategyItem;
+pub use free_json::FreeJson;
 pub use log::{LogConfiguration, Secret};
 pub use placement::PlacementConstraint;
 pub use policy::{AdoptionPolicy, DeletionPolicy, ManagementPolicy, Policies};

@@ -17,17 +17,17 @@ use crate::aws::{AwsError, ErrorKind, Operation};
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RepositoryKey(pub String);
 
-/// A repository whose tags are meant. DescribeRepositories does not show them.
+/// One repository: one that is created again under the same name is another.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RepositoryTagsKey {
+pub struct RepositoryId {
     /// ARN of the repository.
     pub arn: String,
-    /// When it was created: one that is created again has other tags.
+    /// When it was created.
     pub created_at: String,
 }
 
-impl RepositoryTagsKey {
-    /// The key of a repository as ECR describes it.
+impl RepositoryId {
+    /// The identity of a repository as ECR describes it.
     #[must_use]
     pub fn of(repository: &Value) -> Self {
         Self {
@@ -38,7 +38,17 @@ impl RepositoryTagsKey {
             created_at: repository["createdAt"].to_string(),
         }
     }
+
+    /// The name of the repository, which may have slashes.
+    pub(super) fn name(&self) -> &str {
+        let resource = self.arn.splitn(6, ':').nth(5).unwrap_or_default();
+        resource.split_once('/').map_or(resource, |(_, name)| name)
+    }
 }
+
+/// The tags of a repository. DescribeRepositories does not show them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RepositoryTagsKey(pub RepositoryId);
 
 impl fmt::Display for RepositoryKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -48,7 +58,7 @@ impl fmt::Display for RepositoryKey {
 
 impl fmt::Display for RepositoryTagsKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "tags of {}", self.arn)
+        write!(f, "tags of {}", self.0.arn)
     }
 }
 
@@ -116,7 +126,7 @@ impl Key for RepositoryTagsKey {
     const BATCH: usize = 1;
 
     fn group(&self) -> &str {
-        &self.arn
+        &self.0.arn
     }
 
     fn steady(sweep: &Sweep) -> Duration {
@@ -124,7 +134,7 @@ impl Key for RepositoryTagsKey {
     }
 
     async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, AwsError>> {
-        let request = json!({"resourceArn": keys[0].arn});
+        let request = json!({"resourceArn": keys[0].0.arn});
         vec![match reads.send(ecr::ListTagsForResource, &request).await {
             Ok(mut reply) => Ok(Answer::Found(Arc::new(reply["tags"].take()))),
             Err(error) if error.kind == ErrorKind::Missing => Ok(Answer::Missing),

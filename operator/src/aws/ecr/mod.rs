@@ -5,7 +5,9 @@ mod errors;
 mod images;
 mod keys;
 mod operations;
+mod policies;
 
 pub use images::images;
-pub use keys::{RepositoryKey, RepositoryTagsKey};
+pub use keys::{RepositoryId, RepositoryKey, RepositoryTagsKey};
 pub use operations::*;
+pub use policies::{LifecyclePolicyKey, RepositoryPolicyKey};

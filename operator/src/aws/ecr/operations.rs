@@ -33,6 +33,7 @@ operations! {
     reads {
         RepositoryRead 10 10;
         RepositoryTagsRead 10 10;
+        RepositoryPolicyRead 10 10;
         ImageRead 10 10;
     }
     // Before them the statement of the IAM policy that allows the writes.
@@ -43,10 +44,16 @@ operations! {
     operations {
         RepositoryRead: DescribeRepositories describe_repositories;
         RepositoryTagsRead: ListTagsForResource list_tags_for_resource;
+        RepositoryPolicyRead: GetLifecyclePolicy get_lifecycle_policy;
+        RepositoryPolicyRead: GetRepositoryPolicy get_repository_policy;
         ImageRead: ListImages list_images;
         RepositoryModify: CreateRepository create_repository;
         RepositoryModify: PutImageTagMutability put_image_tag_mutability;
         RepositoryModify: PutImageScanningConfiguration put_image_scanning_configuration;
+        RepositoryModify: PutLifecyclePolicy put_lifecycle_policy;
+        RepositoryModify: DeleteLifecyclePolicy delete_lifecycle_policy;
+        RepositoryModify: SetRepositoryPolicy set_repository_policy;
+        RepositoryModify: DeleteRepositoryPolicy delete_repository_policy;
         RepositoryModify: DeleteRepository delete_repository;
         RepositoryTagModify: TagResource tag_resource;
         RepositoryTagModify: UntagResource untag_resource;

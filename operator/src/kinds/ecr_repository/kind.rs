@@ -2,10 +2,12 @@
 
 use ecs_operator_crds::v1beta1::{EcrRepository, EcrRepositoryStatus};
 
-use super::observed::ObservedRepository;
-use super::shape::RESETS;
+use super::observed::{ObservedRepository, PolicyText};
+use super::shape::{OWN_MEMBERS, RESETS};
 use super::{apply, observe, plan, status};
-use crate::aws::ecr::{RepositoryKey, RepositoryTagsKey};
+use crate::aws::ecr::{
+    LifecyclePolicyKey, RepositoryId, RepositoryKey, RepositoryPolicyKey, RepositoryTagsKey,
+};
 use crate::aws::observer::PolledKey;
 use crate::aws::tags::Owner;
 use crate::aws::{AwsError, Freshness, Permit};
@@ -18,7 +20,7 @@ impl Kind for EcrRepository {
 
     const SHAPE: Shape = Shape {
         identity: &["repositoryName"],
-        own_members: &[],
+        own_members: OWN_MEMBERS,
         resets: RESETS,
         refers_to: &[],
     };
@@ -60,18 +62,20 @@ impl Kind for EcrRepository {
     }
 }
 
-/// The repository and its tags are polled as often as the state of the object asks for.
+/// The repository, its tags and its policies are polled as often as the state of the object asks for.
 fn observed(object: &EcrRepository, value: ObservedRepository) -> Observed<ObservedRepository> {
-    let tags = value
-        .repository
-        .as_ref()
-        .map(|repository| RepositoryTagsKey::of(&repository.json));
-    let polled = [PolledKey::new(RepositoryKey(object.repository_name()))];
-    let polled = polled
-        .into_iter()
-        .chain(tags.map(PolledKey::new))
-        .map(|key| (key, None))
-        .collect();
+    let mut polled = vec![PolledKey::new(RepositoryKey(object.repository_name()))];
+    if let Some(repository) = &value.repository {
+        let id = RepositoryId::of(&repository.json);
+        if repository.lifecycle != PolicyText::NotRead {
+            polled.push(PolledKey::new(LifecyclePolicyKey(id.clone())));
+        }
+        if repository.access != PolicyText::NotRead {
+            polled.push(PolledKey::new(RepositoryPolicyKey(id.clone())));
+        }
+        polled.push(PolledKey::new(RepositoryTagsKey(id)));
+    }
+    let polled = polled.into_iter().map(|key| (key, None)).collect();
     Observed {
         read_at: Some(value.at),
         unconfirmed: value.may_be_there,

@@ -5,6 +5,7 @@ mod kind;
 mod observe;
 mod observed;
 mod plan;
+mod policies;
 mod shape;
 mod status;
 #[cfg(test)]

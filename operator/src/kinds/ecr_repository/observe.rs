@@ -4,8 +4,11 @@ use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::EcrRepository;
 use tokio::time::Instant;
 
-use super::observed::{ObservedRepository, Repository};
-use crate::aws::ecr::{self, RepositoryKey, RepositoryTagsKey};
+use super::observed::{ObservedRepository, PolicyText, Repository};
+use super::policies::{ACCESS_POLICY, LIFECYCLE_POLICY, names};
+use crate::aws::ecr::{
+    self, LifecyclePolicyKey, RepositoryId, RepositoryKey, RepositoryPolicyKey, RepositoryTagsKey,
+};
 use crate::aws::observer::Answer;
 use crate::aws::tags::{Ownership, Tags};
 use crate::aws::{AwsError, Freshness};
@@ -36,12 +39,22 @@ pub(super) async fn observe(
     if let Answer::Found(json) = seen.answer {
         let tags = pass.aws.observer.cache::<RepositoryTagsKey>();
         let tags = tags
-            .get(RepositoryTagsKey::of(&json), freshness, pass.namespace())
+            .get(
+                RepositoryTagsKey(RepositoryId::of(&json)),
+                freshness,
+                pass.namespace(),
+            )
             .await?;
         at = at.min(tags.at);
         // Tags are missing if it was deleted between the two reads.
         if let Answer::Found(tags) = tags.answer {
-            repository = Some(Repository::read(json, Tags::read(&tags))?);
+            let mut found = Repository::read(json, Tags::read(&tags))?;
+            at = at.min(
+                read_policies(object, pass, freshness, &mut found)
+                    .await?
+                    .unwrap_or(at),
+            );
+            repository = Some(found);
         }
     }
     let may_be_there = repository.is_none() && repositories.may_be_there(&key);
@@ -57,6 +70,33 @@ pub(super) async fn observe(
         may_be_there,
         images,
     })
+}
+
+/// Reads the policies that the spec names, or has named before. Returns the time of the older read.
+async fn read_policies(
+    object: &EcrRepository,
+    pass: &Pass<'_, ObservedRepository>,
+    freshness: Freshness,
+    repository: &mut Repository,
+) -> Result<Option<Instant>, AwsError> {
+    let (observer, namespace) = (&pass.aws.observer, pass.namespace());
+    let id = RepositoryId::of(&repository.json);
+    let mut at = None;
+    if names(object, &LIFECYCLE_POLICY) {
+        let cache = observer.cache::<LifecyclePolicyKey>();
+        let key = LifecyclePolicyKey(id.clone());
+        let seen = cache.get(key, freshness, namespace).await?;
+        (at, repository.lifecycle) = (Some(seen.at), PolicyText::read(seen.answer));
+    }
+    if names(object, &ACCESS_POLICY) {
+        let cache = observer.cache::<RepositoryPolicyKey>();
+        let seen = cache
+            .get(RepositoryPolicyKey(id), freshness, namespace)
+            .await?;
+        at = Some(at.map_or(seen.at, |at: Instant| at.min(seen.at)));
+        repository.access = PolicyText::read(seen.answer);
+    }
+    Ok(at)
 }
 
 /// Whether the images keep the object from being deleted: they are counted right before the

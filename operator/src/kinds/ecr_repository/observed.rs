@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::aws::AwsError;
 use crate::aws::ErrorKind;
 use crate::aws::ecr;
+use crate::aws::observer::Answer;
 use crate::aws::tags::Tags;
 
 /// What is known of a repository.
@@ -38,6 +39,43 @@ pub struct Repository {
     /// Its tags, which ECR lists in a call of their own.
     #[serde(skip)]
     pub tags: Tags,
+    /// Its lifecycle policy.
+    #[serde(skip)]
+    pub lifecycle: PolicyText,
+    /// Its policy that gives others access.
+    #[serde(skip)]
+    pub access: PolicyText,
+}
+
+/// A policy of a repository.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum PolicyText {
+    /// The spec does not name it, so it was not read.
+    #[default]
+    NotRead,
+    /// There is none.
+    Absent,
+    /// Its text.
+    Text(String),
+}
+
+impl PolicyText {
+    /// The answer of the observer that it is; `None` if it was not read.
+    pub(super) fn answer(&self) -> Option<Answer> {
+        match self {
+            Self::NotRead => None,
+            Self::Absent => Some(Answer::Missing),
+            Self::Text(text) => Some(Answer::Found(Arc::new(text.clone().into()))),
+        }
+    }
+
+    /// Reads an answer of the observer.
+    pub(super) fn read(answer: Answer) -> Self {
+        match answer {
+            Answer::Found(text) => Self::Text(text.as_str().unwrap_or_default().to_owned()),
+            Answer::Inactive | Answer::Missing => Self::Absent,
+        }
+    }
 }
 
 impl Repository {

@@ -5,7 +5,8 @@ use ecs_operator_crds::v1beta1::EcrRepository;
 use serde_json::{Map, Value, json};
 
 use super::observed::{ObservedRepository, Repository};
-use super::shape::{FILTERS, MUTABILITY, RESETS, UPDATES};
+use super::policies;
+use super::shape::{FILTERS, MUTABILITY, OWN_MEMBERS, RESETS, UPDATES};
 use crate::aws::Operation;
 use crate::aws::drift::drift;
 use crate::aws::ecr;
@@ -26,29 +27,30 @@ pub(super) fn plan(object: &EcrRepository, observed: &ObservedRepository, owner:
     let Some(repository) = &observed.repository else {
         return Plan::Write(vec![create(object, owner)]);
     };
-    let policies = &object.spec.policies;
+    let rights = &object.spec.policies;
     let tagged = tagged(&what, repository);
-    if let Some(plan) = tagged.claim("repositoryName", owner, policies) {
+    if let Some(plan) = tagged.claim("repositoryName", owner, rights) {
         return plan;
     }
     let applied = object.applied_members();
-    let spec = with_resets(&request(&object.spec, &[]), applied, RESETS);
+    let spec = with_resets(&request(&object.spec, OWN_MEMBERS), applied, RESETS);
     let wanted = spec.clone();
-    let spec = with_ignored_fields(spec, &repository.json, policies);
+    let spec = with_ignored_fields(spec, &repository.json, rights);
     let spec = with_whole_mutability(spec, &wanted, &repository.json);
     if let Some(message) = other_encryption(&what, &spec, repository) {
         return Plan::stall(Reason::InvalidSpec, message);
     }
+    let policy_writes = match policies::writes(&wanted, rights, &name, repository) {
+        Ok(writes) => writes,
+        Err(message) => return Plan::stall(Reason::InvalidSpec, message),
+    };
     let mut writes: Vec<_> = UPDATES
         .iter()
         .filter_map(|(operation, members)| update(*operation, members, &name, &spec, repository))
+        .chain(policy_writes)
         .collect();
     let managed = object.managed_tags();
-    writes.extend(tagged.tag_writes(
-        &owner.desired(object.spec.tags.as_deref()),
-        managed,
-        policies,
-    ));
+    writes.extend(tagged.tag_writes(&owner.desired(object.spec.tags.as_deref()), managed, rights));
     Plan::writes(writes)
 }
 
@@ -91,7 +93,8 @@ fn tagged<'a>(what: &'a str, repository: &'a Repository) -> Tagged<'a> {
 
 fn create(object: &EcrRepository, owner: &Owner) -> Write {
     let name = object.repository_name();
-    let mut request = request(&object.spec, &[]);
+    let mut request = request(&object.spec, OWN_MEMBERS);
+    request.retain(|member, _| !policies::MEMBERS.contains(&member.as_str()));
     request.insert("repositoryName".to_owned(), name.clone().into());
     let tags = owner
         .desired(object.spec.tags.as_deref())
@@ -175,14 +178,19 @@ fn delete(object: &EcrRepository, observed: &ObservedRepository, owner: &Owner) 
             .and_then(|status| status.repository_arn.as_deref());
         return left(&what, &ownership, known, policies);
     }
-    if observed.images > 0 {
+    let force = object.spec.force_delete == Some(true);
+    if observed.images > 0 && !force {
         let message = format!(
-            "{what} holds {}: delete them in ECR, or set spec.deletionPolicy to Retain to keep the repository",
+            "{what} holds {}: delete them in ECR, set spec.forceDelete to true to delete them with the repository, or set spec.deletionPolicy to Retain to \
+             keep both",
             images(observed.images)
         );
         return Plan::wait(Reason::DeletionBlocked, message);
     }
-    let request = json!({"repositoryName": name});
+    let mut request = json!({"repositoryName": name});
+    if force {
+        request["force"] = true.into();
+    }
     Plan::Write(vec![Write {
         operation: ecr::DeleteRepository,
         request,

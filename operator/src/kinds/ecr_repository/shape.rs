@@ -14,7 +14,14 @@ pub const RESETS: &[Reset] = &[
     ("imageScanningConfiguration.scanOnPush", "false"),
     ("imageTagMutability", r#""MUTABLE""#),
     ("imageTagMutabilityExclusionFilters", "null"),
+    ("lifecyclePolicy", "null"),
+    ("lifecyclePolicyText", "null"),
+    ("repositoryPolicy", "null"),
+    ("repositoryPolicyText", "null"),
 ];
+
+/// Members of the spec that ECR does not have.
+pub(super) const OWN_MEMBERS: &[&str] = &["forceDelete"];
 
 /// The calls that change a repository, and the members that each replaces.
 pub(super) const UPDATES: [(Operation, &[&str]); 2] = [

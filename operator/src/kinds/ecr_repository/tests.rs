@@ -7,7 +7,7 @@ use ecs_operator_crds::v1beta1::EcrRepository;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::observed::{ObservedRepository, Repository};
+use super::observed::{ObservedRepository, PolicyText, Repository};
 use super::plan;
 use crate::aws::ecr;
 use crate::aws::tags::{OWNER, Tags};
@@ -74,6 +74,68 @@ fn creates_a_missing_repository_with_the_spec() {
         "tags": [{"Key": OWNER, "Value": owner("web").tag()}, {"Key": "team", "Value": "shop"}],
     });
     assert_eq!(create.request, expected);
+}
+
+#[test]
+fn puts_the_policies_after_the_creation() {
+    let rule = json!({"rulePriority": 1, "selection": {"tagStatus": "any", "countType": "imageCountMoreThan",
+        "countNumber": 5}, "action": {"type": "expire"}});
+    let spec = json!({"lifecyclePolicy": {"rules": [rule]}, "repositoryPolicyText": r#"{"Statement": []}"#, "forceDelete": true});
+    let create = write(planned(&object(&spec), &missing()));
+    let members: Vec<_> = create.request.as_object().unwrap().keys().collect();
+    assert_eq!(members, ["repositoryName", "tags"]);
+    // A crash after the creation, or a creation by others, is completed the same way.
+    let mut created = ours(&json!({}));
+    let repository = created.repository.as_mut().unwrap();
+    (repository.lifecycle, repository.access) = (PolicyText::Absent, PolicyText::Absent);
+    let requests: Vec<_> = writes(planned(&object(&spec), &created))
+        .into_iter()
+        .map(|write| (write.operation, write.request))
+        .collect();
+    let lifecycle = json!({"rules": [rule]}).to_string();
+    let expected = [
+        (
+            ecr::PutLifecyclePolicy,
+            json!({"repositoryName": "web", "lifecyclePolicyText": lifecycle}),
+        ),
+        (
+            ecr::SetRepositoryPolicy,
+            json!({"repositoryName": "web", "policyText": r#"{"Statement":[]}"#}),
+        ),
+    ];
+    assert_eq!(requests, expected);
+}
+
+#[test]
+fn a_text_that_is_no_json_is_reported_and_nothing_is_sent() {
+    let plan = planned(
+        &object(&json!({"lifecyclePolicyText": "rules:", "imageTagMutability": "IMMUTABLE"})),
+        &ours(&json!({})),
+    );
+    assert!(
+        matches!(&plan, Plan::Stall(obstacle) if obstacle.reason == Reason::InvalidSpec
+            && obstacle.message.contains("lifecyclePolicyText is no JSON")),
+        "{plan:?}"
+    );
+}
+
+#[test]
+fn deletes_images_with_the_repository_when_asked_to() {
+    let full = ObservedRepository {
+        images: 3,
+        ..ours(&json!({}))
+    };
+    let forced = object(&json!({"forceDelete": true})).deleting();
+    let delete = write(planned(&forced, &full));
+    assert_eq!(
+        delete.request,
+        json!({"repositoryName": "web", "force": true})
+    );
+    let plan = planned(&object(&json!({})).deleting(), &full);
+    assert!(
+        matches!(&plan, Plan::Wait(obstacle) if obstacle.message.contains("forceDelete")),
+        "{plan:?}"
+    );
 }
 
 #[test]

@@ -1,5 +1,9 @@
 //! EcrRepository: a private repository of Amazon ECR. The spec is the input of `CreateRepository`.
 
+mod lifecycle;
+
+pub use lifecycle::{LifecycleAction, LifecyclePolicy, LifecycleRule, LifecycleSelection};
+
 use kube::core::cel::Rule;
 use kube::{CustomResource, ResourceExt};
 use schemars::JsonSchema;
@@ -7,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
 use super::shared::rules::{immutable, rule, tags};
-use super::shared::{CommonStatus, Policies, Tag, spec, status};
+use super::shared::{CommonStatus, FreeJson, Policies, Tag, spec, status};
 
 /// A private repository of Amazon ECR, which holds the images of one application.
 #[skip_serializing_none]
@@ -82,6 +86,24 @@ pub struct EcrRepositorySpec {
     /// Encryption of the images. AWS default AES256. Cannot change.
     pub encryption_configuration: Option<EncryptionConfiguration>,
 
+    /// Rules by which ECR removes or archives images. Absent, with `lifecyclePolicyText` absent too:
+    /// the operator leaves the lifecycle policy alone, or deletes it if the spec had one before.
+    pub lifecycle_policy: Option<LifecyclePolicy>,
+    /// The lifecycle policy as JSON in a text. Exclusive with `lifecyclePolicy`.
+    #[schemars(length(min = 1, max = 30720))]
+    pub lifecycle_policy_text: Option<String>,
+    /// Policy document of IAM that gives others access to the repository, as an object. Absent, with
+    /// `repositoryPolicyText` absent too: the operator leaves the policy alone, or deletes it if the
+    /// spec had one before.
+    #[schemars(extend("type" = "object"))]
+    pub repository_policy: Option<FreeJson>,
+    /// The same as JSON in a text. Exclusive with `repositoryPolicy`.
+    #[schemars(length(min = 1, max = 10240))]
+    pub repository_policy_text: Option<String>,
+
+    /// Whether the deletion of this object also deletes the images of the repository. Default
+    /// false: it waits until the repository is empty.
+    pub force_delete: Option<bool>,
     /// What the operator may do with the AWS object.
     #[serde(flatten)]
     pub policies: Policies,
@@ -111,6 +133,26 @@ fn rules() -> Vec<Rule> {
         rule(
             "has(self.imageTagMutabilityExclusionFilters) == (has(self.imageTagMutability) && self.imageTagMutability.endsWith('_WITH_EXCLUSION'))",
             "imageTagMutabilityExclusionFilters and an imageTagMutability of IMMUTABLE_WITH_EXCLUSION or MUTABLE_WITH_EXCLUSION need each other",
+        ),
+        rule(
+            "!has(self.lifecyclePolicy) || !has(self.lifecyclePolicyText)",
+            "lifecyclePolicy and lifecyclePolicyText exclude each other: drop one of them",
+        ),
+        rule(
+            "!has(self.repositoryPolicy) || !has(self.repositoryPolicyText)",
+            "repositoryPolicy and repositoryPolicyText exclude each other: drop one of them",
+        ),
+        rule(
+            "!has(self.lifecyclePolicy) || self.lifecyclePolicy.rules.all(r, (r.selection.tagStatus == 'tagged') == (has(r.selection.tagPatternList) || has(r.selection.tagPrefixList)))",
+            "lifecyclePolicy.rules[].selection: tagStatus tagged and tagPatternList or tagPrefixList need each other",
+        ),
+        rule(
+            "!has(self.lifecyclePolicy) || self.lifecyclePolicy.rules.all(r, (r.selection.countType == 'imageCountMoreThan') != has(r.selection.countUnit))",
+            "lifecyclePolicy.rules[].selection.countUnit: days is needed for a countType since…, and excluded for imageCountMoreThan",
+        ),
+        rule(
+            "!has(self.lifecyclePolicy) || self.lifecyclePolicy.rules.all(r, r.selection.tagStatus != 'any' || self.lifecyclePolicy.rules.all(o, o.rulePriority <= r.rulePriority))",
+            "lifecyclePolicy.rules[]: the rule with tagStatus any must have the highest rulePriority",
         ),
         rule(
             "!has(self.encryptionConfiguration) || !has(self.encryptionConfiguration.kmsKey) || self.encryptionConfiguration.encryptionType != 'AES256'",
