@@ -118,8 +118,16 @@ impl Policy {
         Ok(Some(Write {
             operation: self.put,
             request,
-            note: format!("Replaced the {} of repository {name}", self.what),
+            note: format!("Set the {} of repository {name}", self.what),
         }))
+    }
+
+    /// The message for a text that ECR cannot take.
+    fn invalid(&self, why: &str) -> String {
+        let [object, text] = self.members;
+        format!(
+            "spec.{text} is not valid JSON ({why}): correct it, or write the policy in spec.{object}"
+        )
     }
 
     fn wanted(&self, spec: &Map<String, Value>, policies: &Policies) -> Result<Wanted, String> {
@@ -131,8 +139,8 @@ impl Policy {
             (Some(document @ Value::Object(_)), _) => Ok(Wanted::Document(document.clone())),
             (_, Some(Value::String(text))) => match serde_json::from_str(text) {
                 Ok(document @ Value::Object(_)) => Ok(Wanted::Document(document)),
-                Ok(_) => Err(format!("{} is no JSON object", self.members[1])),
-                Err(error) => Err(format!("{} is no JSON: {error}", self.members[1])),
+                Ok(_) => Err(self.invalid("it is not an object")),
+                Err(error) => Err(self.invalid(&error.to_string())),
             },
             (None, None) => Ok(Wanted::Any),
             _ => Ok(Wanted::None),
@@ -326,6 +334,8 @@ mod tests {
             Ok(Some(ecr::SetRepositoryPolicy))
         );
         let broken = write(json!({"repositoryPolicyText": "{"}), Policies::default());
-        assert!(broken.is_err_and(|message| message.contains("repositoryPolicyText is no JSON")));
+        assert!(
+            broken.is_err_and(|message| message.contains("repositoryPolicyText is not valid JSON"))
+        );
     }
 }

@@ -114,7 +114,7 @@ fn a_text_that_is_no_json_is_reported_and_nothing_is_sent() {
     );
     assert!(
         matches!(&plan, Plan::Stall(obstacle) if obstacle.reason == Reason::InvalidSpec
-            && obstacle.message.contains("lifecyclePolicyText is no JSON")),
+            && obstacle.message.contains("lifecyclePolicyText is not valid JSON")),
         "{plan:?}"
     );
 }
