@@ -91,6 +91,7 @@ reasons! {
     Progressing: "A change is in progress.", "No action needed.";
     DependencyNotReady: "A referenced object is missing, not ready yet, or being deleted.", "Resolves when the object that the message names is ready.";
     InvalidSpec: "AWS or the operator refuses the spec as it is.", "Change the field that the message names.";
+    ImageNotFound: "A container has an image in ECR that does not exist or is archived. No revision was registered.", "Push the image, or correct the image that the message names; it is looked up again within a minute. `spec.verifyImages: false` registers without this check.";
     NotOwned: "The AWS object exists and carries no ownership tag, or a former object of the same name retained it.", "Set `spec.adoptionPolicy: IfUnowned` to take it over, or delete the object and create it again with another name.";
     LeftInAws: "The object was deleted, and what it had in AWS is left there: its owner tag was removed or names another object, or with `deletionPolicy: Retain` AWS did not take the tag that marks it as retained.", "Delete it in AWS, or take it over with a new object and `spec.adoptionPolicy: IfUnowned`.";
     ClusterNotAllowed: "The configuration of the operator does not let the namespace use the ECS cluster.", "Use a cluster that the message lists, or ask the administrator of the operator for a rule in `--allowed-clusters`.";

@@ -25,13 +25,14 @@ use crate::assets;
 use crate::world::condition;
 
 /// Reasons for which a user has to change something: only these may be reported as a failure.
-const FINAL: [&str; 12] = [
+const FINAL: [&str; 13] = [
     "AccessDenied",
     "ClusterNotAllowed",
     "Conflict",
     "DeploymentFailed",
     "DeploymentRolledBack",
     "DeploymentStopped",
+    "ImageNotFound",
     "InvalidSpec",
     "NotOwned",
     "Observing",

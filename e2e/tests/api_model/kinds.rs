@@ -31,7 +31,7 @@ pub(crate) const KINDS: &[Row] = &[
         kind: "EcsTaskDefinition",
         service: "ecs",
         operation: "RegisterTaskDefinition",
-        own: &["deleteRevisions", "revisionHistoryLimit"],
+        own: &["deleteRevisions", "revisionHistoryLimit", "verifyImages"],
         carry: carried::<EcsTaskDefinitionSpec>,
     },
     Row {

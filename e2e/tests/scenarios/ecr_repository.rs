@@ -128,3 +128,58 @@ pub(crate) async fn follows_the_spec_and_waits_for_images_at_its_deletion(
     ensure!(described(&scenario).await.is_err(), "it is deleted");
     scenario.end().await
 }
+
+/// A task definition is registered when its image in ECR exists, and a typo is reported before
+/// that.
+pub(crate) async fn a_missing_image_is_reported_before_anything_is_registered(
+    world: &World,
+) -> Result<()> {
+    let scenario = world.scenario("images").await?;
+    scenario.kubectl.apply(REPOSITORY)?;
+    scenario.wait_ready(&[OBJECT])?;
+    let uri = scenario.get(OBJECT)?["status"]["repositoryUri"]
+        .as_str()
+        .context("an address")?
+        .to_owned();
+    let push = async |tag: &str| {
+        let image = json!({"repositoryName": "shop/web", "imageTag": tag, "imageManifest": "{\"schemaVersion\": 2}"});
+        outsider(&scenario, "PutImage", image).await
+    };
+    push("1.20").await?;
+    let definition = |image: &str| {
+        format!(
+            "apiVersion: ecs-operator.dev/v1beta1\nkind: EcsTaskDefinition\nmetadata: {{name: web}}\n\
+             spec: {{containerDefinitions: [{{name: web, image: \"{image}\", memory: 64}}]}}\n"
+        )
+    };
+    let object = "ecstaskdefinition/web";
+    scenario
+        .kubectl
+        .apply(&definition(&format!("{uri}:1.21")))?;
+    let message = scenario
+        .until_ready_is(object, "False", "ImageNotFound")
+        .await?;
+    ensure!(
+        message.contains("has no tag 1.21 (it has 1.20)"),
+        "{message}"
+    );
+    ensure!(
+        scenario.aws_proxy.counts().of("RegisterTaskDefinition") == 0,
+        "{:?}",
+        scenario.aws_proxy.counts()
+    );
+    // The image is pushed later.
+    scenario
+        .kubectl
+        .apply(&definition(&format!("{uri}:1.21")))?;
+    push("1.21").await?;
+    scenario.wait_ready(&[object])?;
+    scenario.is_quiet().await?;
+    // What is pushed, or deleted, after that changes nothing.
+    scenario.kubectl.run(&["delete", object])?;
+    let images = json!({"repositoryName": "shop/web", "imageIds": [{"imageTag": "1.20"}, {"imageTag": "1.21"}]});
+    outsider(&scenario, "BatchDeleteImage", images).await?;
+    scenario.kubectl.run(&["delete", OBJECT])?;
+    scenario.until_empty().await?;
+    scenario.end().await
+}

@@ -29,7 +29,9 @@ const NOT_HERE: [&str; 5] = [
 ];
 
 /// Reads without which all goes on, by others or with fewer words: so no condition names them.
-const DISPENSABLE: [&str; 3] = [
+const DISPENSABLE: [&str; 5] = [
+    "ecr:DescribeImages",
+    "ecr:DescribePullThroughCacheRules",
     "ecs:ListTaskDefinitionFamilies",
     "ecs:ListTasks",
     "ecs:DescribeTasks",

@@ -66,6 +66,7 @@ const OWN: &[&str] = &[
     "forceDelete",
     "revisionHistoryLimit",
     "rollout",
+    "verifyImages",
 ];
 
 /// Members of a spec that are sent as the text of a policy.

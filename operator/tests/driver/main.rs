@@ -8,6 +8,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod images;
 mod lost;
 mod outcomes;
 mod refused;

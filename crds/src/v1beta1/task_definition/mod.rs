@@ -125,6 +125,10 @@ pub struct EcsTaskDefinitionSpec {
     /// Whether deregistered revisions are deleted as well (DeleteTaskDefinitions). Default false:
     /// they stay INACTIVE in ECS.
     pub delete_revisions: Option<bool>,
+    /// Whether images in ECR are looked up before a revision is registered. An image that does not
+    /// exist or is archived prevents the registration. Default true. Images that the operator may
+    /// not read, and those of other registries and Regions, are not checked.
+    pub verify_images: Option<bool>,
     /// What the operator may do with the AWS object.
     #[serde(flatten)]
     pub policies: Policies,

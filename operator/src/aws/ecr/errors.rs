@@ -14,6 +14,7 @@ pub(super) const ERRORS: ErrorTable = ErrorTable {
 const CODES: &[(&str, ErrorKind)] = &[
     // A key that was made a moment ago, or whose policy was changed, is not known everywhere yet.
     ("Kms", ErrorKind::DependencyNotReady),
+    ("ImageNotFound", ErrorKind::Missing),
     ("LifecyclePolicyNotFound", ErrorKind::Missing),
     ("RepositoryNotFound", ErrorKind::Missing),
     ("RepositoryPolicyNotFound", ErrorKind::Missing),

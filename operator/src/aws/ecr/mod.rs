@@ -7,7 +7,7 @@ mod keys;
 mod operations;
 mod policies;
 
-pub use images::images;
+pub use images::{ImageKey, ImageReference, images, is_pulled_through, tags};
 pub use keys::{RepositoryId, RepositoryKey, RepositoryTagsKey};
 pub use operations::*;
 pub use policies::{LifecyclePolicyKey, RepositoryPolicyKey};

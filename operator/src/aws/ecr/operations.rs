@@ -46,6 +46,8 @@ operations! {
         RepositoryTagsRead: ListTagsForResource list_tags_for_resource;
         RepositoryPolicyRead: GetLifecyclePolicy get_lifecycle_policy;
         RepositoryPolicyRead: GetRepositoryPolicy get_repository_policy;
+        ImageRead: DescribeImages describe_images;
+        ImageRead: DescribePullThroughCacheRules describe_pull_through_cache_rules;
         ImageRead: ListImages list_images;
         RepositoryModify: CreateRepository create_repository;
         RepositoryModify: PutImageTagMutability put_image_tag_mutability;

@@ -102,9 +102,13 @@ fn observed(
         .or_else(|| known_arn(object));
     let current = current.map(|arn| PolledKey::new(TaskDefinitionKey(arn.to_owned())));
     let family = PolledKey::new(FamilyKey(object.family()));
+    // Its push triggers the object.
+    let image = value.image_problem.as_ref();
+    let image = image.map(|problem| PolledKey::new(problem.key.clone()));
     let polled = current
         .into_iter()
         .chain([family])
+        .chain(image)
         .map(|key| (key, Some(Pace::Steady)))
         .collect();
     Observed {

@@ -2,6 +2,7 @@
 
 mod apply;
 mod definition;
+mod image;
 mod kind;
 mod observe;
 mod observed;

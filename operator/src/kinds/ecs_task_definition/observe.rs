@@ -11,6 +11,7 @@ use ecs_operator_crds::v1beta1::shared::Status;
 use tokio::time::Instant;
 
 use super::definition::is_same;
+use super::image::{ImageProblem, Why, images_in_ecr, nearest};
 use super::observed::ObservedTaskDefinition;
 use super::observed::Surplus;
 use super::registrations::Registrations;
@@ -19,8 +20,9 @@ use super::revision::number;
 use super::revision::{Described, describe};
 use super::shape::{has_surplus, known_arn, lacks_revisions};
 use super::surplus::{self};
+use crate::aws::ecr::{self, ImageKey, ImageReference};
 use crate::aws::ecs::{FamilyKey, TaskDefinitionKey, listed};
-use crate::aws::observer::Seen;
+use crate::aws::observer::{Answer, Seen};
 use crate::aws::tags::Ownership;
 use crate::aws::{AwsError, Freshness};
 use crate::k8s::conditions;
@@ -65,10 +67,14 @@ pub(super) async fn observe(
     let newest = families.get(family, freshness, pass.namespace()).await?;
     let mut observed = search(object, pass, freshness, &newest).await?;
     observed.unanswered = unanswered(pass, observed.current.as_ref());
+    let is_current = |current: &Revision| is_same(object, current, &pass.owner);
+    if !observed.current.as_ref().is_some_and(is_current) {
+        observed.image_problem = find_image_problem(object, pass).await;
+    }
     let current = observed
         .current
         .as_ref()
-        .filter(|current| is_same(object, current, &pass.owner));
+        .filter(|current| is_current(current));
     // Old revisions can wait: the current one cannot.
     observed.surplus = surplus::observe(object, pass, current)
         .await
@@ -82,6 +88,67 @@ pub(super) async fn observe(
         });
     Ok(observed)
 }
+
+/// Looks the images up that are in ECR, before a revision that names them is registered. What
+/// cannot be read is not known to be missing.
+async fn find_image_problem(
+    object: &EcsTaskDefinition,
+    pass: &Pass<'_, ObservedTaskDefinition>,
+) -> Option<ImageProblem> {
+    let spec = &object.spec;
+    if spec.verify_images == Some(false) || spec.policies.observes() {
+        return None;
+    }
+    for (container, key) in images_in_ecr(object, &pass.aws.scope.region) {
+        match why_missing(&key, pass).await {
+            Ok(None) => {}
+            Ok(Some(why)) => {
+                return Some(ImageProblem {
+                    container: container.to_owned(),
+                    key,
+                    why,
+                });
+            }
+            Err(error) => {
+                tracing::info!(family = object.family(), container, %error, "cannot look the image up in ECR, so it is not checked");
+            }
+        }
+    }
+    None
+}
+
+/// Why an image cannot be pulled; `None` if it can.
+async fn why_missing(
+    key: &ImageKey,
+    pass: &Pass<'_, ObservedTaskDefinition>,
+) -> Result<Option<Why>, AwsError> {
+    let (observer, namespace) = (&pass.aws.observer, pass.namespace());
+    let lately = Instant::now().checked_sub(IMAGES).unwrap_or(pass.began);
+    let images = observer.cache::<ImageKey>();
+    let seen = images
+        .get(key.clone(), Freshness::Since(lately), namespace)
+        .await?;
+    Ok(match seen.answer {
+        Answer::Found(details) if details["noRepository"] == true => {
+            let is_made_by_pulls = ecr::is_pulled_through(observer, key, namespace).await?;
+            (!is_made_by_pulls).then_some(Why::NoRepository)
+        }
+        Answer::Found(details) => (details["imageStatus"] == "ARCHIVED").then_some(Why::Archived),
+        Answer::Inactive | Answer::Missing => {
+            let nearest = match &key.reference {
+                ImageReference::Tag(tag) => {
+                    let tags = ecr::tags(observer, key, namespace).await;
+                    nearest(tag, &tags.unwrap_or_default())
+                }
+                ImageReference::Digest(_) => Vec::new(),
+            };
+            Some(Why::NoImage(nearest))
+        }
+    })
+}
+
+/// How long ago ECR may have been asked for an image that is about to be used.
+const IMAGES: Duration = Duration::from_secs(5);
 
 /// How long ago a registration was sent whose result is unknown, unless one of these revisions is
 /// its result.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use ecs_operator_crds::v1beta1::EcsTaskDefinition;
 use tokio::time::Instant;
 
+use super::image::ImageProblem;
 use super::revision::{Revision, number};
 use super::shape::deletes;
 use crate::aws::tags::{Ownership, RETAINED, Tags};
@@ -28,6 +29,8 @@ pub struct ObservedTaskDefinition {
     pub surplus: Surplus,
     /// EcsServices that refer to it; none unless it is being deleted.
     pub dependants: Dependants,
+    /// The first image that cannot be pulled, where a revision is to be registered.
+    pub image_problem: Option<ImageProblem>,
     /// How long ago a registration was sent that got no reply and that no list shows yet.
     pub unanswered: Option<Duration>,
 }

@@ -60,6 +60,11 @@ pub(super) fn plan(
         {
             Plan::stall(Reason::InvalidSpec, problem)
         }
+        _ if !policies.observes()
+            && let Some(problem) = &observed.image_problem =>
+        {
+            Plan::stall(Reason::ImageNotFound, problem.to_string())
+        }
         _ if observed.unanswered.is_some_and(|ago| ago < LISTED) => {
             let message = format!(
                 "AWS did not reply to a registration in family {family}; checking for some seconds whether it made a revision"

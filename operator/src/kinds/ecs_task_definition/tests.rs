@@ -5,10 +5,12 @@ use ecs_operator_crds::v1beta1::{EcsTaskDefinition, EcsTaskDefinitionStatus};
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::image::{ImageProblem, Why};
 use super::observed::{ObservedTaskDefinition, Surplus};
 use super::plan;
 use super::revision::Revision;
 use super::surplus::was_ours;
+use crate::aws::ecr::{ImageKey, ImageReference};
 use crate::aws::ecs;
 use crate::aws::tags::{OWNER, Ownership, RETAINED, SPEC_HASH, Tags};
 use crate::reconcile::Kind;
@@ -773,4 +775,46 @@ fn a_registration_without_a_reply_is_not_repeated_before_a_list_can_show_it() {
         matches!(after(9), Plan::Wait(obstacle) if obstacle.passing && obstacle.message.contains("did not reply"))
     );
     assert_eq!(write(after(10)).operation, ecs::RegisterTaskDefinition);
+}
+
+#[test]
+fn registers_nothing_whose_image_does_not_exist() {
+    let problem = |why: Why| ObservedTaskDefinition {
+        image_problem: Some(ImageProblem {
+            container: "web".into(),
+            key: ImageKey {
+                registry: "111122223333".into(),
+                repository: "shop/web".into(),
+                reference: ImageReference::Tag("1.2".into()),
+            },
+            why,
+        }),
+        ..ObservedTaskDefinition::default()
+    };
+    let rows = [
+        (
+            Why::NoImage(vec!["1.20".into(), "1.1".into()]),
+            "container web: ECR repository shop/web has no tag 1.2 (it has 1.20, 1.1): push the image",
+        ),
+        (Why::NoImage(Vec::new()), "has no tag 1.2: push the image"),
+        (Why::NoRepository, "does not exist in account 111122223333"),
+        (
+            Why::Archived,
+            "tag 1.2 of ECR repository shop/web is archived",
+        ),
+    ];
+    for (why, words) in rows {
+        let plan = planned(&spec(), &problem(why));
+        assert!(
+            matches!(&plan, Plan::Stall(obstacle) if obstacle.reason == Reason::ImageNotFound && obstacle.message.contains(words)),
+            "{plan:?}"
+        );
+    }
+    let mut observing = spec();
+    observing["managementPolicy"] = json!("Observe");
+    assert_eq!(
+        write(planned(&observing, &problem(Why::Archived))).operation,
+        ecs::RegisterTaskDefinition,
+        "it is listed as a pending change"
+    );
 }
