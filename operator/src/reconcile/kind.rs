@@ -14,7 +14,7 @@ use super::plan::{Plan, Write, request};
 use super::stores::Stores;
 use crate::aws::observer::{Pace, PolledKey};
 use crate::aws::tags::Owner;
-use crate::aws::{AwsError, Freshness, Permit};
+use crate::aws::{AwsError, Freshness, Operation, Permit};
 use crate::k8s::conditions::Verdict;
 use crate::k8s::events::Notice;
 use crate::k8s::object::Object;
@@ -32,6 +32,8 @@ pub struct Shape {
     pub own_members: &'static [&'static str],
     /// Members that are set back when the spec drops them, and how.
     pub resets: &'static [Reset],
+    /// Members of the spec that a request has under another name, and the operation that sends them.
+    pub sent_by: &'static [(&'static str, Operation)],
     /// Kinds that [`Kind::references`] may name.
     pub refers_to: &'static [&'static str],
 }

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::ignore::{ignores, with_ignored_fields};
 use super::kind::{Kind, Reset, members};
 use super::plan::{Write, top};
+use crate::aws::Operation;
 use crate::aws::meaning::means_absent;
 use crate::aws::schema::{is_free, join, member};
 use crate::aws::tags::{Tags, managed};
@@ -72,6 +73,7 @@ pub fn remember_sent<K: Kind>(object: &K, status: &mut CommonStatus, sent: &[&Wr
         &mut status.managed_tags,
         remembered(object),
         sent,
+        K::SHAPE.sent_by,
     );
 }
 
@@ -82,11 +84,13 @@ fn remember(
     tags: &mut Option<Vec<String>>,
     new: Option<LastApplied>,
     sent: &[&Write],
+    sent_by: &[(&str, Operation)],
 ) {
     let Some(new) = new else { return };
     let has_member = |path: &String| {
         sent.iter().any(|write| {
             !write.operation.is_tag_resource() && write.request.get(top(path)).is_some()
+                || sent_by.contains(&(top(path), write.operation))
         })
     };
     let has_tag = |key: &String| {
@@ -206,7 +210,7 @@ fn insert(spec: &mut Map<String, Value>, path: &str, value: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::{Operation, ecs};
+    use crate::aws::ecs;
 
     const TABLE: &[Reset] = &[
         ("list", "[]"),
@@ -348,7 +352,7 @@ mod tests {
                 request,
                 note: String::new(),
             };
-            remember(&mut members, &mut tags, Some(new), &[&write]);
+            remember(&mut members, &mut tags, Some(new), &[&write], &[]);
             (members, tags)
         };
         let update = remembered(ecs::UpdateCluster, json!({"list": [1], "cluster": "shop"}));

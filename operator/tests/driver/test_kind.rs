@@ -109,6 +109,7 @@ impl Kind for TestKind {
         identity: &[],
         own_members: &[],
         resets: &[],
+        sent_by: &[],
         refers_to: &[],
     };
 

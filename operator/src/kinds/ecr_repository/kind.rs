@@ -3,7 +3,7 @@
 use ecs_operator_crds::v1beta1::{EcrRepository, EcrRepositoryStatus};
 
 use super::observed::{ObservedRepository, PolicyText};
-use super::shape::{OWN_MEMBERS, RESETS};
+use super::shape::{OWN_MEMBERS, RESETS, SENT_BY};
 use super::{apply, observe, plan, status};
 use crate::aws::ecr::{
     LifecyclePolicyKey, RepositoryId, RepositoryKey, RepositoryPolicyKey, RepositoryTagsKey,
@@ -22,6 +22,7 @@ impl Kind for EcrRepository {
         identity: &["repositoryName"],
         own_members: OWN_MEMBERS,
         resets: RESETS,
+        sent_by: SENT_BY,
         refers_to: &[],
     };
 

@@ -168,13 +168,19 @@ pub(super) fn writes(
 /// Rules in the order of their priority; tags in any order; the default storage class.
 fn lifecycle(policy: &Value) -> Value {
     let mut policy = policy.clone();
-    if let Some(rules) = policy["rules"].as_array_mut() {
-        for rule in rules.iter_mut() {
+    if let Some(rules) = policy.get_mut("rules").and_then(Value::as_array_mut) {
+        let selections = rules
+            .iter_mut()
+            .filter_map(|rule| rule.get_mut("selection"));
+        for selection in selections.filter_map(Value::as_object_mut) {
             for list in ["tagPatternList", "tagPrefixList"] {
-                sort(&mut rule["selection"][list]);
+                selection.get_mut(list).into_iter().for_each(sort);
             }
-            if rule["selection"]["storageClass"] == "standard" {
-                rule["selection"]["storageClass"].take();
+            if selection
+                .get("storageClass")
+                .is_some_and(|class| class == "standard")
+            {
+                selection.remove("storageClass");
             }
         }
         rules.sort_by_key(|rule| rule["rulePriority"].as_i64());
@@ -182,39 +188,61 @@ fn lifecycle(policy: &Value) -> Value {
     without_nulls(policy)
 }
 
-/// Statements in any order; one value as a list of one; principals and actions in any order; an
-/// account ID as the ARN of its root.
+/// Statements in any order; one value as a list of one; principals, actions and values of
+/// conditions as sets; an account ID as the ARN of its root.
 fn access(policy: &Value) -> Value {
     let mut policy = policy.clone();
-    let mut statements = listed(policy["Statement"].take());
-    for statement in statements.as_array_mut().into_iter().flatten() {
-        for principal in ["Principal", "NotPrincipal"] {
-            if statement[principal] == "*" {
-                statement[principal] = json!({"AWS": "*"});
-            }
-            for (_, ids) in statement[principal].as_object_mut().into_iter().flatten() {
-                *ids = listed(ids.take());
-                ids.as_array_mut().into_iter().flatten().for_each(as_arn);
-                sort(ids);
-            }
+    let Some(members) = policy.as_object_mut() else {
+        return policy;
+    };
+    let mut statements = listed(members.remove("Statement").unwrap_or_default());
+    let each = statements.as_array_mut().into_iter().flatten();
+    each.filter_map(Value::as_object_mut).for_each(statement);
+    sort(&mut statements);
+    members.insert("Statement".to_owned(), statements);
+    without_nulls(policy)
+}
+
+fn statement(statement: &mut Map<String, Value>) {
+    for member in ["Principal", "NotPrincipal"] {
+        let Some(principal) = statement.get_mut(member) else {
+            continue;
+        };
+        if principal == "*" {
+            *principal = json!({"AWS": "*"});
         }
-        for member in ["Action", "NotAction", "Resource", "NotResource"] {
-            if !statement[member].is_null() {
-                statement[member] = listed(statement[member].take());
-                sort(&mut statement[member]);
-            }
-        }
-        let conditions = statement["Condition"].as_object_mut();
-        for (_, keys) in conditions.into_iter().flatten() {
-            for (_, values) in keys.as_object_mut().into_iter().flatten() {
-                *values = listed(values.take());
-                sort(values);
-            }
+        for (_, ids) in principal.as_object_mut().into_iter().flatten() {
+            set(ids, as_arn);
         }
     }
-    sort(&mut statements);
-    policy["Statement"] = statements;
-    without_nulls(policy)
+    for member in ["Action", "NotAction", "Resource", "NotResource"] {
+        statement
+            .get_mut(member)
+            .into_iter()
+            .for_each(|values| set(values, |_| ()));
+    }
+    let conditions = statement
+        .get_mut("Condition")
+        .and_then(Value::as_object_mut);
+    for (_, keys) in conditions.into_iter().flatten() {
+        for (_, values) in keys.as_object_mut().into_iter().flatten() {
+            set(values, as_text);
+        }
+    }
+}
+
+/// A value as the set of its elements, each in its normal form.
+fn set(values: &mut Value, normal: fn(&mut Value)) {
+    *values = listed(values.take());
+    values.as_array_mut().into_iter().flatten().for_each(normal);
+    sort(values);
+}
+
+/// IAM takes numbers and booleans in conditions for texts.
+fn as_text(value: &mut Value) {
+    if value.is_boolean() || value.is_number() {
+        *value = value.to_string().into();
+    }
 }
 
 /// A principal that is an account ID means the root of the account.
@@ -244,6 +272,7 @@ fn listed(value: Value) -> Value {
 fn sort(list: &mut Value) {
     if let Some(elements) = list.as_array_mut() {
         elements.sort_by_key(ToString::to_string);
+        elements.dedup();
     }
 }
 
@@ -307,6 +336,35 @@ mod tests {
             &spec,
             &all(json!({"AWS": ["*"]}))
         ));
+    }
+
+    #[test]
+    fn takes_any_json_for_a_policy() {
+        let strange = [
+            json!({"rules": ["x"]}),
+            json!({"rules": [{"selection": "x"}]}),
+            json!({"rules": 1}),
+            json!({"Statement": "x"}),
+            json!({"Statement": [{"Principal": 1, "Action": {"a": 1}, "Condition": "x"}]}),
+            json!([]),
+            json!(null),
+        ];
+        for policy in &strange {
+            for other in &strange {
+                let is_same = policy == other;
+                assert_eq!(
+                    lifecycle(policy) == lifecycle(other),
+                    is_same,
+                    "{policy} {other}"
+                );
+                assert_eq!(access(policy) == access(other), is_same, "{policy} {other}");
+            }
+        }
+        let condition = |value: Value| json!({"Statement": [{"Condition": {"Bool": {"aws:SecureTransport": value}}}]});
+        assert_eq!(
+            access(&condition(json!(true))),
+            access(&condition(json!(["true"])))
+        );
     }
 
     #[test]

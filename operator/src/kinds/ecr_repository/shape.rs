@@ -20,6 +20,14 @@ pub const RESETS: &[Reset] = &[
     ("repositoryPolicyText", "null"),
 ];
 
+/// The policies, which are sent as texts.
+pub(super) const SENT_BY: &[(&str, Operation)] = &[
+    ("lifecyclePolicy", ecr::PutLifecyclePolicy),
+    ("lifecyclePolicyText", ecr::PutLifecyclePolicy),
+    ("repositoryPolicy", ecr::SetRepositoryPolicy),
+    ("repositoryPolicyText", ecr::SetRepositoryPolicy),
+];
+
 /// Members of the spec that ECR does not have.
 pub(super) const OWN_MEMBERS: &[&str] = &["forceDelete"];
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::EcrRepository;
+use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -11,8 +12,11 @@ use super::observed::{ObservedRepository, PolicyText, Repository};
 use super::plan;
 use crate::aws::ecr;
 use crate::aws::tags::{OWNER, Tags};
+use crate::aws::{AwsError, ErrorKind};
+use crate::reconcile::kind::After;
 use crate::reconcile::outcome::Outcome;
 use crate::reconcile::plan::Plan;
+use crate::reconcile::report::status_after;
 use crate::testkit::{Fixture, owner, write, writes};
 
 const ARN: &str = "arn:aws:ecr:eu-central-1:111122223333:repository/shop/web";
@@ -104,6 +108,33 @@ fn puts_the_policies_after_the_creation() {
         ),
     ];
     assert_eq!(requests, expected);
+}
+
+#[test]
+fn remembers_an_accepted_policy_though_the_next_one_was_refused() {
+    let spec = json!({"lifecyclePolicyText": "{}", "repositoryPolicy": {"Statement": []}});
+    let mut created = ours(&json!({}));
+    let repository = created.repository.as_mut().unwrap();
+    (repository.lifecycle, repository.access) = (PolicyText::Absent, PolicyText::Absent);
+    let writes = writes(planned(&object(&spec), &created));
+    let error = AwsError::new(ecr::SetRepositoryPolicy, ErrorKind::Terminal, "refused");
+    for (accepted, expected) in [
+        (&writes[..1], "lifecyclePolicyText"),
+        (&writes[1..], "repositoryPolicy"),
+    ] {
+        let after = After {
+            observed: Some(&created),
+            outcome: &Outcome::Failed(error.clone()),
+            accepted,
+            unanswered: None,
+            now: Timestamp::UNIX_EPOCH,
+        };
+        let status = status_after(&object(&spec), &after);
+        assert_eq!(
+            status.common.applied_members,
+            Some(vec![expected.to_owned()])
+        );
+    }
 }
 
 #[test]

@@ -20,6 +20,7 @@ impl Kind for EcsCluster {
         identity: &["clusterName"],
         own_members: OWN_MEMBERS,
         resets: RESETS,
+        sent_by: &[],
         refers_to: &[],
     };
 

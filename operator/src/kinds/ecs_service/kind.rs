@@ -25,6 +25,7 @@ impl Kind for EcsService {
         identity: &["cluster", "clusterRef", "serviceName"],
         own_members: OWN_MEMBERS,
         resets: RESETS,
+        sent_by: &[],
         refers_to: &["EcsCluster", "EcsTaskDefinition"],
     };
 

@@ -31,6 +31,7 @@ impl Kind for EcsTaskDefinition {
         identity: &["family"],
         own_members: OWN_MEMBERS,
         resets: &[],
+        sent_by: &[],
         refers_to: &[],
     };
 
