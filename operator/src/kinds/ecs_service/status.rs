@@ -100,7 +100,9 @@ fn remember(
         status.hidden_hash = None;
         status.follows_cluster_strategy = hidden(object).contains_key(STRATEGY).then_some(true);
     }
-    if outcome.has_sent_all() || is_given_up(outcome) {
+    let has_count =
+        service.is_some_and(|service| Some(service.desired_count) == object.spec.desired_count);
+    if outcome.has_sent_all() || is_given_up(outcome) || has_count {
         // Another number would have been sent.
         status.applied_desired_count = object.spec.desired_count;
     }

@@ -140,6 +140,9 @@ fn scales_while_the_task_definition_is_not_ready() {
         "the rest goes with the new revision"
     );
     assert!(matches!(plan(&steady, false), Plan::Wait(_)));
+    // ECS has the number, so what an autoscaler sets after that is not set back.
+    let counted = after_pass(&steady, &waiting(false), 10).1;
+    assert_eq!(counted.status.unwrap().applied_desired_count, Some(2));
     // It is ready within moments, and both go together.
     assert!(matches!(plan(&scaled, true), Plan::Wait(_)));
 }
