@@ -119,7 +119,9 @@ fn revisions(
     // With `managementPolicy: Observe`, the current revision may be that of somebody else.
     let is_new = |current: &i32| !object.spec.policies.observes() && !revisions.contains(current);
     if let Some(current) = status.revision.filter(is_new) {
-        if revisions.first().is_none_or(|newest| newest + 1 != current) {
+        let is_next = revisions.first().is_some_and(|newest| newest + 1 == current);
+        // At the end, the newest revisions go first.
+        if !is_next && !object.is_deleting() {
             // A revision between them may be ours: its registration got no reply, or no status.
             return None;
         }

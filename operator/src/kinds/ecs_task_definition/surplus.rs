@@ -411,7 +411,10 @@ async fn blocks(
         None => return Ok(true),
     };
     let described = describe(pass, arn, freshness).await?;
-    Ok(described.is_some_and(|described| goes_with(object, &described.ownership)))
+    // One that is deregistered has still to be deleted.
+    Ok(described.map_or(deletes(object), |described| {
+        goes_with(object, &described.ownership)
+    }))
 }
 
 /// The users whose revision no EcsService of this Kubernetes cluster sets. Of the others the stores

@@ -247,6 +247,32 @@ fn a_gap_before_the_current_revision_has_the_family_listed_again() {
             .status_after(Some(&observed), &Outcome::Unfinished)
             .revisions
     };
+    // At the end, the newest are deleted first, and the status goes on knowing the rest.
+    let mut deleting = EcsTaskDefinition::test(
+        "web",
+        &json!({"deleteRevisions": true, "containerDefinitions": []}),
+    )
+    .with(&json!({"status": {"revision": 4, "revisions": [4, 3, 1]}}))
+    .deleting();
+    let observed_end = ObservedTaskDefinition {
+        surplus: Surplus {
+            revisions: Some(vec![1]),
+            ..Surplus::default()
+        },
+        ..ObservedTaskDefinition::default()
+    };
+    for _ in 0..2 {
+        let status = deleting.status_after(Some(&observed_end), &Outcome::Unfinished);
+        assert!(
+            status
+                .revisions
+                .as_ref()
+                .is_some_and(|known| known.contains(&1)),
+            "{:?}",
+            status.revisions
+        );
+        deleting.status = Some(status);
+    }
     assert_eq!(after(5), Some(vec![5, 4, 3]));
     // The registration of web:5 may have got no reply.
     assert_eq!(after(6), None);
