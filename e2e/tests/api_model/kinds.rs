@@ -31,7 +31,12 @@ pub(crate) const KINDS: &[Row] = &[
         kind: "EcsTaskDefinition",
         service: "ecs",
         operation: "RegisterTaskDefinition",
-        own: &["deleteRevisions", "revisionHistoryLimit", "verifyImages"],
+        own: &[
+            "deleteRevisions",
+            "imageResolution",
+            "revisionHistoryLimit",
+            "verifyImages",
+        ],
         carry: carried::<EcsTaskDefinitionSpec>,
     },
     Row {

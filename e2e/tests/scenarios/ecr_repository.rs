@@ -129,6 +129,93 @@ pub(crate) async fn follows_the_spec_and_waits_for_images_at_its_deletion(
     scenario.end().await
 }
 
+/// Pushes an image of this content under a tag of the sample.
+async fn push(scenario: &Scenario<'_>, tag: &str, content: &str) -> Result<Value> {
+    let manifest = json!({"schemaVersion": 2, "content": content}).to_string();
+    let image = json!({"repositoryName": "shop/web", "imageTag": tag, "imageManifest": manifest});
+    outsider(scenario, "PutImage", image).await
+}
+
+/// A task definition of one container with this image.
+fn definition(image: &str, more: &str) -> String {
+    format!(
+        "apiVersion: ecs-operator.dev/v1beta1\nkind: EcsTaskDefinition\nmetadata: {{name: web}}\n\
+         spec: {{containerDefinitions: [{{name: web, image: \"{image}\", memory: 64}}]{more}}}\n"
+    )
+}
+
+/// Name of the task definition for kubectl.
+const DEFINITION: &str = "ecstaskdefinition/web";
+
+/// With `imageResolution: Digest`, a revision names the digest, and each pushed image makes another.
+pub(crate) async fn a_pushed_image_makes_a_revision_of_its_digest(world: &World) -> Result<()> {
+    let scenario = world.scenario("digests").await?;
+    // Tags can be moved.
+    scenario.kubectl.apply(&changed())?;
+    scenario.wait_ready(&[OBJECT])?;
+    let uri = scenario.get(OBJECT)?["status"]["repositoryUri"]
+        .as_str()
+        .context("an address")?
+        .to_owned();
+    push(&scenario, "main", "first").await?;
+    let spec = definition(&format!("{uri}:main"), ", imageResolution: Digest");
+    scenario.kubectl.apply(&spec)?;
+    scenario.wait_ready(&[DEFINITION])?;
+    let runs = async |revision: &str| -> Result<String> {
+        let described = scenario
+            .outsider
+            .describe_task_definition()
+            .task_definition(revision)
+            .send()
+            .await?;
+        let definition = described.task_definition().context("a definition")?;
+        let image = definition.container_definitions()[0].image();
+        Ok(image.unwrap_or_default().to_owned())
+    };
+    let digest = |object: &Value| {
+        let digest = &object["status"]["images"][0]["digest"];
+        digest.as_str().unwrap_or_default().to_owned()
+    };
+    let first = digest(&scenario.get(DEFINITION)?);
+    ensure!(runs("web:1").await? == format!("{uri}@{first}"), "{first}");
+    scenario.is_quiet().await?;
+    push(&scenario, "main", "second").await?;
+    let object = scenario
+        .until(DEFINITION, |object| object["status"]["revision"] == 2)
+        .await?;
+    let second = digest(&object);
+    ensure!(second != first, "{object}");
+    ensure!(
+        runs("web:2").await? == format!("{uri}@{second}"),
+        "{second}"
+    );
+    scenario
+        .until_event("web", "RegisterTaskDefinition", &["main is now", &second])
+        .await?;
+    scenario.is_quiet().await?;
+    // A tag that is gone changes nothing.
+    let image = json!({"repositoryName": "shop/web", "imageIds": [{"imageTag": "main"}]});
+    outsider(&scenario, "BatchDeleteImage", image).await?;
+    scenario.is_quiet().await?;
+    let object = scenario.get(DEFINITION)?;
+    ensure!(
+        object["status"]["revision"] == 2 && digest(&object) == second,
+        "{object}"
+    );
+    // The first image has lost its tag, and is still there.
+    scenario.kubectl.run(&[
+        "patch",
+        OBJECT,
+        "--type=merge",
+        "-p",
+        r#"{"spec":{"forceDelete":true}}"#,
+    ])?;
+    scenario.kubectl.run(&["delete", DEFINITION, OBJECT])?;
+    scenario.until_empty().await?;
+    ensure!(described(&scenario).await.is_err(), "it is deleted");
+    scenario.end().await
+}
+
 /// A task definition is registered when its image in ECR exists, and a typo is reported before
 /// that.
 pub(crate) async fn a_missing_image_is_reported_before_anything_is_registered(
@@ -141,23 +228,12 @@ pub(crate) async fn a_missing_image_is_reported_before_anything_is_registered(
         .as_str()
         .context("an address")?
         .to_owned();
-    let push = async |tag: &str| {
-        let image = json!({"repositoryName": "shop/web", "imageTag": tag, "imageManifest": "{\"schemaVersion\": 2}"});
-        outsider(&scenario, "PutImage", image).await
-    };
-    push("1.20").await?;
-    let definition = |image: &str| {
-        format!(
-            "apiVersion: ecs-operator.dev/v1beta1\nkind: EcsTaskDefinition\nmetadata: {{name: web}}\n\
-             spec: {{containerDefinitions: [{{name: web, image: \"{image}\", memory: 64}}]}}\n"
-        )
-    };
-    let object = "ecstaskdefinition/web";
+    push(&scenario, "1.20", "an image").await?;
     scenario
         .kubectl
-        .apply(&definition(&format!("{uri}:1.21")))?;
+        .apply(&definition(&format!("{uri}:1.21"), ""))?;
     let message = scenario
-        .until_ready_is(object, "False", "ImageNotFound")
+        .until_ready_is(DEFINITION, "False", "ImageNotFound")
         .await?;
     ensure!(
         message.contains("has no tag 1.21 (it has 1.20)"),
@@ -171,12 +247,12 @@ pub(crate) async fn a_missing_image_is_reported_before_anything_is_registered(
     // The image is pushed later.
     scenario
         .kubectl
-        .apply(&definition(&format!("{uri}:1.21")))?;
-    push("1.21").await?;
-    scenario.wait_ready(&[object])?;
+        .apply(&definition(&format!("{uri}:1.21"), ""))?;
+    push(&scenario, "1.21", "another image").await?;
+    scenario.wait_ready(&[DEFINITION])?;
     scenario.is_quiet().await?;
     // What is pushed, or deleted, after that changes nothing.
-    scenario.kubectl.run(&["delete", object])?;
+    scenario.kubectl.run(&["delete", DEFINITION])?;
     let images = json!({"repositoryName": "shop/web", "imageIds": [{"imageTag": "1.20"}, {"imageTag": "1.21"}]});
     outsider(&scenario, "BatchDeleteImage", images).await?;
     scenario.kubectl.run(&["delete", OBJECT])?;

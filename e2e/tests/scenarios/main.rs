@@ -183,6 +183,7 @@ fn trials(world: &Arc<World>, runtime: &Runtime) -> Vec<Trial> {
         simulated::a_service_that_drains_for_two_minutes_keeps_its_object,
         simulated::a_bulk_apply_stays_within_the_published_quotas,
         ecr_repository::follows_the_spec_and_waits_for_images_at_its_deletion,
+        ecr_repository::a_pushed_image_makes_a_revision_of_its_digest,
         ecr_repository::a_missing_image_is_reported_before_anything_is_registered,
         faults::without_api_server_and_aws_it_waits_and_goes_on,
         faults::watches_that_lost_their_place_start_anew,

@@ -64,6 +64,7 @@ const OWN: &[&str] = &[
     "deleteRevisions",
     "desiredCountOwner",
     "forceDelete",
+    "imageResolution",
     "revisionHistoryLimit",
     "rollout",
     "verifyImages",

@@ -59,11 +59,18 @@ async fn only_an_image_that_is_known_to_be_missing_prevents_the_registration() {
     let archived =
         || success(&json!({"imageDetails": [{"imageTags": ["1.2"], "imageStatus": "ARCHIVED"}]}));
     let there = || success(&json!({"imageDetails": [{"imageTags": ["1.2"]}]}));
-    let rows: [(&str, Answer, Answer, &str); 7] = [
+    let rows: [(&str, Answer, Answer, &str); 9] = [
         ("no repository", no_repository, no_rules, "does not exist"),
         ("made by the first pull", no_repository, rules, ""),
         ("rules cannot be read", no_repository, denied, ""),
-        ("no image", no_image, denied, "has no tag 1.2 (it has 1.20)"),
+        (
+            "no image",
+            no_image,
+            no_rules,
+            "has no tag 1.2 (it has 1.20)",
+        ),
+        ("brought by the first pull", no_image, rules, ""),
+        ("no image, rules cannot be read", no_image, denied, ""),
         ("archived", archived, denied, "is archived"),
         ("cannot be read", denied, denied, ""),
         ("there", there, denied, ""),

@@ -9,6 +9,7 @@ mod resources;
 mod rules;
 mod storage;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{CustomResource, ResourceExt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -125,6 +126,10 @@ pub struct EcsTaskDefinitionSpec {
     /// Whether deregistered revisions are deleted as well (DeleteTaskDefinitions). Default false:
     /// they stay INACTIVE in ECS.
     pub delete_revisions: Option<bool>,
+    /// What a revision has of the image of a container in ECR: AsWritten (default), or Digest, which
+    /// replaces the tag by the digest of the image that the tag names. Then each image that is
+    /// pushed under the tag makes a new revision.
+    pub image_resolution: Option<ImageResolution>,
     /// Whether images in ECR are looked up before a revision is registered. An image that does not
     /// exist or is archived prevents the registration. Default true. Images that the operator may
     /// not read, and those of other registries and Regions, are not checked.
@@ -154,9 +159,38 @@ pub struct EcsTaskDefinitionStatus {
     /// operator does not change it: services that refer to this object run the revision of this
     /// object.
     pub foreign_revision: Option<String>,
+    /// With `imageResolution: Digest`, the images of the containers that have a tag.
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["container"]))]
+    pub images: Option<Vec<ImageStatus>>,
     /// Hash of the request that made the current revision; also its tag
     /// `ecs-operator.dev/spec-hash`.
     pub spec_hash: Option<String>,
+}
+
+/// What a revision has of the image of a container in ECR.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+pub enum ImageResolution {
+    /// The image as the spec has it.
+    #[default]
+    AsWritten,
+    /// The digest of the image that the tag names.
+    Digest,
+}
+
+/// The image of a container.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageStatus {
+    /// Name of the container.
+    pub container: String,
+    /// The image, as the spec has it.
+    pub image: String,
+    /// Digest that the tag names; absent for an image that is not in ECR in the Region of the
+    /// operator, which is registered as it is written.
+    pub digest: Option<String>,
+    /// When the image was pushed.
+    pub pushed_at: Option<Time>,
 }
 spec!(EcsTaskDefinitionSpec);
 status!(EcsTaskDefinitionStatus {

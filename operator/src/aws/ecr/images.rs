@@ -1,6 +1,6 @@
 //! The images of repositories.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -42,13 +42,16 @@ pub async fn tags(
     namespace: &str,
 ) -> Result<Vec<String>, AwsError> {
     let reads = observer.reads(Turn::Of(vec![namespace.to_owned()]));
-    let request = json!({"registryId": image.registry, "repositoryName": image.repository,
+    let request = json!({"registryId": image.registry(), "repositoryName": image.repository(),
         "maxResults": 1000, "filter": {"tagStatus": "TAGGED"}});
     let reply = reads.send(ecr::ListImages, &request).await?;
     let listed = reply["imageIds"].as_array().into_iter().flatten();
     let tags = listed.filter_map(|image| image["imageTag"].as_str());
     Ok(tags.map(str::to_owned).collect())
 }
+
+/// Codes of endpoints that do not have an operation.
+const NO_OPERATION: [&str; 2] = ["InvalidAction", "UnknownOperationException"];
 
 /// Whether ECR would create the repository at the first pull, by a pull-through cache rule of the
 /// registry. Read at every call.
@@ -61,17 +64,29 @@ pub async fn is_pulled_through(
     namespace: &str,
 ) -> Result<bool, AwsError> {
     let reads = observer.reads(Turn::Of(vec![namespace.to_owned()]));
-    let request = json!({"registryId": image.registry, "maxResults": 1000});
+    let request = json!({"registryId": image.registry(), "maxResults": 1000});
     let reply = reads
         .send(ecr::DescribePullThroughCacheRules, &request)
-        .await?;
+        .await;
+    let reply = match reply {
+        // Not every partition of AWS has such rules.
+        Err(error)
+            if error
+                .code
+                .as_deref()
+                .is_some_and(|code| NO_OPERATION.contains(&code)) =>
+        {
+            return Ok(false);
+        }
+        reply => reply?,
+    };
     let rules = reply["pullThroughCacheRules"]
         .as_array()
         .into_iter()
         .flatten();
     let mut prefixes = rules.filter_map(|rule| rule["ecrRepositoryPrefix"].as_str());
     Ok(prefixes.any(|prefix| {
-        let rest = image.repository.strip_prefix(prefix);
+        let rest = image.repository().strip_prefix(prefix);
         prefix == "ROOT" || rest.is_some_and(|rest| rest.starts_with('/'))
     }))
 }
@@ -79,10 +94,8 @@ pub async fn is_pulled_through(
 /// An image of a repository. Found is what DescribeImages shows of it, or `{"noRepository": true}`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ImageKey {
-    /// Account of the registry.
-    pub registry: String,
-    /// Name of the repository.
-    pub repository: String,
+    /// Account of the registry and name of the repository: `111122223333/shop/web`.
+    pub place: String,
     /// Tag or digest.
     pub reference: ImageReference,
 }
@@ -107,11 +120,23 @@ impl fmt::Display for ImageReference {
 
 impl fmt::Display for ImageKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "image {} of {}", self.reference, self.repository)
+        write!(f, "image {} of {}", self.reference, self.place)
     }
 }
 
 impl ImageKey {
+    /// Account of the registry.
+    #[must_use]
+    pub fn registry(&self) -> &str {
+        self.place.split_once('/').unwrap_or_default().0
+    }
+
+    /// Name of the repository.
+    #[must_use]
+    pub fn repository(&self) -> &str {
+        self.place.split_once('/').unwrap_or_default().1
+    }
+
     fn id(&self) -> Value {
         match &self.reference {
             ImageReference::Tag(tag) => json!({"imageTag": tag}),
@@ -138,52 +163,29 @@ impl Key for ImageKey {
     const ROOM_IS_FREE: bool = false;
 
     fn group(&self) -> &str {
-        &self.repository
+        &self.place
     }
 
     async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, AwsError>> {
-        // Repositories of one name may be in several registries.
-        let mut answers = HashMap::new();
-        let registries: BTreeSet<_> = keys.iter().map(|key| &key.registry).collect();
-        for registry in registries {
-            let keys: Vec<_> = keys
-                .iter()
-                .filter(|key| key.registry == *registry)
-                .collect();
-            answers.extend(read_registry(reads, &keys).await);
-        }
-        keys.iter()
-            .map(|key| {
-                let missing = || Err(AwsError::incomplete(ecr::DescribeImages, "imageDetails"));
-                answers.remove(key).unwrap_or_else(missing)
-            })
-            .collect()
+        let ids: Vec<_> = keys.iter().map(Self::id).collect();
+        let request = json!({"registryId": keys[0].registry(), "repositoryName": keys[0].repository(), "imageIds": ids});
+        let reply = reads.send(ecr::DescribeImages, &request).await;
+        let answer = |key: &Self| match &reply {
+            Ok(reply) => {
+                let details = reply["imageDetails"].as_array().into_iter().flatten();
+                let mut found = details.filter(|details| key.is_in(details));
+                Ok(found.next().map_or(Answer::Missing, |details| {
+                    Answer::Found(Arc::new(details.clone()))
+                }))
+            }
+            Err(error) if error.code.as_deref() == Some("RepositoryNotFoundException") => {
+                Ok(Answer::Found(Arc::new(json!({"noRepository": true}))))
+            }
+            Err(error) if error.kind == ErrorKind::Missing && keys.len() == 1 => {
+                Ok(Answer::Missing)
+            }
+            Err(error) => Err(error.clone()),
+        };
+        keys.iter().map(answer).collect()
     }
-}
-
-/// Reads images of one repository.
-async fn read_registry(
-    reads: &Reads<'_>,
-    keys: &[&ImageKey],
-) -> HashMap<ImageKey, Result<Answer, AwsError>> {
-    let ids: Vec<_> = keys.iter().map(|key| key.id()).collect();
-    let request = json!({"registryId": keys[0].registry, "repositoryName": keys[0].repository, "imageIds": ids});
-    let reply = reads.send(ecr::DescribeImages, &request).await;
-    let answer = |key: &ImageKey| match &reply {
-        Ok(reply) => {
-            let details = reply["imageDetails"].as_array().into_iter().flatten();
-            let mut found = details.filter(|details| key.is_in(details));
-            Ok(found.next().map_or(Answer::Missing, |details| {
-                Answer::Found(Arc::new(details.clone()))
-            }))
-        }
-        Err(error) if error.code.as_deref() == Some("RepositoryNotFoundException") => {
-            Ok(Answer::Found(Arc::new(json!({"noRepository": true}))))
-        }
-        Err(error) if error.kind == ErrorKind::Missing && keys.len() == 1 => Ok(Answer::Missing),
-        Err(error) => Err(error.clone()),
-    };
-    keys.iter()
-        .map(|key| ((*key).clone(), answer(key)))
-        .collect()
 }

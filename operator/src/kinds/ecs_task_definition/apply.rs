@@ -66,7 +66,7 @@ async fn register(
         pass.state(|state| state.of_kind::<Registrations>().refused());
         pass.context.claims.release(&what, pass.uid());
     }
-    let registered = registered(object, pass, write, result?)?;
+    let registered = registered(object, pass, observed, write, result?)?;
     if let Some(current) = &registered.current {
         pass.state(|state| state.of_kind::<Registrations>().made(current.revision));
     }
@@ -76,6 +76,7 @@ async fn register(
 fn registered(
     object: &EcsTaskDefinition,
     pass: &Pass<'_, ObservedTaskDefinition>,
+    before: &ObservedTaskDefinition,
     write: &Write,
     mut reply: Value,
 ) -> Result<ObservedTaskDefinition, AwsError> {
@@ -94,11 +95,11 @@ fn registered(
         .cache::<TaskDefinitionKey>()
         .enter(TaskDefinitionKey(current.arn.clone()), Answer::Found(json));
     let family = FamilyKey(object.family());
-    let before = observer
+    let listed_before = observer
         .cache::<FamilyKey>()
         .cached(&family)
         .map(|seen| listed(&seen.answer));
-    let newest = std::iter::once(current.arn.clone()).chain(before.into_iter().flatten());
+    let newest = std::iter::once(current.arn.clone()).chain(listed_before.into_iter().flatten());
     observer
         .cache::<FamilyKey>()
         .enter(family, Answer::Found(Arc::new(newest.collect())));
@@ -106,6 +107,8 @@ fn registered(
         at: Some(seen.at),
         looked: true,
         current: Some(current),
+        images: before.images.clone(),
+        image_keys: before.image_keys.clone(),
         ..ObservedTaskDefinition::default()
     })
 }

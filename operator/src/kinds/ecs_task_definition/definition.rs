@@ -1,8 +1,12 @@
 //! What makes a revision different from another one. Pure.
 
+use std::borrow::Cow;
+
 use ecs_operator_crds::v1beta1::EcsTaskDefinition;
+use ecs_operator_crds::v1beta1::task_definition::ImageStatus;
 use serde_json::{Map, Value};
 
+use super::image::with_digest;
 use super::revision::Revision;
 use super::shape::OWN_MEMBERS;
 use crate::aws::meaning::normalised;
@@ -16,6 +20,25 @@ pub(super) fn definition(object: &EcsTaskDefinition) -> Map<String, Value> {
     definition.remove("tags");
     definition.insert("family".to_owned(), object.family().into());
     definition
+}
+
+/// The object with the digests in the place of the tags of its images.
+pub(super) fn resolved<'a>(
+    object: &'a EcsTaskDefinition,
+    images: &[ImageStatus],
+) -> Cow<'a, EcsTaskDefinition> {
+    let digest = |container: &str| {
+        let image = images.iter().find(|image| image.container == container)?;
+        image.digest.as_deref()
+    };
+    let mut resolved = Cow::Borrowed(object);
+    for (at, container) in object.spec.container_definitions.iter().enumerate() {
+        if let Some(digest) = digest(&container.name) {
+            let image = with_digest(&container.image, digest);
+            resolved.to_mut().spec.container_definitions[at].image = image;
+        }
+    }
+    resolved
 }
 
 /// The definition without what is left to others: its hash is in a tag of the revision.

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use ecs_operator_crds::v1beta1::EcsTaskDefinition;
+use ecs_operator_crds::v1beta1::task_definition::{ImageResolution, ImageStatus};
 
 use crate::aws::ecr::{ImageKey, ImageReference};
 
@@ -39,13 +40,13 @@ impl fmt::Display for ImageProblem {
             key,
             why,
         } = self;
-        let (repository, reference) = (&key.repository, &key.reference);
+        let (repository, reference) = (key.repository(), &key.reference);
         write!(f, "containerDefinitions[].image: container {container}: ")?;
         match why {
             Why::NoRepository => write!(
                 f,
                 "ECR repository {repository} does not exist in account {}: create it and push the image, or correct the image",
-                key.registry
+                key.registry()
             )?,
             Why::NoImage(nearest) => {
                 write!(f, "ECR repository {repository} has no {reference}")?;
@@ -75,9 +76,71 @@ pub(super) fn images_in_ecr<'a>(
     })
 }
 
+/// The image with a digest instead of its tag, as ECS takes it: `registry/repository@digest`.
+/// Source: `image` of ContainerDefinition, ECS API reference.
+pub(super) fn with_digest(image: &str, digest: &str) -> String {
+    let name = image.split('@').next().unwrap_or(image);
+    let name = match name.rsplit_once(':') {
+        // A colon before the last slash is that of a port.
+        Some((name, tag)) if !tag.contains('/') => name,
+        _ => name,
+    };
+    format!("{name}@{digest}")
+}
+
+/// Whether tags of images are resolved to digests.
+pub(super) fn resolves(object: &EcsTaskDefinition) -> bool {
+    object.spec.image_resolution == Some(ImageResolution::Digest)
+}
+
+/// The images of the containers that have a tag, without digests. `None` unless tags are resolved.
+pub(super) fn unresolved(object: &EcsTaskDefinition) -> Option<Vec<ImageStatus>> {
+    let containers = object.spec.container_definitions.iter();
+    let tagged = containers.filter(|container| !container.image.contains('@'));
+    let images = tagged.map(|container| ImageStatus {
+        container: container.name.clone(),
+        image: container.image.clone(),
+        ..ImageStatus::default()
+    });
+    resolves(object).then(|| images.collect())
+}
+
+/// What the status knows of the image of a container, if that is still this image.
+pub(super) fn known<'a>(
+    object: &'a EcsTaskDefinition,
+    image: &ImageStatus,
+) -> Option<&'a ImageStatus> {
+    let mut known = object
+        .status
+        .iter()
+        .flat_map(|status| &status.images)
+        .flatten();
+    known.find(|known| {
+        (&known.container, &known.image) == (&image.container, &image.image)
+            && known.digest.is_some()
+    })
+}
+
+/// Which digests are new, for the note of a registration; empty where none is.
+pub(super) fn changes(object: &EcsTaskDefinition, images: &[ImageStatus]) -> String {
+    let is_new = |image: &&ImageStatus| {
+        image.digest.is_some()
+            && known(object, image).is_some_and(|known| known.digest != image.digest)
+    };
+    images
+        .iter()
+        .filter(is_new)
+        .map(|image| {
+            let digest = image.digest.as_deref().unwrap_or_default();
+            format!("; {} is now {digest}", image.image)
+        })
+        .collect::<Vec<_>>()
+        .concat()
+}
+
 /// Reads `ACCOUNT.dkr.ecr.REGION.SUFFIX/REPOSITORY[:TAG][@DIGEST]`, or the same with `dkr-ecr` and
 /// another suffix; `None` for other registries and Regions.
-fn parse(image: &str, region: &str) -> Option<ImageKey> {
+pub(super) fn parse(image: &str, region: &str) -> Option<ImageKey> {
     let (host, rest) = image.split_once('/')?;
     let mut parts = host.split('.');
     let registry = parts.next()?;
@@ -98,8 +161,7 @@ fn parse(image: &str, region: &str) -> Option<ImageKey> {
         (name, ImageReference::Tag(tag.to_owned()))
     };
     Some(ImageKey {
-        registry: registry.to_owned(),
-        repository: name.to_owned(),
+        place: format!("{registry}/{name}"),
         reference,
     })
 }
@@ -126,10 +188,7 @@ mod tests {
         let host = "111122223333.dkr.ecr.eu-central-1.amazonaws.com";
         let read = |image: &str| {
             let key = parse(image, "eu-central-1")?;
-            Some(format!(
-                "{} {} {}",
-                key.registry, key.repository, key.reference
-            ))
+            Some(format!("{} {}", key.place, key.reference))
         };
         let rows = [
             (format!("{host}/shop/web:1.2"), Some("shop/web tag 1.2")),
@@ -150,8 +209,21 @@ mod tests {
             ),
         ];
         for (image, expected) in rows {
-            let expected = expected.map(|rest| format!("111122223333 {rest}"));
+            let expected = expected.map(|rest| format!("111122223333/{rest}"));
             assert_eq!(read(&image), expected, "{image}");
+        }
+    }
+
+    #[test]
+    fn replaces_the_tag_by_the_digest() {
+        let rows = [
+            ("host/web:1", "host/web@sha256:ab"),
+            ("host/web", "host/web@sha256:ab"),
+            ("host:5000/web", "host:5000/web@sha256:ab"),
+            ("host:5000/web:1", "host:5000/web@sha256:ab"),
+        ];
+        for (image, expected) in rows {
+            assert_eq!(with_digest(image, "sha256:ab"), expected);
         }
     }
 

@@ -103,13 +103,14 @@ fn observed(
         .or_else(|| known_arn(object));
     let current = current.map(|arn| PolledKey::new(TaskDefinitionKey(arn.to_owned())));
     let family = PolledKey::new(FamilyKey(object.family()));
-    // Its push triggers the object.
-    let image = value.image_problem.as_ref();
-    let image = image.map(|problem| PolledKey::new(problem.key.clone()));
+    // A push triggers the object.
+    let missing = value.image_problem.as_ref().map(|problem| &problem.key);
+    let images = value.image_keys.iter().chain(missing);
+    let images: Vec<_> = images.map(|key| PolledKey::new(key.clone())).collect();
     let polled = current
         .into_iter()
         .chain([family])
-        .chain(image)
+        .chain(images)
         .map(|key| (key, Some(Pace::Steady)))
         .collect();
     Observed {

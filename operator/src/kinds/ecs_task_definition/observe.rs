@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use ecs_operator_crds::v1beta1::EcsTaskDefinition;
 use ecs_operator_crds::v1beta1::shared::Status;
+use ecs_operator_crds::v1beta1::task_definition::ImageStatus;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tokio::time::Instant;
 
 use super::definition::is_same;
-use super::image::{ImageProblem, Why, images_in_ecr, nearest};
+use super::image::{ImageProblem, Why, images_in_ecr, known, nearest, parse, unresolved};
 use super::observed::ObservedTaskDefinition;
 use super::observed::Surplus;
 use super::registrations::Registrations;
@@ -24,7 +26,7 @@ use crate::aws::ecr::{self, ImageKey, ImageReference};
 use crate::aws::ecs::{FamilyKey, TaskDefinitionKey, listed};
 use crate::aws::observer::{Answer, Seen};
 use crate::aws::tags::Ownership;
-use crate::aws::{AwsError, Freshness};
+use crate::aws::{AwsError, Freshness, time};
 use crate::k8s::conditions;
 use crate::k8s::object::Object;
 use crate::reconcile::Pass;
@@ -47,6 +49,12 @@ pub(super) async fn observe(
         pass.aws.observer.cache::<FamilyKey>(),
     );
     let family = FamilyKey(object.family());
+    let resolution = resolve_images(object, pass, freshness).await?;
+    let are_images_known = resolution.images
+        == object
+            .status
+            .as_ref()
+            .and_then(|status| status.images.clone());
     if let (Freshness::Any, Some(arn)) = (freshness, known_arn(object)) {
         let key = TaskDefinitionKey(arn.to_owned());
         let is_unseen = revisions.cached(&key).is_none() && families.cached(&family).is_none();
@@ -54,8 +62,12 @@ pub(super) async fn observe(
             .status
             .as_ref()
             .is_some_and(|status| !lacks_revisions(object, status));
-        if is_unseen && is_settled(object) && is_known && !has_surplus(object) {
-            return Ok(remembered(object, arn));
+        if is_unseen && is_settled(object) && is_known && are_images_known && !has_surplus(object) {
+            return Ok(ObservedTaskDefinition {
+                images: resolution.images,
+                image_keys: resolution.keys,
+                ..remembered(object, arn)
+            });
         }
     }
     // As long as a registration has no answer, every look is one for what it made.
@@ -67,10 +79,14 @@ pub(super) async fn observe(
     let newest = families.get(family, freshness, pass.namespace()).await?;
     let mut observed = search(object, pass, freshness, &newest).await?;
     observed.unanswered = unanswered(pass, observed.current.as_ref());
-    let is_current = |current: &Revision| is_same(object, current, &pass.owner);
-    if !observed.current.as_ref().is_some_and(is_current) {
-        observed.image_problem = find_image_problem(object, pass).await;
-    }
+    (observed.images, observed.image_keys) = (resolution.images, resolution.keys);
+    let resolved = observed.resolve(object);
+    let is_current = |current: &Revision| is_same(&resolved, current, &pass.owner);
+    let is_registered = observed.current.as_ref().is_some_and(is_current);
+    observed.image_problem = match resolution.problem {
+        None if !is_registered => find_image_problem(object, pass, freshness).await,
+        problem => problem,
+    };
     let current = observed
         .current
         .as_ref()
@@ -89,18 +105,88 @@ pub(super) async fn observe(
     Ok(observed)
 }
 
-/// Looks the images up that are in ECR, before a revision that names them is registered. What
-/// cannot be read is not known to be missing.
+/// What the tags of the images name.
+#[derive(Default)]
+struct Resolution {
+    images: Option<Vec<ImageStatus>>,
+    keys: Vec<ImageKey>,
+    /// The first tag that names nothing, and never did.
+    problem: Option<ImageProblem>,
+}
+
+/// Resolves the tags of images in ECR. Where ECR cannot be read, or the tag is gone, the digest that
+/// the status has of it stays.
+async fn resolve_images(
+    object: &EcsTaskDefinition,
+    pass: &Pass<'_, ObservedTaskDefinition>,
+    freshness: Freshness,
+) -> Result<Resolution, AwsError> {
+    let Some(mut images) = unresolved(object) else {
+        return Ok(Resolution::default());
+    };
+    let mut resolution = Resolution::default();
+    let cache = pass.aws.observer.cache::<ImageKey>();
+    for image in &mut images {
+        let Some(key) = parse(&image.image, &pass.aws.scope.region) else {
+            continue;
+        };
+        pass.polls(key.clone());
+        resolution.keys.push(key.clone());
+        let known = known(object, image);
+        let details = match cache.get(key.clone(), freshness, pass.namespace()).await {
+            Ok(seen) => digest_of(&seen.answer).map(|digest| (digest, seen.answer)),
+            Err(error) if known.is_none() => return Err(error),
+            Err(_) => None,
+        };
+        match (details, known) {
+            (Some((digest, Answer::Found(details))), _) => {
+                image.digest = Some(digest);
+                image.pushed_at = time(&details["imagePushedAt"]).map(Time);
+            }
+            (_, Some(known)) => *image = known.clone(),
+            _ => {
+                let why = why_missing(&key, pass, freshness).await?;
+                let container = image.container.clone();
+                let problem = why.map(|why| ImageProblem {
+                    container,
+                    key,
+                    why,
+                });
+                resolution.problem = resolution.problem.or(problem);
+            }
+        }
+    }
+    resolution.images = Some(images);
+    Ok(resolution)
+}
+
+/// The digest of an image that can be pulled.
+fn digest_of(answer: &Answer) -> Option<String> {
+    let Answer::Found(details) = answer else {
+        return None;
+    };
+    let digest = details["imageDigest"].as_str()?;
+    (details["imageStatus"] != "ARCHIVED").then(|| digest.to_owned())
+}
+
+/// Looks the images up that are in ECR, before a revision that names them is registered: while the
+/// object waits for its turn to write, the cache is enough. What cannot be read is not known to be
+/// missing.
 async fn find_image_problem(
     object: &EcsTaskDefinition,
     pass: &Pass<'_, ObservedTaskDefinition>,
+    freshness: Freshness,
 ) -> Option<ImageProblem> {
     let spec = &object.spec;
     if spec.verify_images == Some(false) || spec.policies.observes() {
         return None;
     }
     for (container, key) in images_in_ecr(object, &pass.aws.scope.region) {
-        match why_missing(&key, pass).await {
+        let images = pass.aws.observer.cache::<ImageKey>();
+        if matches!(freshness, Freshness::Any) && images.cached(&key).is_none() {
+            continue;
+        }
+        match why_missing(&key, pass, freshness).await {
             Ok(None) => {}
             Ok(Some(why)) => {
                 return Some(ImageProblem {
@@ -121,19 +207,18 @@ async fn find_image_problem(
 async fn why_missing(
     key: &ImageKey,
     pass: &Pass<'_, ObservedTaskDefinition>,
+    freshness: Freshness,
 ) -> Result<Option<Why>, AwsError> {
     let (observer, namespace) = (&pass.aws.observer, pass.namespace());
-    let lately = Instant::now().checked_sub(IMAGES).unwrap_or(pass.began);
     let images = observer.cache::<ImageKey>();
-    let seen = images
-        .get(key.clone(), Freshness::Since(lately), namespace)
-        .await?;
+    let seen = images.get(key.clone(), freshness, namespace).await?;
     Ok(match seen.answer {
-        Answer::Found(details) if details["noRepository"] == true => {
-            let is_made_by_pulls = ecr::is_pulled_through(observer, key, namespace).await?;
-            (!is_made_by_pulls).then_some(Why::NoRepository)
+        Answer::Found(details) if details["noRepository"] != true => {
+            (details["imageStatus"] == "ARCHIVED").then_some(Why::Archived)
         }
-        Answer::Found(details) => (details["imageStatus"] == "ARCHIVED").then_some(Why::Archived),
+        // The first pull of the image brings it into the repository, and creates that.
+        _ if ecr::is_pulled_through(observer, key, namespace).await? => None,
+        Answer::Found(_) => Some(Why::NoRepository),
         Answer::Inactive | Answer::Missing => {
             let nearest = match &key.reference {
                 ImageReference::Tag(tag) => {
@@ -146,9 +231,6 @@ async fn why_missing(
         }
     })
 }
-
-/// How long ago ECR may have been asked for an image that is about to be used.
-const IMAGES: Duration = Duration::from_secs(5);
 
 /// How long ago a registration was sent whose result is unknown, unless one of these revisions is
 /// its result.

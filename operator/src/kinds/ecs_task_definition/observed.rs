@@ -1,13 +1,17 @@
 //! What is known of a family.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use ecs_operator_crds::v1beta1::EcsTaskDefinition;
+use ecs_operator_crds::v1beta1::task_definition::ImageStatus;
 use tokio::time::Instant;
 
+use super::definition::resolved;
 use super::image::ImageProblem;
 use super::revision::{Revision, number};
 use super::shape::deletes;
+use crate::aws::ecr::ImageKey;
 use crate::aws::tags::{Ownership, RETAINED, Tags};
 use crate::reconcile::references::Dependants;
 
@@ -29,6 +33,11 @@ pub struct ObservedTaskDefinition {
     pub surplus: Surplus,
     /// EcsServices that refer to it; none unless it is being deleted.
     pub dependants: Dependants,
+    /// The images of the containers that have a tag, with the digests that the tags name; `None`
+    /// unless tags are resolved.
+    pub images: Option<Vec<ImageStatus>>,
+    /// The keys by which they were read.
+    pub image_keys: Vec<ImageKey>,
     /// The first image that cannot be pulled, where a revision is to be registered.
     pub image_problem: Option<ImageProblem>,
     /// How long ago a registration was sent that got no reply and that no list shows yet.
@@ -36,6 +45,11 @@ pub struct ObservedTaskDefinition {
 }
 
 impl ObservedTaskDefinition {
+    /// The object with the digests in the place of the tags of its images.
+    pub(super) fn resolve<'a>(&self, object: &'a EcsTaskDefinition) -> Cow<'a, EcsTaskDefinition> {
+        resolved(object, self.images.as_deref().unwrap_or_default())
+    }
+
     /// Takes the next revision of the family, from the newest to the oldest. Returns whether those
     /// before it matter, too.
     pub(super) fn take(

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::definition::compared;
 use super::definition::definition;
 use super::definition::is_same;
+use super::image::changes;
 use super::observed::{ObservedTaskDefinition, Surplus};
 use super::problem::problem;
 use super::revision::Revision;
@@ -28,6 +29,9 @@ pub(super) fn plan(
     if object.is_deleting() {
         return delete(object, observed, owner);
     }
+    let images = observed.images.as_deref().unwrap_or_default();
+    let changes = changes(object, images);
+    let object = &*observed.resolve(object);
     let family = object.family();
     let policies = &object.spec.policies;
     let mut tags = owner.desired(object.spec.tags.as_deref());
@@ -71,7 +75,7 @@ pub(super) fn plan(
             );
             Plan::pause(Reason::Progressing, message)
         }
-        _ => Plan::Write(vec![register(object, &tags)]),
+        _ => Plan::Write(vec![register(object, &tags, &changes)]),
     }
 }
 
@@ -104,14 +108,14 @@ fn adopt(family: &str, foreign: &Revision, mut tags: Tags) -> Plan {
 /// has no client token, so sent again it would make a second one.
 const LISTED: Duration = Duration::from_secs(10);
 
-fn register(object: &EcsTaskDefinition, tags: &Tags) -> Write {
+fn register(object: &EcsTaskDefinition, tags: &Tags, changes: &str) -> Write {
     let mut definition = definition(object);
     definition.insert("tags".to_owned(), tags.write(ecs::SERVICE.tag_shape));
     Write {
         operation: ecs::RegisterTaskDefinition,
         request: definition.into(),
         note: format!(
-            "Registered a new revision of task definition {}",
+            "Registered a new revision of task definition {}{changes}",
             object.family()
         ),
     }

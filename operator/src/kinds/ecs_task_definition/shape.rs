@@ -3,8 +3,12 @@
 use ecs_operator_crds::v1beta1::{EcsTaskDefinition, EcsTaskDefinitionStatus};
 
 /// Members of the spec that are ours and not the API's.
-pub(super) const OWN_MEMBERS: &[&str] =
-    &["deleteRevisions", "revisionHistoryLimit", "verifyImages"];
+pub(super) const OWN_MEMBERS: &[&str] = &[
+    "deleteRevisions",
+    "imageResolution",
+    "revisionHistoryLimit",
+    "verifyImages",
+];
 
 /// Whether more revisions are registered than `revisionHistoryLimit` allows.
 pub(super) fn has_surplus(object: &EcsTaskDefinition) -> bool {

@@ -3,6 +3,7 @@
 use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::{EcsTaskDefinition, EcsTaskDefinitionStatus};
 
+use super::image::resolves;
 use super::observed::ObservedTaskDefinition;
 use super::revision::Revision;
 use super::shape::deletes;
@@ -31,6 +32,11 @@ pub(super) fn report(
         status.foreign_revision = newer.map(|number| format!("{}:{number}", object.family()));
     }
     status.revisions = revisions(object, &status, observed);
+    if !resolves(object) {
+        status.images = None;
+    } else if let Some(images) = observed.and_then(|observed| observed.images.clone()) {
+        status.images = Some(images);
+    }
     let registered = registered(object, &status, observed);
     let verdict = verdict(object, observed, after.outcome, registered);
     Report::new(status, verdict)
@@ -119,7 +125,9 @@ fn revisions(
     // With `managementPolicy: Observe`, the current revision may be that of somebody else.
     let is_new = |current: &i32| !object.spec.policies.observes() && !revisions.contains(current);
     if let Some(current) = status.revision.filter(is_new) {
-        let is_next = revisions.first().is_some_and(|newest| newest + 1 == current);
+        let is_next = revisions
+            .first()
+            .is_some_and(|newest| newest + 1 == current);
         // At the end, the newest revisions go first.
         if !is_next && !object.is_deleting() {
             // A revision between them may be ours: its registration got no reply, or no status.

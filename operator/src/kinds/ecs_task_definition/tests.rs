@@ -1,6 +1,7 @@
 //! Tables for `plan` and `status`.
 
 use ecs_operator_crds::condition::Reason;
+use ecs_operator_crds::v1beta1::task_definition::ImageStatus;
 use ecs_operator_crds::v1beta1::{EcsTaskDefinition, EcsTaskDefinitionStatus};
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
@@ -809,8 +810,7 @@ fn registers_nothing_whose_image_does_not_exist() {
         image_problem: Some(ImageProblem {
             container: "web".into(),
             key: ImageKey {
-                registry: "111122223333".into(),
-                repository: "shop/web".into(),
+                place: "111122223333/shop/web".into(),
                 reference: ImageReference::Tag("1.2".into()),
             },
             why,
@@ -843,4 +843,55 @@ fn registers_nothing_whose_image_does_not_exist() {
         ecs::RegisterTaskDefinition,
         "it is listed as a pending change"
     );
+}
+
+#[test]
+fn a_tag_that_names_another_image_makes_a_revision() {
+    let image = "111122223333.dkr.ecr.eu-central-1.amazonaws.com/shop/web:1";
+    let spec = json!({"imageResolution": "Digest", "containerDefinitions": [
+        {"name": "web", "image": image}, {"name": "log", "image": "fluent-bit:3"}]});
+    let images = |digest: &str| {
+        let image_of = |container: &str, image: &str, digest: Option<&str>| ImageStatus {
+            container: container.into(),
+            image: image.into(),
+            digest: digest.map(str::to_owned),
+            pushed_at: None,
+        };
+        Some(vec![
+            image_of("web", image, Some(digest)),
+            image_of("log", "fluent-bit:3", None),
+        ])
+    };
+    let first = ObservedTaskDefinition {
+        images: images("sha256:a"),
+        ..ObservedTaskDefinition::default()
+    };
+    let register = write(planned(&spec, &first));
+    let named =
+        |write: &Write, at: usize| write.request["containerDefinitions"][at]["image"].clone();
+    assert_eq!(
+        named(&register, 0),
+        "111122223333.dkr.ecr.eu-central-1.amazonaws.com/shop/web@sha256:a"
+    );
+    assert_eq!(named(&register, 1), "fluent-bit:3");
+    assert!(!register.note.contains("is now"), "{}", register.note);
+    let current = ObservedTaskDefinition {
+        images: images("sha256:a"),
+        ..registered(&register)
+    };
+    assert_eq!(planned(&spec, &current), Plan::InSync);
+    let object = EcsTaskDefinition::test("web", &spec);
+    let status = object.status_after(Some(&current), &Outcome::InSync);
+    assert_eq!(status.images, images("sha256:a"));
+    // Another image is pushed under the tag.
+    let mut known = object;
+    known.status = Some(status);
+    let pushed = ObservedTaskDefinition {
+        images: images("sha256:b"),
+        ..current
+    };
+    let register = write(plan::plan(&known, &pushed, &owner("web")));
+    assert!(named(&register, 0).to_string().ends_with("@sha256:b\""));
+    let words = "web:1 is now sha256:b";
+    assert!(register.note.ends_with(words), "{}", register.note);
 }
