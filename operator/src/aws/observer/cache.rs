@@ -168,17 +168,18 @@ impl<K: Key> Cache<K> {
             .is_some_and(|entry| entry.is_written_before(Instant::now()))
     }
 
-    /// Polls `key` at this pace and triggers `watcher` when the answer changes. Replaces what
-    /// `watcher` watched before.
-    pub fn watch(&self, key: K, watcher: ObjectId, pace: Pace) {
-        let mut state = self.shared.state();
-        if state
-            .keys
-            .get(&watcher)
-            .is_some_and(|former| *former != key)
-        {
-            state.unwatch(&watcher);
+    /// Polls these keys and triggers `watcher` when an answer changes. Replaces what `watcher`
+    /// watched before.
+    pub fn watch(&self, keys: &[(K, Pace)], watcher: &ObjectId) {
+        let only: Vec<_> = keys.iter().map(|(key, _)| key.clone()).collect();
+        self.shared.state().unwatch(watcher, &only);
+        for (key, pace) in keys {
+            self.add(key.clone(), watcher, *pace);
         }
+    }
+
+    fn add(&self, key: K, watcher: &ObjectId, pace: Pace) {
+        let mut state = self.shared.state();
         let last = state.cache.get(&key).map(|seen| seen.at);
         let sweep = self.shared.sweep;
         let entry = state.watched.entry(key.clone()).or_insert_with(|| {
@@ -205,17 +206,17 @@ impl<K: Key> Cache<K> {
                 entry.due = Instant::now() + interval(sweep, pace);
             }
         }
-        if !entry.watchers.contains(&watcher) {
+        if !entry.watchers.contains(watcher) {
             entry.watchers.push(watcher.clone());
-            state.keys.insert(watcher, key);
+            state.keys.entry(watcher.clone()).or_default().push(key);
         }
     }
 
     /// Polls at this pace what `watcher` watches, if it watches anything.
     pub(super) fn set_pace(&self, watcher: &ObjectId, pace: Pace) {
-        let key = self.shared.state().keys.get(watcher).cloned();
-        if let Some(key) = key {
-            self.watch(key, watcher.clone(), pace);
+        let keys = self.shared.state().keys.get(watcher).cloned();
+        for key in keys.into_iter().flatten() {
+            self.add(key, watcher, pace);
         }
     }
 
@@ -241,14 +242,16 @@ impl<K: Key> Cache<K> {
     /// Reads again soon what `watcher` watches, if it is meant.
     pub(in crate::aws) fn hint_of(&self, watcher: &ObjectId, is_meant: impl Fn(&K) -> bool) {
         let mut state = self.shared.state();
-        if let Some(key) = state.keys.get(watcher).filter(|key| is_meant(key)).cloned() {
+        let keys = state.keys.get(watcher).into_iter().flatten();
+        let meant: Vec<_> = keys.filter(|key| is_meant(key)).cloned().collect();
+        for key in meant {
             state.hint(&key);
         }
     }
 
     /// Ends the watch of `watcher`, and drops the answer when it has no other watcher.
     pub fn unwatch(&self, watcher: &ObjectId) {
-        self.shared.state().unwatch(watcher);
+        self.shared.state().unwatch(watcher, &[]);
     }
 }
 
@@ -346,8 +349,8 @@ mod tests {
         };
         for name in ["web", "api"] {
             let watcher = ObjectId::new::<EcsService>(Some("default"), name);
-            services.watch(service(name), watcher.clone(), Pace::Steady);
-            deployments.watch(deployment(name), watcher, Pace::Active);
+            services.watch(&[(service(name), Pace::Steady)], &watcher);
+            deployments.watch(&[(deployment(name), Pace::Active)], &watcher);
         }
         let watchers = services.hint(&service("web"));
         assert_eq!(
@@ -363,6 +366,36 @@ mod tests {
                 .is_some()
         };
         assert!(is_hinted("web") && !is_hinted("api"));
+    }
+
+    #[tokio::test]
+    async fn a_watcher_watches_several_keys_and_no_others() {
+        let services = cache::<ServiceKey>();
+        let key = |name: &str| ServiceKey {
+            cluster: "shop".to_owned(),
+            name: name.to_owned(),
+        };
+        let [first, second] =
+            ["first", "second"].map(|name| ObjectId::new::<EcsService>(Some("default"), name));
+        let watched = || {
+            let state = services.shared.state();
+            let mut names: Vec<_> = state.watched.keys().map(|key| key.name.clone()).collect();
+            names.sort();
+            names
+        };
+        let steady = |name| (key(name), Pace::Steady);
+        services.watch(&[steady("a"), steady("b")], &first);
+        services.watch(&[steady("b"), steady("c")], &second);
+        assert_eq!(watched(), ["a", "b", "c"]);
+        services.set_pace(&first, Pace::Active);
+        assert_eq!(watched(), ["a", "b", "c"]);
+        services.watch(&[steady("a")], &first);
+        assert_eq!(watched(), ["a", "b", "c"], "the other watches b");
+        services.unwatch(&second);
+        assert_eq!(watched(), ["a"]);
+        services.unwatch(&first);
+        assert_eq!(watched(), [""; 0]);
+        assert!(services.shared.state().keys.is_empty());
     }
 
     #[test]

@@ -51,10 +51,13 @@ impl Observer {
 
     /// Polls `keys` for `watcher`, and nothing else that it had polled before.
     pub fn poll(&self, watcher: &ObjectId, keys: &[(PolledKey, Pace)]) {
-        for (key, pace) in keys {
-            key.poll(&self.caches, watcher, *pace);
+        let mut polled = Vec::new();
+        for (key, _) in keys {
+            if !polled.contains(&key.key_type()) {
+                polled.push(key.key_type());
+                key.poll(keys, &self.caches, watcher);
+            }
         }
-        let polled: Vec<_> = keys.iter().map(|(key, _)| key.key_type()).collect();
         self.caches.unwatch(watcher, &polled);
     }
 

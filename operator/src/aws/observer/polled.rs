@@ -1,6 +1,6 @@
 //! Keys of all types as one type: what an object wants to have polled.
 
-use std::any::TypeId;
+use std::any::{Any, TypeId};
 use std::fmt;
 use std::sync::Arc;
 
@@ -18,8 +18,13 @@ impl PolledKey {
         Self(Arc::new(key))
     }
 
-    pub(super) fn poll(&self, caches: &Caches, watcher: &ObjectId, pace: Pace) {
-        self.0.poll(caches, watcher, pace);
+    /// Polls those of `keys` that are of the type of this one, and no other of that type.
+    pub(super) fn poll(&self, keys: &[(Self, Pace)], caches: &Caches, watcher: &ObjectId) {
+        let all: Vec<_> = keys
+            .iter()
+            .map(|(key, pace)| (key.0.as_any(), *pace))
+            .collect();
+        self.0.poll(&all, caches, watcher);
     }
 
     pub(super) fn invalidate(&self, caches: &Caches) {
@@ -39,14 +44,24 @@ impl fmt::Debug for PolledKey {
 }
 
 trait AnyKey: fmt::Debug + Send + Sync {
-    fn poll(&self, caches: &Caches, watcher: &ObjectId, pace: Pace);
+    fn as_any(&self) -> &dyn Any;
+    fn poll(&self, keys: &[(&dyn Any, Pace)], caches: &Caches, watcher: &ObjectId);
     fn invalidate(&self, caches: &Caches);
     fn key_type(&self) -> TypeId;
 }
 
 impl<K: Key> AnyKey for K {
-    fn poll(&self, caches: &Caches, watcher: &ObjectId, pace: Pace) {
-        caches.of::<K>().watch(self.clone(), watcher.clone(), pace);
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn poll(&self, keys: &[(&dyn Any, Pace)], caches: &Caches, watcher: &ObjectId) {
+        let same = |(key, pace): &(&dyn Any, Pace)| {
+            let key = key.downcast_ref::<K>()?;
+            Some((key.clone(), *pace))
+        };
+        let keys: Vec<_> = keys.iter().filter_map(same).collect();
+        caches.of::<K>().watch(&keys, watcher);
     }
 
     fn invalidate(&self, caches: &Caches) {

@@ -54,7 +54,7 @@ pub(super) struct State<K: Key> {
     /// What AWS did not let us read even alone, and when.
     pub(super) refused: HashMap<K, Instant>,
     /// What each watcher watches.
-    pub(super) keys: HashMap<ObjectId, K>,
+    pub(super) keys: HashMap<ObjectId, Vec<K>>,
 }
 
 #[derive(Debug)]
@@ -98,15 +98,22 @@ impl<K: Key> State<K> {
         watched.watchers.clone()
     }
 
-    pub(super) fn unwatch(&mut self, watcher: &ObjectId) {
-        let Some(key) = self.keys.remove(watcher) else {
-            return;
-        };
-        if let Some(watched) = self.watched.get_mut(&key) {
-            watched.watchers.retain(|other| other != watcher);
-            if watched.watchers.is_empty() {
-                self.watched.remove(&key);
-                self.cache.remove(&key);
+    /// Ends the watches of `watcher` but those of these keys, and drops answers that have no other
+    /// watcher.
+    pub(super) fn unwatch(&mut self, watcher: &ObjectId, but: &[K]) {
+        let former = self.keys.remove(watcher).unwrap_or_default();
+        let (kept, dropped): (Vec<_>, Vec<_>) =
+            former.into_iter().partition(|key| but.contains(key));
+        if !kept.is_empty() {
+            self.keys.insert(watcher.clone(), kept);
+        }
+        for key in dropped {
+            if let Some(watched) = self.watched.get_mut(&key) {
+                watched.watchers.retain(|other| other != watcher);
+                if watched.watchers.is_empty() {
+                    self.watched.remove(&key);
+                    self.cache.remove(&key);
+                }
             }
         }
     }
