@@ -158,8 +158,12 @@ pub(crate) async fn a_pushed_image_makes_a_revision_of_its_digest(world: &World)
         .context("an address")?
         .to_owned();
     push(&scenario, "main", "first").await?;
+    push(&scenario, "side", "beside it").await?;
+    let side = format!("{{name: side, image: \"{uri}:side\", memory: 64}}");
     let spec = definition(&format!("{uri}:main"), ", imageResolution: Digest");
-    scenario.kubectl.apply(&spec)?;
+    scenario
+        .kubectl
+        .apply(&spec.replace("memory: 64}]", &format!("memory: 64}}, {side}]")))?;
     scenario.wait_ready(&[DEFINITION])?;
     let runs = async |revision: &str| -> Result<String> {
         let described = scenario
@@ -190,7 +194,7 @@ pub(crate) async fn a_pushed_image_makes_a_revision_of_its_digest(world: &World)
         "{second}"
     );
     scenario
-        .until_event("web", "RegisterTaskDefinition", &["main is now", &second])
+        .until_event("web", "RegisterTaskDefinition", &["main is", &second])
         .await?;
     scenario.is_quiet().await?;
     // A tag that is gone changes nothing.

@@ -20,7 +20,16 @@ pub struct ImageProblem {
     pub key: ImageKey,
     /// Why.
     pub why: Why,
+    /// How to do without it.
+    pub way_out: &'static str,
 }
+
+/// How to register a revision whose image is not looked up.
+pub(super) const UNVERIFIED: &str = "spec.verifyImages: false registers without this check";
+
+/// How to register a revision with a tag that names no image.
+pub(super) const AS_WRITTEN: &str =
+    "spec.imageResolution: AsWritten with verifyImages: false registers the tag as it is";
 
 /// Why an image cannot be pulled.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +48,7 @@ impl fmt::Display for ImageProblem {
             container,
             key,
             why,
+            way_out,
         } = self;
         let (repository, reference) = (key.repository(), &key.reference);
         write!(f, "containerDefinitions[].image: container {container}: ")?;
@@ -57,10 +67,10 @@ impl fmt::Display for ImageProblem {
             }
             Why::Archived => write!(
                 f,
-                "{reference} of ECR repository {repository} is archived: restore it in ECR, or use another image"
+                "{reference} of ECR repository {repository} is archived, or is being restored: restore it in ECR, or use another image"
             )?,
         }
-        write!(f, "; spec.verifyImages: false registers without this check")
+        write!(f, "; {way_out}")
     }
 }
 
@@ -121,21 +131,17 @@ pub(super) fn known<'a>(
     })
 }
 
-/// Which digests are new, for the note of a registration; empty where none is.
-pub(super) fn changes(object: &EcsTaskDefinition, images: &[ImageStatus]) -> String {
-    let is_new = |image: &&ImageStatus| {
-        image.digest.is_some()
-            && known(object, image).is_some_and(|known| known.digest != image.digest)
-    };
-    images
-        .iter()
-        .filter(is_new)
-        .map(|image| {
-            let digest = image.digest.as_deref().unwrap_or_default();
-            format!("; {} is now {digest}", image.image)
-        })
-        .collect::<Vec<_>>()
-        .concat()
+/// The digests, for the note of a registration; empty without any. It depends on nothing that the
+/// status changes.
+pub(super) fn digests(images: &[ImageStatus]) -> String {
+    let digest =
+        |image: &ImageStatus| Some(format!("{} is {}", image.image, image.digest.as_ref()?));
+    let digests: Vec<_> = images.iter().filter_map(digest).collect();
+    if digests.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", digests.join(", "))
+    }
 }
 
 /// Reads `ACCOUNT.dkr.ecr.REGION.SUFFIX/REPOSITORY[:TAG][@DIGEST]`, or the same with `dkr-ecr` and

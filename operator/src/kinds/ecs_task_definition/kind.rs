@@ -116,8 +116,18 @@ fn observed(
     Observed {
         read_at: value.at,
         unconfirmed: value.unanswered.is_some(),
-        urgent: false,
+        urgent: is_pushed(object, &value),
         polled,
         value,
     }
+}
+
+/// Whether a tag names another image than the status says: the revision that follows is no repair of
+/// drift.
+fn is_pushed(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition) -> bool {
+    let known = object
+        .status
+        .as_ref()
+        .and_then(|status| status.images.as_ref());
+    observed.images.is_some() && observed.images.as_ref() != known
 }

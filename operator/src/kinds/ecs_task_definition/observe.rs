@@ -9,11 +9,13 @@ use std::time::Duration;
 use ecs_operator_crds::v1beta1::EcsTaskDefinition;
 use ecs_operator_crds::v1beta1::shared::Status;
 use ecs_operator_crds::v1beta1::task_definition::ImageStatus;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::definition::is_same;
-use super::image::{ImageProblem, Why, images_in_ecr, known, nearest, parse, unresolved};
+use super::image::{
+    AS_WRITTEN, ImageProblem, UNVERIFIED, Why, images_in_ecr, known, nearest, parse, unresolved,
+};
 use super::observed::ObservedTaskDefinition;
 use super::observed::Surplus;
 use super::registrations::Registrations;
@@ -27,7 +29,7 @@ use crate::aws::ecs::{FamilyKey, TaskDefinitionKey, listed};
 use crate::aws::observer::{Answer, Seen};
 use crate::aws::tags::Ownership;
 use crate::aws::{AwsError, Freshness, time};
-use crate::k8s::conditions;
+use crate::k8s::conditions::{self, whole_seconds};
 use crate::k8s::object::Object;
 use crate::reconcile::Pass;
 use crate::reconcile::references::Dependants;
@@ -83,9 +85,10 @@ pub(super) async fn observe(
     let resolved = observed.resolve(object);
     let is_current = |current: &Revision| is_same(&resolved, current, &pass.owner);
     let is_registered = observed.current.as_ref().is_some_and(is_current);
-    observed.image_problem = match resolution.problem {
-        None if !is_registered => find_image_problem(object, pass, freshness).await,
-        problem => problem,
+    observed.unresolved = resolution.problem;
+    observed.image_problem = match &observed.unresolved {
+        None if !is_registered => find_image_problem(&resolved, pass, freshness).await,
+        _ => None,
     };
     let current = observed
         .current
@@ -114,8 +117,8 @@ struct Resolution {
     problem: Option<ImageProblem>,
 }
 
-/// Resolves the tags of images in ECR. Where ECR cannot be read, or the tag is gone, the digest that
-/// the status has of it stays.
+/// Resolves the tags of images in ECR. Where ECR was not read yet or cannot be read, or the tag is
+/// gone, the digest that the status has of it stays.
 async fn resolve_images(
     object: &EcsTaskDefinition,
     pass: &Pass<'_, ObservedTaskDefinition>,
@@ -124,49 +127,79 @@ async fn resolve_images(
     let Some(mut images) = unresolved(object) else {
         return Ok(Resolution::default());
     };
-    let mut resolution = Resolution::default();
-    let cache = pass.aws.observer.cache::<ImageKey>();
-    for image in &mut images {
-        let Some(key) = parse(&image.image, &pass.aws.scope.region) else {
-            continue;
-        };
+    let region = &pass.aws.scope.region;
+    let keys: Vec<_> = images
+        .iter()
+        .map(|image| parse(&image.image, region))
+        .collect();
+    for key in keys.iter().flatten() {
         pass.polls(key.clone());
-        resolution.keys.push(key.clone());
-        let known = known(object, image);
-        let details = match cache.get(key.clone(), freshness, pass.namespace()).await {
-            Ok(seen) => digest_of(&seen.answer).map(|digest| (digest, seen.answer)),
-            Err(error) if known.is_none() => return Err(error),
-            Err(_) => None,
-        };
-        match (details, known) {
-            (Some((digest, Answer::Found(details))), _) => {
-                image.digest = Some(digest);
-                image.pushed_at = time(&details["imagePushedAt"]).map(Time);
-            }
-            (_, Some(known)) => *image = known.clone(),
-            _ => {
-                let why = why_missing(&key, pass, freshness).await?;
-                let container = image.container.clone();
-                let problem = why.map(|why| ImageProblem {
-                    container,
-                    key,
-                    why,
-                });
-                resolution.problem = resolution.problem.or(problem);
-            }
+    }
+    let mut resolution = Resolution::default();
+    for (image, key) in images.iter_mut().zip(&keys) {
+        let Some(key) = key else { continue };
+        match resolve(image, key, known(object, image), pass, freshness).await? {
+            Ok(resolved) => *image = resolved,
+            Err(problem) => resolution.problem = resolution.problem.or(Some(problem)),
         }
     }
     resolution.images = Some(images);
+    resolution.keys = keys.into_iter().flatten().collect();
     Ok(resolution)
 }
 
-/// The digest of an image that can be pulled.
-fn digest_of(answer: &Answer) -> Option<String> {
-    let Answer::Found(details) = answer else {
-        return None;
+/// The image with the digest that its tag names, or why it names none. An image that the first pull
+/// brings into ECR has none until then.
+async fn resolve(
+    image: &ImageStatus,
+    key: &ImageKey,
+    known: Option<&ImageStatus>,
+    pass: &Pass<'_, ObservedTaskDefinition>,
+    freshness: Freshness,
+) -> Result<Result<ImageStatus, ImageProblem>, AwsError> {
+    let cache = pass.aws.observer.cache::<ImageKey>();
+    let seen = match known {
+        // After a start, what the status knows is trusted until the first poll.
+        Some(_) if matches!(freshness, Freshness::Any) => cache.cached(key),
+        _ => match cache.get(key.clone(), freshness, pass.namespace()).await {
+            Err(error) if known.is_none() => return Err(error),
+            seen => seen.ok(),
+        },
     };
-    let digest = details["imageDigest"].as_str()?;
-    (details["imageStatus"] != "ARCHIVED").then(|| digest.to_owned())
+    if let Some(Answer::Found(details)) = seen.map(|seen| seen.answer)
+        && is_pullable(&details)
+    {
+        return Ok(Ok(ImageStatus {
+            digest: details["imageDigest"].as_str().map(str::to_owned),
+            pushed_at: time(&details["imagePushedAt"]).map(whole_seconds),
+            ..image.clone()
+        }));
+    }
+    if let Some(known) = known {
+        return Ok(Ok(known.clone()));
+    }
+    let why = why_missing(key, pass, freshness).await.unwrap_or_else(|error| {
+        tracing::info!(%key, %error, "cannot look the image up in ECR, so its tag is not resolved");
+        None
+    });
+    Ok(why.map_or_else(
+        || Ok(image.clone()),
+        |why| {
+            Err(ImageProblem {
+                container: image.container.clone(),
+                key: key.clone(),
+                why,
+                way_out: AS_WRITTEN,
+            })
+        },
+    ))
+}
+
+/// Whether an image that DescribeImages shows can be pulled. Source: `imageStatus` of ImageDetail,
+/// ECR API reference.
+fn is_pullable(details: &Value) -> bool {
+    let status = &details["imageStatus"];
+    details["noRepository"] != true && (status.is_null() || status == "ACTIVE")
 }
 
 /// Looks the images up that are in ECR, before a revision that names them is registered: while the
@@ -193,6 +226,7 @@ async fn find_image_problem(
                     container: container.to_owned(),
                     key,
                     why,
+                    way_out: UNVERIFIED,
                 });
             }
             Err(error) => {
@@ -214,7 +248,7 @@ async fn why_missing(
     let seen = images.get(key.clone(), freshness, namespace).await?;
     Ok(match seen.answer {
         Answer::Found(details) if details["noRepository"] != true => {
-            (details["imageStatus"] == "ARCHIVED").then_some(Why::Archived)
+            (!is_pullable(&details)).then_some(Why::Archived)
         }
         // The first pull of the image brings it into the repository, and creates that.
         _ if ecr::is_pulled_through(observer, key, namespace).await? => None,

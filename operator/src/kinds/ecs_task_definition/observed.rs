@@ -38,6 +38,8 @@ pub struct ObservedTaskDefinition {
     pub images: Option<Vec<ImageStatus>>,
     /// The keys by which they were read.
     pub image_keys: Vec<ImageKey>,
+    /// The first tag that is to be resolved and names no image.
+    pub unresolved: Option<ImageProblem>,
     /// The first image that cannot be pulled, where a revision is to be registered.
     pub image_problem: Option<ImageProblem>,
     /// How long ago a registration was sent that got no reply and that no list shows yet.

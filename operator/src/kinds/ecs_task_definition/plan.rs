@@ -9,7 +9,7 @@ use serde_json::json;
 use super::definition::compared;
 use super::definition::definition;
 use super::definition::is_same;
-use super::image::changes;
+use super::image::digests;
 use super::observed::{ObservedTaskDefinition, Surplus};
 use super::problem::problem;
 use super::revision::Revision;
@@ -30,7 +30,7 @@ pub(super) fn plan(
         return delete(object, observed, owner);
     }
     let images = observed.images.as_deref().unwrap_or_default();
-    let changes = changes(object, images);
+    let digests = digests(images);
     let object = &*observed.resolve(object);
     let family = object.family();
     let policies = &object.spec.policies;
@@ -40,6 +40,13 @@ pub(super) fn plan(
     // What runs by name alone would run the revision of either.
     if let Some((rival, ownership)) = &observed.rival {
         return refuse(&family, rival, ownership, owner);
+    }
+    if let Some(problem) = observed
+        .unresolved
+        .as_ref()
+        .filter(|_| !policies.observes())
+    {
+        return Plan::stall(Reason::ImageNotFound, problem.to_string());
     }
     match (&observed.current, &observed.foreign) {
         (Some(current), _) if is_same(object, current, owner) => {
@@ -75,7 +82,7 @@ pub(super) fn plan(
             );
             Plan::pause(Reason::Progressing, message)
         }
-        _ => Plan::Write(vec![register(object, &tags, &changes)]),
+        _ => Plan::Write(vec![register(object, &tags, &digests)]),
     }
 }
 
@@ -108,14 +115,14 @@ fn adopt(family: &str, foreign: &Revision, mut tags: Tags) -> Plan {
 /// has no client token, so sent again it would make a second one.
 const LISTED: Duration = Duration::from_secs(10);
 
-fn register(object: &EcsTaskDefinition, tags: &Tags, changes: &str) -> Write {
+fn register(object: &EcsTaskDefinition, tags: &Tags, digests: &str) -> Write {
     let mut definition = definition(object);
     definition.insert("tags".to_owned(), tags.write(ecs::SERVICE.tag_shape));
     Write {
         operation: ecs::RegisterTaskDefinition,
         request: definition.into(),
         note: format!(
-            "Registered a new revision of task definition {}{changes}",
+            "Registered a new revision of task definition {}{digests}",
             object.family()
         ),
     }

@@ -410,11 +410,10 @@ async fn blocks(
         Some(since) => Freshness::Since(since),
         None => return Ok(true),
     };
-    let described = describe(pass, arn, freshness).await?;
-    // One that is deregistered has still to be deleted.
-    Ok(described.map_or(deletes(object), |described| {
-        goes_with(object, &described.ownership)
-    }))
+    let revisions = pass.aws.observer.cache::<TaskDefinitionKey>();
+    let key = TaskDefinitionKey(arn.to_owned());
+    let seen = revisions.get(key, freshness, pass.namespace()).await?;
+    Ok(fate(object, &pass.owner, &seen.answer) != Fate::Forget)
 }
 
 /// The users whose revision no EcsService of this Kubernetes cluster sets. Of the others the stores

@@ -806,15 +806,8 @@ fn a_registration_without_a_reply_is_not_repeated_before_a_list_can_show_it() {
 
 #[test]
 fn registers_nothing_whose_image_does_not_exist() {
-    let problem = |why: Why| ObservedTaskDefinition {
-        image_problem: Some(ImageProblem {
-            container: "web".into(),
-            key: ImageKey {
-                place: "111122223333/shop/web".into(),
-                reference: ImageReference::Tag("1.2".into()),
-            },
-            why,
-        }),
+    let observed = |why: Why| ObservedTaskDefinition {
+        image_problem: Some(problem(why)),
         ..ObservedTaskDefinition::default()
     };
     let rows = [
@@ -830,7 +823,7 @@ fn registers_nothing_whose_image_does_not_exist() {
         ),
     ];
     for (why, words) in rows {
-        let plan = planned(&spec(), &problem(why));
+        let plan = planned(&spec(), &observed(why));
         assert!(
             matches!(&plan, Plan::Stall(obstacle) if obstacle.reason == Reason::ImageNotFound && obstacle.message.contains(words)),
             "{plan:?}"
@@ -839,7 +832,7 @@ fn registers_nothing_whose_image_does_not_exist() {
     let mut observing = spec();
     observing["managementPolicy"] = json!("Observe");
     assert_eq!(
-        write(planned(&observing, &problem(Why::Archived))).operation,
+        write(planned(&observing, &observed(Why::Archived))).operation,
         ecs::RegisterTaskDefinition,
         "it is listed as a pending change"
     );
@@ -874,7 +867,6 @@ fn a_tag_that_names_another_image_makes_a_revision() {
         "111122223333.dkr.ecr.eu-central-1.amazonaws.com/shop/web@sha256:a"
     );
     assert_eq!(named(&register, 1), "fluent-bit:3");
-    assert!(!register.note.contains("is now"), "{}", register.note);
     let current = ObservedTaskDefinition {
         images: images("sha256:a"),
         ..registered(&register)
@@ -892,6 +884,33 @@ fn a_tag_that_names_another_image_makes_a_revision() {
     };
     let register = write(plan::plan(&known, &pushed, &owner("web")));
     assert!(named(&register, 0).to_string().ends_with("@sha256:b\""));
-    let words = "web:1 is now sha256:b";
+    let words = "web:1 is sha256:b)";
     assert!(register.note.ends_with(words), "{}", register.note);
+    // The note is the same once the status knows the digest.
+    known.status = Some(known.status_after(Some(&pushed), &Outcome::Unfinished));
+    let again = write(plan::plan(&known, &pushed, &owner("web")));
+    assert_eq!(again.note, register.note);
+    // A tag that names nothing, of a revision with the tag as it is.
+    let unresolved = ObservedTaskDefinition {
+        unresolved: Some(problem(Why::NoImage(Vec::new()))),
+        ..registered(&register)
+    };
+    let plan = planned(&spec, &unresolved);
+    assert!(
+        matches!(&plan, Plan::Stall(obstacle) if obstacle.reason == Reason::ImageNotFound),
+        "{plan:?}"
+    );
+}
+
+/// An image of the container `web` that cannot be pulled.
+fn problem(why: Why) -> ImageProblem {
+    ImageProblem {
+        container: "web".into(),
+        key: ImageKey {
+            place: "111122223333/shop/web".into(),
+            reference: ImageReference::Tag("1.2".into()),
+        },
+        why,
+        way_out: "…",
+    }
 }
