@@ -14,6 +14,10 @@ const RECOVERY: f64 = 1.0 / 20.0;
 /// How long AWS's refusals count as one: those of calls that were under way together.
 const ONE_THROTTLE: Duration = Duration::from_secs(1);
 
+/// The part of a token that sums of fractions may lack: without it, a bucket could have too little
+/// at the time that [`Tokens::until`] names.
+const ROUNDING: f64 = 1e-6;
+
 /// A token bucket of one family of operations.
 #[derive(Debug)]
 pub(super) struct Tokens {
@@ -83,7 +87,7 @@ impl Tokens {
 
     /// Whether the bucket has this many tokens.
     pub(super) fn has(&self, needed: f64) -> bool {
-        self.left >= needed
+        self.left + ROUNDING >= needed
     }
 
     /// Takes this many tokens, also when the bucket has fewer.
@@ -113,6 +117,21 @@ impl Tokens {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bucket_has_its_tokens_when_it_said_so() {
+        let start = Instant::now();
+        for tenths in 1..100 {
+            let mut tokens = Tokens::new(1.0, f64::from(tenths) / 10.0, start);
+            let mut now = start;
+            for _ in 0..100 {
+                tokens.take(1.0);
+                now += tokens.until(1.0);
+                tokens.refill(now);
+                assert!(tokens.has(1.0), "{tokens:?} at {now:?}");
+            }
+        }
+    }
 
     #[test]
     fn throttling_halves_the_pace_and_it_comes_back() {
