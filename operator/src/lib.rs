@@ -9,11 +9,12 @@
 //! ```
 //!
 //! [`reconcile`] holds the driver and one folder per kind, [`aws`] everything we do to AWS, [`k8s`]
-//! everything we do to Kubernetes, [`run`] ties them together. `ARCHITECTURE.md` follows one object
+//! everything we do to Kubernetes, [`run`] and [`work`] tie them together. `ARCHITECTURE.md` follows one object
 //! through all of it.
 
 pub mod aws;
 pub mod cli;
+pub mod clock;
 pub mod crd;
 pub mod error;
 pub mod http;
@@ -32,5 +33,6 @@ pub mod telemetry;
 mod testkit;
 pub mod trigger;
 mod turns;
+pub mod work;
 
 pub use error::Error;

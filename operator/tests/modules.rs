@@ -19,6 +19,7 @@ type Module = String;
 /// before it; those that stand in one line may not import from each other.
 const LAYERS: &[&[&str]] = &[
     &[
+        "clock",
         "error",
         "http",
         "leadership",
@@ -38,6 +39,7 @@ const LAYERS: &[&[&str]] = &[
         "process",
         "run",
         "settings",
+        "work",
         "telemetry",
     ],
 ];

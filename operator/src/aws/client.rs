@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, ConfigLoader};
 use aws_credential_types::provider::ProvideCredentials;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
@@ -26,10 +26,16 @@ const RETRY: Duration = Duration::from_secs(10);
 
 /// Loads the configuration from where every AWS tool finds it: environment, profile, web identity,
 /// pod identity, instance.
+pub async fn load(region: Option<&str>) -> SdkConfig {
+    loader(region).load().await
+}
+
+/// What [`load`] loads from, for tests that put in a connection or credentials of their own.
 ///
 /// # Panics
 /// Never: the name of the application is fixed.
-pub async fn load(region: Option<&str>) -> SdkConfig {
+#[must_use]
+pub fn loader(region: Option<&str>) -> ConfigLoader {
     let timeouts = TimeoutConfig::builder()
         .operation_attempt_timeout(ATTEMPT_TIMEOUT)
         .operation_timeout(OPERATION_TIMEOUT)
@@ -43,7 +49,7 @@ pub async fn load(region: Option<&str>) -> SdkConfig {
     if let Some(region) = region {
         loader = loader.region(Region::new(region.to_owned()));
     }
-    loader.load().await
+    loader
 }
 
 /// Looks for AWS credentials until there are some. Should they be lost later, the observer triggers

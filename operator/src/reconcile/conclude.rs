@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::shared::Status;
-use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 use tokio::time::Instant;
 
@@ -19,6 +18,7 @@ use super::report::status_after;
 use super::reporting::{grace_period, problem_event, write_event};
 use crate::aws::observer::{CONFIRMED, Pace};
 use crate::aws::writer::Priority;
+use crate::clock;
 use crate::k8s::annotations::is_asked;
 use crate::k8s::events::Notice;
 use crate::k8s::status::{self, Written};
@@ -123,7 +123,7 @@ async fn tell<K: Kind>(
                 outcome,
                 accepted: acted.accepted(),
                 unanswered: acted.unanswered(),
-                now: Timestamp::now(),
+                now: clock::now(),
             },
         );
         if is_unconfirmed {
@@ -253,7 +253,7 @@ fn next<K: Kind>(
         object.requeue_after(
             observed.map(|observed| &observed.value),
             after,
-            Timestamp::now(),
+            clock::now(),
         )
     };
     pass.state(|state| {

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::shared::Status;
-use k8s_openapi::jiff::Timestamp;
 
 use super::context::Pass;
 use super::kind::{Kind, Observed};
 use super::outcome::Outcome;
 use super::plan::{Obstacle, Write};
 use crate::aws::ErrorKind;
+use crate::clock;
 use crate::k8s::annotations::is_asked;
 use crate::k8s::conditions;
 use crate::k8s::events::Notice;
@@ -43,17 +43,17 @@ pub(super) fn grace_period<K: Kind>(
 ) -> Option<Duration> {
     let (age, queued, failing) = pass.state(|state| (state.age(), state.queued(), state.failing()));
     if let Some(deleted) = &object.meta().deletion_timestamp {
-        let ago = Duration::try_from(Timestamp::now().duration_since(deleted.0)).unwrap_or(LEAVING);
+        let ago = Duration::try_from(clock::now().duration_since(deleted.0)).unwrap_or(LEAVING);
         return match outcome {
-            outcome if is_unread(outcome) => ARRIVAL.checked_sub(failing),
+            outcome if is_unread(outcome) => left(ARRIVAL, failing),
             // What is unfinished may wait for the status.
             Outcome::Queued(_) | Outcome::Waiting(Obstacle { passing: true, .. }) => {
-                LEAVING.checked_sub(ago)
+                left(LEAVING, ago)
             }
             Outcome::Waiting(Obstacle {
                 reason: Reason::DeletionBlocked,
                 ..
-            }) if observed.is_some() => TOGETHER.checked_sub(ago),
+            }) if observed.is_some() => left(TOGETHER, ago),
             _ => None,
         };
     }
@@ -66,17 +66,20 @@ pub(super) fn grace_period<K: Kind>(
         Outcome::Queued(_) if is_asked(object) => None,
         // The generation is that of the status, so `kubectl wait` would accept the previous Ready.
         Outcome::Queued(_) if observed.is_some_and(|observed| observed.urgent) => None,
-        Outcome::Queued(_) => patience.checked_sub(queued),
-        Outcome::Failed(error) if error.kind == ErrorKind::Throttle => {
-            patience.checked_sub(failing)
-        }
-        outcome if is_unread(outcome) => ARRIVAL.checked_sub(failing),
+        Outcome::Queued(_) => left(patience, queued),
+        Outcome::Failed(error) if error.kind == ErrorKind::Throttle => left(patience, failing),
+        outcome if is_unread(outcome) => left(ARRIVAL, failing),
         Outcome::Waiting(Obstacle {
             reason: Reason::DependencyNotReady,
             ..
-        }) if !is_told => ARRIVAL.checked_sub(age),
+        }) if !is_told => left(ARRIVAL, age),
         _ => None,
     }
+}
+
+/// What is left of a grace period; `None` when it has ended.
+fn left(period: Duration, passed: Duration) -> Option<Duration> {
+    period.checked_sub(passed).filter(|left| !left.is_zero())
 }
 
 /// Whether a read failed in a way that may pass: AWS had an error or could not be reached.
@@ -103,4 +106,21 @@ pub(super) fn problem_event(before: &impl Status, after: &impl Status) -> Option
         was.status == is.status && was.reason == is.reason && was.message == is.message
     });
     (!told).then(|| Notice::new(true, &is.reason, is.message.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grace_period_ends_at_its_last_instant() {
+        let second = Duration::from_secs(1);
+        assert_eq!(left(second, second / 4), Some(second * 3 / 4));
+        assert_eq!(
+            left(second, second),
+            None,
+            "an object would never be reported"
+        );
+        assert_eq!(left(second, 2 * second), None);
+    }
 }

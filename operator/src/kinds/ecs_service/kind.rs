@@ -12,6 +12,7 @@ use crate::aws::ecs::ServiceDeploymentKey;
 use crate::aws::observer::{Pace, PolledKey};
 use crate::aws::tags::Owner;
 use crate::aws::{AwsError, Freshness, Permit, name_in};
+use crate::clock;
 use crate::k8s::events::Notice;
 use crate::reconcile::kind::After;
 use crate::reconcile::plan::{Plan, Write};
@@ -101,7 +102,7 @@ impl Kind for EcsService {
 fn observed(object: &EcsService, value: ObservedService) -> Observed<ObservedService> {
     let service = (
         PolledKey::new(value.key.clone()),
-        is_rolling(object, &value, Timestamp::now()).then_some(Pace::Active),
+        is_rolling(object, &value, clock::now()).then_some(Pace::Active),
     );
     let deployment = value
         .deployment()

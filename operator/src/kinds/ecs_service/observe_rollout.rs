@@ -21,6 +21,7 @@ use crate::aws::ecs::{
 };
 use crate::aws::observer::{Answer, Seen};
 use crate::aws::{AwsError, Freshness, name_in, time};
+use crate::clock;
 use crate::kinds::ecs_task_definition::is_active;
 use crate::reconcile::Pass;
 
@@ -243,5 +244,5 @@ fn began_before(service: &Service, age: Duration) -> bool {
         .and_then(|primary| primary.created_at.as_ref())
         .and_then(time);
     let age = i64::try_from(age.as_secs()).unwrap_or(i64::MAX);
-    began.is_some_and(|began| Timestamp::now().as_second() - began.as_second() > age)
+    began.is_some_and(|began| clock::now().as_second() - began.as_second() > age)
 }
