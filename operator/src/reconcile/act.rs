@@ -284,7 +284,10 @@ fn failed<K: Kind>(
         ErrorKind::Server | ErrorKind::Credentials | ErrorKind::AccessDenied
     );
     if object.is_deleting() && unreachable {
-        error.message += ". The finalizer stays until AWS answers; set spec.deletionPolicy to Retain to release this object and leave AWS as it is";
+        error.message = format!(
+            "{}. The finalizer stays until AWS answers; set spec.deletionPolicy to Retain to release this object and leave AWS as it is",
+            error.message.trim_end_matches('.')
+        );
     }
     Acted::new(observed, Outcome::Failed(error))
 }
@@ -294,8 +297,22 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::aws::AwsError;
     use crate::aws::ecs;
     use crate::reconcile::tagged::Tagged;
+    use crate::testkit::Fixture;
+    use ecs_operator_crds::v1beta1::EcsCluster;
+
+    #[test]
+    fn a_deletion_that_waits_for_aws_says_what_can_be_done() {
+        let cluster = EcsCluster::test("shop", &json!({})).deleting();
+        let error = AwsError::new(ecs::DescribeClusters, ErrorKind::Server, "Unavailable.");
+        let outcome = failed(&cluster, None, error).outcome;
+        assert!(
+            matches!(&outcome, Outcome::Failed(error) if error.message.starts_with("Unavailable. The finalizer")),
+            "{outcome:?}"
+        );
+    }
 
     #[test]
     fn a_pass_that_breaks_off_remembers_what_it_sent() {
