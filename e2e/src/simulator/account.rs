@@ -175,15 +175,10 @@ impl Account {
     }
 }
 
-/// What stands behind the account in an ARN, such as `cluster/shop`.
+/// What stands behind the account in an ARN, such as `cluster/shop` or `task-definition/web:1`.
 pub(super) fn resource(arn: &str) -> &str {
-    arn.rsplit(':')
-        .next()
-        .filter(|rest| rest.contains('/'))
-        .map_or(arn, |rest| {
-            // A revision has a colon of its own.
-            arn.splitn(6, ':').nth(5).unwrap_or(rest)
-        })
+    // A revision has a colon of its own.
+    arn.splitn(6, ':').nth(5).unwrap_or(arn)
 }
 
 /// The name in an ARN, or the name itself.

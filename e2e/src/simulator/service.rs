@@ -111,9 +111,12 @@ impl Service {
 
     /// Moves tasks and deployments on.
     pub(super) fn advance(&mut self, account: &mut Account, now: Moment) {
+        // A deployment counts failures of its own revision alone.
+        let deployed = self.deployments.last().map(|last| last.revision);
         let mut failed = 0;
         for task in &mut self.tasks {
-            failed += usize::from(task.advance(now));
+            let has_failed = task.advance(now);
+            failed += usize::from(has_failed && Some(task.revision) == deployed);
         }
         self.tasks.retain(|task| !task.is_forgotten(now));
         match self.state {

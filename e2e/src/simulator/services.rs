@@ -39,6 +39,19 @@ const WITHOUT_DEPLOYMENT: &[&str] = &[
     "service",
 ];
 
+/// What ECS shows of members that a request leaves out. Source: ECS API, CreateService.
+fn defaults() -> [(&'static str, Value); 4] {
+    [
+        ("schedulingStrategy", "REPLICA".into()),
+        (
+            "deploymentConfiguration",
+            json!({"maximumPercent": 200, "minimumHealthyPercent": 100}),
+        ),
+        ("enableExecuteCommand", false.into()),
+        ("enableECSManagedTags", false.into()),
+    ]
+}
+
 fn not_found() -> Refusal {
     Refusal::new("ServiceNotFoundException", "Service not found.")
 }
@@ -103,14 +116,9 @@ impl Account {
             created: now,
             ..Service::default()
         };
-        service
-            .members
-            .entry("schedulingStrategy")
-            .or_insert_with(|| "REPLICA".into());
-        service
-            .members
-            .entry("deploymentConfiguration")
-            .or_insert_with(|| json!({"maximumPercent": 200, "minimumHealthyPercent": 100}));
+        for (member, default) in defaults() {
+            service.members.entry(member).or_insert(default);
+        }
         self.deploy(&mut service, task_definition, now);
         let json = service.json(&place, &json!({"include": ["TAGS"]}));
         self.cluster_of(request)?

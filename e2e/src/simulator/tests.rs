@@ -272,3 +272,39 @@ fn refuses_what_the_model_of_the_api_excludes() {
         assert_eq!(refused(request).as_deref(), Some(words));
     }
 }
+
+#[test]
+fn tags_reach_a_revision_of_a_task_definition() {
+    let mut world = World::with_service(&json!({}));
+    let arn = "arn:aws:ecs:eu-central-1:111122223333:task-definition/web:1";
+    let tags = json!([{"key": "team", "value": "checkout"}]);
+    world.call("TagResource", &json!({"resourceArn": arn, "tags": tags}));
+    let request = json!({"taskDefinition": arn, "include": ["TAGS"]});
+    assert_eq!(world.call("DescribeTaskDefinition", &request)["tags"], tags);
+    world.call(
+        "UntagResource",
+        &json!({"resourceArn": arn, "tagKeys": ["team"]}),
+    );
+    assert_eq!(
+        world.call("DescribeTaskDefinition", &request)["tags"],
+        json!([])
+    );
+}
+
+#[test]
+fn failures_of_an_old_revision_are_not_those_of_the_new_one() {
+    let breaker = json!({"deploymentCircuitBreaker": {"enable": true, "rollback": false}});
+    let mut world = World::with_service(&breaker);
+    let containers = json!([{"name": "web", "image": "crash:1"}]);
+    let request = json!({"family": "web", "containerDefinitions": containers});
+    world.call("RegisterTaskDefinition", &request);
+    let update =
+        |revision: &str| json!({"cluster": "shop", "service": "web", "taskDefinition": revision});
+    world.call("UpdateService", &update("web:3"));
+    world.pass(Duration::from_secs(3));
+    world.call("UpdateService", &update("web:2"));
+    world.pass(MINUTE);
+    let service = world.service();
+    assert_eq!(service["deployments"][0]["failedTasks"], 0);
+    assert_eq!(service["deployments"][0]["rolloutState"], "COMPLETED");
+}
