@@ -5,7 +5,7 @@ MUSL := $(shell uname -m)-unknown-linux-musl
 BIN := $(or $(CARGO_TARGET_DIR),target)/debug
 export RUST_BACKTRACE ?= 0
 
-.PHONY: help build setup demo up down test lint unit scenarios chaos bench generate audit release static clean
+.PHONY: help build setup demo up down test lint unit scenarios chaos simulate bench generate audit release static clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1: /p' $(MAKEFILE_LIST)
@@ -33,13 +33,17 @@ lint: ## Formatting and clippy
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 
 unit: ## Unit tests, schema tests, the layers of modules and the driver against mock servers
-	$(CARGO) test --workspace --locked --lib --bins --test schema --test cel --test generated --test driver --test rollouts --test modules --test messages
+	$(CARGO) test --workspace --locked --lib --bins --test schema --test cel --test generated --test driver --test rollouts --test modules --test messages --test simulation
 
 scenarios: build ## End-to-end scenarios on a real API server, and the schemas against AWS's API model
 	$(CARGO) test --workspace --locked --test api_model --test scenarios
 
 chaos: build ## Trouble at every call to AWS and the API server (CHAOS_SHARD=2/4, CHAOS_RESUME=1)
 	$(CARGO) test --workspace --locked --test chaos
+
+simulate: ## Random worlds in virtual time (SIMULATE="--seed=0 --count=100000 --steps=30")
+	$(CARGO) build --workspace --locked --profile simulate --bin e2e
+	$(or $(CARGO_TARGET_DIR),target)/simulate/e2e simulate $(SIMULATE)
 
 # GOGC as the API server has it by default: that is how ACK was measured.
 bench: build release ## Speed, calls and memory beside our aims (BENCH="--parts=life --sizes=200")

@@ -27,6 +27,7 @@ pub mod recorder;
 pub mod reference;
 pub mod rights;
 pub mod samples;
+pub mod simulation;
 pub mod simulator;
 pub mod wait;
 pub mod world;

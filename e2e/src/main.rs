@@ -13,7 +13,9 @@ use e2e::docker_engine::DockerEngine;
 use e2e::interruption::Interruption;
 use e2e::simulator::{Clock, Simulator};
 use e2e::world::World;
-use e2e::{assets, bench, chart, corpus, demo, gitops, merge_keys, playground, reference};
+use e2e::{
+    assets, bench, chart, corpus, demo, gitops, merge_keys, playground, reference, simulation,
+};
 
 #[derive(Debug, Parser)]
 #[command(name = "e2e", about = "The test world of ecs-operator")]
@@ -52,6 +54,18 @@ enum Command {
         /// The AWS server of the life: ministack, or the simulator, which gives replies faster
         #[arg(long, default_value = "ministack")]
         aws: bench::Server,
+    },
+    /// Run the operator in random worlds in virtual time, and judge what comes of it
+    Simulate {
+        /// The first seed
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+        /// Number of seeds
+        #[arg(long, default_value_t = 1000)]
+        count: u64,
+        /// Steps of a world
+        #[arg(long, default_value_t = 30)]
+        steps: usize,
     },
     /// Print the page about all reasons
     Reasons,
@@ -122,6 +136,10 @@ async fn run(command: Command) -> Result<()> {
         Command::Up => Interruption::listen()?.stops(playground::up()).await,
         Command::Down => playground::down().await,
         Command::Corpus { dir } => Interruption::listen()?.stops(take(&dir)).await,
+        Command::Simulate { seed, count, steps } => {
+            let failure = simulation::run_all(seed..seed + count, steps);
+            failure.map_or(Ok(()), |failure| Err(anyhow::anyhow!("{failure}")))
+        }
         Command::Bench { parts, sizes, aws } => {
             Interruption::listen()?
                 .stops(bench::run(&parts, &sizes, aws))
