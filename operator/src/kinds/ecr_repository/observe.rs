@@ -115,7 +115,9 @@ fn counts_images(
     let is_blocked = conditions
         .into_iter()
         .any(|condition| condition.reason == blocked);
-    let is_end = object.is_deleting() && !object.spec.policies.retains();
+    let spec = &object.spec;
+    let is_end =
+        object.is_deleting() && !spec.policies.retains() && spec.force_delete != Some(true);
     let is_ours = pass.owner.of(&repository.tags) == Ownership::Ours;
     // Without a fresh read, the driver observes again before it deletes.
     is_end && is_ours && (is_blocked || at >= pass.began)

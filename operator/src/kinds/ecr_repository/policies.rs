@@ -131,6 +131,14 @@ impl Policy {
     }
 
     fn wanted(&self, spec: &Map<String, Value>, policies: &Policies) -> Result<Wanted, String> {
+        for (member, other) in [(0, 1), (1, 0)].map(|(a, b)| (self.members[a], self.members[b])) {
+            if ignores(policies, member) && spec.get(other).is_some_and(|value| !value.is_null()) {
+                return Err(format!(
+                    "spec.ignoreFields has /{member}, and the spec has {other}: list /{other} to leave the {} to others, or remove /{member} from the list",
+                    self.what
+                ));
+            }
+        }
         if self.members.iter().any(|member| ignores(policies, member)) {
             return Ok(Wanted::Any);
         }
@@ -189,12 +197,17 @@ fn lifecycle(policy: &Value) -> Value {
 }
 
 /// Statements in any order; one value as a list of one; principals, actions and values of
-/// conditions as sets; an account ID as the ARN of its root.
+/// conditions as sets; an account ID as the ARN of its root; the version that IAM takes for none.
 fn access(policy: &Value) -> Value {
     let mut policy = policy.clone();
     let Some(members) = policy.as_object_mut() else {
         return policy;
     };
+    // The version of a policy without one. Source: "IAM JSON policy elements: Version".
+    let version = members.entry("Version").or_insert(Value::Null);
+    if version.is_null() {
+        *version = "2008-10-17".into();
+    }
     let mut statements = listed(members.remove("Statement").unwrap_or_default());
     let each = statements.as_array_mut().into_iter().flatten();
     each.filter_map(Value::as_object_mut).for_each(statement);

@@ -363,3 +363,23 @@ fn compares_the_key_of_an_adopted_repository_unless_it_is_an_alias() {
         assert_eq!(plan == Plan::InSync, is_same, "{wanted}: {plan:?}");
     }
 }
+
+#[test]
+fn refuses_to_ignore_the_form_of_a_policy_that_the_spec_does_not_use() {
+    let policy = json!({"Statement": []});
+    for (form, value, other) in [
+        ("repositoryPolicy", policy.clone(), "repositoryPolicyText"),
+        (
+            "repositoryPolicyText",
+            policy.to_string().into(),
+            "repositoryPolicy",
+        ),
+    ] {
+        let spec = json!({form: value, "ignoreFields": [format!("/{other}")]});
+        let plan = planned(&object(&spec), &ours(&json!({})));
+        assert!(
+            matches!(&plan, Plan::Stall(obstacle) if obstacle.message.contains(&format!("list /{form}"))),
+            "{plan:?}"
+        );
+    }
+}
