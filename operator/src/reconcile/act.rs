@@ -191,9 +191,8 @@ async fn apply<K: Kind>(
         match claimed(object, pass, &observed.value, write, permit).await {
             Ok(next) => observed = next,
             Err(error) => {
-                pass.aws
-                    .observer
-                    .invalidate(observed.polled.iter().map(|(key, _)| key));
+                let polled = observed.polled.iter().map(|(key, _)| key);
+                pass.aws.observer.invalidate_after(write.operation, polled);
                 return Acted {
                     planned: writes,
                     sent,

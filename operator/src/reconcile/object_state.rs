@@ -131,7 +131,7 @@ impl ObjectState {
     }
 
     /// For how long passes have ended in trouble.
-    pub(super) fn failing(&self) -> Duration {
+    pub(crate) fn failing(&self) -> Duration {
         self.failures
             .since
             .map_or(Duration::ZERO, |since| since.elapsed())

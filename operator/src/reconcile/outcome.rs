@@ -257,11 +257,19 @@ impl Outcome {
                 )
             }
             Self::Stalled(Obstacle {
-                reason: _,
+                reason,
                 message: _,
                 passing: _,
                 all_else_sent: _,
-            }) => policy(Place::Released, Pace::Steady, Requeue::Wait(STALL)),
+            }) => {
+                // Not everything that brings an image shows in what is polled.
+                let limits = if *reason == Reason::ImageNotFound {
+                    WAIT
+                } else {
+                    STALL
+                };
+                policy(Place::Released, Pace::Steady, Requeue::Wait(limits))
+            }
             Self::Failed(AwsError {
                 operation: _,
                 kind,
@@ -352,6 +360,13 @@ mod tests {
                 Released,
                 Steady,
                 Requeue::Wait(STALL),
+                false,
+            ),
+            (
+                Outcome::Stalled(obstacle(Reason::ImageNotFound)),
+                Released,
+                Steady,
+                Requeue::Wait(WAIT),
                 false,
             ),
             (

@@ -1,5 +1,8 @@
 //! What a task definition makes of answers of ECR about its images.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
 use ecs_operator_crds::v1beta1::EcsTaskDefinition;
 use serde_json::{Value, json};
 
@@ -44,6 +47,10 @@ fn no_image() -> Reply {
 
 fn denied() -> Reply {
     refusal("AccessDeniedException", "not authorized")
+}
+
+fn throttled() -> Reply {
+    refusal("ThrottlingException", "Rate exceeded")
 }
 
 fn no_rules() -> Reply {
@@ -94,5 +101,69 @@ async fn only_an_image_that_is_known_to_be_missing_prevents_the_registration() {
             assert!(message.contains(words), "{name}: {message}");
             assert!(!registers, "{name}");
         }
+    }
+}
+
+#[tokio::test]
+async fn registers_nothing_while_ecr_may_answer_in_a_moment() {
+    let rows: [(&str, Answer, Answer); 2] = [
+        ("images", throttled, no_rules),
+        ("rules", no_image, throttled),
+    ];
+    for resolution in ["AsWritten", "Digest"] {
+        for (name, images, rules) in rows {
+            let mut object = definition();
+            object["spec"]["imageResolution"] = resolution.into();
+            let world = World::new(object, aws(images, rules)).await;
+            let back = world.pass::<EcsTaskDefinition>().await;
+            let writes = world.new_writes();
+            assert!(
+                !writes.contains(&"RegisterTaskDefinition".to_owned()),
+                "{name}, {resolution}: {writes:?}"
+            );
+            assert!(back.is_some(), "{name}, {resolution}: nobody looks again");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_digest_that_cannot_be_read_again_is_not_taken_for_current() {
+    let fails = Arc::new(AtomicBool::default());
+    let registered = Arc::new(Mutex::new(Value::Null));
+    let arn = "arn:aws:ecs:eu-central-1:111122223333:task-definition/web:1";
+    let there =
+        || success(&json!({"imageDetails": [{"imageTags": ["1.2"], "imageDigest": "sha256:1"}]}));
+    let answers = {
+        let (fails, registered) = (Arc::clone(&fails), Arc::clone(&registered));
+        let others = aws(there, no_rules);
+        move |operation: &str, request: &Value| match operation {
+            "DescribeImages" if fails.load(Ordering::Relaxed) => throttled(),
+            "RegisterTaskDefinition" => {
+                let (status, body) = others(operation, request);
+                *registered.lock().unwrap() = serde_json::from_str(&body).expect("a body");
+                (status, body)
+            }
+            "ListTaskDefinitions" if !registered.lock().unwrap().is_null() => {
+                success(&json!({"taskDefinitionArns": [arn]}))
+            }
+            "DescribeTaskDefinition" => success(&registered.lock().unwrap()),
+            _ => others(operation, request),
+        }
+    };
+    let mut object = definition();
+    object["spec"]["imageResolution"] = "Digest".into();
+    let world = World::new(object, answers).await;
+    world.pass::<EcsTaskDefinition>().await;
+    assert_eq!(world.object()["status"]["images"][0]["digest"], "sha256:1");
+    let handled = |world: &World| world.object()["status"]["lastHandledReconcileAt"].clone();
+    for (is_throttled, answered) in [(true, Value::Null), (false, "now".into())] {
+        fails.store(is_throttled, Ordering::Relaxed);
+        let mut object = world.object();
+        object["metadata"]["annotations"] = json!({"ecs-operator.dev/reconcileAt": "now"});
+        world.set_object(object);
+        for _ in 0..4 {
+            world.pass::<EcsTaskDefinition>().await;
+        }
+        assert_eq!(handled(&world), answered);
     }
 }

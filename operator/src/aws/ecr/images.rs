@@ -32,7 +32,8 @@ pub async fn images(
     Ok(digests.len())
 }
 
-/// Tags of a repository, for an object in `namespace`; at most a page of 1,000. Read at every call.
+/// Tags of a repository, for an object in `namespace`; none of a repository with more than 1,000,
+/// which ECR lists in no order. Read at every call.
 ///
 /// # Errors
 /// When the read fails.
@@ -45,6 +46,9 @@ pub async fn tags(
     let request = json!({"registryId": image.registry(), "repositoryName": image.repository(),
         "maxResults": 1000, "filter": {"tagStatus": "TAGGED"}});
     let reply = reads.send(ecr::ListImages, &request).await?;
+    if !reply["nextToken"].is_null() {
+        return Ok(Vec::new());
+    }
     let listed = reply["imageIds"].as_array().into_iter().flatten();
     let tags = listed.filter_map(|image| image["imageTag"].as_str());
     Ok(tags.map(str::to_owned).collect())

@@ -9,6 +9,7 @@ use super::cache::Cache;
 use super::caches::Caches;
 use super::polled::PolledKey;
 use super::types::{Key, Pace, Sweep};
+use crate::aws::Operation;
 use crate::aws::call::{Calls, Reads};
 use crate::aws::read_budget::Turn;
 use crate::metrics::Gauge;
@@ -66,7 +67,18 @@ impl Observer {
         self.caches.set_pace(watcher, pace);
     }
 
-    /// Forgets what the cache holds for `keys`, after a write whose outcome is unknown.
+    /// Forgets what the cache holds for those of `keys` that the service of `operation` answers,
+    /// after that has failed: its outcome may be unknown.
+    pub fn invalidate_after<'a>(
+        &self,
+        operation: Operation,
+        keys: impl IntoIterator<Item = &'a PolledKey>,
+    ) {
+        let service = operation.service().name;
+        self.invalidate(keys.into_iter().filter(|key| key.service() == service));
+    }
+
+    /// Forgets what the cache holds for `keys`, after writes whose outcome is unknown.
     pub fn invalidate<'a>(&self, keys: impl IntoIterator<Item = &'a PolledKey>) {
         for key in keys {
             key.invalidate(&self.caches);

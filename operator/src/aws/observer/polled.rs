@@ -31,6 +31,11 @@ impl PolledKey {
         self.0.invalidate(caches);
     }
 
+    /// Name of the service that answers it.
+    pub(super) fn service(&self) -> &'static str {
+        self.0.service()
+    }
+
     /// The type of the key, by which its cache is found.
     pub(super) fn key_type(&self) -> TypeId {
         self.0.key_type()
@@ -47,6 +52,7 @@ trait AnyKey: fmt::Debug + Send + Sync {
     fn as_any(&self) -> &dyn Any;
     fn poll(&self, keys: &[(&dyn Any, Pace)], caches: &Caches, watcher: &ObjectId);
     fn invalidate(&self, caches: &Caches);
+    fn service(&self) -> &'static str;
     fn key_type(&self) -> TypeId;
 }
 
@@ -66,6 +72,10 @@ impl<K: Key> AnyKey for K {
 
     fn invalidate(&self, caches: &Caches) {
         caches.of::<K>().invalidate(self);
+    }
+
+    fn service(&self) -> &'static str {
+        K::OPERATION.service().name
     }
 
     fn key_type(&self) -> TypeId {

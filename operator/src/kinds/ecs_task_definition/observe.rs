@@ -34,6 +34,10 @@ use crate::k8s::object::Object;
 use crate::reconcile::Pass;
 use crate::reconcile::references::Dependants;
 
+/// How long reads of ECR may fail before a revision is registered whose images were not looked up:
+/// the operator may have no way to ECR.
+const UNREAD: Duration = Duration::from_secs(60);
+
 pub(super) async fn observe(
     object: &EcsTaskDefinition,
     pass: &Pass<'_, ObservedTaskDefinition>,
@@ -87,7 +91,7 @@ pub(super) async fn observe(
     let is_registered = observed.current.as_ref().is_some_and(is_current);
     observed.unresolved = resolution.problem;
     observed.image_problem = match &observed.unresolved {
-        None if !is_registered => find_image_problem(&resolved, pass, freshness).await,
+        None if !is_registered => find_image_problem(&resolved, pass, freshness).await?,
         _ => None,
     };
     let current = observed
@@ -119,6 +123,9 @@ struct Resolution {
 
 /// Resolves the tags of images in ECR. Where ECR was not read yet or cannot be read, or the tag is
 /// gone, the digest that the status has of it stays.
+///
+/// # Errors
+/// When a read fails that may succeed in a moment.
 async fn resolve_images(
     object: &EcsTaskDefinition,
     pass: &Pass<'_, ObservedTaskDefinition>,
@@ -162,8 +169,9 @@ async fn resolve(
         // After a start, what the status knows is trusted until the first poll.
         Some(_) if matches!(freshness, Freshness::Any) => cache.cached(key),
         _ => match cache.get(key.clone(), freshness, pass.namespace()).await {
-            Err(error) if known.is_none() => return Err(error),
-            seen => seen.ok(),
+            Err(error) if known.is_none() || error.kind.passes() => return Err(error),
+            Err(_) => cache.cached(key),
+            Ok(seen) => Some(seen),
         },
     };
     if let Some(Answer::Found(details)) = seen.map(|seen| seen.answer)
@@ -178,10 +186,14 @@ async fn resolve(
     if let Some(known) = known {
         return Ok(Ok(known.clone()));
     }
-    let why = why_missing(key, pass, freshness).await.unwrap_or_else(|error| {
-        tracing::info!(%key, %error, "cannot look the image up in ECR, so its tag is not resolved");
-        None
-    });
+    let why = match why_missing(key, pass, freshness).await {
+        Err(error) if error.kind.passes() => return Err(error),
+        Err(error) => {
+            tracing::info!(%key, %error, "cannot look the image up in ECR, so its tag is not resolved");
+            None
+        }
+        Ok(why) => why,
+    };
     Ok(why.map_or_else(
         || Ok(image.clone()),
         |why| {
@@ -203,16 +215,19 @@ fn is_pullable(details: &Value) -> bool {
 }
 
 /// Looks the images up that are in ECR, before a revision that names them is registered: while the
-/// object waits for its turn to write, the cache is enough. What cannot be read is not known to be
-/// missing.
+/// object waits for its turn to write, the cache is enough. What the operator may not read, or could
+/// not read for a minute, is not known to be missing.
+///
+/// # Errors
+/// When a read fails that may succeed in a moment.
 async fn find_image_problem(
     object: &EcsTaskDefinition,
     pass: &Pass<'_, ObservedTaskDefinition>,
     freshness: Freshness,
-) -> Option<ImageProblem> {
+) -> Result<Option<ImageProblem>, AwsError> {
     let spec = &object.spec;
     if spec.verify_images == Some(false) || spec.policies.observes() {
-        return None;
+        return Ok(None);
     }
     for (container, key) in images_in_ecr(object, &pass.aws.scope.region) {
         let images = pass.aws.observer.cache::<ImageKey>();
@@ -222,19 +237,22 @@ async fn find_image_problem(
         match why_missing(&key, pass, freshness).await {
             Ok(None) => {}
             Ok(Some(why)) => {
-                return Some(ImageProblem {
+                return Ok(Some(ImageProblem {
                     container: container.to_owned(),
                     key,
                     why,
                     way_out: UNVERIFIED,
-                });
+                }));
+            }
+            Err(error) if error.kind.passes() && pass.state(|state| state.failing()) < UNREAD => {
+                return Err(error);
             }
             Err(error) => {
                 tracing::info!(family = object.family(), container, %error, "cannot look the image up in ECR, so it is not checked");
             }
         }
     }
-    None
+    Ok(None)
 }
 
 /// Why an image cannot be pulled; `None` if it can.
@@ -256,8 +274,12 @@ async fn why_missing(
         Answer::Inactive | Answer::Missing => {
             let nearest = match &key.reference {
                 ImageReference::Tag(tag) => {
-                    let tags = ecr::tags(observer, key, namespace).await;
-                    nearest(tag, &tags.unwrap_or_default())
+                    let tags = match ecr::tags(observer, key, namespace).await {
+                        // The hint would come and go.
+                        Err(error) if error.kind.passes() => return Err(error),
+                        tags => tags.unwrap_or_default(),
+                    };
+                    nearest(tag, &tags)
                 }
                 ImageReference::Digest(_) => Vec::new(),
             };
