@@ -41,13 +41,13 @@ pub(super) fn verdict(facts: &Facts<'_>) -> Verdict {
             failed(facts, rollout)
         }
         (Some(RolloutPhase::AwaitingApproval), Some(rollout)) => awaiting(facts, rollout),
-        (Some(RolloutPhase::Baking), _) => Verdict::new(
+        (Some(RolloutPhase::Baking), Some(rollout)) => Verdict::new(
             State::Progressing,
             Reason::Baking,
             format!(
                 "{} is in its bake time: {}",
                 revision(service),
-                counts(service)
+                tasks_of(rollout, service)
             ),
         ),
         (Some(RolloutPhase::Pending | RolloutPhase::InProgress), Some(rollout)) => {

@@ -76,7 +76,7 @@ fn a_canary_with_a_pause_goes_through_its_stages() {
             json!({"lifecycleStage": "BAKE_TIME"}),
             "Baking",
             "Baking",
-            "bake time",
+            "web:3 is in its bake time: 0 of 2 tasks run, 2 are starting; 2 of other revisions run",
         ),
         (
             json!({"lifecycleStage": "CLEAN_UP"}),
