@@ -50,16 +50,14 @@ pub(super) fn advance(
         }
         return;
     };
-    service.scale(
-        account,
-        source,
-        if STAGES[stage] == "CLEAN_UP" {
-            0
-        } else {
-            desired
-        },
-        now,
-    );
+    if STAGES[stage] == "CLEAN_UP" {
+        // Also what is left of a deployment that this one has superseded.
+        for other in others(deployment, service) {
+            service.scale(account, other, 0, now);
+        }
+    } else {
+        service.scale(account, source, desired, now);
+    }
     let in_stage = now.since(since);
     let is_over = match STAGES[stage] {
         "SCALE_UP" => {
@@ -68,7 +66,9 @@ pub(super) fn advance(
         }
         "PRODUCTION_TRAFFIC_SHIFT" => shift(deployment, service, in_stage),
         "BAKE_TIME" => in_stage >= minutes(&service.configuration()["bakeTimeInMinutes"], 0),
-        "CLEAN_UP" => service.count(source, |task| !task.is_stopped()) == 0,
+        "CLEAN_UP" => others(deployment, service)
+            .into_iter()
+            .all(|other| service.count(other, |task| !task.is_stopped()) == 0),
         _ => in_stage >= STAGE,
     };
     if !is_over || !is_continued(deployment, service, stage, now) {
@@ -81,6 +81,13 @@ pub(super) fn advance(
     }
     deployment.end(Status::Successful, now);
     service.tell("has reached a steady state.", now);
+}
+
+/// The service revisions that the deployment replaces.
+fn others(deployment: &Deployment, service: &Service) -> Vec<usize> {
+    let all = 0..service.revisions.len();
+    all.filter(|number| *number != deployment.revision)
+        .collect()
 }
 
 /// Moves the production traffic as far as the strategy has it after this time. Returns whether all

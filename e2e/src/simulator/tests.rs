@@ -308,3 +308,16 @@ fn failures_of_an_old_revision_are_not_those_of_the_new_one() {
     assert_eq!(service["deployments"][0]["failedTasks"], 0);
     assert_eq!(service["deployments"][0]["rolloutState"], "COMPLETED");
 }
+
+#[test]
+fn what_a_superseded_deployment_leaves_is_cleaned_up() {
+    let mut world = World::with_service(&json!({"strategy": "BLUE_GREEN", "bakeTimeInMinutes": 1}));
+    world.deploy();
+    world.pass(MINUTE);
+    let request = json!({"cluster": "shop", "service": "web", "taskDefinition": "web:1", "forceNewDeployment": true});
+    world.call("UpdateService", &request);
+    world.pass(10 * MINUTE);
+    let service = world.service();
+    assert_eq!(service["runningCount"], 2);
+    assert_eq!(service["deployments"].as_array().map(Vec::len), Some(1));
+}
