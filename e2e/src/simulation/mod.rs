@@ -198,6 +198,7 @@ fn run_steps(seed: u64, steps: &[(Duration, Step)]) -> Result<(), (String, Vec<S
     };
     oracles::found_foreign(&world.aws);
     let foreign = oracles::foreign(&world.aws);
+    wishes::intrude(&world.server);
     let judged = loop {
         match world.process() {
             End::Crash(pause) => {
@@ -265,6 +266,7 @@ impl World {
     fn act(&mut self, step: Step) -> Option<Duration> {
         match step {
             Step::Edit(draw) => self.wishes.edit(draw, &self.server),
+            Step::Command(draw) => self.wishes.command(draw, &self.server),
             Step::Delete(draw) => self.wishes.delete(draw, &self.server),
             Step::Outsider(draw) => script::outsider(draw, &self.aws, &self.wishes),
             Step::Aws(trouble, percent) => self.aws.set_trouble(Some((trouble, percent))),
@@ -309,7 +311,7 @@ impl World {
             return Err("a write to the API server after all is as wanted".to_owned());
         }
         oracles::converged(&self.wishes, &self.server, &self.aws)?;
-        for id in self.wishes.0.keys() {
+        for id in self.server.objects().keys() {
             self.server.delete(id);
         }
         self.trace

@@ -7,13 +7,14 @@
 //! - When the objects are deleted, nothing of theirs is left in AWS ([`gone`]), and what others own
 //!   is untouched ([`foreign`]).
 //!
-//! The API server adds two: a status is never written without a change, and a spec never.
+//! Objects that name what others own ([`INTRUDERS`]) are Stalled and change nothing. The API server
+//! adds two: a status is never written without a change, and a spec never.
 
 use serde_json::{Value, json};
 
 use super::api_server::{ApiServer, Id};
 use super::aws::Aws;
-use super::wishes::Wishes;
+use super::wishes::{INTRUDERS, Wishes};
 
 /// The tag that names the owner.
 const OWNER: &str = "ecs-operator.dev/owner";
@@ -98,20 +99,24 @@ pub(super) fn ready(object: &Value, aws: &Aws) -> Option<String> {
     wrong.map(|wrong| format!("{name} is Ready, but {wrong}"))
 }
 
-fn is_ready(object: &Value) -> bool {
+/// The condition of an object; null if it has none of this type.
+fn condition(object: &Value, kind: &str) -> Value {
     let conditions = object["status"]["conditions"]
         .as_array()
         .into_iter()
         .flatten();
-    conditions
-        .into_iter()
-        .any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+    let mut meant = conditions.filter(|condition| condition["type"] == kind);
+    meant.next().cloned().unwrap_or_default()
+}
+
+fn is_ready(object: &Value) -> bool {
+    condition(object, "Ready")["status"] == "True"
 }
 
 /// Whether all objects are Ready, and AWS has what they ask for.
 pub(super) fn converged(wishes: &Wishes, server: &ApiServer, aws: &Aws) -> Result<(), String> {
     let objects = server.objects();
-    for (id, spec) in &wishes.0 {
+    for (id, spec) in &wishes.specs {
         let object = objects
             .get(id)
             .ok_or_else(|| format!("{id:?} is not there"))?;
@@ -126,10 +131,20 @@ pub(super) fn converged(wishes: &Wishes, server: &ApiServer, aws: &Aws) -> Resul
         };
         found.map_err(|problem| format!("{}/{} is Ready, but {problem}", id.0, id.2))?;
     }
-    match objects.keys().find(|id| !wishes.0.contains_key(*id)) {
-        Some(id) => Err(format!("{}/{} was deleted and is still there", id.0, id.2)),
-        None => Ok(()),
+    for (id, object) in &objects {
+        if id.1 == INTRUDERS {
+            let reason = &condition(object, "Stalled")["reason"];
+            if reason != "NotOwned" {
+                return Err(format!(
+                    "{}/{} names what others own and is Stalled with {reason}",
+                    id.0, id.2
+                ));
+            }
+        } else if !wishes.specs.contains_key(id) {
+            return Err(format!("{}/{} was deleted and is still there", id.0, id.2));
+        }
     }
+    Ok(())
 }
 
 fn look(aws: &Aws, operation: &str, request: &Value) -> Result<Value, String> {
@@ -222,7 +237,7 @@ fn service(id: &Id, spec: &Value, wishes: &Wishes, aws: &Aws) -> Result<(), Stri
     let definition = spec["taskDefinitionRef"]["name"]
         .as_str()
         .unwrap_or_default();
-    let wanted = wishes.0.get(&(
+    let wanted = wishes.specs.get(&(
         "ecstaskdefinitions".to_owned(),
         id.1.clone(),
         definition.to_owned(),

@@ -13,6 +13,8 @@ use super::{api_server, aws};
 pub(super) enum Step {
     /// A user changes what they want, or wants an object that was not there.
     Edit(u64),
+    /// A user restarts a service, or asks for a look at it.
+    Command(u64),
     /// A user deletes an object.
     Delete(u64),
     /// Somebody changes AWS beside the operator.
@@ -55,7 +57,8 @@ pub(super) fn steps(chance: &mut Chance, length: usize) -> Vec<(Duration, Step)>
 fn step(chance: &mut Chance) -> Step {
     let draw = chance.below(u64::MAX);
     match chance.below(100) {
-        0..40 => Step::Edit(draw),
+        0..34 => Step::Edit(draw),
+        34..40 => Step::Command(draw),
         40..52 => Step::Delete(draw),
         52..66 => Step::Outsider(draw),
         66..74 => {

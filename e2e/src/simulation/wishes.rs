@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::api_server::{ApiServer, Id};
 use super::chance::Chance;
+use super::time;
 
 /// Images: tasks of the last two do not run.
 const IMAGES: [&str; 6] = [
@@ -23,9 +24,42 @@ const GOOD: [&str; 4] = ["good:1", "good:2", "good:3", "slow:1"];
 /// Namespaces, which name what is in them.
 const NAMESPACES: [&str; 2] = ["shop", "lab"];
 
-/// Specs by object.
+/// The namespace of objects that name what somebody else owns in AWS.
+pub(super) const INTRUDERS: &str = "intruders";
+
+/// What users want.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Wishes(pub(super) BTreeMap<Id, Value>);
+pub(super) struct Wishes {
+    /// Specs by object.
+    pub(super) specs: BTreeMap<Id, Value>,
+    /// Commands by object.
+    annotations: BTreeMap<Id, Value>,
+}
+
+/// Objects that name what somebody else owns in AWS.
+pub(super) fn intrude(server: &ApiServer) {
+    let containers = json!([{"name": "web", "image": "good:1"}]);
+    let service = json!({"cluster": "foreign", "taskDefinition": "foreign:1", "desiredCount": 3});
+    let specs = [
+        (
+            "ecsclusters",
+            json!({"tags": [{"key": "team", "value": "a"}]}),
+        ),
+        (
+            "ecstaskdefinitions",
+            json!({"containerDefinitions": containers}),
+        ),
+        ("ecsservices", service),
+    ];
+    for (plural, spec) in specs {
+        server.apply(
+            id(plural, INTRUDERS, "foreign"),
+            kind(plural),
+            &spec,
+            &json!({}),
+        );
+    }
+}
 
 fn id(plural: &str, namespace: &str, name: &str) -> Id {
     (plural.to_owned(), namespace.to_owned(), name.to_owned())
@@ -73,7 +107,7 @@ pub(super) fn kind(plural: &str) -> &'static str {
 impl Wishes {
     /// Cluster and name of all services, or namespace and family of all task definitions.
     pub(super) fn names(&self, plural: &str) -> Vec<(String, String)> {
-        let ids = self.0.keys().filter(|id| id.0 == plural);
+        let ids = self.specs.keys().filter(|id| id.0 == plural);
         let named = ids.map(|id| (format!("{}-main", id.1), id.2.clone()));
         named.collect()
     }
@@ -96,13 +130,35 @@ impl Wishes {
         self.apply(server);
     }
 
+    /// Gives a service a command: restart, or reconcile now.
+    pub(super) fn command(&mut self, draw: u64, server: &ApiServer) {
+        let mut chance = Chance::new(draw, 3);
+        let services: Vec<_> = self
+            .specs
+            .keys()
+            .filter(|id| id.0 == "ecsservices")
+            .cloned()
+            .collect();
+        if services.is_empty() {
+            return;
+        }
+        let command = *chance.one(&["restartedAt", "reconcileAt"]);
+        let annotations = self
+            .annotations
+            .entry(chance.one(&services).clone())
+            .or_insert_with(|| json!({}));
+        annotations[format!("ecs-operator.dev/{command}")] = time::time_of_day().to_string().into();
+        self.apply(server);
+    }
+
     /// Deletes an object. What refers to it stays.
     pub(super) fn delete(&mut self, draw: u64, server: &ApiServer) {
         let mut chance = Chance::new(draw, 2);
-        let ids: Vec<_> = self.0.keys().cloned().collect();
+        let ids: Vec<_> = self.specs.keys().cloned().collect();
         if !ids.is_empty() {
             let id = chance.one(&ids);
-            self.0.remove(id);
+            self.specs.remove(id);
+            self.annotations.remove(id);
             server.delete(id);
         }
     }
@@ -111,12 +167,17 @@ impl Wishes {
     /// what refers to it.
     pub(super) fn apply(&self, server: &ApiServer) {
         let leaving = leaving(server);
-        for (id, spec) in &self.0 {
+        for (id, spec) in &self.specs {
             let is_held = leaving
                 .iter()
                 .any(|other| other == id || refers(id, spec, other));
             if !is_held {
-                server.apply(id.clone(), kind(&id.0), spec, &json!({}));
+                let annotations = self
+                    .annotations
+                    .get(id)
+                    .cloned()
+                    .unwrap_or_else(|| json!({}));
+                server.apply(id.clone(), kind(&id.0), spec, &annotations);
             }
         }
     }
@@ -124,27 +185,27 @@ impl Wishes {
     /// Mends what cannot come to a good end: images whose tasks do not run, and missing parents.
     pub(super) fn mend(&mut self, chance: &mut Chance) {
         let services: Vec<_> = self
-            .0
+            .specs
             .iter()
             .filter(|(id, _)| id.0 == "ecsservices")
             .map(|(id, spec)| (id.clone(), spec.clone()))
             .collect();
         for (id, spec) in services {
             let cluster = self::id("ecsclusters", &id.1, &format!("{}-main", id.1));
-            if !self.0.contains_key(&cluster) {
+            if !self.specs.contains_key(&cluster) {
                 self.cluster(&id.1, chance);
             }
             let name = spec["taskDefinitionRef"]["name"]
                 .as_str()
                 .unwrap_or_default();
             if !self
-                .0
+                .specs
                 .contains_key(&self::id("ecstaskdefinitions", &id.1, name))
             {
                 self.task_definition(&id.1, name, chance);
             }
         }
-        for (id, spec) in &mut self.0 {
+        for (id, spec) in &mut self.specs {
             if id.0 == "ecstaskdefinitions" {
                 let image = &mut spec["containerDefinitions"][0]["image"];
                 if !GOOD.iter().any(|good| *image == **good) {
@@ -166,7 +227,7 @@ impl Wishes {
                 .clone();
         }
         tags(&mut spec, chance);
-        self.0.insert(
+        self.specs.insert(
             id("ecsclusters", namespace, &format!("{namespace}-main")),
             spec,
         );
@@ -180,7 +241,11 @@ impl Wishes {
             "memory": "512",
             // Outsiders register revisions of the same family.
             "adoptionPolicy": "IfUnowned",
-            "containerDefinitions": [{"name": "web", "image": *chance.one(&IMAGES)}],
+            "containerDefinitions": [{
+                "name": "web",
+                "image": *chance.one(&IMAGES),
+                "portMappings": [{"containerPort": 80}],
+            }],
         });
         if chance.happens(30) {
             spec["revisionHistoryLimit"] = (1 + chance.below(2)).into();
@@ -189,7 +254,7 @@ impl Wishes {
             spec["deleteRevisions"] = true.into();
         }
         tags(&mut spec, chance);
-        self.0
+        self.specs
             .insert(id("ecstaskdefinitions", namespace, name), spec);
     }
 
@@ -208,6 +273,9 @@ impl Wishes {
             let breaker = json!({"enable": true, "rollback": chance.happens(70)});
             spec["deploymentConfiguration"] = json!({"deploymentCircuitBreaker": breaker});
         }
+        if chance.happens(25) {
+            shift_traffic(&mut spec, chance);
+        }
         if chance.happens(30) {
             spec["enableExecuteCommand"] = chance.happens(50).into();
         }
@@ -215,16 +283,46 @@ impl Wishes {
             spec["healthCheckGracePeriodSeconds"] = (10 * (1 + chance.below(3))).into();
         }
         tags(&mut spec, chance);
-        self.0.insert(id("ecsservices", namespace, name), spec);
+        self.specs.insert(id("ecsservices", namespace, name), spec);
         let needed = id("ecstaskdefinitions", namespace, &definition);
-        if !self.0.contains_key(&needed) && chance.happens(80) {
+        if !self.specs.contains_key(&needed) && chance.happens(80) {
             self.task_definition(namespace, &definition, chance);
         }
         let needed = id("ecsclusters", namespace, &format!("{namespace}-main"));
-        if !self.0.contains_key(&needed) && chance.happens(90) {
+        if !self.specs.contains_key(&needed) && chance.happens(90) {
             self.cluster(namespace, chance);
         }
     }
+}
+
+/// Has the deployments of a service shift traffic between two target groups.
+fn shift_traffic(spec: &mut Value, chance: &mut Chance) {
+    let arn = |rest: &str| format!("arn:aws:elasticloadbalancing:eu-central-1:111122223333:{rest}");
+    let strategy = *chance.one(&["BLUE_GREEN", "CANARY", "LINEAR"]);
+    let configuration = &mut spec["deploymentConfiguration"];
+    configuration["strategy"] = strategy.into();
+    configuration["bakeTimeInMinutes"] = chance.below(3).into();
+    match strategy {
+        "CANARY" => {
+            configuration["canaryConfiguration"] =
+                json!({"canaryPercent": 10, "canaryBakeTimeInMinutes": 1});
+        }
+        "LINEAR" => {
+            configuration["linearConfiguration"] =
+                json!({"stepPercent": 50, "stepBakeTimeInMinutes": 1});
+        }
+        _ => {}
+    }
+    spec["loadBalancers"] = json!([{
+        "targetGroupArn": arn("targetgroup/blue/0123456789abcdef"),
+        "containerName": "web",
+        "containerPort": 80,
+        "advancedConfiguration": {
+            "alternateTargetGroupArn": arn("targetgroup/green/0123456789abcdef"),
+            "productionListenerRule": arn("listener-rule/app/shop/1/2/3"),
+            "roleArn": "arn:aws:iam::111122223333:role/ecs/load-balancer",
+        },
+    }]);
 }
 
 fn tags(spec: &mut Value, chance: &mut Chance) {
