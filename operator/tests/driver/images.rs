@@ -167,3 +167,46 @@ async fn a_digest_that_cannot_be_read_again_is_not_taken_for_current() {
         assert_eq!(handled(&world), answered);
     }
 }
+
+#[tokio::test]
+async fn an_image_that_was_pushed_since_the_last_read_is_used() {
+    for resolution in ["AsWritten", "Digest"] {
+        let pushed = Arc::new(AtomicBool::default());
+        let answers = {
+            let pushed = Arc::clone(&pushed);
+            let there = || {
+                success(
+                    &json!({"imageDetails": [{"imageTags": ["1.2"], "imageDigest": "sha256:1"}]}),
+                )
+            };
+            let (before, after) = (aws(no_image, no_rules), aws(there, no_rules));
+            move |operation: &str, request: &Value| match operation {
+                "ListImages" if pushed.load(Ordering::Relaxed) => {
+                    success(&json!({"imageIds": [{"imageTag": "1.2"}]}))
+                }
+                _ if pushed.load(Ordering::Relaxed) => after(operation, request),
+                _ => before(operation, request),
+            }
+        };
+        let mut object = definition();
+        object["spec"]["imageResolution"] = resolution.into();
+        let world = World::new(object, answers).await;
+        world.pass::<EcsTaskDefinition>().await;
+        assert!(
+            world
+                .conditions()
+                .1
+                .contains("has no tag 1.2 (it has 1.20)")
+        );
+        pushed.store(true, Ordering::Relaxed);
+        world.pass::<EcsTaskDefinition>().await;
+        let (shapes, message) = world.conditions();
+        assert_eq!(shapes, ["Ready True Succeeded"], "{resolution}: {message}");
+        let images = &world.object()["status"]["images"];
+        assert_eq!(
+            images[0]["digest"] == "sha256:1",
+            resolution == "Digest",
+            "{images}"
+        );
+    }
+}

@@ -174,14 +174,8 @@ async fn resolve(
             Ok(seen) => Some(seen),
         },
     };
-    if let Some(Answer::Found(details)) = seen.map(|seen| seen.answer)
-        && is_pullable(&details)
-    {
-        return Ok(Ok(ImageStatus {
-            digest: details["imageDigest"].as_str().map(str::to_owned),
-            pushed_at: time(&details["imagePushedAt"]).map(whole_seconds),
-            ..image.clone()
-        }));
+    if let Some(resolved) = with_digest_of(image, seen) {
+        return Ok(Ok(resolved));
     }
     if let Some(known) = known {
         return Ok(Ok(known.clone()));
@@ -194,6 +188,12 @@ async fn resolve(
         }
         Ok(why) => why,
     };
+    // A fresh read may have found it meanwhile.
+    if why.is_none()
+        && let Some(resolved) = with_digest_of(image, cache.cached(key))
+    {
+        return Ok(Ok(resolved));
+    }
     Ok(why.map_or_else(
         || Ok(image.clone()),
         |why| {
@@ -205,6 +205,18 @@ async fn resolve(
             })
         },
     ))
+}
+
+/// The image with the digest that ECR shows; `None` if it shows none that can be pulled.
+fn with_digest_of(image: &ImageStatus, seen: Option<Seen>) -> Option<ImageStatus> {
+    let Answer::Found(details) = seen?.answer else {
+        return None;
+    };
+    is_pullable(&details).then(|| ImageStatus {
+        digest: details["imageDigest"].as_str().map(str::to_owned),
+        pushed_at: time(&details["imagePushedAt"]).map(whole_seconds),
+        ..image.clone()
+    })
 }
 
 /// Whether an image that DescribeImages shows can be pulled. Source: `imageStatus` of ImageDetail,
@@ -279,7 +291,13 @@ async fn why_missing(
                         Err(error) if error.kind.passes() => return Err(error),
                         tags => tags.unwrap_or_default(),
                     };
-                    nearest(tag, &tags)
+                    if tags.contains(tag) && matches!(freshness, Freshness::Any) {
+                        // It was pushed after what the cache holds was read.
+                        let now = Freshness::Since(Instant::now());
+                        return Box::pin(why_missing(key, pass, now)).await;
+                    }
+                    let others: Vec<_> = tags.into_iter().filter(|other| other != tag).collect();
+                    nearest(tag, &others)
                 }
                 ImageReference::Digest(_) => Vec::new(),
             };
