@@ -134,8 +134,12 @@ async fn tell<K: Kind>(
     };
     poll(object, pass, acted, &after);
     let mut notices = Vec::new();
-    if after != before && !is_narrowed(object, context, &after) {
+    let is_due = after != before || pass.state(|state| state.is_status_unknown());
+    if is_due && !is_narrowed(object, context, &after) {
         if let Err(error) = write_status(object, context, &after).await {
+            if !error.is_outdated() && !error.is_refusal() {
+                pass.state(ObjectState::doubt_status);
+            }
             // A write that AWS has refused is held off whether or not a status can say so.
             if acted.outcome.policy(false).holds_off {
                 next(object, pass, acted, &after);

@@ -62,6 +62,8 @@ pub(crate) struct ObjectState {
     waits: Backoff,
     /// Steps of what takes several passes.
     steps: Backoff,
+    /// Whether it is unknown if the last write of the status was carried out.
+    is_status_unknown: bool,
     /// Whether our finalizer has been taken off.
     released: bool,
     /// Since when it waits for its turn to write.
@@ -102,6 +104,7 @@ impl Default for ObjectState {
             unwritten: Backoff::default(),
             waits: Backoff::default(),
             steps: Backoff::default(),
+            is_status_unknown: false,
             released: false,
             queued: None,
             forgiven: None,
@@ -228,9 +231,21 @@ impl ObjectState {
             .filter(|refusal| refusal.writes == writes && refusal.until > Instant::now())
     }
 
+    /// The reply to a write of the status got lost: the API server may have another status than the
+    /// watch shows until now.
+    pub(super) fn doubt_status(&mut self) {
+        self.is_status_unknown = true;
+    }
+
+    /// Whether the status is to be written even if the watch shows the same.
+    pub(super) fn is_status_unknown(&self) -> bool {
+        self.is_status_unknown
+    }
+
     /// We wrote the object, and the API server answered with this resource version.
     pub(super) fn wrote(&mut self, resource_version: Option<&str>) {
         self.unwritten = Backoff::default();
+        self.is_status_unknown = false;
         self.written = resource_version
             .and_then(|version| version.parse().ok())
             .map(|version| (version, Instant::now()));

@@ -447,3 +447,26 @@ async fn at_the_end_every_look_is_one_for_the_service_that_a_lost_reply_may_have
     world.pass::<EcsService>().await;
     assert!(world.new_writes().contains(&"DeleteService".to_owned()));
 }
+
+/// A watch that lags behind shows the status from before the write whose reply got lost.
+#[tokio::test]
+async fn a_status_whose_reply_got_lost_is_written_again() {
+    let world = World::new(cluster(&json!({})), working()).await;
+    world.pass::<EcsCluster>().await;
+    let before = world.object();
+    let mut asked = before.clone();
+    asked["metadata"]["annotations"] = json!({"ecs-operator.dev/reconcileAt": "now"});
+    world.set_object(asked);
+    world.loses_status.store(true, Ordering::Relaxed);
+    for _ in 0..3 {
+        world.pass::<EcsCluster>().await;
+    }
+    world.loses_status.store(false, Ordering::Relaxed);
+    assert_eq!(world.object()["status"]["lastHandledReconcileAt"], "now");
+    world.set_object(before);
+    world.new_writes();
+    world.pass::<EcsCluster>().await;
+    assert_eq!(world.new_writes(), ["status"]);
+    world.pass::<EcsCluster>().await;
+    assert_eq!(world.new_writes(), [""; 0], "its reply came");
+}

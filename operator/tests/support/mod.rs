@@ -51,6 +51,9 @@ pub(crate) struct World {
     /// Whether the API server denies the writes of statuses.
     #[allow(dead_code, reason = "not every test program needs it")]
     pub(crate) denies_status: Arc<AtomicBool>,
+    /// Whether the replies to writes of statuses get lost.
+    #[allow(dead_code, reason = "not every test program needs it")]
+    pub(crate) loses_status: Arc<AtomicBool>,
 }
 
 impl World {
@@ -122,11 +125,13 @@ impl World {
         let (triggers, triggered) = Triggers::new(["EcsCluster".into()]);
         let events = Arc::default();
         let denies_status = Arc::<AtomicBool>::default();
+        let loses_status = Arc::<AtomicBool>::default();
         let client = api_server(
             Arc::clone(&object),
             Arc::clone(&writes),
             Arc::clone(&events),
             Arc::clone(&denies_status),
+            Arc::clone(&loses_status),
         );
         let context = Context {
             events: Events::start(&client),
@@ -161,6 +166,7 @@ impl World {
                 writes,
                 events,
                 denies_status,
+                loses_status,
             },
             triggered
                 .into_iter()
@@ -266,6 +272,7 @@ fn api_server(
     writes: Arc<Mutex<Vec<String>>>,
     events: Arc<tokio::sync::Mutex<()>>,
     denies_status: Arc<AtomicBool>,
+    loses_status: Arc<AtomicBool>,
 ) -> Client {
     let service = tower::service_fn(move |request: http::Request<Body>| {
         let (object, writes, events) = (
@@ -274,6 +281,7 @@ fn api_server(
             Arc::clone(&events),
         );
         let denies_status = denies_status.load(Ordering::Relaxed);
+        let loses_status = loses_status.load(Ordering::Relaxed);
         async move {
             let (parts, body) = request.into_parts();
             let body = body.collect_bytes().await.expect("a body");
@@ -309,6 +317,13 @@ fn api_server(
                     (version.unwrap_or_default() + 1).to_string().into();
                 object.clone()
             };
+            if loses_status && path.ends_with("/status") {
+                let status = json!({"kind": "Status", "status": "Failure", "code": 504, "reason": "Timeout", "message": "lost"});
+                let reply = http::Response::builder()
+                    .status(504)
+                    .body(Body::from(status.to_string().into_bytes()));
+                return Ok(reply.expect("a valid reply"));
+            }
             Ok::<_, Infallible>(http::Response::new(Body::from(
                 reply.to_string().into_bytes(),
             )))
