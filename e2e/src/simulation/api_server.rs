@@ -220,6 +220,8 @@ impl ApiServer {
                 return refusal(409, "Conflict", "the object has been modified");
             }
             Some((Trouble::Fails, _)) => {
+                // The operator cannot know that it was not carried out.
+                state.unanswered.extend(id_of(&path));
                 return refusal(500, "InternalError", "etcdserver: request timed out");
             }
             _ => {}
@@ -387,6 +389,19 @@ impl State {
         }
         reply(self.objects.get(&id).unwrap_or(&object))
     }
+}
+
+/// The object that a path names, with or without a subresource.
+fn id_of(path: &str) -> Option<Id> {
+    let parts: Vec<_> = path.trim_matches('/').split('/').collect();
+    let ["apis", _, _, "namespaces", namespace, plural, name, ..] = parts.as_slice() else {
+        return None;
+    };
+    Some((
+        (*plural).to_owned(),
+        (*namespace).to_owned(),
+        (*name).to_owned(),
+    ))
 }
 
 /// The conditions of an object in short.

@@ -121,7 +121,8 @@ pub fn run_all(seeds: Range<u64>, length: usize) -> Option<Failure> {
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner)?;
     // On a thread without a runtime.
-    std::thread::scope(|scope| scope.spawn(|| shrink(failure, length)).join().ok())
+    let shrunk = std::thread::scope(|scope| scope.spawn(|| shrink(failure, length)).join());
+    Some(shrunk.unwrap_or_else(|broken| std::panic::resume_unwind(broken)))
 }
 
 /// Runs the world of `seed` with so many steps.
