@@ -52,20 +52,23 @@ async fn run(settings: Settings) -> Result<(), Error> {
     ));
     let stop = CancellationToken::new();
     let (kube, leadership, campaign) = connect(&settings, &readiness).await?;
-    let config = client::load(settings.region.as_deref()).await;
-    let process = Process {
-        events: Events::start(&kube),
-        kube,
-        aws: config,
-        leadership: leadership.clone(),
-        metrics,
-        readiness,
-        stop: stop.clone(),
+    let events = Events::start(&kube);
+    // Inside the select, so that a signal ends also the search for credentials.
+    let working = async {
+        let process = Process {
+            aws: client::load(settings.region.as_deref()).await,
+            kube,
+            events: events.clone(),
+            leadership: leadership.clone(),
+            metrics,
+            readiness,
+            stop: stop.clone(),
+        };
+        work(settings, process).await
     };
-    let events = process.events.clone();
     // Whether all passes have ended, so that nothing they sent is still under way.
     let (result, at_rest) = tokio::select! {
-        result = work(settings, process) => (result, true),
+        result = working => (result, true),
         () = shutdown(&stop) => (Ok(()), false),
         () = leadership.lost() => (Err(Error::LeadershipLost), false),
     };
