@@ -266,6 +266,15 @@ async fn serve_ecs(
     format!("http://{address}")
 }
 
+/// A failure as the API server sends it.
+fn failure(code: u16, reason: &str, message: &str) -> http::Response<Body> {
+    let status = json!({"kind": "Status", "status": "Failure", "code": code, "reason": reason, "message": message});
+    http::Response::builder()
+        .status(code)
+        .body(Body::from(status.to_string().into_bytes()))
+        .expect("a valid reply")
+}
+
 /// An API server that knows merge patches of metadata, applied statuses and events.
 fn api_server(
     object: Arc<Mutex<Value>>,
@@ -288,11 +297,7 @@ fn api_server(
             let body: Value = serde_json::from_slice(&body).unwrap_or_default();
             let path = parts.uri.path();
             if denies_status && path.ends_with("/status") {
-                let status = json!({"kind": "Status", "status": "Failure", "code": 403, "reason": "Forbidden", "message": "denied"});
-                let reply = http::Response::builder()
-                    .status(403)
-                    .body(Body::from(status.to_string().into_bytes()));
-                return Ok(reply.expect("a valid reply"));
+                return Ok(failure(403, "Forbidden", "denied"));
             }
             let reply = if path.ends_with("/events") {
                 drop(events.lock().await);
@@ -318,11 +323,7 @@ fn api_server(
                 object.clone()
             };
             if loses_status && path.ends_with("/status") {
-                let status = json!({"kind": "Status", "status": "Failure", "code": 504, "reason": "Timeout", "message": "lost"});
-                let reply = http::Response::builder()
-                    .status(504)
-                    .body(Body::from(status.to_string().into_bytes()));
-                return Ok(reply.expect("a valid reply"));
+                return Ok(failure(504, "Timeout", "lost"));
             }
             Ok::<_, Infallible>(http::Response::new(Body::from(
                 reply.to_string().into_bytes(),
