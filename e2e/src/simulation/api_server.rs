@@ -36,7 +36,7 @@ pub(super) enum Trouble {
     ReplyLost,
 }
 
-/// The objects of a cluster, and who watches them. A clone is the same server.
+/// The objects of a cluster and the watches on them. A clone is the same server.
 #[derive(Clone, Debug)]
 pub(super) struct ApiServer(Arc<Mutex<State>>);
 
@@ -141,10 +141,7 @@ impl ApiServer {
         object["spec"] = spec.clone();
         object["metadata"]["annotations"] = annotations.clone();
         if object["spec"] != before["spec"] {
-            let generation = before["metadata"]["generation"]
-                .as_u64()
-                .unwrap_or_default();
-            object["metadata"]["generation"] = (generation + 1).into();
+            advance_generation(&mut object);
         }
         if object != before {
             state.store(id, object);
@@ -158,10 +155,7 @@ impl ApiServer {
             return;
         };
         if object["metadata"]["deletionTimestamp"].is_null() {
-            let generation = object["metadata"]["generation"]
-                .as_u64()
-                .unwrap_or_default();
-            object["metadata"]["generation"] = (generation + 1).into();
+            advance_generation(&mut object);
             object["metadata"]["deletionTimestamp"] = time::time_of_day().to_string().into();
             state.store(id.clone(), object);
         }
@@ -321,26 +315,11 @@ impl State {
 
     /// Patches the finalizers or the status of an object. `is_lost` says that the reply gets lost.
     fn patch(&mut self, path: &str, body: &Value, is_lost: bool) -> Response<Body> {
-        let parts: Vec<_> = path.trim_matches('/').split('/').collect();
-        let [
-            "apis",
-            _,
-            _,
-            "namespaces",
-            namespace,
-            plural,
-            name,
-            rest @ ..,
-        ] = parts.as_slice()
-        else {
+        let Some(id) = id_of(path) else {
             self.violations.push(format!("writes {path}"));
             return refusal(404, "NotFound", "not found");
         };
-        let id = (
-            (*plural).to_owned(),
-            (*namespace).to_owned(),
-            (*name).to_owned(),
-        );
+        let (plural, _, name) = &id;
         let Some(before) = self.objects.get(&id).cloned() else {
             return refusal(404, "NotFound", "not found");
         };
@@ -350,7 +329,7 @@ impl State {
             return refusal(409, "Conflict", "the object has been modified");
         }
         let mut object = before.clone();
-        if *rest == ["status"] {
+        if path.ends_with("/status") {
             object["status"] = body["status"].clone();
             let was_lost = self.unanswered.remove(&id);
             if is_lost {
@@ -389,6 +368,12 @@ impl State {
         }
         reply(self.objects.get(&id).unwrap_or(&object))
     }
+}
+
+/// Counts a change of the spec, or the request for a deletion.
+fn advance_generation(object: &mut Value) {
+    let generation = &mut object["metadata"]["generation"];
+    *generation = (generation.as_u64().unwrap_or_default() + 1).into();
 }
 
 /// The object that a path names, with or without a subresource.
