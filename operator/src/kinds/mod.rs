@@ -1,5 +1,6 @@
 //! The kinds of custom resources, one folder each.
 
+mod cluster_reference;
 pub mod ecr_repository;
 pub mod ecs_cluster;
 pub mod ecs_service;

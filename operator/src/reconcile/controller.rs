@@ -120,8 +120,9 @@ fn changed<K: Kind>(change: &Change<'_, K>, context: &Context, triggers: &Trigge
         Change::Deleted(object) => {
             let id = ObjectId::of(object);
             forget(object, context);
-            triggers.send_all(references.remove(&id));
+            // Those that name its AWS object are found while the index has the object.
             triggers.send_all(references.referrers(&id));
+            triggers.send_all(references.remove(&id));
         }
         Change::Listed(namespace) => {
             let is_concerned =

@@ -23,6 +23,14 @@ pub enum Reference {
         /// Name of the target.
         name: String,
     },
+    /// The custom resources of this kind in the namespace of the object that stand for the AWS
+    /// object of this name, whether or not there are any.
+    Named {
+        /// Kind of the targets.
+        kind: &'static str,
+        /// Name of the AWS object, as [`Kind::aws_name`](super::Kind::aws_name) gives it.
+        aws_name: String,
+    },
     /// A part of an AWS object that custom resources of this kind stand for, in any namespace: a
     /// revision of a task definition.
     Part {
@@ -55,6 +63,8 @@ struct State {
     objects: HashMap<ObjectId, Entry>,
     /// Objects by what they refer to.
     referrers: HashMap<ObjectId, BTreeSet<ObjectId>>,
+    /// Objects by the namespace, kind and name in AWS of what they refer to.
+    namers: HashMap<InNamespace, BTreeSet<ObjectId>>,
     /// Objects by the parts of AWS objects that they use.
     users: HashMap<Named, BTreeSet<ObjectId>>,
     /// Objects by the AWS object that they stand for.
@@ -63,6 +73,9 @@ struct State {
 
 /// A kind, and a name in AWS.
 type Named = (Cow<'static, str>, String);
+
+/// The same in a namespace.
+type InNamespace = (Option<String>, Named);
 
 /// What the index knows of one object.
 #[derive(Debug, Default)]
@@ -98,25 +111,37 @@ impl Index {
         state.change(object, &before, &Entry::default())
     }
 
-    /// The objects that refer to `target`, whether or not it exists, by name.
+    /// The objects that refer to `target`, whether or not it exists, by its name or by the name of
+    /// the AWS object that it stands for.
     #[must_use]
     pub fn referrers(&self, target: &ObjectId) -> Vec<ObjectId> {
-        listed(self.state().referrers.get(target))
+        let state = self.state();
+        let aws_name = state
+            .objects
+            .get(target)
+            .and_then(|entry| entry.aws_name.clone());
+        let namers = aws_name.and_then(|name| {
+            let named = (target.kind.clone(), name);
+            state.namers.get(&(target.namespace.clone(), named))
+        });
+        union([state.referrers.get(target), namers].into_iter().flatten())
     }
 
     /// The objects that refer to any object of `kind`.
     #[must_use]
     pub fn referrers_of_kind(&self, kind: &str) -> Vec<ObjectId> {
         let state = self.state();
-        let of_kind = state
+        let referrers = state
             .referrers
             .iter()
-            .filter(|(target, _)| target.kind == kind);
-        let all: BTreeSet<_> = of_kind
-            .flat_map(|(_, referrers)| referrers)
-            .cloned()
-            .collect();
-        all.into_iter().collect()
+            .filter(|(target, _)| target.kind == kind)
+            .map(|(_, referrers)| referrers);
+        let namers = state
+            .namers
+            .iter()
+            .filter(|((_, (of, _)), _)| of == kind)
+            .map(|(_, namers)| namers);
+        union(referrers.chain(namers))
     }
 
     /// The objects that use a part of an AWS object of `kind`.
@@ -174,6 +199,10 @@ impl State {
                 Reference::Object { kind, name } => {
                     insert(&mut self.referrers, target(object, kind, name), object);
                 }
+                Reference::Named { kind, aws_name } => {
+                    let named = ((*kind).into(), aws_name.clone());
+                    insert(&mut self.namers, (object.namespace.clone(), named), object);
+                }
                 Reference::Part {
                     kind,
                     aws_name: _,
@@ -189,6 +218,13 @@ impl State {
                     let target = target(object, kind, name);
                     remove(&mut self.referrers, &target, object);
                     released.insert(target);
+                }
+                Reference::Named { kind, aws_name } => {
+                    let named = ((*kind).into(), aws_name.clone());
+                    let targets = self.names.get(&named).into_iter().flatten();
+                    let is_here = |target: &&ObjectId| target.namespace == object.namespace;
+                    released.extend(targets.filter(is_here).cloned());
+                    remove(&mut self.namers, &(object.namespace.clone(), named), object);
                 }
                 Reference::Part {
                     kind,
@@ -232,6 +268,12 @@ fn remove<K: Eq + Hash>(map: &mut HashMap<K, BTreeSet<ObjectId>>, key: &K, objec
     }
 }
 
+/// All of these objects, each once.
+fn union<'a>(sets: impl Iterator<Item = &'a BTreeSet<ObjectId>>) -> Vec<ObjectId> {
+    let all: BTreeSet<_> = sets.flatten().cloned().collect();
+    all.into_iter().collect()
+}
+
 fn listed(objects: Option<&BTreeSet<ObjectId>>) -> Vec<ObjectId> {
     objects.into_iter().flatten().cloned().collect()
 }
@@ -263,6 +305,13 @@ mod tests {
         Reference::Object {
             kind: "Definition",
             name: name.to_owned(),
+        }
+    }
+
+    fn named(name: &str) -> Reference {
+        Reference::Named {
+            kind: "Definition",
+            aws_name: name.to_owned(),
         }
     }
 
@@ -325,6 +374,22 @@ mod tests {
         assert!(index.state().referrers.is_empty() && index.state().objects.is_empty());
     }
 
+    #[test]
+    fn finds_what_refers_to_an_object_by_its_name_in_aws() {
+        let (index, service) = (Index::default(), id("Service", "shop", "a"));
+        let [here, there] = ["shop", "desk"].map(|namespace| id("Definition", namespace, "web"));
+        for target in [&here, &there] {
+            index.apply(target, Some("web-in-aws".to_owned()), Vec::new());
+        }
+        index.apply(&service, None, vec![named("web-in-aws")]);
+        assert_eq!(index.referrers(&here), [service.clone()][..]);
+        assert_eq!(index.referrers(&there), [], "it is in another namespace");
+        assert_eq!(index.referrers_of_kind("Definition"), [service.clone()][..]);
+        assert_eq!(index.apply(&service, None, Vec::new()), set([here.clone()]));
+        assert_eq!(index.referrers(&here), []);
+        assert!(index.state().namers.is_empty());
+    }
+
     /// After any sequence of changes the index answers what a look through all objects does.
     #[test]
     fn equals_a_look_through_all_objects() {
@@ -344,10 +409,11 @@ mod tests {
             let namespace = if random.bool() { "shop" } else { "desk" };
             let changed = id(kind, namespace, name(&mut random));
             let references = (0..random.usize(..4)).map(|_| {
-                if random.bool() {
-                    object(name(&mut random))
-                } else {
-                    part(&format!("{}:{}", name(&mut random), random.u8(..3)))
+                let name = name(&mut random);
+                match random.u8(..3) {
+                    0 => object(name),
+                    1 => named(name),
+                    _ => part(&format!("{name}:{}", random.u8(..3))),
                 }
             });
             let references: Vec<_> = references.collect();
@@ -373,12 +439,16 @@ mod tests {
                     Reference::Object { kind, name } => {
                         expected.insert(id(kind, namespace, name));
                     }
-                    Reference::Part { kind, aws_name, .. } => {
+                    Reference::Named { kind, aws_name }
+                    | Reference::Part { kind, aws_name, .. } => {
+                        let is_local = matches!(reference, Reference::Named { .. });
                         let stands = |(object, (name, _)): &(
                             &ObjectId,
                             &(Option<String>, Vec<Reference>),
                         )| {
-                            object.kind == *kind && name.as_ref() == Some(aws_name)
+                            object.kind == *kind
+                                && name.as_ref() == Some(aws_name)
+                                && (!is_local || object.namespace.as_deref() == Some(namespace))
                         };
                         expected.extend(
                             objects
@@ -394,8 +464,10 @@ mod tests {
             let wanted = id("Definition", namespace, name(&mut random));
             let refers =
                 |(source, (_, references)): &(&ObjectId, &(Option<String>, Vec<Reference>))| {
+                    let in_aws = objects.get(&wanted).and_then(|(name, _)| name.as_deref());
                     source.namespace == wanted.namespace
-                        && references.contains(&object(&wanted.name))
+                        && (references.contains(&object(&wanted.name))
+                            || in_aws.is_some_and(|name| references.contains(&named(name))))
                 };
             let referrers: Vec<_> = objects
                 .iter()

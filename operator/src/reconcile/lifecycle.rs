@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::context::Pass;
 use super::plan::Write;
 use crate::aws::observer::Key;
-use crate::aws::{AwsError, Operation, Permit};
+use crate::aws::{AwsError, ErrorKind, Operation, Permit};
 
 /// The calls that create and delete the AWS object of a kind.
 #[derive(Clone, Copy, Debug)]
@@ -14,8 +14,8 @@ pub struct Lifecycle {
     pub create: Operation,
     /// Deletes it.
     pub delete: Operation,
-    /// Error codes of the deletion which say that the object is deleted, beside those that end in
-    /// `NotFoundException`.
+    /// Error codes of the deletion which say that the object is deleted, beside errors of kind
+    /// `Missing` and codes that end in `NotFoundException`.
     pub deleted: &'static [&'static str],
 }
 
@@ -52,7 +52,7 @@ impl Lifecycle {
             // AWS does not show yet what the operator has just created.
             Err(error)
                 if write.operation == self.delete
-                    && error.says_missing()
+                    && is_missing(&error)
                     && cache.is_written_lately(key) =>
             {
                 Err(error.not_yet())
@@ -63,10 +63,15 @@ impl Lifecycle {
     }
 
     fn is_deleted(&self, error: &AwsError) -> bool {
-        error.says_missing()
+        is_missing(error)
             || error
                 .code
                 .as_deref()
                 .is_some_and(|code| self.deleted.contains(&code))
     }
+}
+
+/// Whether AWS says that the object is not there.
+fn is_missing(error: &AwsError) -> bool {
+    error.says_missing() || error.kind == ErrorKind::Missing
 }

@@ -94,6 +94,16 @@ impl Outcome {
         }
     }
 
+    /// Whether later passes send what this one has not sent, without a change of the spec.
+    #[must_use]
+    pub fn is_to_continue(&self) -> bool {
+        match self {
+            Self::Queued(_) | Self::Unfinished | Self::Waiting(_) => true,
+            Self::Failed(error) => !error.kind.stalls(),
+            _ => false,
+        }
+    }
+
     /// What the conditions say of it; `None` where AWS is in sync and the kind must look at what
     /// runs.
     #[must_use]

@@ -1,5 +1,6 @@
 //! Objects for unit tests, and what plans come to.
 
+use ecs_operator_crds::v1beta1::EcsService;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -9,7 +10,18 @@ use crate::reconcile::Kind;
 use crate::reconcile::kind::After;
 use crate::reconcile::outcome::Outcome;
 use crate::reconcile::plan::{Plan, Write};
+use crate::reconcile::references::Dependants;
 use crate::reconcile::report::status_after;
+use crate::trigger::ObjectId;
+
+/// EcsServices of these names, which refer to an object that is being deleted.
+pub(crate) fn dependants(names: &[&str]) -> Dependants {
+    let service = |name: &&str| ObjectId::new::<EcsService>(Some("default"), name);
+    Dependants {
+        objects: names.iter().map(service).collect(),
+        ..Dependants::default()
+    }
+}
 
 /// Objects of a kind as tests need them: `EcsCluster::test("shop", &spec).deleting()`.
 pub(crate) trait Fixture: Kind {

@@ -3,5 +3,5 @@
 mod fixtures;
 mod samples;
 
-pub(crate) use fixtures::{Fixture, operations, owner, write, writes};
+pub(crate) use fixtures::{Fixture, dependants, operations, owner, write, writes};
 pub(crate) use samples::samples;

@@ -265,7 +265,7 @@ fn put_capacity(
 
 fn delete(object: &EcsCluster, observed: &ObservedCluster, owner: &Owner) -> Plan {
     if object.spec.policies.retains() {
-        if observed.dependants.names.is_empty() {
+        if observed.dependants.is_empty() {
             let cluster = observed.cluster.as_ref();
             let what = format!("cluster {}", object.cluster_name());
             return cluster.map_or(Plan::Gone, |cluster| {
@@ -280,8 +280,8 @@ fn delete(object: &EcsCluster, observed: &ObservedCluster, owner: &Owner) -> Pla
         }
         // The cluster stays, but its services learn from this object what it is called in ECS.
         let message = format!(
-            "waits until no EcsService refers to it: {}",
-            observed.dependants.names
+            "waits until nothing refers to it: {}",
+            observed.dependants.words()
         );
         return observed.dependants.block(message);
     }
@@ -334,14 +334,15 @@ fn blockers(observed: &ObservedCluster, cluster: &Cluster) -> Vec<String> {
         String::new()
     };
     let lists = [
-        ("EcsService", observed.dependants.names.clone()),
         ("service in ECS", observed.blockers.services.join(", ")),
         ("task in ECS", observed.blockers.tasks.join(", ")),
         ("container instances in ECS", instances),
     ];
-    lists
+    let in_ecs = lists
         .iter()
         .filter(|(_, list)| !list.is_empty())
-        .map(|(kind, list)| format!("{kind} {list}"))
-        .collect()
+        .map(|(kind, list)| format!("{kind} {list}"));
+    let words = observed.dependants.words();
+    let dependants = (!words.is_empty()).then_some(words);
+    dependants.into_iter().chain(in_ecs).collect()
 }

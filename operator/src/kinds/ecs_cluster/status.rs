@@ -60,15 +60,10 @@ fn attaches_later(object: &EcsCluster, after: &After<'_, ObservedCluster>) -> bo
         .observed
         .and_then(|observed| observed.cluster.as_ref());
     let is_sent = |write: &Write| write.operation == ecs::PutClusterCapacityProviders;
-    let is_later = match after.outcome {
-        Outcome::Queued(_) | Outcome::Unfinished | Outcome::Waiting(_) => true,
-        Outcome::Failed(error) => !error.kind.stalls(),
-        _ => false,
-    };
     is_asked(object)
         && has_capacity(object)
         && cluster.is_none_or(Cluster::has_failed_to_attach)
-        && is_later
+        && after.outcome.is_to_continue()
         && !after.accepted.iter().any(is_sent)
 }
 

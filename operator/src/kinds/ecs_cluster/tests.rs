@@ -16,9 +16,8 @@ use crate::aws::tags::OWNER;
 use crate::reconcile::kind::After;
 use crate::reconcile::outcome::Outcome;
 use crate::reconcile::plan::{Plan, Write};
-use crate::reconcile::references::Dependants;
 use crate::reconcile::report::status_after;
-use crate::testkit::{Fixture, operations, owner, writes};
+use crate::testkit::{Fixture, dependants, operations, owner, writes};
 
 const ARN: &str = "arn:aws:ecs:eu-central-1:111122223333:cluster/shop";
 
@@ -354,10 +353,7 @@ fn a_cluster_is_deleted_only_when_it_is_empty_and_ours() {
     assert_eq!(plan(&observed(&json!({"tags": []}))), Plan::Gone);
 
     let mut full = observed(&json!({"registeredContainerInstancesCount": 2}));
-    full.dependants = Dependants {
-        names: "api, web".into(),
-        leaving: false,
-    };
+    full.dependants = dependants(&["api", "web"]);
     full.blockers.services = vec!["legacy".into()];
     full.blockers.tasks = vec!["0123".into()];
     let Plan::Wait(obstacle) = plan(&full) else {
@@ -424,10 +420,7 @@ fn a_retained_cluster_waits_for_its_services_and_for_nothing_else() {
         marks.request,
         json!({"resourceArn": ARN, "tags": [{"key": "ecs-operator.dev/retained", "value": "true"}]})
     );
-    seen.dependants = Dependants {
-        names: "web".into(),
-        leaving: true,
-    };
+    seen.dependants = dependants(&["web"]);
     assert!(
         matches!(plan::plan(&retained, &seen, &owner("shop")), Plan::Wait(obstacle) if obstacle.reason == Reason::DeletionBlocked)
     );

@@ -1,6 +1,6 @@
 //! Observes an EcsService: the service as ECS describes it, and what its references resolve to.
 
-use ecs_operator_crds::v1beta1::{EcsCluster, EcsService};
+use ecs_operator_crds::v1beta1::EcsService;
 use tokio::time::Instant;
 
 use super::described::read;
@@ -9,8 +9,9 @@ use super::validate::validate;
 use super::{observe_rollout, references};
 use crate::aws::ecs::{self, ServiceKey};
 use crate::aws::observer::Answer;
-use crate::aws::{AwsError, ErrorKind, Freshness};
+use crate::aws::{AwsError, Freshness};
 use crate::k8s::object::Object;
+use crate::kinds::cluster_reference::is_readable;
 use crate::reconcile::Pass;
 
 pub(super) async fn observe(
@@ -32,7 +33,7 @@ pub(super) async fn observe(
     };
     if cluster.is_guess {
         // In a cluster of another name would be another service.
-        is_readable(pass)?;
+        is_readable(&pass.context.stores, namespace, ecs::DescribeServices)?;
         if !object.is_deleting() {
             return Ok(ObservedService {
                 cluster_obstacle: cluster.obstacle,
@@ -74,19 +75,4 @@ pub(super) async fn observe(
         ..observed
     };
     observe_rollout::observe(object, pass, observed).await
-}
-
-/// Fails while the EcsClusters of the namespace cannot be read, so that the name of the cluster is
-/// not known.
-fn is_readable(pass: &Pass<'_, ObservedService>) -> Result<(), AwsError> {
-    let availability = &pass.context.stores.availability;
-    let Some(missing) = availability.why_in::<EcsCluster>(pass.namespace()) else {
-        return Ok(());
-    };
-    let message = format!(
-        "the name of the ECS cluster is not known: {}",
-        missing.words
-    );
-    let kind = ErrorKind::DependencyNotReady;
-    Err(AwsError::new(ecs::DescribeServices, kind, message))
 }

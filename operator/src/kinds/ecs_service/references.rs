@@ -8,8 +8,8 @@ use kube::ResourceExt;
 
 use super::users;
 use crate::aws::ecs::family_of;
-use crate::aws::name_in;
 use crate::k8s::object::Object;
+use crate::kinds::cluster_reference::ClusterReference;
 use crate::reconcile::plan::Obstacle;
 use crate::reconcile::references::{Resolved, not_ready, obstacle};
 use crate::reconcile::{Reference, Stores};
@@ -85,25 +85,14 @@ pub(super) fn cluster_of(service: &EcsService, stores: &Stores) -> ClusterOfServ
 /// The name in ECS of the cluster that `service` names; `None` while the EcsCluster, which may give
 /// any name, was never seen.
 pub(super) fn known_cluster(service: &EcsService, stores: &Stores) -> Option<String> {
-    let Some(reference) = &service.spec.cluster_ref else {
-        return Some(name_in(service.spec.cluster.as_deref().unwrap_or("default")).to_owned());
+    let status = service.status.as_ref();
+    let reference = ClusterReference {
+        namespace: service.metadata.namespace.as_deref(),
+        reference: service.spec.cluster_ref.as_ref(),
+        literal: service.spec.cluster.as_deref().unwrap_or("default"),
+        seen: status.and_then(|status| status.cluster_arn.as_deref()),
     };
-    // When the object is gone, the status remembers what it named.
-    let seen = || {
-        service
-            .status
-            .as_ref()?
-            .cluster_arn
-            .as_deref()
-            .map(|arn| name_in(arn).to_owned())
-    };
-    let cluster =
-        ObjectId::new::<EcsCluster>(service.namespace().as_deref(), &reference.name).object_ref();
-    stores
-        .of::<EcsCluster>()
-        .get(&cluster)
-        .map(|cluster| cluster.cluster_name())
-        .or_else(seen)
+    reference.known(stores)
 }
 
 /// The task definition that `service` names: for a reference the ARN of the exact revision, else

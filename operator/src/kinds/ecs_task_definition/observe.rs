@@ -412,7 +412,7 @@ async fn observe_end(
         }
         return Ok(observed);
     }
-    if observed.dependants.names.is_empty() {
+    if observed.dependants.is_empty() {
         if let (Freshness::Any, Some(surplus)) = (freshness, surplus::expected(object, pass)) {
             return Ok(ObservedTaskDefinition {
                 at: None,

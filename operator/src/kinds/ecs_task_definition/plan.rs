@@ -177,11 +177,11 @@ fn delete(object: &EcsTaskDefinition, observed: &ObservedTaskDefinition, owner: 
             tagged(&what, &current.arn, tags).retain(owner, &object.spec.policies)
         });
     }
-    if !observed.dependants.names.is_empty() {
+    if !observed.dependants.is_empty() {
         let message = format!(
-            "task definition {} waits until no EcsService refers to it: {}",
+            "task definition {} waits until nothing refers to it: {}",
             object.family(),
-            observed.dependants.names
+            observed.dependants.words()
         );
         return observed.dependants.block(message);
     }

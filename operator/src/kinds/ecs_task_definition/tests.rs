@@ -17,7 +17,7 @@ use crate::aws::tags::{OWNER, Ownership, RETAINED, SPEC_HASH, Tags};
 use crate::reconcile::Kind;
 use crate::reconcile::outcome::Outcome;
 use crate::reconcile::plan::{Plan, Write};
-use crate::testkit::{Fixture, owner, samples, write};
+use crate::testkit::{Fixture, dependants, owner, samples, write};
 
 const ARN: &str = "arn:aws:ecs:eu-central-1:111122223333:task-definition/web:1";
 
@@ -328,7 +328,7 @@ fn deletion_deregisters_our_revisions_when_nobody_refers_to_them() {
             json!({"taskDefinition": ARN})
         )
     );
-    observed.dependants.names = "web".into();
+    observed.dependants = dependants(&["web"]);
     assert!(
         matches!(plan(&spec(), &observed), Plan::Wait(obstacle) if obstacle.reason == Reason::DeletionBlocked)
     );
