@@ -264,6 +264,9 @@ fn next<K: Kind>(
         if acted.sent > 0 {
             state.advanced();
         }
+        if acted.outcome.lacks_dependency() {
+            state.forget_refusal();
+        }
         let is_watched = object.is_deleting() || state.age_of(object.meta().generation) < NEW;
         let policy = acted.outcome.policy(is_watched);
         let wait = match policy.requeue {

@@ -224,6 +224,11 @@ impl ObjectState {
         });
     }
 
+    /// What AWS refused may succeed now: what the object refers to has changed since.
+    pub(super) fn forget_refusal(&mut self) {
+        (self.refusal, self.failures) = Default::default();
+    }
+
     /// Why not to send `writes` now. Other writes than those refused are a new attempt.
     pub(super) fn refused(&self, writes: &[Write]) -> Option<Refusal> {
         self.refusal

@@ -94,6 +94,11 @@ impl Outcome {
         }
     }
 
+    /// Whether the object waits for another one.
+    pub(super) fn lacks_dependency(&self) -> bool {
+        matches!(self, Self::Waiting(obstacle) if obstacle.reason == Reason::DependencyNotReady)
+    }
+
     /// Whether later passes send what this one has not sent, without a change of the spec.
     #[must_use]
     pub fn is_to_continue(&self) -> bool {

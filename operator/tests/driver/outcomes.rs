@@ -254,6 +254,23 @@ async fn a_refused_write_is_sent_again_when_its_time_has_come() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refused_write_is_sent_again_after_the_object_has_waited_for_another_one() {
+    script(
+        "depends",
+        writes(Err(error(ecs::UpdateCluster, ErrorKind::Terminal))),
+    );
+    let world = world("depends", &json!({}), false).await;
+    world.pass::<TestKind>().await;
+    let missing = Plan::wait(Reason::DependencyNotReady, "it is made again");
+    script("depends", comes_to(Ok(missing)));
+    world.pass::<TestKind>().await;
+    assert_eq!(world.conditions().0[0], "Ready False DependencyNotReady");
+    script("depends", writes(Ok(Plan::InSync)));
+    world.pass::<TestKind>().await;
+    assert_eq!(world.conditions().0, ["Ready True Succeeded"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_first_failure_after_long_waits_is_retried_after_a_second() {
     script(
         "waits",
