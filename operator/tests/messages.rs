@@ -90,7 +90,7 @@ fn is_for_tests(attributes: &[Attribute]) -> bool {
     })
 }
 
-/// The texts of a folder, with the file in which they stand.
+/// The texts of a folder or file, with the file in which they stand.
 fn texts(source: &Path, folder: &Path) -> String {
     let mut lines = String::new();
     for path in files(folder) {
@@ -125,8 +125,11 @@ fn texts(source: &Path, folder: &Path) -> String {
     lines
 }
 
-/// The Rust files of a folder in order.
+/// The Rust files of a folder in order; a file is its own.
 fn files(folder: &Path) -> Vec<PathBuf> {
+    if folder.is_file() {
+        return vec![folder.to_owned()];
+    }
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).expect("the folder is there") {
         let path = entry.expect("a readable folder").path();
@@ -154,16 +157,20 @@ fn messages_are_as_the_reviewed_files_say() {
                 .collect::<String>(),
         );
     }
-    for entry in fs::read_dir(source.join("kinds")).expect("the kinds are there") {
-        let path = entry.expect("a readable folder").path();
-        if path.is_dir() {
-            let name = path
-                .file_name()
-                .expect("it has a name")
-                .to_string_lossy()
-                .into_owned();
-            expected.insert(name, texts(&source, &path));
-        }
+    let kinds = fs::read_dir(source.join("kinds")).expect("the kinds are there");
+    let mut kinds: Vec<_> = kinds
+        .map(|entry| entry.expect("a readable folder").path())
+        .collect();
+    kinds.sort();
+    for path in kinds {
+        let name = path.file_name().expect("it has a name").to_string_lossy();
+        // What kinds share stands beside their folders.
+        let name = if path.is_dir() { &*name } else { "kinds" };
+        let texts = texts(&source, &path);
+        expected
+            .entry(name.to_owned())
+            .and_modify(|all| all.push_str(&texts))
+            .or_insert(texts);
     }
     for (name, texts) in expected {
         let path = root.join("messages").join(format!("{name}.txt"));
