@@ -199,7 +199,10 @@ impl Deployment {
                 100.0 - self.weight
             };
             json!({
-                "arn": format!("arn:aws:ecs:{place}:service-revision/{cluster}/{name}/{}", number + 1),
+                "arn": format!(
+                    "arn:aws:ecs:{place}:service-revision/{cluster}/{name}/{}",
+                    service.revision_id(number)
+                ),
                 "requestedTaskCount": service.desired,
                 "runningTaskCount": count("RUNNING"),
                 "pendingTaskCount": count("PENDING"),

@@ -63,6 +63,18 @@ impl Service {
         revisions.any(|(number, revision)| name_in(revision) == name && is_used(number))
     }
 
+    /// The ID of a service revision in its ARN. Another service of the same name has others.
+    pub(super) fn revision_id(&self, number: usize) -> String {
+        format!("{}{:04}", self.created.0, number + 1)
+    }
+
+    /// The task definition of the service revision with this ID.
+    pub(super) fn revision_of(&self, id: &str) -> Option<&String> {
+        let mut revisions = self.revisions.iter().enumerate();
+        let found = revisions.find(|(number, _)| self.revision_id(*number) == id);
+        found.map(|(_, revision)| revision)
+    }
+
     /// The service revision that shall run.
     pub(super) fn target(&self) -> Option<usize> {
         self.deployments.last().map(Deployment::wanted)

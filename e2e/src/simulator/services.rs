@@ -280,12 +280,11 @@ impl Account {
         for arn in arns.filter_map(Value::as_str) {
             let parts: Vec<_> = resource(arn).split('/').collect();
             let revision = match parts[..] {
-                [_, cluster, name, number] => self
+                [_, cluster, name, id] => self
                     .clusters
                     .get(cluster)
                     .and_then(|cluster| cluster.services.get(name))
-                    .zip(number.parse::<usize>().ok())
-                    .and_then(|(service, number)| service.revisions.get(number.checked_sub(1)?)),
+                    .and_then(|service| service.revision_of(id)),
                 _ => None,
             };
             match revision {
