@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::capacity_providers::Provider;
 use super::clock::Moment;
 use super::clusters::Cluster;
 use super::quotas::Quotas;
@@ -20,6 +21,7 @@ pub struct Account {
     pub(super) place: String,
     pub(super) clusters: BTreeMap<String, Cluster>,
     pub(super) families: BTreeMap<String, Family>,
+    pub(super) providers: BTreeMap<String, Provider>,
     /// The request quotas; `None` where calls are not counted.
     quotas: Option<Quotas>,
     /// The model of the API that requests are checked against.
@@ -84,7 +86,10 @@ impl Account {
             "PutClusterCapacityProviders" => self.put_capacity_providers(request, now),
             "DeleteCluster" => self.delete_cluster(request),
             "ListClusters" => Ok(self.list_clusters()),
-            "DescribeCapacityProviders" => Ok(describe_capacity_providers(request)),
+            "DescribeCapacityProviders" => Ok(self.describe_capacity_providers(request)),
+            "CreateCapacityProvider" => self.create_capacity_provider(request, now),
+            "UpdateCapacityProvider" => self.update_capacity_provider(request, now),
+            "DeleteCapacityProvider" => self.delete_capacity_provider(request, now),
             "RegisterTaskDefinition" => self.register(request, now),
             "DescribeTaskDefinition" => self.describe_task_definition(request),
             "ListTaskDefinitions" => Ok(self.list_task_definitions(request)),
@@ -128,6 +133,9 @@ impl Account {
                 }
             }
             self.clusters = clusters;
+            for provider in self.providers.values_mut() {
+                provider.advance(moment);
+            }
         }
     }
 
@@ -153,6 +161,10 @@ impl Account {
         let tags = match kind {
             "cluster" => self.clusters.get_mut(rest).map(|cluster| &mut cluster.tags),
             "task-definition" => self.revision_mut(rest).map(|revision| &mut revision.tags),
+            "capacity-provider" => self
+                .providers
+                .get_mut(rest)
+                .map(|provider| &mut provider.tags),
             "service" => {
                 let (cluster, name) = rest.split_once('/').unwrap_or_default();
                 let cluster = self.clusters.get_mut(cluster);
@@ -184,24 +196,4 @@ pub(super) fn resource(arn: &str) -> &str {
 /// The name in an ARN, or the name itself.
 pub(super) fn name_in(arn: &str) -> &str {
     arn.rsplit('/').next().unwrap_or(arn)
-}
-
-/// Only the providers of Fargate exist. Source: ECS API, DescribeCapacityProviders.
-fn describe_capacity_providers(request: &Value) -> Value {
-    let names = request["capacityProviders"]
-        .as_array()
-        .into_iter()
-        .flatten();
-    let (found, missing): (Vec<_>, Vec<_>) = names
-        .filter_map(Value::as_str)
-        .partition(|name| matches!(*name, "FARGATE" | "FARGATE_SPOT"));
-    let found: Vec<_> = found
-        .iter()
-        .map(|name| json!({"name": name, "status": "ACTIVE", "type": name}))
-        .collect();
-    let missing: Vec<_> = missing
-        .iter()
-        .map(|name| json!({"arn": name, "reason": "MISSING"}))
-        .collect();
-    json!({"capacityProviders": found, "failures": missing})
 }

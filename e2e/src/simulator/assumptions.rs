@@ -24,6 +24,14 @@ pub const ASSUMPTIONS: &[(&str, &str)] = &[
         "10 seconds",
     ),
     (
+        "time until a capacity provider is created, changed or deleted",
+        "5 seconds; it fails if a member has the text no-such",
+    ),
+    (
+        "how PutClusterCapacityProviders refuses a Managed Instances provider in its list",
+        "ClientException with words of our own",
+    ),
+    (
         "deployments[] during a deployment with traffic shift",
         "the new revision is PRIMARY, the old one ACTIVE, as in ROLLING",
     ),

@@ -38,6 +38,31 @@ impl Cluster {
         }
     }
 
+    /// Whether the cluster has a capacity provider in its default strategy, lists it where that
+    /// counts, or has a service that uses it.
+    pub(super) fn uses(&self, provider: &str, counts_listed: bool) -> bool {
+        let names = |list: &Value| -> bool {
+            let items = list.as_array().into_iter().flatten();
+            let names =
+                items.filter_map(|item| item["capacityProvider"].as_str().or(item.as_str()));
+            names.map(name_in).any(|name| name == provider)
+        };
+        let member = |name: &str| self.members.get(name).is_some_and(&names);
+        self.is_active
+            && (member("defaultCapacityProviderStrategy")
+                || counts_listed && member("capacityProviders")
+                || self.is_used_by_service(provider))
+    }
+
+    fn is_used_by_service(&self, provider: &str) -> bool {
+        let uses = |item: &Value| item["capacityProvider"].as_str().map(name_in) == Some(provider);
+        self.active_services().any(|service| {
+            let strategy = service.members.get("capacityProviderStrategy");
+            let items = strategy.and_then(Value::as_array);
+            items.into_iter().flatten().any(uses)
+        })
+    }
+
     fn active_services(&self) -> impl Iterator<Item = &Service> {
         let is_gone = |service: &&Service| service.state == State::Inactive;
         self.services
@@ -107,6 +132,7 @@ impl Account {
             .as_str()
             .unwrap_or("default")
             .to_owned();
+        self.check_providers(&name, request)?;
         let members = members(request, &["clusterName", "tags"]);
         if let Some(cluster) = self.clusters.get(&name).filter(|cluster| cluster.is_active) {
             if cluster.members != members || cluster.tags != Tags::of(request) {
@@ -135,7 +161,12 @@ impl Account {
         for name in names.unwrap_or_else(|| vec![json!("default")]) {
             let name = name.as_str().unwrap_or_default();
             if let Some(cluster) = self.clusters.get(name_in(name)) {
-                found.push(cluster.json(request));
+                let mut json = cluster.json(request);
+                let managed = self.managed_of(name_in(name));
+                if let Some(listed) = json["capacityProviders"].as_array_mut() {
+                    listed.extend(managed.into_iter().map(Value::from));
+                }
+                found.push(json);
             } else {
                 let arn = self.arn(&format!("cluster/{}", name_in(name)));
                 failures.push(json!({"arn": arn, "reason": "MISSING"}));
@@ -156,7 +187,21 @@ impl Account {
         request: &Value,
         now: Moment,
     ) -> Result<Value, Refusal> {
+        let name = self.cluster_of(request)?.name.clone();
+        self.check_providers(&name, request)?;
         let cluster = self.cluster_of(request)?;
+        let kept = &request["capacityProviders"];
+        let listed = cluster.members.get("capacityProviders");
+        let mut removed = listed
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter(|name| !kept.as_array().is_some_and(|kept| kept.contains(name)))
+            .filter_map(Value::as_str);
+        if removed.any(|name| cluster.is_used_by_service(name_in(name))) {
+            let message = "The specified capacity provider is in use and cannot be removed.";
+            return Err(Refusal::new("ResourceInUseException", message));
+        }
         if cluster.attaching.is_some() {
             let message = "The specified cluster is in a busy state.";
             return Err(Refusal::new("UpdateInProgressException", message));
@@ -166,8 +211,14 @@ impl Account {
         Ok(json!({"cluster": cluster.json(&all())}))
     }
 
-    /// Refused while services or tasks are in the cluster.
+    /// Refused while services or Managed Instances providers are in the cluster.
     pub(super) fn delete_cluster(&mut self, request: &Value) -> Result<Value, Refusal> {
+        let name = self.cluster_of(request)?.name.clone();
+        if !self.managed_of(&name).is_empty() {
+            let message = "The Cluster cannot be deleted while Managed Instances capacity providers are active.";
+            let code = "ClusterContainsCapacityProviderException";
+            return Err(Refusal::new(code, message));
+        }
         let cluster = self.cluster_of(request)?;
         if cluster.active_services().next().is_some() {
             let message = "The Cluster cannot be deleted while Services are active.";

@@ -9,6 +9,7 @@
 
 mod account;
 pub mod assumptions;
+mod capacity_providers;
 mod clock;
 mod clusters;
 mod deployment;
