@@ -112,8 +112,9 @@ reasons! {
     Unavailable: "Tasks of a steady service are missing for longer than `spec.rollout.unavailableAfterSeconds`.", "ECS starts new ones; the events say why tasks stop and why none can be placed.";
     DeploymentFailed: "ECS gave up a deployment, and there was no revision to roll back to.", "Change the spec, or restart by annotation to try the same again; the message and the events say why the tasks failed.";
     DriftPersists: "AWS accepted a change and still shows the old value.", "The operator retries with growing delays; change the field that the message names if AWS cannot hold it.";
+    ProvisioningFailed: "ECS accepted a change of a capacity provider and could not carry it out. The operator does not retry it.", "Do what the message says; annotate `ecs-operator.dev/reconcileAt` with the present time to try the same again.";
     Deleting: "Deletion in AWS is in progress.", "No action needed.";
-    DeletionBlocked: "The object cannot be deleted yet.", "Remove what the message lists, and set `spec.deletionProtection: false` where it says so; `spec.deletionPolicy: Retain` leaves AWS as it is, but does not release an EcsCluster before the EcsServices that refer to it.";
+    DeletionBlocked: "The object cannot be deleted yet.", "Remove what the message lists, and set `spec.deletionProtection: false` where it says so; `spec.deletionPolicy: Retain` leaves AWS as it is, but does not release an EcsCluster before the objects that refer to it.";
     Observing: "`managementPolicy: Observe` keeps the operator from changes that AWS needs to match the spec.", "Change the spec to what AWS has, or set `managementPolicy: Full`; `status.pendingChanges` lists the changes.";
     Suspended: "`spec.suspend` keeps the operator from changing anything in AWS.", "Set `spec.suspend: false`.";
     CommandRefused: "An annotation asks for something that cannot be done. Nothing was changed.", "Correct or remove the annotation that the message names.";

@@ -71,6 +71,7 @@ pub fn all() -> Vec<CustomResourceDefinition> {
         v1beta1::EcsTaskDefinition::crd(),
         v1beta1::EcsService::crd(),
         v1beta1::EcrRepository::crd(),
+        v1beta1::EcsCapacityProvider::crd(),
     ];
     all.iter_mut().for_each(allow_absent_spec);
     all.into_iter().map(with_joined_lines).collect()

@@ -25,7 +25,7 @@ use crate::assets;
 use crate::world::condition;
 
 /// Reasons for which a user has to change something: only these may be reported as a failure.
-const FINAL: [&str; 13] = [
+const FINAL: [&str; 14] = [
     "AccessDenied",
     "ClusterNotAllowed",
     "Conflict",
@@ -33,6 +33,7 @@ const FINAL: [&str; 13] = [
     "DeploymentRolledBack",
     "DeploymentStopped",
     "ImageNotFound",
+    "ProvisioningFailed",
     "InvalidSpec",
     "NotOwned",
     "Observing",

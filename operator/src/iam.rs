@@ -10,9 +10,13 @@ use crate::cli::IamPolicyArgs;
 /// Roles that may be passed where nothing else is said: those with a path that is for ECS alone.
 pub const ROLES: &str = "arn:aws:iam::*:role/ecs/*";
 
-/// Services that roles are passed to: for tasks, and for what ECS manages on behalf of a service,
-/// such as volumes.
-const PASSED_TO: [&str; 2] = ["ecs-tasks.amazonaws.com", "ecs.amazonaws.com"];
+/// Services that roles are passed to: for tasks, for what ECS manages on behalf of a service or a
+/// capacity provider, such as volumes and instances, and for those instances.
+const PASSED_TO: [&str; 3] = [
+    "ecs-tasks.amazonaws.com",
+    "ecs.amazonaws.com",
+    "ec2.amazonaws.com",
+];
 
 /// A policy document, as IAM takes it.
 #[derive(Clone, Debug, Serialize)]
@@ -87,6 +91,12 @@ pub fn policy(
         condition: Some(condition),
         ..role
     });
+    // ECS tags the group of a capacity provider as AmazonECSManaged with the rights of the caller.
+    statements.push(allow(
+        "AutoScalingGroups",
+        vec!["autoscaling:CreateOrUpdateTags".to_owned()],
+        everywhere(),
+    ));
     if let Some(queue) = event_queue_arn {
         let actions = ["sqs:ReceiveMessage", "sqs:DeleteMessage"].map(str::to_owned);
         statements.push(allow("EventQueue", actions.into(), vec![queue.clone()]));
@@ -125,7 +135,7 @@ mod tests {
         let needed: Vec<_> = services::operations().map(Operation::iam_action).collect();
         let of_services: Vec<_> = granted
             .iter()
-            .filter(|action| !action.starts_with("iam:"))
+            .filter(|action| !action.starts_with("iam:") && !action.starts_with("autoscaling:"))
             .collect();
         assert_eq!(of_services.len(), needed.len(), "{of_services:?}");
         assert_eq!(

@@ -51,7 +51,8 @@ pub struct EcsClusterSpec {
     /// ECS Exec and storage encryption.
     pub configuration: Option<ClusterConfiguration>,
     /// Capacity providers that services of the cluster may use: FARGATE, FARGATE_SPOT, or names of
-    /// Auto Scaling group providers.
+    /// Auto Scaling group providers. The operator attaches them when the EcsCapacityProviders in
+    /// this namespace that have these names in ECS are ready.
     #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub capacity_providers: Option<Vec<String>>,
     /// Strategy of services and tasks that name neither a launch type nor a strategy of their own;

@@ -52,7 +52,8 @@ impl Drop for Scenario<'_> {
 
 /// The reads by which the operator polls the AWS objects of each kind. Others, such as those of
 /// stopped tasks, come in bursts.
-const POLLS: [&str; 3] = [
+const POLLS: [&str; 4] = [
+    "DescribeCapacityProviders",
     "DescribeClusters",
     "DescribeServices",
     "DescribeRepositories",

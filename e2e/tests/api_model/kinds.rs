@@ -1,7 +1,8 @@
 //! The kinds, the operations whose inputs are their specs, and the exceptions.
 
 use ecs_operator_crds::v1beta1::{
-    EcrRepositorySpec, EcsClusterSpec, EcsServiceSpec, EcsTaskDefinitionSpec,
+    EcrRepositorySpec, EcsCapacityProviderSpec, EcsClusterSpec, EcsServiceSpec,
+    EcsTaskDefinitionSpec,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -87,6 +88,13 @@ pub(crate) const KINDS: &[Row] = &[
         ],
         carry: carried::<EcrRepositorySpec>,
     },
+    Row {
+        kind: "EcsCapacityProvider",
+        service: "ecs",
+        operation: "CreateCapacityProvider",
+        own: &["clusterRef", "clusterRef.name"],
+        carry: carried::<EcsCapacityProviderSpec>,
+    },
 ];
 
 /// The row of a kind.
@@ -139,6 +147,14 @@ pub(crate) const EXCEPTIONS: &[(&str, &str)] = &[
         "the default is metadata.name",
     ),
     (
+        "EcsCapacityProvider name required",
+        "the default is metadata.name",
+    ),
+    (
+        "EcsCapacityProvider tags max",
+        "two of the 50 tags are the operator's",
+    ),
+    (
         "EcsCluster tags max",
         "two of the 50 tags are the operator's",
     ),
@@ -174,5 +190,6 @@ pub(crate) const REQUIRED_BY_US: &[&str] = &[
     "EcsTaskDefinition volumes[].name",
     "EcsTaskDefinition tags[].key",
     "EcsService tags[].key",
+    "EcsCapacityProvider tags[].key",
     "EcsService volumeConfigurations[].managedEBSVolume.tagSpecifications[].tags[].key",
 ];

@@ -2,7 +2,8 @@
 
 use e2e::api_model::{self, Member, Members};
 use ecs_operator::kinds::{
-    ecr_repository as repository, ecs_cluster as cluster, ecs_service as service,
+    ecr_repository as repository, ecs_capacity_provider as capacity_provider,
+    ecs_cluster as cluster, ecs_service as service,
 };
 use ecs_operator::reconcile::kind::Reset;
 
@@ -29,7 +30,7 @@ const SENT_AS_TEXT: &[&str] = &[
 /// stays. Elements of a list are replaced with the list.
 #[tokio::test]
 async fn every_member_of_an_update_is_set_back_or_said_to_stay() {
-    let tables: [(&str, &[&str], &[&str], Tables); 3] = [
+    let tables: [(&str, &[&str], &[&str], Tables); 4] = [
         (
             "EcsCluster",
             &["UpdateCluster", "PutClusterCapacityProviders"],
@@ -51,6 +52,12 @@ async fn every_member_of_an_update_is_set_back_or_said_to_stay() {
             ],
             &["registryId", "repositoryName"],
             (repository::RESETS, repository::STAYS),
+        ),
+        (
+            "EcsCapacityProvider",
+            &["UpdateCapacityProvider"],
+            &["cluster", "name"],
+            (capacity_provider::RESETS, capacity_provider::STAYS),
         ),
     ];
     for (name, operations, own, (resets, stays)) in tables {
@@ -88,7 +95,9 @@ async fn every_member_of_an_update_is_set_back_or_said_to_stay() {
                 .collect::<Vec<_>>()
                 .join(" ");
             let says = text.contains("they stay") || text.contains("it stays");
-            let is_needed = listed.ends_with("subnets") || *listed == "taskDefinition";
+            let is_needed = ["subnets", "taskDefinition", "infrastructureRoleArn"]
+                .iter()
+                .any(|member| listed.ends_with(member));
             assert!(
                 says != is_needed,
                 "the description of {listed} says whether it stays"

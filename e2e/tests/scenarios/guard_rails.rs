@@ -15,6 +15,10 @@ use crate::ecr_repository::REPOSITORY;
 const NAMED: &str =
     "apiVersion: ecs-operator.dev/v1beta1\nkind: EcsService\nmetadata:\n  name: web\n";
 
+/// An EcsCapacityProvider.
+const CAPACITY_PROVIDER: &str = "apiVersion: ecs-operator.dev/v1beta1\nkind: EcsCapacityProvider\nmetadata: {name: theirs}\nspec: \
+    {autoScalingGroupProvider: {autoScalingGroupArn: theirs}, tags: [{key: team}]}\n";
+
 /// Applies the guard rails, and has them work in a new namespace in which all resources are
 /// allowed.
 async fn guarded(world: &World, name: &str) -> Result<(String, Kubectl)> {
@@ -87,6 +91,7 @@ fn settings(namespace: &str) -> Vec<(String, &'static str)> {
         (REPOSITORY.to_owned(), "repositoryName must begin with"),
         (with(&repository, "adoptionPolicy: IfUnowned"), "adoptionPolicy must be Refuse"),
         (with(&repository, "managementPolicy: Observe"), "managementPolicy must be Full"),
+        (CAPACITY_PROVIDER.to_owned(), "EcsCapacityProviders are made by the administrators"),
         (definition.clone(), "must be roles below :role/ecs/"),
         (roles(samples::TASK_DEFINITION), "tags must have the key team"),
         (with(&roles(&definition), "managementPolicy: Observe"), "managementPolicy must be Full"),

@@ -19,9 +19,13 @@ use tokio::runtime::Handle;
 use crate::basics::OBJECTS;
 use crate::ecr_repository::{self, OBJECT, REPOSITORY};
 
-/// Actions that no server here has; the driver's tests with a pretend ECS use them.
-const NOT_HERE: [&str; 5] = [
+/// Actions that ministack does not have, or where it does not report what is missing; scenarios on
+/// the simulator and the driver's tests with a pretend ECS use them.
+const NOT_HERE: [&str; 8] = [
+    "ecs:CreateCapacityProvider",
+    "ecs:DeleteCapacityProvider",
     "ecs:DescribeCapacityProviders",
+    "ecs:UpdateCapacityProvider",
     "ecs:DescribeServiceDeployments",
     "ecs:DescribeServiceRevisions",
     "ecs:ContinueServiceDeployment",

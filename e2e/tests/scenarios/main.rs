@@ -6,6 +6,7 @@
 //! side.
 
 mod basics;
+mod capacity;
 mod chart;
 mod commands;
 mod corpus;
@@ -178,6 +179,10 @@ fn trials(world: &Arc<World>, runtime: &Runtime) -> Vec<Trial> {
         schema::two_managers_share_lists_by_key,
         schema::a_cluster_needs_no_spec,
         second_server::moto_holds_what_we_ask_for,
+        second_server::moto_keeps_capacity_providers,
+        capacity::clusters_get_their_providers_when_these_are_ready,
+        capacity::all_go_at_once_in_every_order,
+        capacity::a_failed_creation_is_reported_and_repeated_for_a_new_spec,
         simulated::a_canary_is_rolled_back_half_way_by_an_alarm,
         simulated::a_blue_green_deployment_waits_at_its_pause_and_continues,
         simulated::a_service_that_drains_for_two_minutes_keeps_its_object,

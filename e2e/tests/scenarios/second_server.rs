@@ -1,9 +1,10 @@
 //! A smoke run on another AWS server, so that nothing depends on the habits of one.
 
-use anyhow::{Result, ensure};
-use e2e::aws_server::{AwsServer, Kind};
+use anyhow::{Context, Result, ensure};
+use e2e::aws_server::{self, AwsServer, Kind};
 use e2e::samples;
 use e2e::world::World;
+use serde_json::json;
 
 /// moto keeps services and starts no task of theirs, so they are set to none; it fails for networks
 /// that it does not know, so the service has none; nor does it know launch type EXTERNAL.
@@ -31,6 +32,46 @@ pub(crate) async fn moto_holds_what_we_ask_for(world: &World) -> Result<()> {
         "{:?}",
         scenario.aws_proxy.counts()
     );
+    scenario.kubectl.run(&["delete", "ecs", "--all"])?;
+    scenario.until_empty().await?;
+    server.stop().await?;
+    scenario.end().await
+}
+
+/// moto has capacity providers of Auto Scaling groups without states; ministack reports no provider
+/// as missing.
+pub(crate) async fn moto_keeps_capacity_providers(world: &World) -> Result<()> {
+    let mut scenario = world.scenario_without_operator("moto-capacity").await?;
+    let mut server = AwsServer::start(Kind::Moto, &world.dir.join(&scenario.namespace)).await?;
+    scenario.use_server(&server.url).await?;
+    scenario.start_operator()?;
+    scenario.operator()?.ready().await?;
+    let sample = include_str!("../../../samples/cases/capacity-provider-ec2.yaml");
+    let (provider, _) = sample.split_once("---").context("two objects")?;
+    let tagged = format!("{provider}  tags: [{{key: team, value: shop}}]\n");
+    let object = "ecscapacityprovider/workers-on-demand";
+    scenario.kubectl.apply(&tagged)?;
+    scenario.wait_ready(&[object])?;
+    scenario.is_quiet().await?;
+    let changed = tagged
+        .replace("targetCapacity: 90", "targetCapacity: 80")
+        .replace("key: team", "key: squad");
+    scenario.kubectl.apply(&changed)?;
+    scenario.wait_ready(&[object])?;
+    scenario.is_quiet().await?;
+    let described = aws_server::send(
+        &server.url,
+        &scenario.account,
+        "ecs",
+        "AmazonEC2ContainerServiceV20141113.DescribeCapacityProviders",
+        &json!({"capacityProviders": ["workers-on-demand"], "include": ["TAGS"]}),
+    )
+    .await?;
+    let live = &described["capacityProviders"][0];
+    let scaling = &live["autoScalingGroupProvider"]["managedScaling"];
+    ensure!(scaling["targetCapacity"] == 80, "{live}");
+    let tags = live["tags"].to_string();
+    ensure!(tags.contains("squad") && !tags.contains("team"), "{tags}");
     scenario.kubectl.run(&["delete", "ecs", "--all"])?;
     scenario.until_empty().await?;
     server.stop().await?;

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::basics::SERVICE;
 
-const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
 /// The sample of a canary deployment, with an alarm and a pause.
 const CANARY: &str = include_str!("../../../samples/cases/canary.yaml");
@@ -22,7 +22,10 @@ const CANARY: &str = include_str!("../../../samples/cases/canary.yaml");
 const BLUE_GREEN: &str = include_str!("../../../samples/cases/blue-green.yaml");
 
 /// A scenario whose operator works on a simulator.
-async fn simulated<'a>(world: &'a World, name: &str) -> Result<(Scenario<'a>, Simulator)> {
+pub(crate) async fn simulated<'a>(
+    world: &'a World,
+    name: &str,
+) -> Result<(Scenario<'a>, Simulator)> {
     let simulator = Simulator::start(Clock::stopped()).await?;
     let mut scenario = world.scenario_without_operator(name).await?;
     scenario.use_server(&simulator.url).await?;
@@ -39,7 +42,7 @@ fn service(sample: &str, name: &str) -> String {
 }
 
 /// Moves the clock by steps until this holds of an object.
-async fn until(
+pub(crate) async fn until(
     (scenario, simulator): (&Scenario<'_>, &Simulator),
     object: &str,
     step: Duration,
@@ -54,7 +57,7 @@ async fn until(
     .await
 }
 
-fn has_reason(object: &Value, reason: &str) -> bool {
+pub(crate) fn has_reason(object: &Value, reason: &str) -> bool {
     ready(object).is_some_and(|ready| ready["reason"] == reason)
 }
 

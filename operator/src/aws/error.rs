@@ -254,6 +254,26 @@ mod tests {
                 Missing,
             ),
             ("ClientException", "Role is not valid", DependencyNotReady),
+            (
+                "ClientException",
+                "The specified capacity provider 'workers' is not in an ACTIVE state. Specify a valid capacity provider and try again.",
+                DependencyNotReady,
+            ),
+            (
+                "ClientException",
+                "The specified capacity provider is in use and cannot be removed.",
+                Busy,
+            ),
+            (
+                "ResourceInUseException",
+                "The specified resource is in-use and can't be removed.",
+                Busy,
+            ),
+            (
+                "ClientException",
+                "The specified capacity provider does not exist. Specify a valid name or ARN and try again.",
+                Missing,
+            ),
             ("ServiceNotFoundException", "Service not found.", Missing),
             (
                 "ClusterNotFoundException",

@@ -1,12 +1,16 @@
 //! The kinds of custom resources, one folder each.
 
+mod capacity;
 mod cluster_reference;
 pub mod ecr_repository;
+pub mod ecs_capacity_provider;
 pub mod ecs_cluster;
 pub mod ecs_service;
 pub mod ecs_task_definition;
 
-use ecs_operator_crds::v1beta1::{EcrRepository, EcsCluster, EcsService, EcsTaskDefinition};
+use ecs_operator_crds::v1beta1::{
+    EcrRepository, EcsCapacityProvider, EcsCluster, EcsService, EcsTaskDefinition,
+};
 
 use crate::reconcile::Registry;
 
@@ -16,4 +20,5 @@ pub fn all(registry: &mut Registry) {
     registry.add::<EcsTaskDefinition>();
     registry.add::<EcsService>();
     registry.add::<EcrRepository>();
+    registry.add::<EcsCapacityProvider>();
 }

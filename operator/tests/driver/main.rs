@@ -313,7 +313,7 @@ async fn a_managed_instances_provider_in_the_list_of_a_cluster_is_no_drift() {
             "DescribeCapacityProviders" => {
                 assert_eq!(
                     *request,
-                    json!({"cluster": "shop", "capacityProviders": request["capacityProviders"]})
+                    json!({"cluster": "shop", "capacityProviders": request["capacityProviders"], "include": ["TAGS"]})
                 );
                 let names = request["capacityProviders"]
                     .as_array()

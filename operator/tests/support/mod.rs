@@ -19,7 +19,7 @@ use ecs_operator::metrics::{AwsMetrics, Metrics};
 use ecs_operator::reconcile::stores::{Builder, Stores};
 use ecs_operator::reconcile::{Claims, Context, Kind, ObjectStates, reconcile};
 use ecs_operator::trigger::{Triggered, Triggers};
-use ecs_operator_crds::v1beta1::{EcsCluster, EcsService, EcsTaskDefinition};
+use ecs_operator_crds::v1beta1::{EcsCapacityProvider, EcsCluster, EcsService, EcsTaskDefinition};
 use kube::Client;
 use kube::client::Body;
 use kube::runtime::reflector::{self, Store};
@@ -238,6 +238,10 @@ fn stores(object: &Value) -> Stores {
         EcsTaskDefinition::SHAPE.refers_to,
     );
     stores.add(store::<EcsService>(object), EcsService::SHAPE.refers_to);
+    stores.add(
+        store::<EcsCapacityProvider>(object),
+        EcsCapacityProvider::SHAPE.refers_to,
+    );
     stores.build()
 }
 

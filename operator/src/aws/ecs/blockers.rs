@@ -1,4 +1,4 @@
-//! What keeps a cluster from being deleted.
+//! What keeps a cluster, or a capacity provider, from being deleted.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use super::keys::ServiceKey;
 use super::operations as ecs;
 use crate::aws::observer::{Answer, Key, Observer};
 use crate::aws::read_budget::Turn;
-use crate::aws::replies::arns;
+use crate::aws::replies::{arns, pages};
 use crate::aws::{AwsError, ErrorKind, name_in};
 
 /// What lives in a cluster.
@@ -61,4 +61,54 @@ pub async fn blockers(
         }
     }
     Ok(Blockers { services, tasks })
+}
+
+/// Names of the clusters that use a capacity provider of an Auto Scaling group, for an object in
+/// `namespace`. Read at every call.
+///
+/// # Errors
+/// When a read fails.
+pub async fn clusters_with(
+    observer: &Observer,
+    provider: &str,
+    namespace: &str,
+) -> Result<Vec<String>, AwsError> {
+    let reads = &observer.reads(Turn::Of(vec![namespace.to_owned()]));
+    let mut names = Vec::new();
+    for page in pages(reads, ecs::ListClusters, json!({"maxResults": 100})).await? {
+        let clusters: Vec<_> = arns(&page, "clusterArns").collect();
+        if clusters.is_empty() {
+            continue;
+        }
+        let request = json!({"clusters": clusters});
+        let reply = reads.insist(ecs::DescribeClusters, &request).await?;
+        let described = reply["clusters"].as_array().into_iter().flatten();
+        let using = described.filter(|cluster| {
+            cluster["status"] != "INACTIVE" && providers_of(cluster).any(|name| name == provider)
+        });
+        names.extend(using.filter_map(|cluster| Some(cluster["clusterName"].as_str()?.to_owned())));
+    }
+    Ok(names)
+}
+
+/// Names of the capacity providers that a cluster lists or has in its default strategy.
+fn providers_of(cluster: &Value) -> impl Iterator<Item = &str> {
+    let listed = cluster["capacityProviders"]
+        .as_array()
+        .into_iter()
+        .flatten();
+    listed
+        .filter_map(Value::as_str)
+        .chain(strategy_of(cluster))
+        .map(name_in)
+}
+
+/// Names of the capacity providers in the default strategy of a cluster.
+pub(crate) fn strategy_of(cluster: &Value) -> impl Iterator<Item = &str> {
+    let strategy = cluster["defaultCapacityProviderStrategy"].as_array();
+    strategy
+        .into_iter()
+        .flatten()
+        .filter_map(|item| item["capacityProvider"].as_str())
+        .map(name_in)
 }

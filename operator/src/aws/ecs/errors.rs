@@ -17,6 +17,7 @@ const CODES: &[(&str, ErrorKind)] = &[
     ("UpdateInProgress", ErrorKind::Busy),
     ("ServiceNotActive", ErrorKind::Busy),
     ("ClusterContains*", ErrorKind::Busy),
+    ("ResourceInUse", ErrorKind::Busy),
 ];
 
 /// Fragments of messages, in lower case, that say more than their code, which is
@@ -66,6 +67,13 @@ const MESSAGES: &[(&str, ErrorKind)] = &[
     (
         "capacity provider that is not associated with the cluster",
         ErrorKind::DependencyNotReady,
+    ),
+    // hashicorp/terraform-provider-aws#45693
+    ("is not in an active state", ErrorKind::DependencyNotReady),
+    ("is in use and cannot be removed", ErrorKind::Busy),
+    (
+        "the specified capacity provider does not exist",
+        ErrorKind::Missing,
     ),
     ("invalidsubnetid.notfound", ErrorKind::DependencyNotReady),
     ("invalidgroup.notfound", ErrorKind::DependencyNotReady),

@@ -25,11 +25,12 @@ pub struct ServiceKey {
     pub name: String,
 }
 
-/// Cluster and name of a capacity provider.
+/// Name of a capacity provider, and the cluster through which it is looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CapacityProviderKey {
-    /// Name of the cluster for which it is looked at.
-    pub cluster: String,
+    /// Name of the cluster, without which ECS does not show its Managed Instances providers; `None`
+    /// for a provider of an Auto Scaling group, which belongs to no cluster.
+    pub cluster: Option<String>,
     /// Name.
     pub name: String,
 }
@@ -52,11 +53,11 @@ impl fmt::Display for ServiceKey {
 
 impl fmt::Display for CapacityProviderKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "capacity provider {} of cluster {}",
-            self.name, self.cluster
-        )
+        write!(f, "capacity provider {}", self.name)?;
+        match &self.cluster {
+            Some(cluster) => write!(f, " of cluster {cluster}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -89,8 +90,7 @@ impl Key for ClusterKey {
     }
 }
 
-/// Found is a capacity provider of the cluster. What is associated with another cluster or with
-/// none is missing.
+/// Also found is a provider whose creation has failed, which ECS shows as INACTIVE.
 impl Key for CapacityProviderKey {
     const WHAT: &'static str = "capacity_providers";
     const OPERATION: Operation = ecs::DescribeCapacityProviders;
@@ -98,21 +98,28 @@ impl Key for CapacityProviderKey {
     const BATCH: usize = 10;
 
     fn group(&self) -> &str {
-        &self.cluster
+        self.cluster.as_deref().unwrap_or_default()
     }
 
     async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, AwsError>> {
         let names: Vec<_> = keys.iter().map(|key| key.name.as_str()).collect();
-        // Without the cluster ECS does not show its Managed Instances providers.
-        let request = json!({"cluster": keys[0].cluster, "capacityProviders": names});
-        let reply = reads.send(ecs::DescribeCapacityProviders, &request).await;
-        sort_out(
-            ecs::DescribeCapacityProviders,
-            reply,
-            "capacityProviders",
-            "name",
-            &names,
-        )
+        let mut request = json!({"capacityProviders": names, "include": ["TAGS"]});
+        if let Some(cluster) = &keys[0].cluster {
+            request["cluster"] = cluster.as_str().into();
+        }
+        match reads.send(ecs::DescribeCapacityProviders, &request).await {
+            // Without its cluster a Managed Instances provider does not exist.
+            Err(error) if error.code.as_deref() == Some("ClusterNotFoundException") => {
+                names.iter().map(|_| Ok(Answer::Missing)).collect()
+            }
+            reply => sort_out(
+                ecs::DescribeCapacityProviders,
+                reply,
+                "capacityProviders",
+                "name",
+                &names,
+            ),
+        }
     }
 }
 

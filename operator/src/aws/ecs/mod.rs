@@ -11,7 +11,8 @@ mod replies;
 mod rollouts;
 mod usage;
 
-pub use blockers::{Blockers, blockers};
+pub(crate) use blockers::strategy_of;
+pub use blockers::{Blockers, blockers, clusters_with};
 #[cfg(test)]
 pub(super) use errors::ERRORS;
 pub use events::hint;

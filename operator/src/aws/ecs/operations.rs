@@ -44,6 +44,7 @@ operations! {
         TaskDefinitionModify "TaskDefinitions" 20 1;
         TaskDefinitionDelete "TaskDefinitions" 5 1;
         ServiceModify "Services" 50 5;
+        CapacityProviderModify "CapacityProviders" 10 1;
         TagModify "Tags" 20 10;
     }
     operations {
@@ -71,6 +72,9 @@ operations! {
         ServiceModify: DeleteService delete_service;
         ServiceModify: ContinueServiceDeployment continue_service_deployment;
         ServiceModify: StopServiceDeployment stop_service_deployment;
+        CapacityProviderModify: CreateCapacityProvider create_capacity_provider;
+        CapacityProviderModify: UpdateCapacityProvider update_capacity_provider;
+        CapacityProviderModify: DeleteCapacityProvider delete_capacity_provider;
         TagModify: TagResource tag_resource;
         TagModify: UntagResource untag_resource;
     }

@@ -43,7 +43,8 @@ const EVENTS: usize = 10;
 
 /// The answer about one described object.
 fn described(mut object: Value) -> Answer {
-    if object["status"] == "INACTIVE" {
+    // The reason why the creation of a capacity provider failed is still to be reported.
+    if object["status"] == "INACTIVE" && object["updateStatus"] != "CREATE_FAILED" {
         return Answer::Inactive;
     }
     if let Some(events) = object.get_mut("events").and_then(Value::as_array_mut) {

@@ -4,14 +4,14 @@ use ecs_operator_crds::v1beta1::{EcsCluster, EcsClusterStatus};
 
 use super::observed::ObservedCluster;
 use super::shape::{OWN_MEMBERS, RESETS};
-use super::{apply, observe, plan, status};
+use super::{apply, capacity, observe, plan, status};
 use crate::aws::ecs::ClusterKey;
 use crate::aws::observer::PolledKey;
 use crate::aws::tags::Owner;
 use crate::aws::{AwsError, Freshness, Permit};
 use crate::reconcile::kind::After;
 use crate::reconcile::plan::{Plan, Write};
-use crate::reconcile::{Kind, Observed, Pass, Report, Shape, Stores};
+use crate::reconcile::{Kind, Observed, Pass, Reference, Report, Shape, Stores};
 
 impl Kind for EcsCluster {
     type Observed = ObservedCluster;
@@ -21,11 +21,15 @@ impl Kind for EcsCluster {
         own_members: OWN_MEMBERS,
         resets: RESETS,
         sent_by: &[],
-        refers_to: &[],
+        refers_to: &["EcsCapacityProvider"],
     };
 
     fn aws_name(&self) -> Option<String> {
         Some(self.cluster_name())
+    }
+
+    fn references(&self) -> Vec<Reference> {
+        capacity::references(self)
     }
 
     fn cluster(&self, _: &Stores) -> Option<String> {
@@ -59,6 +63,7 @@ impl Kind for EcsCluster {
             self,
             ObservedCluster {
                 managed_instances: before.managed_instances.clone(),
+                provider_obstacle: before.provider_obstacle.clone(),
                 ..after
             },
         ))

@@ -1,6 +1,7 @@
 //! EcsCluster.
 
 mod apply;
+mod capacity;
 mod kind;
 mod observe;
 mod observed;

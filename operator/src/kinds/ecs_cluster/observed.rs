@@ -11,6 +11,7 @@ use crate::aws::ecs::{self, Blockers};
 use crate::aws::observer::{Answer, Seen};
 use crate::aws::tags::Tags;
 use crate::aws::{AwsError, ErrorKind};
+use crate::reconcile::plan::Obstacle;
 use crate::reconcile::references::Dependants;
 
 /// What is known of a cluster.
@@ -22,8 +23,11 @@ pub struct ObservedCluster {
     pub cluster: Option<Cluster>,
     /// Whether it may be there all the same: its creation got no reply.
     pub may_be_there: bool,
-    /// Capacity providers of spec and cluster that are Managed Instances.
+    /// Capacity providers of spec and cluster that are Managed Instances; at the deletion those of
+    /// EcsCapacityProviders only.
     pub managed_instances: BTreeSet<String>,
+    /// Why a capacity provider of the spec cannot be attached yet.
+    pub provider_obstacle: Option<Obstacle>,
     /// What keeps it from being deleted; empty unless it is being deleted.
     pub blockers: Blockers,
     /// EcsServices that refer to it; none unless it is being deleted.
@@ -86,12 +90,13 @@ pub(super) fn read(Seen { at, answer }: Seen) -> Result<ObservedCluster, AwsErro
             Some(Cluster { json, ..cluster })
         }
     };
-    let (managed_instances, blockers, dependants) = Default::default();
+    let (managed_instances, provider_obstacle, blockers, dependants) = Default::default();
     Ok(ObservedCluster {
         at,
         cluster,
         may_be_there: false,
         managed_instances,
+        provider_obstacle,
         blockers,
         dependants,
     })

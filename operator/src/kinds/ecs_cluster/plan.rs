@@ -4,18 +4,18 @@ use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::{EcsCluster, EcsClusterStatus};
 use serde_json::{Map, Value, json};
 
+use super::capacity::{self, has_capacity};
 use super::observed::{Cluster, ObservedCluster};
 use super::shape::CAPACITY;
 use super::shape::{OWN_MEMBERS, RESETS};
 use crate::aws::drift::drift;
 use crate::aws::ecs;
-use crate::aws::name_in;
 use crate::aws::tags::{Owner, Ownership, SPEC_HASH, Tags};
 use crate::k8s::annotations::is_asked;
 use crate::k8s::object::Object;
 use crate::reconcile::ignore::with_ignored_fields;
 use crate::reconcile::plan::{
-    Plan, UNKNOWN_HASH, Write, absent, hash, is_accepted, pick, request, tagged_hash,
+    Obstacle, Plan, UNKNOWN_HASH, Write, absent, hash, is_accepted, pick, request, tagged_hash,
     tagged_hashes, top,
 };
 use crate::reconcile::reset::{completed, with_resets};
@@ -37,7 +37,7 @@ pub(super) fn plan(object: &EcsCluster, observed: &ObservedCluster, owner: &Owne
     let name = object.cluster_name();
     let what = format!("cluster {name}");
     let Some(cluster) = &observed.cluster else {
-        return Plan::Write(vec![create(object, owner)]);
+        return Plan::Write(vec![create(object, observed, owner)]);
     };
     let policies = &object.spec.policies;
     let present = cluster.tags();
@@ -60,33 +60,34 @@ pub(super) fn plan(object: &EcsCluster, observed: &ObservedCluster, owner: &Owne
     let sent = is_namespace_sent(object, &present, owner);
     // ECS tries to attach them again when they are sent again, which a user can ask for.
     let retries = cluster.has_failed_to_attach() && has_capacity(object) && is_asked(object);
-    let capacity = put_capacity(&name, &spec, observed, cluster, retries);
-    let waits = capacity.is_some() && cluster.is_attaching();
-    let capacity = capacity.filter(|_| !waits);
+    let capacity = capacity::put(&name, &spec, observed, cluster, retries);
+    let obstacle = match &observed.provider_obstacle {
+        Some(obstacle) => Some(obstacle.clone()),
+        None if cluster.is_attaching() => Some(still_attaching(&what)),
+        None => None,
+    };
+    let obstacle = obstacle.filter(|_| capacity.is_some());
+    let capacity = capacity.filter(|_| obstacle.is_none());
     let mut writes: Vec<Write> = update(&name, &spec, cluster, sent)
         .into_iter()
         .chain(capacity)
         .collect();
     let managed = object.managed_tags();
     writes.extend(tagged.tag_writes(&desired, managed, policies));
-    if writes.is_empty() && waits {
-        // ECS refuses PutClusterCapacityProviders until then (UpdateInProgressException).
-        return Plan::pause(
-            Reason::Busy,
-            format!("{what} is still attaching its former capacity providers"),
-        );
+    match obstacle {
+        Some(obstacle) if writes.is_empty() => Plan::Wait(obstacle),
+        _ => Plan::writes(writes),
     }
-    Plan::writes(writes)
 }
 
-/// Whether the spec has capacity providers or a default strategy, or had them.
-pub(super) fn has_capacity(object: &EcsCluster) -> bool {
-    let spec = &object.spec;
-    let applied = object.applied_members();
-    let mut applied = applied.into_iter().flatten();
-    spec.capacity_providers.is_some()
-        || spec.default_capacity_provider_strategy.is_some()
-        || applied.any(|member| CAPACITY.contains(&member.as_str()))
+/// ECS refuses PutClusterCapacityProviders until then (UpdateInProgressException).
+fn still_attaching(what: &str) -> Obstacle {
+    Obstacle {
+        reason: Reason::Busy,
+        message: format!("{what} is still attaching its former capacity providers"),
+        passing: true,
+        all_else_sent: false,
+    }
 }
 
 /// Whether ECS was sent the Service Connect namespace of the spec, by the status and the tags.
@@ -106,9 +107,13 @@ fn is_namespace_sent(object: &EcsCluster, present: &Tags, owner: &Owner) -> bool
     }
 }
 
-fn create(object: &EcsCluster, owner: &Owner) -> Write {
+fn create(object: &EcsCluster, observed: &ObservedCluster, owner: &Owner) -> Write {
     let name = object.cluster_name();
     let mut request = request(&object.spec, OWN_MEMBERS);
+    if observed.provider_obstacle.is_some() {
+        // They are attached when they are there: Managed Instances need the cluster before.
+        request.retain(|member, _| !CAPACITY.contains(&member.as_str()));
+    }
     request.insert("clusterName".to_owned(), name.clone().into());
     request.insert(
         "tags".to_owned(),
@@ -210,59 +215,6 @@ fn may_be_the_namespace(desired: &Map<String, Value>, cluster: &Cluster) -> bool
         .is_some_and(|(wanted, shown)| !wanted.is_empty() && !is_arn(wanted) && is_arn(shown))
 }
 
-fn put_capacity(
-    name: &str,
-    spec: &Map<String, Value>,
-    observed: &ObservedCluster,
-    cluster: &Cluster,
-    retries: bool,
-) -> Option<Write> {
-    let mut desired = Value::Object(pick(spec, &CAPACITY));
-    let mut shown = json!({});
-    for member in CAPACITY {
-        shown[member] = cluster.json[member].clone();
-    }
-    for providers in [&mut desired, &mut shown] {
-        if let Some(providers) = providers
-            .get_mut("capacityProviders")
-            .and_then(Value::as_array_mut)
-        {
-            providers.retain(|provider| {
-                !observed
-                    .managed_instances
-                    .contains(name_in(provider.as_str().unwrap_or_default()))
-            });
-        }
-    }
-    let paths = drift(&desired, &shown);
-    if paths.is_empty() && !retries {
-        return None;
-    }
-    let member = |name: &str| {
-        [&desired, &shown]
-            .into_iter()
-            .find_map(|from| from[name].as_array())
-            .cloned()
-            .unwrap_or_default()
-    };
-    let request = json!({
-        "cluster": name,
-        "capacityProviders": member("capacityProviders"),
-        "defaultCapacityProviderStrategy": member("defaultCapacityProviderStrategy"),
-    });
-    let paths = if paths.is_empty() {
-        CAPACITY.map(str::to_owned).into()
-    } else {
-        paths
-    };
-    let note = format!("Updated cluster {name}: {}", paths.join(", "));
-    Some(Write {
-        operation: ecs::PutClusterCapacityProviders,
-        request,
-        note,
-    })
-}
-
 fn delete(object: &EcsCluster, observed: &ObservedCluster, owner: &Owner) -> Plan {
     if object.spec.policies.retains() {
         if observed.dependants.is_empty() {
@@ -278,7 +230,7 @@ fn delete(object: &EcsCluster, observed: &ObservedCluster, owner: &Owner) -> Pla
                 .retain(owner, &object.spec.policies)
             });
         }
-        // The cluster stays, but its services learn from this object what it is called in ECS.
+        // The cluster stays, but what refers to it learns from this object what it is called in ECS.
         let message = format!(
             "waits until nothing refers to it: {}",
             observed.dependants.words()
@@ -307,6 +259,13 @@ fn delete(object: &EcsCluster, observed: &ObservedCluster, owner: &Owner) -> Pla
             Reason::Deleting,
             format!("cluster {name} is DEPROVISIONING"),
         );
+    }
+    if let Some(write) = capacity::detach(&name, observed, cluster) {
+        return if cluster.is_attaching() {
+            Plan::Wait(still_attaching(&format!("cluster {name}")))
+        } else {
+            Plan::Write(vec![write])
+        };
     }
     let blockers = blockers(observed, cluster);
     if !blockers.is_empty() {

@@ -4,8 +4,9 @@ use ecs_operator_crds::RECONCILE_AT;
 use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::{EcsCluster, EcsClusterStatus};
 
+use super::capacity::has_capacity;
 use super::observed::{Cluster, ObservedCluster};
-use super::plan::{has_capacity, remember_sent};
+use super::plan::remember_sent;
 use crate::aws::ecs;
 use crate::k8s::annotations::is_asked;
 use crate::k8s::conditions::{State, Verdict};

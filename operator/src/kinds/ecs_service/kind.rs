@@ -27,7 +27,7 @@ impl Kind for EcsService {
         own_members: OWN_MEMBERS,
         resets: RESETS,
         sent_by: &[],
-        refers_to: &["EcsCluster", "EcsTaskDefinition"],
+        refers_to: &["EcsCapacityProvider", "EcsCluster", "EcsTaskDefinition"],
     };
 
     fn aws_name(&self) -> Option<String> {

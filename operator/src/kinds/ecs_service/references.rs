@@ -9,6 +9,7 @@ use kube::ResourceExt;
 use super::users;
 use crate::aws::ecs::family_of;
 use crate::k8s::object::Object;
+use crate::kinds::capacity::{own_names, references_to};
 use crate::kinds::cluster_reference::ClusterReference;
 use crate::reconcile::plan::Obstacle;
 use crate::reconcile::references::{Resolved, not_ready, obstacle};
@@ -42,7 +43,14 @@ pub(super) fn references(object: &EcsService) -> Vec<Reference> {
             aws_name: family_of(&part).to_owned(),
             part,
         });
-    named.chain(arns).chain(revisions).collect()
+    let strategy = spec.capacity_provider_strategy.iter().flatten();
+    let providers = own_names(strategy.map(|item| item.capacity_provider.as_str()));
+    let providers = references_to(providers);
+    named
+        .chain(arns)
+        .chain(revisions)
+        .chain(providers)
+        .collect()
 }
 
 /// The name of the ECS cluster of a service, and whether services may be created in it now.

@@ -1,0 +1,86 @@
+//! EcsCapacityProvider as the driver sees it.
+
+use ecs_operator_crds::v1beta1::{EcsCapacityProvider, EcsCapacityProviderStatus};
+
+use super::observed::ObservedCapacityProvider;
+use super::shape::{OWN_MEMBERS, RESETS};
+use super::{apply, observe, plan, status};
+use crate::aws::observer::PolledKey;
+use crate::aws::tags::Owner;
+use crate::aws::{AwsError, Freshness, Permit};
+use crate::reconcile::kind::After;
+use crate::reconcile::plan::{Plan, Write};
+use crate::reconcile::{Kind, Observed, Pass, Reference, Report, Shape, Stores};
+
+impl Kind for EcsCapacityProvider {
+    type Observed = ObservedCapacityProvider;
+
+    const SHAPE: Shape = Shape {
+        identity: &["cluster", "clusterRef", "name"],
+        own_members: OWN_MEMBERS,
+        resets: RESETS,
+        sent_by: &[],
+        refers_to: &["EcsCluster"],
+    };
+
+    fn aws_name(&self) -> Option<String> {
+        Some(self.provider_name())
+    }
+
+    fn references(&self) -> Vec<Reference> {
+        let cluster = self.spec.cluster_ref.as_ref();
+        let named = cluster.map(|cluster| Reference::Object {
+            kind: "EcsCluster",
+            name: cluster.name.clone(),
+        });
+        let arn = self.spec.cluster.clone();
+        let arn = arn.filter(|cluster| cluster.starts_with("arn:"));
+        let field = "cluster";
+        let arn = arn.map(|arn| Reference::Arn { field, arn });
+        named.into_iter().chain(arn).collect()
+    }
+
+    fn cluster(&self, stores: &Stores) -> Option<String> {
+        observe::known_cluster(self, stores)
+    }
+
+    async fn observe(
+        &self,
+        pass: &Pass<'_, ObservedCapacityProvider>,
+        freshness: Freshness,
+    ) -> Result<Observed<ObservedCapacityProvider>, AwsError> {
+        Ok(observed(observe::observe(self, pass, freshness).await?))
+    }
+
+    fn plan(&self, observed: &ObservedCapacityProvider, owner: &Owner) -> Plan {
+        plan::plan(self, observed, owner)
+    }
+
+    async fn apply(
+        &self,
+        pass: &Pass<'_, ObservedCapacityProvider>,
+        before: &ObservedCapacityProvider,
+        write: &Write,
+        permit: Permit,
+    ) -> Result<Observed<ObservedCapacityProvider>, AwsError> {
+        Ok(observed(apply::apply(pass, before, write, permit).await?))
+    }
+
+    fn report(
+        &self,
+        after: &After<'_, ObservedCapacityProvider>,
+    ) -> Report<EcsCapacityProviderStatus> {
+        status::report(self, after)
+    }
+}
+
+/// The provider is polled as often as the state of the object asks for.
+fn observed(value: ObservedCapacityProvider) -> Observed<ObservedCapacityProvider> {
+    Observed {
+        read_at: Some(value.at),
+        unconfirmed: value.may_be_there,
+        urgent: false,
+        polled: vec![(PolledKey::new(value.key.clone()), None)],
+        value,
+    }
+}
