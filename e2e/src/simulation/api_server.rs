@@ -63,11 +63,11 @@ struct State {
     judge: Judge,
 }
 
-/// Judges an object whose status is written: returns what is wrong.
+/// Judges an object whose status is written, or, with `true`, that is gone: returns what is wrong.
 #[derive(Clone)]
 pub(super) struct Judge(pub(super) Arc<Judgement>);
 
-type Judgement = dyn Fn(&Value) -> Option<String> + Send + Sync;
+type Judgement = dyn Fn(&Value, bool) -> Option<String> + Send + Sync;
 
 impl fmt::Debug for Judge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -247,6 +247,7 @@ impl State {
             .is_some_and(|held| !held.is_empty());
         let kind = if !meta["deletionTimestamp"].is_null() && !is_held {
             self.objects.remove(&id);
+            self.violations.extend((self.judge.0)(&object, true));
             "DELETED"
         } else if self.objects.insert(id.clone(), object.clone()).is_some() {
             "MODIFIED"
@@ -339,7 +340,7 @@ impl State {
                 self.violations
                     .push(format!("writes the status of {name}, which stays the same"));
             }
-            self.violations.extend((self.judge.0)(&object));
+            self.violations.extend((self.judge.0)(&object, false));
             self.trace
                 .push(format!("{} {plural}/{name} {}", stamp(), summary(&object)));
         } else {

@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 
 use super::api_server::stamp;
 use super::chance::Chance;
-use super::time;
+use super::{oracles, time};
 use crate::simulator::{Account, Moment, Refusal};
 
 /// How long former states are kept: as long as the operator may keep a read.
@@ -59,8 +59,12 @@ struct State {
     /// The process crashes at the write that this many others precede: before or after it.
     crash: Option<(u64, bool)>,
     chance: Chance,
+    /// When a read was last made to show a former state.
+    stale: Option<Moment>,
     /// The operator's writes.
     writes: Vec<String>,
+    /// What no operator may do.
+    violations: Vec<String>,
     trace: Vec<String>,
 }
 
@@ -73,7 +77,9 @@ impl Aws {
             trouble: None,
             crash: None,
             chance,
+            stale: None,
             writes: Vec::new(),
+            violations: Vec::new(),
             trace: Vec::new(),
         };
         Self {
@@ -159,6 +165,16 @@ impl Aws {
         self.state().writes.clone()
     }
 
+    /// Whether a read has shown a former state.
+    pub(super) fn was_stale(&self) -> bool {
+        self.state().stale.is_some()
+    }
+
+    /// What the operator did that no operator may do.
+    pub(super) fn violations(&self) -> Vec<String> {
+        self.state().violations.clone()
+    }
+
     /// What happened since the last call.
     pub(super) fn take_trace(&self) -> Vec<String> {
         std::mem::take(&mut self.state().trace)
@@ -237,6 +253,7 @@ impl State {
                     .iter()
                     .filter(|(until, _)| now.since(*until) < LAG);
                 if let Some((_, account)) = former.next() {
+                    self.stale = Some(now);
                     return account.clone().call(operation, request, now);
                 }
             }
@@ -244,6 +261,12 @@ impl State {
         }
         self.former.retain(|(until, _)| now.since(*until) < KEPT);
         self.former.push_back((now, self.account.clone()));
+        // ECS has no token for registrations, so a stale read may hide the revision.
+        let is_stale = self.stale.is_some_and(|at| now.since(at) < KEPT);
+        if operation == "RegisterTaskDefinition" && !is_stale {
+            let known = oracles::registered(request, &self.account, now);
+            self.violations.extend(known);
+        }
         let result = self.account.call(operation, request, now);
         let outcome = result
             .as_ref()

@@ -187,7 +187,13 @@ fn run_steps(seed: u64, steps: &[(Duration, Step)]) -> Result<(), (String, Vec<S
     let aws = Aws::new(account, Chance::new(seed, 2));
     let judge = {
         let aws = aws.clone();
-        Judge(Arc::new(move |object| oracles::ready(object, &aws)))
+        Judge(Arc::new(move |object, is_gone| {
+            if is_gone {
+                oracles::left(object, &aws)
+            } else {
+                oracles::ready(object, &aws)
+            }
+        }))
     };
     let mut world = World {
         server: ApiServer::new(Chance::new(seed, 3), judge),
@@ -214,7 +220,8 @@ fn run_steps(seed: u64, steps: &[(Duration, Step)]) -> Result<(), (String, Vec<S
         }
     };
     world.collect();
-    let violations = world.server.violations();
+    let mut violations = world.server.violations();
+    violations.extend(world.aws.violations());
     let judged = judged.and_then(|()| match violations.first() {
         Some(violation) => Err(violation.clone()),
         None if oracles::foreign(&world.aws) != foreign => {

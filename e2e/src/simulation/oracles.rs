@@ -10,14 +10,22 @@
 //! Objects that name what others own ([`INTRUDERS`]) are Stalled and change nothing. The API server
 //! adds two: a status is never written without a change, and a spec never.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use ecs_operator::aws::name_in;
 use serde_json::{Value, json};
 
 use super::api_server::{ApiServer, Id};
 use super::aws::Aws;
+use super::script::OUTSIDERS;
 use super::wishes::{INTRUDERS, Wishes};
+use crate::simulator::{Account, Moment};
 
 /// The tag that names the owner.
 const OWNER: &str = "ecs-operator.dev/owner";
+
+/// The tag of a revision with the hash of the request that made it.
+const SPEC_HASH: &str = "ecs-operator.dev/spec-hash";
 
 /// Makes a cluster, a family and a service that nobody here owns.
 pub(super) fn found_foreign(aws: &Aws) {
@@ -126,7 +134,8 @@ pub(super) fn converged(wishes: &Wishes, server: &ApiServer, aws: &Aws) -> Resul
         }
         let found = match &*id.0 {
             "ecsclusters" => cluster(id, spec, aws),
-            "ecstaskdefinitions" => task_definition(object, spec, aws),
+            "ecscapacityproviders" => capacity_provider(id, spec, aws),
+            "ecstaskdefinitions" => task_definition(object, spec, aws, &rollback_targets(&objects)),
             _ => service(id, spec, wishes, aws),
         };
         found.map_err(|problem| format!("{}/{} is Ready, but {problem}", id.0, id.2))?;
@@ -166,14 +175,77 @@ fn same(spec: &Value, live: &Value, members: &[&str]) -> Result<(), String> {
     }
 }
 
-/// Whether the tags of the spec are in AWS.
-fn tagged(spec: &Value, live: &Value) -> Result<(), String> {
+/// Whether AWS has the tags of the spec. A revision that was registered for an earlier spec keeps
+/// the tags of that one, also if the spec goes back to it.
+fn wanted_tags(spec: &Value, live: &Value) -> Result<(), String> {
     let tags = live["tags"].as_array().cloned().unwrap_or_default();
     let mut wanted = spec["tags"].as_array().into_iter().flatten();
     match wanted.find(|tag| !tags.contains(tag)) {
         Some(tag) => Err(format!("the tag {tag} is missing in AWS: {}", live["tags"])),
         None => Ok(()),
     }
+}
+
+/// Whether AWS has the tags of the spec, and of others only those of outsiders and of the operator.
+fn tagged(spec: &Value, live: &Value) -> Result<(), String> {
+    wanted_tags(spec, live)?;
+    let tags = live["tags"].as_array().cloned().unwrap_or_default();
+    let wanted = spec["tags"].as_array().cloned().unwrap_or_default();
+    let is_known = |tag: &Value| {
+        wanted.contains(tag)
+            || tag["value"] == OUTSIDERS
+            || tag["key"]
+                .as_str()
+                .is_some_and(|key| key.starts_with("ecs-operator.dev/"))
+    };
+    match tags.iter().find(|tag| !is_known(tag)) {
+        Some(tag) => Err(format!("AWS still has the tag {tag}")),
+        None => Ok(()),
+    }
+}
+
+/// The value of a tag; null if there is no such tag.
+fn tag(live: &Value, key: &str) -> Value {
+    let mut tags = live["tags"].as_array().into_iter().flatten();
+    let tag = tags.find(|tag| tag["key"] == key);
+    tag.map_or(Value::Null, |tag| tag["value"].clone())
+}
+
+/// Judges a registration: its family may not have a newest active revision of the same owner that
+/// the same request has made.
+pub(super) fn registered(request: &Value, account: &Account, now: Moment) -> Option<String> {
+    let family = &request["family"];
+    let look = json!({"taskDefinition": family, "include": ["TAGS"]});
+    let newest = account.clone().call("DescribeTaskDefinition", &look, now);
+    let newest = newest.ok()?;
+    let same = |key| tag(request, key) == tag(&newest, key);
+    (same(OWNER) && same(SPEC_HASH)).then(|| {
+        format!(
+            "registers {} once more",
+            newest["taskDefinition"]["taskDefinitionArn"]
+        )
+    })
+}
+
+/// Judges an object that is gone: its service or capacity provider is not left in AWS.
+pub(super) fn left(object: &Value, aws: &Aws) -> Option<String> {
+    let (meta, spec) = (&object["metadata"], &object["spec"]);
+    let name = meta["name"].as_str()?;
+    let live = match object["kind"].as_str()? {
+        "EcsService" => {
+            let cluster = &spec["clusterRef"]["name"];
+            let request = json!({"cluster": cluster, "services": [name], "include": ["TAGS"]});
+            aws.look("DescribeServices", &request).ok()?["services"][0].clone()
+        }
+        "EcsCapacityProvider" => described_provider(meta["namespace"].as_str()?, name, aws).ok()?,
+        _ => return None,
+    };
+    let uid = meta["uid"].as_str()?;
+    let is_left = live["status"] == "ACTIVE"
+        && tag(&live, OWNER)
+            .as_str()
+            .is_some_and(|owner| owner.ends_with(uid));
+    is_left.then(|| format!("{name} is gone and left in AWS"))
 }
 
 fn cluster(id: &Id, spec: &Value, aws: &Aws) -> Result<(), String> {
@@ -183,11 +255,60 @@ fn cluster(id: &Id, spec: &Value, aws: &Aws) -> Result<(), String> {
     if live["status"] != "ACTIVE" {
         return Err(format!("its status is {}", live["status"]));
     }
-    same(spec, live, &["settings", "capacityProviders"])?;
+    same(spec, live, &["settings", "defaultCapacityProviderStrategy"])?;
+    // Managed Instances are in the list by themselves.
+    let listed = live["capacityProviders"].as_array();
+    let has = |name: &Value| listed.is_some_and(|listed| listed.contains(name));
+    let mut wanted = spec["capacityProviders"].as_array().into_iter().flatten();
+    if let Some(missing) = wanted.find(|name| !has(name)) {
+        return Err(format!("{missing} is not among its capacity providers"));
+    }
     tagged(spec, live)
 }
 
-fn task_definition(object: &Value, spec: &Value, aws: &Aws) -> Result<(), String> {
+/// A capacity provider as AWS describes it, through the cluster of its namespace.
+fn described_provider(namespace: &str, name: &str, aws: &Aws) -> Result<Value, String> {
+    let cluster = format!("{namespace}-main");
+    let request = json!({"cluster": cluster, "capacityProviders": [name], "include": ["TAGS"]});
+    let reply = look(aws, "DescribeCapacityProviders", &request)?;
+    Ok(reply["capacityProviders"][0].clone())
+}
+
+fn capacity_provider(id: &Id, spec: &Value, aws: &Aws) -> Result<(), String> {
+    let live = described_provider(&id.1, &id.2, aws)?;
+    if live["status"] != "ACTIVE" {
+        return Err(format!("its status is {}", live["status"]));
+    }
+    for pointer in [
+        "/autoScalingGroupProvider/managedScaling/targetCapacity",
+        "/managedInstancesProvider/instanceLaunchTemplate/monitoring",
+    ] {
+        if let (Some(wanted), live) = (spec.pointer(pointer), live.pointer(pointer))
+            && live != Some(wanted)
+        {
+            return Err(format!("{pointer} is {live:?} in AWS instead of {wanted}"));
+        }
+    }
+    tagged(spec, &live)
+}
+
+/// The revisions, as `family:revision`, that services can be rolled back to.
+fn rollback_targets(objects: &BTreeMap<Id, Value>) -> BTreeSet<String> {
+    let rollouts = objects
+        .values()
+        .filter_map(|object| object["status"]["rolloutHistory"].as_array());
+    let revisions = rollouts
+        .flatten()
+        .filter_map(|rollout| rollout["revision"].as_str());
+    revisions.map(str::to_owned).collect()
+}
+
+fn task_definition(
+    object: &Value,
+    spec: &Value,
+    aws: &Aws,
+    kept: &BTreeSet<String>,
+) -> Result<(), String> {
     // Others may have registered a newer revision.
     let arn = &object["status"]["taskDefinitionArn"];
     let reply = look(
@@ -208,7 +329,68 @@ fn task_definition(object: &Value, spec: &Value, aws: &Aws) -> Result<(), String
             image(spec)
         ));
     }
-    tagged(spec, &reply)
+    wanted_tags(spec, &reply)?;
+    within_history(spec, &reply, aws, kept)
+}
+
+/// Whether no more revisions of the owner are active than the spec keeps, beside those that a
+/// service runs or can be rolled back to.
+fn within_history(
+    spec: &Value,
+    current: &Value,
+    aws: &Aws,
+    kept: &BTreeSet<String>,
+) -> Result<(), String> {
+    let Some(limit) = spec["revisionHistoryLimit"].as_u64() else {
+        return Ok(());
+    };
+    // A revision that a stale list hides when the operator takes stock is not found again.
+    if aws.was_stale() {
+        return Ok(());
+    }
+    let definition = &current["taskDefinition"];
+    let request = json!({"familyPrefix": definition["family"], "status": "ACTIVE"});
+    let listed = look(aws, "ListTaskDefinitions", &request)?;
+    let in_use = in_use(aws)?;
+    let mut older = 0;
+    for arn in listed["taskDefinitionArns"]
+        .as_array()
+        .into_iter()
+        .flatten()
+    {
+        let request = json!({"taskDefinition": arn, "include": ["TAGS"]});
+        let revision = look(aws, "DescribeTaskDefinition", &request)?;
+        let number = |of: &Value| of["revision"].as_u64();
+        let is_older = number(&revision["taskDefinition"]) < number(definition);
+        let is_ours = tag(&revision, OWNER) == tag(current, OWNER);
+        let name = arn.as_str().map(name_in).unwrap_or_default();
+        if is_older && is_ours && !in_use.contains(arn) && !kept.contains(name) {
+            older += 1;
+        }
+    }
+    if older > limit {
+        return Err(format!(
+            "{older} older revisions are active instead of {limit}"
+        ));
+    }
+    Ok(())
+}
+
+/// The revisions that services run.
+fn in_use(aws: &Aws) -> Result<Vec<Value>, String> {
+    let mut in_use = Vec::new();
+    let clusters = look(aws, "ListClusters", &json!({}))?;
+    for cluster in clusters["clusterArns"].as_array().into_iter().flatten() {
+        let services = look(aws, "ListServices", &json!({"cluster": cluster}))?;
+        for service in services["serviceArns"].as_array().into_iter().flatten() {
+            let request = json!({"cluster": cluster, "services": [service]});
+            let reply = look(aws, "DescribeServices", &request)?;
+            let deployments = reply["services"][0]["deployments"].as_array();
+            let runs = deployments.into_iter().flatten();
+            in_use.extend(runs.map(|deployment| deployment["taskDefinition"].clone()));
+        }
+    }
+    Ok(in_use)
 }
 
 fn service(id: &Id, spec: &Value, wishes: &Wishes, aws: &Aws) -> Result<(), String> {
@@ -262,10 +444,7 @@ pub(super) fn gone(server: &ApiServer, aws: &Aws) -> Result<(), String> {
     if let Some(id) = server.objects().keys().next() {
         return Err(format!("{}/{} was deleted and is still there", id.0, id.2));
     }
-    let is_owned = |live: &Value| {
-        let tags = live["tags"].as_array().into_iter().flatten();
-        tags.into_iter().any(|tag| tag["key"] == OWNER)
-    };
+    let is_owned = |live: &Value| !tag(live, OWNER).is_null();
     let clusters = look(aws, "ListClusters", &json!({}))?;
     for cluster in clusters["clusterArns"].as_array().into_iter().flatten() {
         let reply = look(

@@ -8,6 +8,9 @@ use super::chance::Chance;
 use super::wishes::Wishes;
 use super::{api_server, aws};
 
+/// The value of tags that outsiders set.
+pub(super) const OUTSIDERS: &str = "outsiders";
+
 /// One step of a world.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Step {
@@ -103,7 +106,8 @@ pub(super) fn outsider(draw: u64, aws: &aws::Aws, wishes: &Wishes) {
         3 if !services.is_empty() => {
             let (cluster, service) = chance.one(&services).clone();
             let arn = format!("arn:aws:ecs:{}:service/{cluster}/{service}", super::PLACE);
-            let tag = json!({"key": "team", "value": "outsiders"});
+            let key = *chance.one(&["team", "audit"]);
+            let tag = json!({"key": key, "value": OUTSIDERS});
             aws.call("TagResource", &json!({"resourceArn": arn, "tags": [tag]}))
         }
         4 if !families.is_empty() => {

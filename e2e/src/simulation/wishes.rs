@@ -21,6 +21,11 @@ const IMAGES: [&str; 6] = [
 /// Images whose tasks run.
 const GOOD: [&str; 4] = ["good:1", "good:2", "good:3", "slow:1"];
 
+/// How capacity providers are called, after the namespace: of an Auto Scaling group, and of Managed
+/// Instances.
+const GROUP: &str = "workers";
+const INSTANCES: &str = "managed";
+
 /// Namespaces, which name what is in them.
 const NAMESPACES: [&str; 2] = ["shop", "lab"];
 
@@ -87,12 +92,30 @@ fn leaving(server: &ApiServer) -> Vec<Id> {
 
 /// Whether an object refers to another one.
 fn refers((_, namespace, _): &Id, spec: &Value, other: &Id) -> bool {
-    let member = match &*other.0 {
-        "ecsclusters" => "clusterRef",
-        "ecstaskdefinitions" => "taskDefinitionRef",
+    let names = match &*other.0 {
+        "ecsclusters" => spec["clusterRef"]["name"] == *other.2,
+        "ecstaskdefinitions" => spec["taskDefinitionRef"]["name"] == *other.2,
+        "ecscapacityproviders" => providers(spec).contains(&other.2),
         _ => return false,
     };
-    *namespace == other.1 && spec[member]["name"] == *other.2
+    names && *namespace == other.1
+}
+
+/// Names of the capacity providers that a cluster lists or has in its default strategy, other than
+/// those of ECS.
+pub(super) fn providers(spec: &Value) -> Vec<String> {
+    let listed = spec["capacityProviders"].as_array();
+    let strategy = spec["defaultCapacityProviderStrategy"].as_array();
+    let strategy = strategy.into_iter().flatten();
+    let names = listed
+        .into_iter()
+        .flatten()
+        .chain(strategy.map(|item| &item["capacityProvider"]));
+    let names = names.filter_map(Value::as_str);
+    names
+        .filter(|name| !name.starts_with("FARGATE"))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The kind of a plural.
@@ -100,6 +123,7 @@ pub(super) fn kind(plural: &str) -> &'static str {
     match plural {
         "ecsclusters" => "EcsCluster",
         "ecstaskdefinitions" => "EcsTaskDefinition",
+        "ecscapacityproviders" => "EcsCapacityProvider",
         _ => "EcsService",
     }
 }
@@ -116,8 +140,12 @@ impl Wishes {
     pub(super) fn edit(&mut self, draw: u64, server: &ApiServer) {
         let mut chance = Chance::new(draw, 1);
         let namespace = *chance.one(&NAMESPACES);
-        match chance.below(10) {
+        match chance.below(11) {
             0 => self.cluster(namespace, &mut chance),
+            10 => {
+                let name = format!("{namespace}-{}", chance.one(&[GROUP, INSTANCES]));
+                self.capacity_provider(namespace, &name, &mut chance);
+            }
             1..5 => {
                 let name = format!("{namespace}-{}", chance.one(&["web", "job"]));
                 self.task_definition(namespace, &name, &mut chance);
@@ -205,6 +233,31 @@ impl Wishes {
                 self.task_definition(&id.1, name, chance);
             }
         }
+        let orphaned = self
+            .specs
+            .iter()
+            .filter(|(id, spec)| id.0 == "ecscapacityproviders" && !spec["clusterRef"].is_null());
+        let namespaces: Vec<_> = orphaned.map(|(id, _)| id.1.clone()).collect();
+        for namespace in namespaces {
+            let cluster = self::id("ecsclusters", &namespace, &format!("{namespace}-main"));
+            if !self.specs.contains_key(&cluster) {
+                self.cluster(&namespace, chance);
+            }
+        }
+        let clusters: Vec<_> = self
+            .specs
+            .iter()
+            .filter(|(id, _)| id.0 == "ecsclusters")
+            .map(|(id, spec)| (id.clone(), spec.clone()))
+            .collect();
+        for (id, spec) in clusters {
+            for name in providers(&spec) {
+                let provider = self::id("ecscapacityproviders", &id.1, &name);
+                if !self.specs.contains_key(&provider) {
+                    self.capacity_provider(&id.1, &name, chance);
+                }
+            }
+        }
         for (id, spec) in &mut self.specs {
             if id.0 == "ecstaskdefinitions" {
                 let image = &mut spec["containerDefinitions"][0]["image"];
@@ -226,11 +279,56 @@ impl Wishes {
                 .one(&[json!(["FARGATE"]), json!(["FARGATE", "FARGATE_SPOT"])])
                 .clone();
         }
+        let mut strategy = Vec::new();
+        if chance.happens(30) {
+            let name = format!("{namespace}-{GROUP}");
+            spec["capacityProviders"] = json!(["FARGATE", name]);
+            if chance.happens(50) {
+                strategy.push(json!({"capacityProvider": name, "weight": 1, "base": 0}));
+            }
+        }
+        if strategy.is_empty() && chance.happens(20) {
+            let name = format!("{namespace}-{INSTANCES}");
+            strategy.push(json!({"capacityProvider": name, "weight": 1, "base": 0}));
+        }
+        if !strategy.is_empty() {
+            spec["defaultCapacityProviderStrategy"] = strategy.into();
+        }
         tags(&mut spec, chance);
+        let needed = providers(&spec);
         self.specs.insert(
             id("ecsclusters", namespace, &format!("{namespace}-main")),
             spec,
         );
+        for name in needed {
+            let provider = id("ecscapacityproviders", namespace, &name);
+            if !self.specs.contains_key(&provider) && chance.happens(80) {
+                self.capacity_provider(namespace, &name, chance);
+            }
+        }
+    }
+
+    fn capacity_provider(&mut self, namespace: &str, name: &str, chance: &mut Chance) {
+        let mut spec = if name.ends_with(GROUP) {
+            let target = *chance.one(&[50, 80, 100]);
+            let scaling = json!({"status": "ENABLED", "targetCapacity": target});
+            json!({"autoScalingGroupProvider": {"autoScalingGroupArn": name, "managedScaling": scaling}})
+        } else {
+            let monitoring = *chance.one(&["BASIC", "DETAILED"]);
+            let template = json!({
+                "ec2InstanceProfileArn": "arn:aws:iam::111122223333:instance-profile/ecs/instance",
+                "networkConfiguration": {"subnets": ["subnet-0a1b2c3d"]},
+                "monitoring": monitoring,
+            });
+            let provider = json!({
+                "infrastructureRoleArn": "arn:aws:iam::111122223333:role/ecs/infrastructure",
+                "instanceLaunchTemplate": template,
+            });
+            json!({"clusterRef": {"name": format!("{namespace}-main")}, "managedInstancesProvider": provider})
+        };
+        tags(&mut spec, chance);
+        self.specs
+            .insert(id("ecscapacityproviders", namespace, name), spec);
     }
 
     fn task_definition(&mut self, namespace: &str, name: &str, chance: &mut Chance) {
