@@ -3,21 +3,27 @@
 use std::sync::Arc;
 
 use ecs_operator_crds::condition::Reason;
-use ecs_operator_crds::v1beta1::{EcsCluster, EcsClusterStatus};
+use ecs_operator_crds::v1beta1::{EcsCapacityProvider, EcsCluster, EcsClusterStatus};
 use k8s_openapi::jiff::Timestamp;
+use kube::runtime::reflector;
+use kube::runtime::watcher::Event;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::observed::{ObservedCluster, read};
-use super::plan;
+use super::{capacity, plan};
 use crate::aws::ecs;
 use crate::aws::observer::{Answer, Seen};
 use crate::aws::tags::OWNER;
 use crate::reconcile::kind::After;
 use crate::reconcile::outcome::Outcome;
 use crate::reconcile::plan::{Plan, Write};
+use crate::reconcile::references::not_ready;
 use crate::reconcile::report::status_after;
+use crate::reconcile::stores::Builder;
+use crate::reconcile::{Kind, Stores};
 use crate::testkit::{Fixture, dependants, operations, owner, writes};
+use crate::trigger::ObjectId;
 
 const ARN: &str = "arn:aws:ecs:eu-central-1:111122223333:cluster/shop";
 
@@ -522,4 +528,116 @@ fn hides_the_state_of_a_cluster_with_another_owner() {
             "{tags}"
         );
     }
+}
+
+/// A spec that lists a provider of a group and has Managed Instances in its strategy.
+fn with_providers() -> EcsCluster {
+    let spec = json!({
+        "capacityProviders": ["FARGATE", "workers"],
+        "defaultCapacityProviderStrategy": [{"capacityProvider": "managed", "weight": 1}],
+    });
+    EcsCluster::test("shop", &spec)
+}
+
+/// The stores with EcsCapacityProviders of these names, in this state in ECS and not Ready.
+fn providers(state: Option<&str>, names: &[&str]) -> Stores {
+    let (store, mut writer) = reflector::store::<EcsCapacityProvider>();
+    let mut stores = Builder::default();
+    stores.add(store, EcsCapacityProvider::SHAPE.refers_to);
+    let stores = stores.build();
+    for name in names {
+        let ready = json!({"type": "Ready", "status": "False", "reason": "Observing", "message": "it differs",
+            "lastTransitionTime": "2026-01-01T00:00:00Z"});
+        let status = json!({"observedGeneration": 1, "status": state, "conditions": [ready]});
+        let object = EcsCapacityProvider::test(name, &json!({"autoScalingGroupProvider": null}))
+            .with(&json!({"status": status}));
+        let id = ObjectId::of(&object);
+        stores
+            .references
+            .apply(&id, object.aws_name(), object.references());
+        writer.apply_watcher_event(&Event::Apply(object));
+    }
+    stores
+}
+
+#[test]
+fn attaches_providers_when_they_are_active() {
+    let object = with_providers();
+    let why = |stores: &Stores, cluster: Option<&ObservedCluster>| {
+        let cluster = cluster.and_then(|observed| observed.cluster.as_ref());
+        capacity::obstacle(&object, cluster, stores).map(|obstacle| obstacle.message)
+    };
+    let both = ["workers", "managed"];
+    assert_eq!(why(&providers(Some("ACTIVE"), &both), None), None);
+    let waits = why(&providers(Some("PROVISIONING"), &both), None);
+    assert!(
+        waits
+            .is_some_and(|message| message.starts_with("EcsCapacityProvider workers is not ready"))
+    );
+    assert_eq!(why(&providers(None, &[]), None), None, "ECS judges them");
+    // What the cluster has already needs no more.
+    let strategy = json!([{"capacityProvider": "managed", "weight": 1, "base": 0}]);
+    let attached = observed(&json!({"capacityProviders": ["workers", "managed"]}));
+    let in_use = observed(
+        &json!({"capacityProviders": ["workers", "managed"], "defaultCapacityProviderStrategy": strategy}),
+    );
+    let stores = providers(Some("DEPROVISIONING"), &both);
+    let waits = why(&stores, Some(&attached));
+    assert!(waits.is_some_and(|message| message.contains("EcsCapacityProvider managed")));
+    assert_eq!(why(&stores, Some(&in_use)), None);
+}
+
+#[test]
+fn a_cluster_is_created_before_its_providers_are_ready() {
+    let mut missing = missing();
+    let obstacle = not_ready("not yet".to_owned(), true);
+    missing.provider_obstacle = Some(obstacle.clone());
+    let create = writes(plan::plan(&with_providers(), &missing, &owner("shop"))).remove(0);
+    let members: Vec<_> = create.request.as_object().unwrap().keys().collect();
+    assert_eq!(members, ["clusterName", "tags"]);
+    let mut created = observed(&json!({}));
+    created.provider_obstacle = Some(obstacle.clone());
+    assert_eq!(
+        plan::plan(&with_providers(), &created, &owner("shop")),
+        Plan::Wait(obstacle)
+    );
+    created.provider_obstacle = None;
+    let put = writes(plan::plan(&with_providers(), &created, &owner("shop"))).remove(0);
+    assert_eq!(put.operation, ecs::PutClusterCapacityProviders);
+}
+
+#[test]
+fn takes_managed_instances_out_of_the_strategy_at_the_end() {
+    let deleting = with_providers().deleting();
+    let strategy = json!([{"capacityProvider": "managed"}, {"capacityProvider": "workers"}]);
+    let mut seen = observed(
+        &json!({"capacityProviders": ["workers", "managed"], "defaultCapacityProviderStrategy": strategy}),
+    );
+    seen.managed_instances = ["managed".to_owned()].into();
+    seen.dependants = dependants(&["web"]);
+    let plan = |seen: &ObservedCluster| plan::plan(&deleting, seen, &owner("shop"));
+    assert!(
+        matches!(plan(&seen), Plan::Wait(_)),
+        "its services go first"
+    );
+    seen.dependants.objects = vec![ObjectId::new::<EcsCapacityProvider>(
+        Some("default"),
+        "managed",
+    )];
+    let put = writes(plan(&seen)).remove(0);
+    assert_eq!(
+        put.request,
+        json!({"cluster": "shop", "capacityProviders": ["workers"],
+            "defaultCapacityProviderStrategy": [{"capacityProvider": "workers"}]})
+    );
+    // After it the cluster waits for the provider.
+    let mut seen = ObservedCluster {
+        cluster: observed(&json!({"capacityProviders": ["workers", "managed"]})).cluster,
+        ..seen
+    };
+    assert!(
+        matches!(plan(&seen), Plan::Wait(obstacle) if obstacle.message.contains("EcsCapacityProvider managed"))
+    );
+    seen.dependants.objects.clear();
+    assert_eq!(operations(&plan(&seen)), [ecs::DeleteCluster]);
 }
