@@ -5,9 +5,12 @@
 //! moves only when the status of a condition does.
 
 use ecs_operator_crds::condition::{ConditionType, Reason};
+use ecs_operator_crds::v1beta1::shared::Status;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 use sha2::{Digest, Sha256};
+
+use super::object::Object;
 
 /// Longest message of a condition, in bytes; the API allows 32768, a person reads less.
 const MAX_MESSAGE: usize = 4096;
@@ -160,6 +163,14 @@ pub fn of_type(type_: ConditionType, conditions: &[Condition]) -> Option<&Condit
 #[must_use]
 pub fn is_ready(conditions: &[Condition]) -> bool {
     ready(conditions).is_some_and(|condition| condition.status == "True")
+}
+
+/// Whether the status of `object` says that its deletion is blocked.
+#[must_use]
+pub fn is_deletion_blocked<K: Object>(object: &K) -> bool {
+    let conditions = object.status().map(Status::conditions);
+    ready(conditions.unwrap_or_default())
+        .is_some_and(|ready| ready.reason == Reason::DeletionBlocked.as_str())
 }
 
 /// The API server keeps whole seconds; what we compare must be what comes back.

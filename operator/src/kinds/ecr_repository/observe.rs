@@ -1,6 +1,5 @@
 //! Observes an EcrRepository: the repository and its tags, and at its deletion also its images.
 
-use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::EcrRepository;
 use tokio::time::Instant;
 
@@ -12,6 +11,7 @@ use crate::aws::ecr::{
 use crate::aws::observer::Answer;
 use crate::aws::tags::{Ownership, Tags};
 use crate::aws::{AwsError, Freshness};
+use crate::k8s::conditions::is_deletion_blocked;
 use crate::k8s::object::Object;
 use crate::reconcile::Pass;
 
@@ -107,14 +107,7 @@ fn counts_images(
     repository: &Repository,
     at: Instant,
 ) -> bool {
-    let conditions = object
-        .status
-        .iter()
-        .flat_map(|status| &status.common.conditions);
-    let blocked = Reason::DeletionBlocked.as_str();
-    let is_blocked = conditions
-        .into_iter()
-        .any(|condition| condition.reason == blocked);
+    let is_blocked = is_deletion_blocked(object);
     let spec = &object.spec;
     let is_end =
         object.is_deleting() && !spec.policies.retains() && spec.force_delete != Some(true);

@@ -1,7 +1,6 @@
 //! Observes an EcsCapacityProvider: the provider as ECS describes it, and at its deletion also the
 //! clusters that use it.
 
-use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::{EcsCapacityProvider, EcsCluster};
 use kube::ResourceExt;
 
@@ -10,6 +9,7 @@ use crate::aws::ecs::{self, CapacityProviderKey, ClusterKey};
 use crate::aws::observer::Answer;
 use crate::aws::tags::Ownership;
 use crate::aws::{AwsError, Freshness};
+use crate::k8s::conditions::is_deletion_blocked;
 use crate::k8s::object::Object;
 use crate::kinds::cluster_reference::{ClusterReference, is_readable};
 use crate::reconcile::plan::Obstacle;
@@ -120,14 +120,7 @@ fn reads_clusters(
     let Some(provider) = &observed.provider else {
         return false;
     };
-    let conditions = object
-        .status
-        .iter()
-        .flat_map(|status| &status.common.conditions);
-    let blocked = Reason::DeletionBlocked.as_str();
-    let is_blocked = conditions
-        .into_iter()
-        .any(|condition| condition.reason == blocked);
+    let is_blocked = is_deletion_blocked(object);
     let is_ours = pass.owner.of(&provider.tags()) == Ownership::Ours;
     // Without a fresh read, the driver observes again before it deletes.
     is_ours && observed.dependants.is_empty() && (is_blocked || observed.at >= pass.began)
