@@ -117,6 +117,11 @@ impl Aws {
         result
     }
 
+    /// Has no read show what was before now.
+    pub(super) fn settle(&self) {
+        self.state().former.clear();
+    }
+
     /// What AWS would answer, without a trace of the question.
     pub(super) fn look(&self, operation: &str, request: &Value) -> Result<Value, Refusal> {
         self.state()

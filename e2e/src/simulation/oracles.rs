@@ -44,6 +44,8 @@ pub(super) fn found_foreign(aws: &Aws) {
     for (operation, request) in calls {
         aws.call(operation, &request).expect("a valid request");
     }
+    // They have been there for long.
+    aws.settle();
 }
 
 /// What nobody here owns, without what changes by itself.
