@@ -285,7 +285,7 @@ impl Account {
                 |provider: &&Provider| provider.cluster.as_deref().is_none_or(|of| of == cluster);
             let Some(provider) = provider.filter(is_here) else {
                 return Err(Refusal::client(format!(
-                    "The specified capacity provider '{name}' was not found."
+                    "The specified capacity provider '{name}' was not found. Specify a valid name or ARN and try again."
                 )));
             };
             if provider.status != "ACTIVE" {

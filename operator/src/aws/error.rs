@@ -261,6 +261,11 @@ mod tests {
             ),
             (
                 "ClientException",
+                "The specified capacity provider 'workers' was not found. Specify a valid name or ARN and try again.",
+                DependencyNotReady,
+            ),
+            (
+                "ClientException",
                 "The specified capacity provider is in use and cannot be removed.",
                 Busy,
             ),

@@ -68,6 +68,11 @@ const MESSAGES: &[(&str, ErrorKind)] = &[
         "capacity provider that is not associated with the cluster",
         ErrorKind::DependencyNotReady,
     ),
+    // Of a capacity provider.
+    (
+        "was not found. specify a valid name or arn",
+        ErrorKind::DependencyNotReady,
+    ),
     // hashicorp/terraform-provider-aws#45693
     ("is not in an active state", ErrorKind::DependencyNotReady),
     ("is in use and cannot be removed", ErrorKind::Busy),

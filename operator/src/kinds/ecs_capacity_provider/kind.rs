@@ -7,7 +7,7 @@ use super::shape::{OWN_MEMBERS, RESETS};
 use super::{apply, observe, plan, status};
 use crate::aws::observer::PolledKey;
 use crate::aws::tags::Owner;
-use crate::aws::{AwsError, Freshness, Permit};
+use crate::aws::{AwsError, Freshness, Permit, name_in};
 use crate::reconcile::kind::After;
 use crate::reconcile::plan::{Plan, Write};
 use crate::reconcile::{Kind, Observed, Pass, Reference, Report, Shape, Stores};
@@ -33,11 +33,18 @@ impl Kind for EcsCapacityProvider {
             kind: "EcsCluster",
             name: cluster.name.clone(),
         });
-        let arn = self.spec.cluster.clone();
-        let arn = arn.filter(|cluster| cluster.starts_with("arn:"));
-        let field = "cluster";
-        let arn = arn.map(|arn| Reference::Arn { field, arn });
-        named.into_iter().chain(arn).collect()
+        let literal = self.spec.cluster.as_deref();
+        // An EcsCluster that stands for it waits for the provider.
+        let stands_for = literal.map(|cluster| Reference::Named {
+            kind: "EcsCluster",
+            aws_name: name_in(cluster).to_owned(),
+        });
+        let arn = literal.filter(|cluster| cluster.starts_with("arn:"));
+        let arn = arn.map(|arn| Reference::Arn {
+            field: "cluster",
+            arn: arn.to_owned(),
+        });
+        named.into_iter().chain(stands_for).chain(arn).collect()
     }
 
     fn cluster(&self, stores: &Stores) -> Option<String> {

@@ -45,20 +45,26 @@ pub(super) async fn observe(
     pass.polls(key.clone());
     let providers = pass.aws.observer.cache::<CapacityProviderKey>();
     let mut seen = providers.get(key.clone(), freshness, namespace).await?;
-    if object.is_deleting() && !matches!(seen.answer, Answer::Found(_)) {
+    if object.is_deleting() && !is_present(&seen.answer) {
         // The finalizer goes only after a fresh read.
         let fresh = Freshness::Confirmed(pass.began);
         seen = providers.get(key.clone(), fresh, namespace).await?;
     }
+    let is_absent = !is_present(&seen.answer);
     let mut observed = observed.with(seen)?;
-    observed.may_be_there = observed.provider.is_none() && providers.may_be_there(&key);
+    observed.may_be_there = is_absent && providers.may_be_there(&key);
     if object.is_deleting() && !object.spec.policies.retains() {
-        observed.dependants = dependants(object, stores);
+        observed.dependants = dependants(object, &key, stores);
         if reads_clusters(object, pass, &observed) {
             observed.clusters = clusters(pass, &key).await?;
         }
     }
     Ok(observed)
+}
+
+/// Whether the provider is there, and not only the record of a creation that has failed.
+fn is_present(answer: &Answer) -> bool {
+    matches!(answer, Answer::Found(provider) if provider["status"] != "INACTIVE")
 }
 
 /// The name in ECS of the cluster of a Managed Instances provider; `None` for a provider of an Auto
@@ -100,13 +106,18 @@ fn cluster_obstacle(object: &EcsCapacityProvider, stores: &Stores) -> Option<Obs
 
 /// The objects that refer to the provider, without the EcsCluster that it belongs to: that one waits
 /// for the provider in its turn.
-fn dependants(object: &EcsCapacityProvider, stores: &Stores) -> Dependants {
-    let own = object
-        .spec
-        .cluster_ref
-        .as_ref()
-        .map(|own| own.name.as_str());
-    let is_own = |other: &ObjectId| other.kind == "EcsCluster" && Some(&*other.name) == own;
+fn dependants(
+    object: &EcsCapacityProvider,
+    key: &CapacityProviderKey,
+    stores: &Stores,
+) -> Dependants {
+    let is_own = |other: &ObjectId| {
+        other.kind == "EcsCluster"
+            && stores
+                .of::<EcsCluster>()
+                .get(&other.object_ref())
+                .is_some_and(|cluster| Some(cluster.cluster_name()) == key.cluster)
+    };
     Dependants::except(object, stores, is_own)
 }
 

@@ -58,6 +58,11 @@ impl CapacityProvider {
         update.is_some_and(|update| update.ends_with(state))
     }
 
+    /// Whether ECS is deleting it.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.status == "DEPROVISIONING" && !self.is_update("FAILED")
+    }
+
     /// Tags of the provider.
     pub(super) fn tags(&self) -> Tags {
         Tags::read(&self.json["tags"])

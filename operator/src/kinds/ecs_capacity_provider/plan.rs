@@ -47,11 +47,9 @@ pub(super) fn plan(
     let policies = &object.spec.policies;
     let present = provider.tags();
     let tagged = tagged(&what, provider, &present);
-    if let Some(plan) = tagged.claim("name", owner, policies) {
+    let claim = tagged.claim("name", owner, policies);
+    if let Some(plan @ (Plan::Stall(_) | Plan::Wait(_))) = claim {
         return plan;
-    }
-    if provider.status == "DEPROVISIONING" {
-        return Plan::pause(Reason::Busy, format!("{what} is DEPROVISIONING"));
     }
     let spec = with_resets(
         &request(&object.spec, OWN_MEMBERS),
@@ -59,8 +57,15 @@ pub(super) fn plan(
         RESETS,
     );
     let spec = with_ignored_fields(spec, &provider.json, policies);
+    // One that cannot match the spec is not adopted.
     if let Some(message) = immovable(&what, &spec, provider) {
         return Plan::stall(Reason::InvalidSpec, message);
+    }
+    if let Some(adoption) = claim {
+        return adoption;
+    }
+    if provider.is_leaving() {
+        return Plan::pause(Reason::Busy, format!("{what} is DEPROVISIONING"));
     }
     let has_failed = provider.is_update("FAILED");
     let update = update(observed, &spec, provider, has_failed && is_asked(object));
@@ -225,8 +230,8 @@ fn immovable(what: &str, spec: &Map<String, Value>, provider: &CapacityProvider)
             .map_or_else(|| present.to_string(), str::to_owned);
         (!is_same).then(|| {
             format!(
-                "{what} has {member} {present}, which cannot change in ECS: set it to {present}, or create a capacity provider of another \
-                 name with another EcsCapacityProvider"
+                "{what} has {member} {present}, which cannot change in ECS: delete this object, with deletionPolicy Retain if it owns the \
+                 provider, and create it again with that value or with another name"
             )
         })
     };
@@ -248,7 +253,8 @@ fn delete(
         return tagged(&what, provider, &present).retain(owner, policies);
     }
     if provider.status == "INACTIVE" {
-        return Plan::Gone;
+        // Of a creation that has failed only the record is left.
+        return absent(&what, observed.may_be_there);
     }
     let ownership = owner.of(&present);
     if ownership != Ownership::Ours {
@@ -256,7 +262,7 @@ fn delete(
         let known = status.and_then(|status| status.capacity_provider_arn.as_deref());
         return left(&what, &ownership, known, policies);
     }
-    if provider.status == "DEPROVISIONING" {
+    if provider.is_leaving() {
         return Plan::pause(Reason::Deleting, format!("{what} is DEPROVISIONING"));
     }
     if !observed.dependants.is_empty() {

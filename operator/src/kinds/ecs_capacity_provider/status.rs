@@ -10,6 +10,7 @@ use crate::k8s::annotations::is_asked;
 use crate::k8s::conditions::{State, Verdict};
 use crate::reconcile::Report;
 use crate::reconcile::kind::After;
+use crate::reconcile::outcome::Outcome;
 
 pub(super) fn report(
     object: &EcsCapacityProvider,
@@ -38,12 +39,15 @@ pub(super) fn report(
             _ => {}
         }
     }
-    let verdict = outcome.verdict().unwrap_or_else(|| {
-        running(
-            object,
-            observed.and_then(|observed| observed.provider.as_ref()),
-        )
-    });
+    let provider = observed.and_then(|observed| observed.provider.as_ref());
+    let is_done = provider.is_some_and(|provider| !provider.is_update("IN_PROGRESS"));
+    if is_done && *outcome == Outcome::InSync {
+        // A later failure is that of somebody else's change.
+        status.accepted_hash = None;
+    }
+    let verdict = outcome
+        .verdict()
+        .unwrap_or_else(|| running(object, provider));
     Report {
         is_request_open: is_sent_later(object, after),
         ..Report::new(status, verdict)
