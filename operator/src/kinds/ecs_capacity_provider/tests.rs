@@ -19,6 +19,7 @@ use crate::reconcile::outcome::Outcome;
 use crate::reconcile::plan::{Obstacle, Plan};
 use crate::reconcile::references::not_ready;
 use crate::reconcile::report::status_after;
+use crate::reconcile::{Kind, Reference};
 use crate::testkit::{Fixture, dependants, operations, owner, write};
 
 const ARN: &str = "arn:aws:ecs:eu-central-1:111122223333:capacity-provider/workers";
@@ -414,4 +415,65 @@ fn a_failed_deletion_is_reported_and_not_repeated_by_itself() {
         obstacle(planned(&sent, &failed)).reason,
         Reason::ProvisioningFailed
     );
+}
+
+#[test]
+fn the_record_of_a_failed_creation_does_not_prove_that_nothing_is_there() {
+    let object = instances(&json!({})).deleting();
+    let mut failed =
+        observed_instances(&json!({"status": "INACTIVE", "updateStatus": "CREATE_FAILED"}));
+    assert_eq!(planned(&object, &failed), Plan::Gone);
+    failed.may_be_there = true;
+    assert_eq!(obstacle(planned(&object, &failed)).reason, Reason::Deleting);
+}
+
+#[test]
+fn the_record_of_what_was_accepted_ends_when_ecs_has_carried_it_out() {
+    let object = group(&json!({}));
+    let accepted = json!({"status": {"acceptedHash": wanted_hash(&object)}});
+    let object = object.with(&accepted);
+    let hash = |seen: &ObservedCapacityProvider| {
+        object
+            .status_after(Some(seen), &Outcome::InSync)
+            .accepted_hash
+    };
+    let busy = observed(&json!({"updateStatus": "UPDATE_IN_PROGRESS"}));
+    assert!(hash(&busy).is_some());
+    assert_eq!(hash(&observed(&json!({}))), None);
+}
+
+#[test]
+fn a_provider_that_cannot_match_the_spec_is_not_adopted() {
+    let spec = json!({"autoScalingGroupProvider": {"autoScalingGroupArn": "others"}, "adoptionPolicy": "IfUnowned"});
+    let object = EcsCapacityProvider::test("workers", &spec);
+    let unowned = observed(&json!({"tags": []}));
+    assert_eq!(
+        obstacle(planned(&object, &unowned)).reason,
+        Reason::InvalidSpec
+    );
+    let fits = json!({"autoScalingGroupProvider": {"autoScalingGroupArn": "workers"}, "adoptionPolicy": "IfUnowned"});
+    let object = EcsCapacityProvider::test("workers", &fits);
+    assert_eq!(operations(&planned(&object, &unowned)), [ecs::TagResource]);
+}
+
+#[test]
+fn refers_to_the_cluster_that_it_names_literally() {
+    let spec = json!({"cluster": "arn:aws:ecs:e:1:cluster/shop", "managedInstancesProvider": null});
+    let object = EcsCapacityProvider::test("workers", &spec);
+    let named = Reference::Named {
+        kind: "EcsCluster",
+        aws_name: "shop".to_owned(),
+    };
+    assert!(object.references().contains(&named));
+}
+
+#[test]
+fn zeros_that_mean_something_are_sent() {
+    let mut object = instances(&json!({}));
+    let provider = object.spec.managed_instances_provider.as_mut().unwrap();
+    let optimization = json!({"scaleInAfter": 0});
+    provider.infrastructure_optimization = serde_json::from_value(optimization).unwrap();
+    let update = write(planned(&object, &observed_instances(&json!({}))));
+    let sent = &update.request["managedInstancesProvider"];
+    assert_eq!(sent["infrastructureOptimization"]["scaleInAfter"], 0);
 }
