@@ -6,7 +6,7 @@ use ecs_operator_crds::v1beta1::EcsCapacityProvider;
 use serde_json::{Map, Value, json};
 
 use super::observed::{CapacityProvider, ObservedCapacityProvider};
-use super::shape::{FIXED, GROUP, INSTANCES, OWN_MEMBERS, PROVIDERS, RESETS};
+use super::shape::{EXCLUSIVE, FIXED, GROUP, INSTANCES, OWN_MEMBERS, PROVIDERS, RESETS};
 use crate::aws::drift::drift;
 use crate::aws::ecs;
 use crate::aws::name_in;
@@ -182,6 +182,7 @@ fn update(
     };
     // What the provider has in ECS and cannot change came along.
     let mut request = changeable(changed.map(complete).collect());
+    drop_excluded(&mut request, spec);
     name(&mut request, "name", observed);
     let what = what(observed);
     let note = if paths.is_empty() {
@@ -194,6 +195,32 @@ fn update(
         request: request.into(),
         note,
     })
+}
+
+/// Drops what came along from ECS beside a member of the spec that excludes it.
+fn drop_excluded(request: &mut Map<String, Value>, spec: &Map<String, Value>) {
+    let path = ["instanceLaunchTemplate", "instanceRequirements"];
+    let wanted = path
+        .iter()
+        .try_fold(spec.get(INSTANCES), |at, member| Some(at?.get(member)))
+        .flatten();
+    let sent = path
+        .iter()
+        .try_fold(request.get_mut(INSTANCES), |at, member| {
+            Some(at?.get_mut(member))
+        })
+        .flatten();
+    let (Some(wanted), Some(Value::Object(sent))) = (wanted, sent) else {
+        return;
+    };
+    let has = |member: &str| wanted.get(member).is_some_and(|value| !value.is_null());
+    for (one, other) in EXCLUSIVE {
+        if has(one) && !has(other) {
+            sent.remove(other);
+        } else if has(other) && !has(one) {
+            sent.remove(one);
+        }
+    }
 }
 
 /// The members that UpdateCapacityProvider takes.

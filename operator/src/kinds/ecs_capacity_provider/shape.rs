@@ -67,3 +67,12 @@ pub const STAYS: &[(&str, &str)] = &[
 
 /// Members of the template that UpdateCapacityProvider does not take.
 pub(super) const FIXED: [&str; 3] = ["capacityOptionType", "fipsEnabled", "nitroEnclavesEnabled"];
+
+/// Members of `instanceRequirements` that exclude each other.
+pub(super) const EXCLUSIVE: [(&str, &str); 2] = [
+    ("allowedInstanceTypes", "excludedInstanceTypes"),
+    (
+        "spotMaxPricePercentageOverLowestPrice",
+        "maxSpotPriceAsPercentageOfOptimalOnDemandPrice",
+    ),
+];

@@ -477,3 +477,22 @@ fn zeros_that_mean_something_are_sent() {
     let sent = &update.request["managedInstancesProvider"];
     assert_eq!(sent["infrastructureOptimization"]["scaleInAfter"], 0);
 }
+
+#[test]
+fn a_requirement_of_the_spec_replaces_the_one_that_it_excludes() {
+    let counts = json!({"vCpuCount": {"min": 1}, "memoryMiB": {"min": 1024}});
+    let with = |member: &str| {
+        let mut requirements = counts.clone();
+        requirements[member] = json!(["c8g.*"]);
+        json!({"instanceRequirements": requirements})
+    };
+    let live = json!({
+        "infrastructureRoleArn": "arn:aws:iam::111122223333:role/ecs/infrastructure",
+        "instanceLaunchTemplate": template(&with("excludedInstanceTypes")),
+    });
+    let live = observed_instances(&json!({"managedInstancesProvider": live}));
+    let update = write(planned(&instances(&with("allowedInstanceTypes")), &live));
+    let sent = &update.request["managedInstancesProvider"]["instanceLaunchTemplate"]["instanceRequirements"];
+    assert_eq!(sent["allowedInstanceTypes"], json!(["c8g.*"]));
+    assert_eq!(sent.get("excludedInstanceTypes"), None);
+}
