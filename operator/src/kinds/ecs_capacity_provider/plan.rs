@@ -3,7 +3,7 @@
 use ecs_operator_crds::RECONCILE_AT;
 use ecs_operator_crds::condition::Reason;
 use ecs_operator_crds::v1beta1::EcsCapacityProvider;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::observed::{CapacityProvider, ObservedCapacityProvider};
 use super::shape::{EXCLUSIVE, FIXED, GROUP, INSTANCES, OWN_MEMBERS, PROVIDERS, RESETS};
@@ -67,11 +67,11 @@ pub(super) fn plan(
     if provider.is_leaving() {
         return Plan::pause(Reason::Busy, format!("{what} is DEPROVISIONING"));
     }
-    let has_failed = provider.is_update("FAILED");
-    let update = update(observed, &spec, provider, has_failed && is_asked(object));
-    if has_failed && is_known_failure(object, provider) {
+    if is_known_failure(object, provider) {
         return failed(&what, provider);
     }
+    let retries = provider.is_update("FAILED") && is_asked(object);
+    let update = update(observed, &spec, provider, retries);
     let waits = update.is_some() && provider.is_update("IN_PROGRESS");
     let desired = owner.desired(object.spec.tags.as_deref());
     let writes: Vec<_> = update
@@ -199,17 +199,10 @@ fn update(
 
 /// Drops what came along from ECS beside a member of the spec that excludes it.
 fn drop_excluded(request: &mut Map<String, Value>, spec: &Map<String, Value>) {
-    let path = ["instanceLaunchTemplate", "instanceRequirements"];
-    let wanted = path
-        .iter()
-        .try_fold(spec.get(INSTANCES), |at, member| Some(at?.get(member)))
-        .flatten();
-    let sent = path
-        .iter()
-        .try_fold(request.get_mut(INSTANCES), |at, member| {
-            Some(at?.get_mut(member))
-        })
-        .flatten();
+    let path = "/instanceLaunchTemplate/instanceRequirements";
+    let wanted = spec.get(INSTANCES).and_then(|at| at.pointer(path));
+    let sent = request.get_mut(INSTANCES);
+    let sent = sent.and_then(|at| at.pointer_mut(path));
     let (Some(wanted), Some(Value::Object(sent))) = (wanted, sent) else {
         return;
     };
@@ -313,13 +306,11 @@ fn delete(
     if is_known_failure(object, provider) {
         return failed(&what, provider);
     }
-    let mut request = json!({"capacityProvider": observed.key.name});
-    if let Some(cluster) = &observed.key.cluster {
-        request["cluster"] = cluster.clone().into();
-    }
+    let mut request = Map::new();
+    name(&mut request, "capacityProvider", observed);
     Plan::Write(vec![Write {
         operation: ecs::DeleteCapacityProvider,
-        request,
+        request: request.into(),
         note: format!("Deleted {what}"),
     }])
 }

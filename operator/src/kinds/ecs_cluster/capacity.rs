@@ -119,17 +119,12 @@ pub(super) async fn managed_instances(
     pass: &Pass<'_, ObservedCluster>,
     cluster: Option<&Cluster>,
 ) -> Result<BTreeSet<String>, AwsError> {
-    let Some(cluster) = cluster.filter(|_| !object.is_deleting()) else {
+    let Some(cluster) = cluster.filter(|_| has_capacity(object)) else {
         return Ok(BTreeSet::new());
     };
-    if !has_capacity(object) {
-        return Ok(BTreeSet::new());
-    }
-    let listed = object.spec.capacity_providers.as_deref();
-    let wanted = own_names(listed.unwrap_or_default().iter().map(String::as_str));
-    let shown = own_names(shown(cluster));
+    let names = &listed(object) | &own_names(shown(cluster));
     let namespace = pass.namespace();
-    let looks = wanted.union(&shown).map(async |name| {
+    let looks = names.iter().map(async |name| {
         let key = CapacityProviderKey {
             cluster: Some(object.cluster_name()),
             name: name.clone(),
@@ -190,22 +185,27 @@ pub(super) fn put(
             .cloned()
             .unwrap_or_default()
     };
-    let request = json!({
-        "cluster": name,
-        "capacityProviders": member("capacityProviders"),
-        "defaultCapacityProviderStrategy": member("defaultCapacityProviderStrategy"),
-    });
     let paths = if paths.is_empty() {
         CAPACITY.map(str::to_owned).into()
     } else {
         paths
     };
-    let note = format!("Updated cluster {name}: {}", paths.join(", "));
-    Some(Write {
+    let [providers, strategy] = CAPACITY.map(member);
+    Some(replace(name, &providers, &strategy, &paths.join(", ")))
+}
+
+/// The write that replaces the list and the default strategy; `changed` names the members for its
+/// note.
+fn replace(name: &str, providers: &[Value], strategy: &[Value], changed: &str) -> Write {
+    Write {
         operation: ecs::PutClusterCapacityProviders,
-        request,
-        note,
-    })
+        request: json!({
+            "cluster": name,
+            "capacityProviders": providers,
+            "defaultCapacityProviderStrategy": strategy,
+        }),
+        note: format!("Updated cluster {name}: {changed}"),
+    }
 }
 
 /// The write that takes Managed Instances providers out of the default strategy of a cluster that is
@@ -219,20 +219,16 @@ pub(super) fn detach(name: &str, observed: &ObservedCluster, cluster: &Cluster) 
     {
         return None;
     }
-    let items = cluster.json["defaultCapacityProviderStrategy"].as_array();
-    let strategy = items.into_iter().flatten().filter(|item| {
-        let provider = item["capacityProvider"].as_str();
-        !provider.is_some_and(is_leaving)
-    });
-    let request = json!({
-        "cluster": name,
-        "capacityProviders": shown(cluster).filter(|name| !is_leaving(name)).collect::<Vec<_>>(),
-        "defaultCapacityProviderStrategy": strategy.collect::<Vec<_>>(),
-    });
-    let note = format!("Updated cluster {name}: defaultCapacityProviderStrategy");
-    Some(Write {
-        operation: ecs::PutClusterCapacityProviders,
-        request,
-        note,
-    })
+    let kept = |member: &str, name_of: fn(&Value) -> &Value| -> Vec<Value> {
+        let items = cluster.json[member].as_array().into_iter().flatten();
+        let is_kept = |item: &&Value| !name_of(item).as_str().is_some_and(is_leaving);
+        items.filter(is_kept).cloned().collect()
+    };
+    let [listed, strategy] = CAPACITY;
+    Some(replace(
+        name,
+        &kept(listed, |item| item),
+        &kept(strategy, |item| &item["capacityProvider"]),
+        strategy,
+    ))
 }
