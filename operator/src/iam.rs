@@ -18,6 +18,15 @@ const PASSED_TO: [&str; 3] = [
     "ec2.amazonaws.com",
 ];
 
+/// Service-linked roles that calls of the operator may create: the service and the role.
+const LINKED_ROLES: [(&str, &str); 2] = [
+    ("ecs.amazonaws.com", "AWSServiceRoleForECS"),
+    (
+        "ecs.application-autoscaling.amazonaws.com",
+        "AWSServiceRoleForApplicationAutoScaling_ECSService",
+    ),
+];
+
 /// A policy document, as IAM takes it.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -72,25 +81,34 @@ pub fn policy(
         condition: Some(json!({"StringEquals": {"iam:PassedToService": PASSED_TO}})),
         ..roles
     });
-    // ECS creates it with the rights of the caller that creates the first cluster of the account.
-    // China and GovCloud are partitions of their own.
+    // AWS creates them with the rights of the caller that creates the first cluster, or registers the
+    // first scalable target, of the account. China and GovCloud are partitions of their own.
     let partition = pass_role
         .first()
         .and_then(|role| role.split(':').nth(1))
         .unwrap_or("aws");
-    let linked = format!(
-        "arn:{partition}:iam::*:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS"
-    );
+    let linked = LINKED_ROLES.map(|(service, role)| {
+        format!("arn:{partition}:iam::*:role/aws-service-role/{service}/{role}")
+    });
     let role = allow(
         "ServiceLinkedRole",
         vec!["iam:CreateServiceLinkedRole".to_owned()],
-        vec![linked],
+        linked.into(),
     );
-    let condition = json!({"StringEquals": {"iam:AWSServiceName": "ecs.amazonaws.com"}});
+    let services = LINKED_ROLES.map(|(service, _)| service);
+    let condition = json!({"StringEquals": {"iam:AWSServiceName": services}});
     statements.push(Statement {
         condition: Some(condition),
         ..role
     });
+    // Application Auto Scaling makes the alarms of target tracking policies with the rights of the
+    // caller.
+    let alarms = ["DeleteAlarms", "DescribeAlarms", "PutMetricAlarm"];
+    statements.push(allow(
+        "ScalingAlarms",
+        alarms.map(|action| format!("cloudwatch:{action}")).into(),
+        everywhere(),
+    ));
     // ECS tags the group of a capacity provider as AmazonECSManaged with the rights of the caller.
     statements.push(allow(
         "AutoScalingGroups",
@@ -135,7 +153,10 @@ mod tests {
         let needed: Vec<_> = services::operations().map(Operation::iam_action).collect();
         let of_services: Vec<_> = granted
             .iter()
-            .filter(|action| !action.starts_with("iam:") && !action.starts_with("autoscaling:"))
+            .filter(|action| {
+                let dependent = ["iam:", "autoscaling:", "cloudwatch:"];
+                !dependent.iter().any(|prefix| action.starts_with(prefix))
+            })
             .collect();
         assert_eq!(of_services.len(), needed.len(), "{of_services:?}");
         assert_eq!(

@@ -187,7 +187,7 @@ fn classify(errors: &ErrorTable, code: &str, message: &str) -> ErrorKind {
 mod tests {
     use super::ErrorKind::*;
     use super::*;
-    use crate::aws::ecs;
+    use crate::aws::{autoscaling, ecs};
 
     #[test]
     #[allow(clippy::too_many_lines, reason = "a table")]
@@ -417,6 +417,45 @@ mod tests {
                     .any(|(_, message, _)| message.to_lowercase().contains(fragment)),
                 "no row for {fragment}"
             );
+        }
+    }
+
+    #[test]
+    fn errors_of_application_auto_scaling_have_their_kinds() {
+        let rows = [
+            (
+                "ObjectNotFoundException",
+                "No scalable target registered for namespace: ecs",
+                Missing,
+            ),
+            ("ConcurrentUpdateException", "", Busy),
+            ("FailedResourceAccessException", "", AccessDenied),
+            ("InternalServiceException", "", Server),
+            ("LimitExceededException", "", Quota),
+            (
+                "ValidationException",
+                "ECS service doesn't exist: service/shop/web",
+                DependencyNotReady,
+            ),
+            (
+                "ValidationException",
+                "Unable to assume IAM role: arn",
+                DependencyNotReady,
+            ),
+            (
+                "ValidationException",
+                "The scalable target that you tried to tag already exists.",
+                AlreadyExists,
+            ),
+            (
+                "ValidationException",
+                "Maximum capacity cannot be less than minimum capacity",
+                Terminal,
+            ),
+        ];
+        for (code, message, kind) in rows {
+            let found = classify(&autoscaling::ERRORS, code, message);
+            assert_eq!(found, kind, "{code} {message}");
         }
     }
 }

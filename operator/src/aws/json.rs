@@ -19,7 +19,8 @@ use serde_json::Value;
 
 use super::error::AwsError;
 use super::error_kind::ErrorTable;
-use super::operation::Operation;
+use super::member_names::{with_lowercase_names, with_uppercase_names};
+use super::operation::{MemberNames, Operation};
 
 /// Sends `request` as the body of `operation` by `send` and returns the body of the reply. `errors`
 /// are those of the service.
@@ -32,15 +33,25 @@ pub(super) async fn send<O, E>(
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
+    let names = operation.service().member_names;
+    let body = match names {
+        MemberNames::Lowercase => request.to_string(),
+        MemberNames::Uppercase => with_uppercase_names(request).to_string(),
+    };
     let json = RawJson {
-        request: request.to_string().into(),
+        request: body.into(),
         reply: Arc::default(),
     };
     send(json.clone())
         .await
         .map_err(|error| AwsError::from_sdk(operation, errors, &error))?;
     let body = json.reply.get().map_or(&b"{}"[..], Vec::as_slice);
-    serde_json::from_slice(body).map_err(|error| AwsError::unreadable(operation, &error))
+    let reply =
+        serde_json::from_slice(body).map_err(|error| AwsError::unreadable(operation, &error))?;
+    Ok(match names {
+        MemberNames::Lowercase => reply,
+        MemberNames::Uppercase => with_lowercase_names(&reply),
+    })
 }
 
 /// Puts our body into the request and keeps the body of the reply.

@@ -5,6 +5,7 @@
 //! both send through [`call`].
 
 pub mod account;
+pub mod autoscaling;
 pub mod call;
 pub mod client;
 pub mod dispatch;
@@ -16,6 +17,7 @@ mod error_kind;
 pub mod event_queue;
 mod json;
 pub mod meaning;
+mod member_names;
 pub mod observer;
 pub mod operation;
 mod read_budget;

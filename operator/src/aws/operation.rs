@@ -14,6 +14,18 @@ pub struct Service {
     pub name: &'static str,
     /// How it takes tags.
     pub tag_shape: TagShape,
+    /// How the names of members begin in its JSON.
+    pub member_names: MemberNames,
+}
+
+/// How the names of members begin in the JSON of a service. Everywhere in the operator they begin
+/// with a lower-case letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MemberNames {
+    /// With a lower-case letter, as in ECS.
+    Lowercase,
+    /// With a capital letter, as in Application Auto Scaling.
+    Uppercase,
 }
 
 /// The operations of a service that tag. Each service has its own, of the same names.

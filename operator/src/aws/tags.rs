@@ -113,6 +113,8 @@ pub enum TagShape {
     Lowercase,
     /// `{"Key": "team", "Value": "a"}`, as ECR.
     Uppercase,
+    /// `{"team": "a"}`, as Application Auto Scaling.
+    Map,
 }
 
 /// Tags by key.
@@ -146,9 +148,17 @@ impl Tags {
         tags
     }
 
-    /// Reads a list of tags, of either shape; absent means none.
+    /// Reads tags of any shape; absent means none.
     #[must_use]
     pub fn read(tags: &Value) -> Self {
+        if let Value::Object(tags) = tags {
+            let value = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            return Self(
+                tags.iter()
+                    .map(|(key, tag)| (key.clone(), value(tag)))
+                    .collect(),
+            );
+        }
         let member = |tag: &Value, [lower, upper]: [&str; 2]| {
             tag[lower]
                 .as_str()
@@ -173,11 +183,15 @@ impl Tags {
     /// Writes them as a service wants them.
     #[must_use]
     pub fn write(&self, shape: TagShape) -> Value {
-        let tag = |(key, value)| match shape {
-            TagShape::Lowercase => json!({"key": key, "value": value}),
-            TagShape::Uppercase => json!({"Key": key, "Value": value}),
+        let list = |names: [&str; 2]| {
+            let tag = |(key, value)| json!({names[0]: key, names[1]: value});
+            self.0.iter().map(tag).collect()
         };
-        self.0.iter().map(tag).collect()
+        match shape {
+            TagShape::Lowercase => list(["key", "value"]),
+            TagShape::Uppercase => list(["Key", "Value"]),
+            TagShape::Map => json!(self.0),
+        }
     }
 
     /// These that `present` lacks or has with another value: what TagResource must set.
@@ -305,7 +319,10 @@ mod tests {
             missing.write(TagShape::Uppercase),
             json!([{"Key": "team", "Value": "b"}])
         );
-        assert_eq!(Tags::read(&missing.write(TagShape::Uppercase)), missing);
+        assert_eq!(missing.write(TagShape::Map), json!({"team": "b"}));
+        for shape in [TagShape::Lowercase, TagShape::Uppercase, TagShape::Map] {
+            assert_eq!(Tags::read(&missing.write(shape)), missing);
+        }
         let managed = ["old", "team", "gone"].map(str::to_owned);
         assert_eq!(desired.dropped(Some(&managed), &present), ["old"]);
     }

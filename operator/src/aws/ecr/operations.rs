@@ -12,13 +12,14 @@
 use aws_sdk_ecr::Client;
 
 use super::errors::ERRORS;
-use crate::aws::operation::{Service, Tagging, operations};
+use crate::aws::operation::{MemberNames, Service, Tagging, operations};
 use crate::aws::tags::TagShape;
 
 /// Amazon ECR.
 pub const SERVICE: Service = Service {
     name: "ecr",
     tag_shape: TagShape::Uppercase,
+    member_names: MemberNames::Lowercase,
 };
 
 /// The operations of ECR that tag.

@@ -12,13 +12,14 @@
 use aws_sdk_ecs::Client;
 
 use super::errors::ERRORS;
-use crate::aws::operation::{Service, Tagging, operations};
+use crate::aws::operation::{MemberNames, Service, Tagging, operations};
 use crate::aws::tags::TagShape;
 
 /// Amazon ECS.
 pub const SERVICE: Service = Service {
     name: "ecs",
     tag_shape: TagShape::Lowercase,
+    member_names: MemberNames::Lowercase,
 };
 
 /// The operations of ECS that tag.
