@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::autoscaling::ScalableTarget;
 use super::capacity_providers::Provider;
 use super::clock::Moment;
 use super::clusters::Cluster;
@@ -22,10 +23,13 @@ pub struct Account {
     pub(super) clusters: BTreeMap<String, Cluster>,
     pub(super) families: BTreeMap<String, Family>,
     pub(super) providers: BTreeMap<String, Provider>,
+    /// The services that are scaled, as `service/CLUSTER/NAME`.
+    pub(super) targets: BTreeMap<String, ScalableTarget>,
     /// The request quotas; `None` where calls are not counted.
     quotas: Option<Quotas>,
-    /// The model of the API that requests are checked against.
-    model: Option<Arc<Value>>,
+    /// The models of the APIs that requests are checked against: of ECS, and of Application Auto
+    /// Scaling.
+    models: Option<[Arc<Value>; 2]>,
     /// CloudWatch alarms in state ALARM.
     pub(super) alarms: BTreeSet<String>,
     /// Number of the last ID.
@@ -55,10 +59,11 @@ impl Account {
         self
     }
 
-    /// The account, which checks requests against the model of the API, as botocore ships it.
+    /// The account, which checks requests against the models of the APIs of ECS and Application
+    /// Auto Scaling, as botocore ships them.
     #[must_use]
-    pub fn with_model(mut self, model: Arc<Value>) -> Self {
-        self.model = Some(model);
+    pub fn with_models(mut self, models: [Arc<Value>; 2]) -> Self {
+        self.models = Some(models);
         self
     }
 
@@ -76,8 +81,18 @@ impl Account {
         if let Some(quotas) = &mut self.quotas {
             quotas.take(operation, now)?;
         }
-        if let Some(model) = &self.model {
-            validation::check(model, operation, request)?;
+        let is_of_autoscaling = Self::is_of_autoscaling(operation, request);
+        if let Some([ecs, autoscaling]) = &self.models {
+            let model = if is_of_autoscaling { autoscaling } else { ecs };
+            validation::check(model, operation, request).map_err(|refusal| match refusal.code {
+                "InvalidParameterException" if is_of_autoscaling => {
+                    Refusal::new("ValidationException", refusal.message)
+                }
+                _ => refusal,
+            })?;
+        }
+        if is_of_autoscaling {
+            return self.call_autoscaling(operation, request, now);
         }
         match operation {
             "CreateCluster" => self.create_cluster(request),
@@ -136,6 +151,7 @@ impl Account {
             for provider in self.providers.values_mut() {
                 provider.advance(moment);
             }
+            self.advance_targets(moment);
         }
     }
 

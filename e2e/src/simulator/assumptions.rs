@@ -44,6 +44,18 @@ pub const ASSUMPTIONS: &[(&str, &str)] = &[
         "InvalidParameterException with the path, also for an unknown member; SerializationException for another type",
     ),
     (
+        "what becomes of a scheduled action that is due once, when it is done",
+        "it is deleted",
+    ),
+    (
+        "a bound that a scheduled action moves past the other one",
+        "the other bound has the same value then",
+    ),
+    (
+        "schedules of scheduled actions",
+        "cron with a minute and an hour, every day in UTC; no start and end times",
+    ),
+    (
         "how long DescribeServices shows a deleted service",
         "one hour as INACTIVE",
     ),

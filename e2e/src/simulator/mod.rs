@@ -9,6 +9,7 @@
 
 mod account;
 pub mod assumptions;
+mod autoscaling;
 mod capacity_providers;
 mod clock;
 mod clusters;

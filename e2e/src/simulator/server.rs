@@ -38,8 +38,8 @@ struct Shared {
     clock: Clock,
     /// Whether calls are counted.
     has_quotas: bool,
-    /// AWS's model of the API.
-    model: Arc<Value>,
+    /// AWS's models of the APIs of ECS and Application Auto Scaling.
+    models: [Arc<Value>; 2],
     /// By account and Region.
     accounts: Mutex<BTreeMap<(String, String), Account>>,
 }
@@ -60,14 +60,17 @@ impl Simulator {
     /// # Errors
     /// When the port is in use, or there is no model of the API.
     pub async fn start_on(port: u16, clock: Clock, has_quotas: bool) -> Result<Self> {
-        let model = Arc::new(api_model::load("ecs").await?);
+        let models = [
+            Arc::new(api_model::load("ecs").await?),
+            Arc::new(api_model::load("application-autoscaling").await?),
+        ];
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
         let url = format!("http://{}", listener.local_addr()?);
         let accounts = Mutex::default();
         let shared = Arc::new(Shared {
             clock,
             has_quotas,
-            model,
+            models,
             accounts,
         });
         let router = Router::new()
@@ -120,7 +123,7 @@ impl Shared {
     }
 
     fn account(&self, account: &str, region: &str, now: Moment) -> Account {
-        let account = Account::new(account, region, now).with_model(Arc::clone(&self.model));
+        let account = Account::new(account, region, now).with_models(self.models.clone());
         if self.has_quotas {
             account.with_quotas()
         } else {

@@ -53,6 +53,11 @@ pub(super) struct Service {
 }
 
 impl Service {
+    /// Whether it is not being deleted.
+    pub(super) fn is_active(&self) -> bool {
+        self.state == State::Active
+    }
+
     /// Whether one of its revisions that has tasks or is deployed is `FAMILY:REVISION`.
     pub(super) fn uses(&self, name: &str) -> bool {
         let is_used = |number: usize| {

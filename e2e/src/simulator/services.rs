@@ -219,7 +219,10 @@ impl Account {
         for task in &mut service.tasks {
             task.stop("Service deleted", now);
         }
-        Ok(json!({"service": service.json(&place, request)}))
+        let json = service.json(&place, request);
+        let (cluster, name) = (service.cluster.clone(), service.name.clone());
+        self.forget_target(&cluster, &name);
+        Ok(json!({"service": json}))
     }
 
     /// At most ten, with what is missing in `failures`.

@@ -238,8 +238,8 @@ fn refuses_what_the_model_of_the_api_excludes() {
         },
     });
     let now = Moment(1_800_000_000_000);
-    let account =
-        Account::new("111122223333", "eu-central-1", now).with_model(std::sync::Arc::new(model));
+    let account = Account::new("111122223333", "eu-central-1", now)
+        .with_models([model, json!({})].map(std::sync::Arc::new));
     let refused = |request: Value| {
         let refusal = account.clone().call("CreateCluster", &request, now).err();
         refusal.map(|refusal| refusal.to_string())
@@ -320,4 +320,101 @@ fn what_a_superseded_deployment_leaves_is_cleaned_up() {
     let service = world.service();
     assert_eq!(service["runningCount"], 2);
     assert_eq!(service["deployments"].as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn scales_a_service_within_the_range_that_scheduled_actions_move() {
+    let mut world = World::with_service(&json!({}));
+    let target = json!({"ServiceNamespace": "ecs", "ResourceId": "service/shop/web",
+        "ScalableDimension": "ecs:service:DesiredCount"});
+    let with = |members: Value| {
+        let mut request = target.clone();
+        for (name, value) in members.as_object().expect("members") {
+            request[name] = value.clone();
+        }
+        request
+    };
+    let refused = |world: &mut World, operation: &str, request: &Value| {
+        let refusal = world.account.call(operation, request, world.now);
+        refusal.expect_err("it is refused").code
+    };
+    assert_eq!(
+        refused(
+            &mut world,
+            "PutScalingPolicy",
+            &with(json!({"PolicyName": "cpu"}))
+        ),
+        "ObjectNotFoundException"
+    );
+    // The number of tasks moves into the range.
+    let register = with(json!({"MinCapacity": 3, "MaxCapacity": 5, "Tags": {"Team": "a"}}));
+    let arn = world.call("RegisterScalableTarget", &register)["ScalableTargetARN"].clone();
+    assert_eq!(world.service()["desiredCount"], 3);
+    assert_eq!(
+        refused(&mut world, "RegisterScalableTarget", &register),
+        "ValidationException",
+        "tags of an existing target"
+    );
+    let tags = world.call("ListTagsForResource", &json!({"ResourceARN": arn}));
+    assert_eq!(tags, json!({"Tags": {"Team": "a"}}));
+    // A scheduled action moves the range, and the number with it. 2027-01-15T08:00:00Z is the start.
+    let action = json!({"ScheduledActionName": "night", "Schedule": "cron(30 8 * * ? *)",
+        "ScalableTargetAction": {"MinCapacity": 0, "MaxCapacity": 1}});
+    world.call("PutScheduledAction", &with(action));
+    world.pass(40 * MINUTE);
+    assert_eq!(world.service()["desiredCount"], 1);
+    let targets = world.call(
+        "DescribeScalableTargets",
+        &json!({"ServiceNamespace": "ecs"}),
+    );
+    let shown = &targets["ScalableTargets"][0];
+    assert_eq!(
+        (&shown["MinCapacity"], &shown["MaxCapacity"]),
+        (&json!(0), &json!(1))
+    );
+    assert_eq!(shown["SuspendedState"]["ScheduledScalingSuspended"], false);
+    // The scalable target goes with the service.
+    world.call(
+        "DeleteService",
+        &json!({"cluster": "shop", "service": "web", "force": true}),
+    );
+    let targets = world.call(
+        "DescribeScalableTargets",
+        &json!({"ServiceNamespace": "ecs"}),
+    );
+    assert_eq!(targets, json!({"ScalableTargets": []}));
+}
+
+#[test]
+fn lists_ten_scaling_policies_a_page_and_changes_no_type() {
+    let mut world = World::with_service(&json!({}));
+    let target = json!({"ServiceNamespace": "ecs", "ResourceId": "service/shop/web",
+        "ScalableDimension": "ecs:service:DesiredCount", "MinCapacity": 1, "MaxCapacity": 5});
+    world.call("RegisterScalableTarget", &target);
+    let policy = |name: String, type_: &str| {
+        json!({"ServiceNamespace": "ecs",
+        "ResourceId": "service/shop/web", "ScalableDimension": "ecs:service:DesiredCount",
+        "PolicyName": name, "PolicyType": type_,
+        "TargetTrackingScalingPolicyConfiguration": {"TargetValue": 50}})
+    };
+    for number in 0..12 {
+        let reply = world.call(
+            "PutScalingPolicy",
+            &policy(format!("p{number:02}"), "TargetTrackingScaling"),
+        );
+        assert_eq!(reply["Alarms"].as_array().map(Vec::len), Some(2));
+    }
+    let refused = world.account.call(
+        "PutScalingPolicy",
+        &policy("p00".to_owned(), "StepScaling"),
+        world.now,
+    );
+    assert!(refused.is_err());
+    let mut request = json!({"ServiceNamespace": "ecs", "ResourceId": "service/shop/web"});
+    let first = world.call("DescribeScalingPolicies", &request);
+    assert_eq!(first["ScalingPolicies"].as_array().map(Vec::len), Some(10));
+    request["NextToken"] = first["NextToken"].clone();
+    let second = world.call("DescribeScalingPolicies", &request);
+    assert_eq!(second["ScalingPolicies"].as_array().map(Vec::len), Some(2));
+    assert_eq!(second["NextToken"], Value::Null);
 }
