@@ -22,6 +22,9 @@ pub enum ConditionType {
     /// Tasks that run have other settings than the service, which ECS gives to new tasks only.
     /// Present only while true; the object is as ready as without it.
     RestartRequired,
+    /// Whether Application Auto Scaling has what the spec asks of it. Absent without
+    /// `spec.autoscaling`.
+    AutoscalingReady,
 }
 
 impl ConditionType {
@@ -35,6 +38,7 @@ impl ConditionType {
             Self::Suspended => "Suspended",
             Self::CommandAccepted => "CommandAccepted",
             Self::RestartRequired => "RestartRequired",
+            Self::AutoscalingReady => "AutoscalingReady",
         }
     }
 }
@@ -119,6 +123,7 @@ reasons! {
     Suspended: "`spec.suspend` keeps the operator from changing anything in AWS.", "Set `spec.suspend: false`.";
     CommandRefused: "An annotation asks for something that cannot be done. Nothing was changed.", "Correct or remove the annotation that the message names.";
     SettingsChanged: "Settings of the service have changed that ECS gives to new tasks only; tasks that were started before have the old ones.", "Annotate `ecs-operator.dev/restartedAt` with the present time; with `spec.rollout.restartOnSettings: true` later changes replace the tasks.";
+    DesiredCountNotSent: "`spec.desiredCount` has changed, and with `spec.autoscaling` it is the number of tasks at creation only.", "Change `spec.autoscaling.minCapacity` or `maxCapacity`.";
     ServiceEvent: "An event of the service in ECS, in AWS's words.", "If it reports a problem, follow its text.";
     TaskImagePullFailed: "A task could not start because an image could not be pulled.", "Check the image name, the registry, and the rights of `executionRoleArn`.";
     TaskOutOfMemory: "A container used more memory than it may.", "Raise `memory` in the task definition.";
@@ -158,7 +163,8 @@ pub fn page() -> String {
          `make generate` from `crds/src/condition.rs`.\n\nConditions follow kstatus: `Ready` is always there; `Reconciling=True` while the \
          operator works towards the spec; `Stalled=True` while a user has to change something; `Suspended=True` while `spec.suspend` is set; \
          `CommandAccepted=False` while an annotation asks for something that cannot be done; \
-         `RestartRequired=True` while tasks run with settings that the service no longer has. Events carry the reasons below, and for each \
+         `RestartRequired=True` while tasks run with settings that the service no longer has; \
+         `AutoscalingReady` says whether Application Auto Scaling has what `spec.autoscaling` asks for. Events carry the reasons below, and for each \
          write to AWS the name of the call, such as `UpdateService`.\n\n| reason | meaning | way out |\n|---|---|---|\n",
     );
     rows.fold(head, |page, row| page + &row)

@@ -83,7 +83,11 @@ pub(super) fn ready(object: &Value, aws: &Aws) -> Option<String> {
     for reply in aws.look_back("DescribeServices", &request) {
         let service = &reply["services"][0];
         let deployments = service["deployments"].as_array().map_or(0, Vec::len);
-        let desired = &object["spec"]["desiredCount"];
+        // With service auto scaling it is the number at creation.
+        let desired = match &object["spec"]["autoscaling"] {
+            Value::Null => &object["spec"]["desiredCount"],
+            _ => &Value::Null,
+        };
         let problem = if service["status"] != "ACTIVE" {
             "the service is not ACTIVE".to_owned()
         } else if deployments != 1 || service["deployments"][0]["rolloutState"] != "COMPLETED" {
@@ -406,12 +410,12 @@ fn service(id: &Id, spec: &Value, wishes: &Wishes, aws: &Aws) -> Result<(), Stri
     same(
         spec,
         live,
-        &[
-            "desiredCount",
-            "enableExecuteCommand",
-            "healthCheckGracePeriodSeconds",
-        ],
+        &["enableExecuteCommand", "healthCheckGracePeriodSeconds"],
     )?;
+    if spec["autoscaling"].is_null() {
+        same(spec, live, &["desiredCount"])?;
+    }
+    scaled(id, spec, aws)?;
     if live["runningCount"] != live["desiredCount"] {
         return Err(format!(
             "{} of {} tasks run",
@@ -439,6 +443,69 @@ fn service(id: &Id, spec: &Value, wishes: &Wishes, aws: &Aws) -> Result<(), Stri
         ));
     }
     tagged(spec, live)
+}
+
+/// Whether Application Auto Scaling has what the spec asks for, and nothing without it. A number of
+/// tasks that somebody sets outside of the range stays until the next scaling.
+fn scaled(id: &Id, spec: &Value, aws: &Aws) -> Result<(), String> {
+    let resource = format!("service/{}-main/{}", id.1, id.2);
+    let request = json!({"ServiceNamespace": "ecs", "ResourceIds": [resource]});
+    let targets = look(aws, "DescribeScalableTargets", &request)?;
+    let target = &targets["ScalableTargets"][0];
+    let wanted = &spec["autoscaling"];
+    if wanted.is_null() {
+        return match target {
+            Value::Null => Ok(()),
+            left => Err(format!("its scalable target is left in AWS: {left}")),
+        };
+    }
+    let is_suspended = |state: &Value, member: &str| state[member] == true;
+    if (&target["MinCapacity"], &target["MaxCapacity"])
+        != (&wanted["minCapacity"], &wanted["maxCapacity"])
+        || is_suspended(&target["SuspendedState"], "DynamicScalingInSuspended")
+            != is_suspended(&wanted["suspendedState"], "dynamicScalingInSuspended")
+    {
+        return Err(format!("its scalable target is {target}"));
+    }
+    let request = json!({"ServiceNamespace": "ecs", "ResourceId": resource});
+    let reply = look(aws, "DescribeScalingPolicies", &request)?;
+    let mut policies: Vec<_> = reply["ScalingPolicies"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|policy| {
+            let tracking = &policy["TargetTrackingScalingPolicyConfiguration"]["TargetValue"];
+            let steps = &policy["StepScalingPolicyConfiguration"]["StepAdjustments"];
+            let value = [tracking, &steps[0]["ScalingAdjustment"]];
+            json!([policy["PolicyName"], value])
+        })
+        .collect();
+    let cpu = &wanted["cpu"];
+    let steps = &wanted["policies"][0]["stepScalingPolicyConfiguration"]["stepAdjustments"];
+    let steps = &steps[0]["scalingAdjustment"];
+    let expected = [
+        json!(["cpu", [cpu, Value::Null]]),
+        json!(["steps", [Value::Null, steps]]),
+    ];
+    let expected = expected.into_iter().zip([cpu, steps]);
+    let expected: Vec<_> = expected
+        .filter(|(_, value)| !value.is_null())
+        .map(|(policy, _)| policy)
+        .collect();
+    policies.sort_by_key(ToString::to_string);
+    if policies != expected {
+        return Err(format!("its scaling policies are {policies:?}"));
+    }
+    let reply = look(aws, "DescribeScheduledActions", &request)?;
+    let schedule = |action: &Value, member: &str| action[member].clone();
+    let actions = reply["ScheduledActions"].as_array().into_iter().flatten();
+    let actions: Vec<_> = actions.map(|action| schedule(action, "Schedule")).collect();
+    let wanted = wanted["scheduledActions"].as_array().into_iter().flatten();
+    let wanted: Vec<_> = wanted.map(|action| schedule(action, "schedule")).collect();
+    if actions != wanted {
+        return Err(format!("its scheduled actions are {actions:?}"));
+    }
+    Ok(())
 }
 
 /// Whether no object is left, and nothing of theirs in AWS.

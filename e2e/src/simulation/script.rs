@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::chance::Chance;
 use super::wishes::Wishes;
 use super::{api_server, aws};
+use crate::simulator::Refusal;
 
 /// The value of tags that outsiders set.
 pub(super) const OUTSIDERS: &str = "outsiders";
@@ -87,7 +88,7 @@ pub(super) fn outsider(draw: u64, aws: &aws::Aws, wishes: &Wishes) {
     let services = wishes.names("ecsservices");
     let families = wishes.names("ecstaskdefinitions");
     // What AWS refuses, because it is not there, changes nothing.
-    let _ = match chance.below(7) {
+    let _ = match chance.below(9) {
         0 | 1 if !services.is_empty() => {
             let (cluster, service) = chance.one(&services).clone();
             let desired = chance.below(4);
@@ -125,6 +126,10 @@ pub(super) fn outsider(draw: u64, aws: &aws::Aws, wishes: &Wishes) {
                 &json!({"family": family, "containerDefinitions": containers}),
             )
         }
+        6 | 7 if !services.is_empty() => {
+            let (cluster, service) = chance.one(&services).clone();
+            rescale(aws, &cluster, &service, &mut chance)
+        }
         _ => {
             let cluster = chance.one(&["shop-main", "lab-main"]).to_owned();
             let value = *chance.one(&["enabled", "disabled"]);
@@ -135,6 +140,42 @@ pub(super) fn outsider(draw: u64, aws: &aws::Aws, wishes: &Wishes) {
             )
         }
     };
+}
+
+/// Changes the service auto scaling of a service, if it has any.
+fn rescale(
+    aws: &aws::Aws,
+    cluster: &str,
+    service: &str,
+    chance: &mut Chance,
+) -> Result<Value, Refusal> {
+    let id = format!("service/{cluster}/{service}");
+    let mut request = json!({"ServiceNamespace": "ecs", "ResourceIds": [id]});
+    let found = aws.look("DescribeScalableTargets", &request)?;
+    if found["ScalableTargets"] == json!([]) {
+        return Ok(Value::Null);
+    }
+    request = json!({
+        "ServiceNamespace": "ecs", "ResourceId": id, "ScalableDimension": "ecs:service:DesiredCount",
+    });
+    let operation = match chance.below(4) {
+        0 => {
+            let min = chance.below(3);
+            request["MinCapacity"] = min.into();
+            request["MaxCapacity"] = (min + 1).into();
+            "RegisterScalableTarget"
+        }
+        1 => "DeregisterScalableTarget",
+        2 => {
+            request["PolicyName"] = "cpu".into();
+            "DeleteScalingPolicy"
+        }
+        _ => {
+            request["ScheduledActionName"] = "later".into();
+            "DeleteScheduledAction"
+        }
+    };
+    aws.call(operation, &request)
 }
 
 /// The newest active revision of a family.

@@ -380,6 +380,9 @@ impl Wishes {
         if chance.happens(20) {
             spec["healthCheckGracePeriodSeconds"] = (10 * (1 + chance.below(3))).into();
         }
+        if chance.happens(30) {
+            scale(&mut spec, chance);
+        }
         tags(&mut spec, chance);
         self.specs.insert(id("ecsservices", namespace, name), spec);
         let needed = id("ecstaskdefinitions", namespace, &definition);
@@ -391,6 +394,37 @@ impl Wishes {
             self.cluster(namespace, chance);
         }
     }
+}
+
+/// Has Application Auto Scaling change the number of tasks of a service. Its scheduled action is
+/// due after the end of the world.
+fn scale(spec: &mut Value, chance: &mut Chance) {
+    let (min, more) = (chance.below(3), chance.below(3));
+    let mut scaling = json!({"minCapacity": min, "maxCapacity": min + more});
+    if !spec["desiredCount"].is_null() {
+        spec["desiredCount"] = min.into();
+    }
+    if chance.happens(60) {
+        scaling["cpu"] = (*chance.one(&[50, 70])).into();
+    }
+    if chance.happens(40) {
+        let adjustment =
+            json!({"metricIntervalLowerBound": 0, "scalingAdjustment": 1 + chance.below(2)});
+        let steps = json!({"adjustmentType": "ChangeInCapacity", "stepAdjustments": [adjustment]});
+        scaling["policies"] =
+            json!([{"policyName": "steps", "stepScalingPolicyConfiguration": steps}]);
+    }
+    if chance.happens(40) {
+        let schedule = *chance.one(&["at(2099-01-01T00:00:00)", "at(2099-06-01T00:00:00)"]);
+        let action = json!({"minCapacity": min});
+        scaling["scheduledActions"] = json!([
+            {"scheduledActionName": "later", "schedule": schedule, "scalableTargetAction": action}
+        ]);
+    }
+    if chance.happens(20) {
+        scaling["suspendedState"] = json!({"dynamicScalingInSuspended": true});
+    }
+    spec["autoscaling"] = scaling;
 }
 
 /// Has the deployments of a service shift traffic between two target groups.

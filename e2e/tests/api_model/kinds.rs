@@ -14,7 +14,7 @@ pub(crate) struct Row {
     /// The service, as botocore names it.
     pub(crate) service: &'static str,
     pub(crate) operation: &'static str,
-    /// Members of the spec that the operation does not have.
+    /// Members of the spec that the operation does not have, with all that is in them.
     pub(crate) own: &'static [&'static str],
     /// Parses a document as the spec and writes it again.
     pub(crate) carry: fn(&Value) -> Result<Value, String>,
@@ -45,16 +45,11 @@ pub(crate) const KINDS: &[Row] = &[
         service: "ecs",
         operation: "CreateService",
         own: &[
+            "autoscaling",
             "clusterRef",
-            "clusterRef.name",
             "desiredCountOwner",
             "rollout",
-            "rollout.minReadySeconds",
-            "rollout.progressDeadlineSeconds",
-            "rollout.restartOnSettings",
-            "rollout.unavailableAfterSeconds",
             "taskDefinitionRef",
-            "taskDefinitionRef.name",
         ],
         carry: carried::<EcsServiceSpec>,
     },
@@ -65,23 +60,6 @@ pub(crate) const KINDS: &[Row] = &[
         own: &[
             "forceDelete",
             "lifecyclePolicy",
-            "lifecyclePolicy.rules",
-            "lifecyclePolicy.rules[]",
-            "lifecyclePolicy.rules[].action",
-            "lifecyclePolicy.rules[].action.targetStorageClass",
-            "lifecyclePolicy.rules[].action.type",
-            "lifecyclePolicy.rules[].description",
-            "lifecyclePolicy.rules[].rulePriority",
-            "lifecyclePolicy.rules[].selection",
-            "lifecyclePolicy.rules[].selection.countNumber",
-            "lifecyclePolicy.rules[].selection.countType",
-            "lifecyclePolicy.rules[].selection.countUnit",
-            "lifecyclePolicy.rules[].selection.storageClass",
-            "lifecyclePolicy.rules[].selection.tagPatternList",
-            "lifecyclePolicy.rules[].selection.tagPatternList[]",
-            "lifecyclePolicy.rules[].selection.tagPrefixList",
-            "lifecyclePolicy.rules[].selection.tagPrefixList[]",
-            "lifecyclePolicy.rules[].selection.tagStatus",
             "lifecyclePolicyText",
             "repositoryPolicy",
             "repositoryPolicyText",
@@ -92,9 +70,27 @@ pub(crate) const KINDS: &[Row] = &[
         kind: "EcsCapacityProvider",
         service: "ecs",
         operation: "CreateCapacityProvider",
-        own: &["clusterRef", "clusterRef.name"],
+        own: &["clusterRef"],
         carry: carried::<EcsCapacityProviderSpec>,
     },
+];
+
+/// Members of EcsService that are inputs of Application Auto Scaling: the path, the operation, and
+/// the members of the path that the operation does not have.
+pub(crate) const AUTOSCALING: &[(&str, &str, &[&str])] = &[
+    (
+        "autoscaling",
+        "RegisterScalableTarget",
+        &[
+            "cpu",
+            "memory",
+            "policies",
+            "queueBacklogPerTask",
+            "scheduledActions",
+        ],
+    ),
+    ("autoscaling.policies[]", "PutScalingPolicy", &[]),
+    ("autoscaling.scheduledActions[]", "PutScheduledAction", &[]),
 ];
 
 /// The row of a kind.
@@ -169,6 +165,37 @@ pub(crate) const EXCEPTIONS: &[(&str, &str)] = &[
     (
         "EcsService launchType value MANAGED_INSTANCES",
         "ECS shows it and does not take it: such services name a strategy",
+    ),
+];
+
+/// Where `spec.autoscaling` differs from the API on purpose: member, and why.
+pub(crate) const AUTOSCALING_EXCEPTIONS: &[(&str, &str)] = &[
+    ("serviceNamespace", "it is always ecs"),
+    (
+        "resourceId",
+        "it is made of the names of cluster and service",
+    ),
+    ("scalableDimension", "it is always ecs:service:DesiredCount"),
+    ("roleARN", "AWS uses its service-linked role for services"),
+    (
+        "tags",
+        "the scalable target has the owner tag of the service",
+    ),
+    ("tags{}", "the same"),
+    ("minCapacity required", "a new scalable target needs it"),
+    ("maxCapacity required", "a new scalable target needs it"),
+    (
+        "startTime kind: timestamp in the API, string here",
+        "times are texts in Kubernetes",
+    ),
+    (
+        "endTime kind: timestamp in the API, string here",
+        "times are texts in Kubernetes",
+    ),
+    ("schedule required", "a new scheduled action needs it"),
+    (
+        "scalableTargetAction required",
+        "a new scheduled action needs it",
     ),
 ];
 

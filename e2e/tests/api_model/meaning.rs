@@ -7,7 +7,7 @@ use ecs_operator::aws::meaning::{DEFAULTS, SETS, ZERO_COUNTS, key_of, normalised
 use serde_json::Value;
 
 use crate::documents::{changes, complete};
-use crate::kinds::{KINDS, Row};
+use crate::kinds::{AUTOSCALING, KINDS, Row};
 use crate::model;
 
 /// Lists of a task definition whose order counts, and why.
@@ -143,6 +143,15 @@ async fn the_tables_of_what_means_the_same_name_members_of_the_api() {
     {
         let input = api_model::input(&model(service).await, operation).expect("a known operation");
         known.extend(input.keys().map(|path| dotted(path)));
+    }
+    let scaling = model("application-autoscaling").await;
+    for (path, operation, _) in AUTOSCALING {
+        let input = api_model::input(&scaling, operation).expect("a known operation");
+        known.extend(
+            input
+                .keys()
+                .map(|member| dotted(&format!("{path}.{member}"))),
+        );
     }
     let rows = SETS
         .iter()

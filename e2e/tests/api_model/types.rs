@@ -3,7 +3,10 @@
 use e2e::api_model::{self, Member, Members};
 use ecs_operator_crds::v1beta1::Policies;
 
-use crate::kinds::{EXCEPTIONS, KINDS, REQUIRED_BY_US, Row, definition, exempt, kind};
+use crate::kinds::{
+    AUTOSCALING, AUTOSCALING_EXCEPTIONS, EXCEPTIONS, KINDS, REQUIRED_BY_US, Row, definition,
+    exempt, kind,
+};
 use crate::model;
 
 /// Whether a member says what the operator may do, which all kinds can.
@@ -28,11 +31,18 @@ fn compare(kind: &str, api: &Members, spec: &Members, own: &[&str]) -> Vec<Strin
             }
         }
     }
-    let unknown = spec.keys().filter(|path| {
-        !api.contains_key(*path) && !own.contains(&path.as_str()) && !is_policy(path)
-    });
+    let is_own = |path: &str| own.iter().any(|own| is_in(path, own));
+    let unknown = spec
+        .keys()
+        .filter(|path| !api.contains_key(*path) && !is_own(path) && !is_policy(path));
     differences.extend(unknown.map(|path| format!("{kind} {path} is not in the API")));
     differences
+}
+
+/// Whether `path` is `member`, or lies in it.
+fn is_in(path: &str, member: &str) -> bool {
+    path.strip_prefix(member)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
 fn details(path: &str, api: &Member, ours: &Member, text: &str) -> Vec<String> {
@@ -95,6 +105,44 @@ async fn specs_are_the_inputs_of_the_api() {
         stale.is_empty(),
         "exceptions that are none any more: {stale:#?}"
     );
+}
+
+/// Values of metrics that are not of ECS have no meaning for a service.
+fn is_of_other_service(difference: &str) -> bool {
+    let value = difference.split_once(" value ").map(|(_, value)| value);
+    value.is_some_and(|value| !value.starts_with("ECS") && !value.starts_with("ALB"))
+        && difference.contains("redefinedMetricType")
+}
+
+#[tokio::test]
+async fn autoscaling_is_the_inputs_of_its_calls() {
+    let model = model("application-autoscaling").await;
+    let spec = api_model::spec(&definition("EcsService"));
+    let mut met = Vec::new();
+    for (path, operation, own) in AUTOSCALING {
+        let api = api_model::input(&model, operation).expect("a known operation");
+        let members = spec.iter().filter_map(|(member, details)| {
+            let member = member.strip_prefix(path)?.strip_prefix('.')?;
+            Some((member.to_owned(), details.clone()))
+        });
+        let differences = compare("", &api, &members.collect(), own);
+        let differences = differences
+            .into_iter()
+            .filter(|text| !is_of_other_service(text));
+        for difference in differences {
+            let difference = difference.trim_start();
+            let exception = AUTOSCALING_EXCEPTIONS
+                .iter()
+                .position(|(exception, _)| *exception == difference);
+            met.push(exception.unwrap_or_else(|| panic!("{operation}: {difference}")));
+        }
+    }
+    for (number, (exception, _)) in AUTOSCALING_EXCEPTIONS.iter().enumerate() {
+        assert!(
+            met.contains(&number),
+            "{exception} is no exception any more"
+        );
+    }
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 //! has a namespace, an AWS account, an AWS proxy and an operator of its own, and they run side by
 //! side.
 
+mod autoscaling;
 mod basics;
 mod capacity;
 mod chart;
@@ -180,9 +181,13 @@ fn trials(world: &Arc<World>, runtime: &Runtime) -> Vec<Trial> {
         schema::a_cluster_needs_no_spec,
         second_server::moto_holds_what_we_ask_for,
         second_server::moto_keeps_capacity_providers,
+        second_server::moto_scales_a_service,
         capacity::clusters_get_their_providers_when_these_are_ready,
         capacity::all_go_at_once_in_every_order,
         capacity::a_failed_creation_is_reported_and_repeated_for_a_new_spec,
+        autoscaling::a_worker_scales_on_its_queue_and_sleeps_at_night,
+        autoscaling::a_service_that_is_made_again_is_scaled_again,
+        autoscaling::scaling_of_others_is_taken_over_by_consent_alone,
         simulated::a_canary_is_rolled_back_half_way_by_an_alarm,
         simulated::a_blue_green_deployment_waits_at_its_pause_and_continues,
         simulated::a_service_that_drains_for_two_minutes_keeps_its_object,

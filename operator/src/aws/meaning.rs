@@ -86,6 +86,39 @@ pub const DEFAULTS: &[(&str, &str)] = &[
     ),
     ("volumes.s3filesVolumeConfiguration.rootDirectory", r#""/""#),
     // Services
+    (
+        "autoscaling.policies.predictiveScalingPolicyConfiguration.maxCapacityBreachBehavior",
+        r#""HonorMaxCapacity""#,
+    ),
+    (
+        "autoscaling.policies.predictiveScalingPolicyConfiguration.mode",
+        r#""ForecastOnly""#,
+    ),
+    (
+        "autoscaling.policies.predictiveScalingPolicyConfiguration.schedulingBufferTime",
+        "300",
+    ),
+    (
+        "autoscaling.policies.stepScalingPolicyConfiguration.cooldown",
+        "300",
+    ),
+    (
+        "autoscaling.policies.stepScalingPolicyConfiguration.metricAggregationType",
+        r#""Average""#,
+    ),
+    (
+        "autoscaling.policies.targetTrackingScalingPolicyConfiguration.customizedMetricSpecification.metrics.returnData",
+        "true",
+    ),
+    (
+        "autoscaling.policies.targetTrackingScalingPolicyConfiguration.scaleInCooldown",
+        "300",
+    ),
+    (
+        "autoscaling.policies.targetTrackingScalingPolicyConfiguration.scaleOutCooldown",
+        "300",
+    ),
+    ("autoscaling.scheduledActions.timezone", r#""UTC""#),
     ("availabilityZoneRebalancing", r#""DISABLED""#),
     (
         "deploymentConfiguration.deploymentCircuitBreaker.resetOnHealthyTask",
@@ -120,6 +153,42 @@ pub const DEFAULTS: &[(&str, &str)] = &[
 
 /// Members whose zero value is not what AWS takes when they are absent, and why.
 pub const ZERO_COUNTS: &[(&str, &str)] = &[
+    (
+        "autoscaling.policies.predictiveScalingPolicyConfiguration.schedulingBufferTime",
+        "the default is 300",
+    ),
+    (
+        "autoscaling.policies.stepScalingPolicyConfiguration.cooldown",
+        "the default is 300",
+    ),
+    (
+        "autoscaling.policies.stepScalingPolicyConfiguration.stepAdjustments.metricIntervalLowerBound",
+        "absent is no bound",
+    ),
+    (
+        "autoscaling.policies.stepScalingPolicyConfiguration.stepAdjustments.metricIntervalUpperBound",
+        "absent is no bound",
+    ),
+    (
+        "autoscaling.policies.targetTrackingScalingPolicyConfiguration.customizedMetricSpecification.metrics.returnData",
+        "the default is true",
+    ),
+    (
+        "autoscaling.policies.targetTrackingScalingPolicyConfiguration.scaleInCooldown",
+        "the default is 300",
+    ),
+    (
+        "autoscaling.policies.targetTrackingScalingPolicyConfiguration.scaleOutCooldown",
+        "the default is 300",
+    ),
+    (
+        "autoscaling.scheduledActions.scalableTargetAction.maxCapacity",
+        "absent leaves the maximum as it is",
+    ),
+    (
+        "autoscaling.scheduledActions.scalableTargetAction.minCapacity",
+        "absent leaves the minimum as it is",
+    ),
     (
         "capacityProviderStrategy",
         "an empty list asks for the strategy of the cluster",
@@ -333,7 +402,7 @@ mod tests {
     fn the_tables_behind_the_hash_are_the_same_in_all_versions() {
         assert_eq!(
             crate::reconcile::plan::hash(&json!([SETS, DEFAULTS, ZERO_COUNTS])),
-            "6d5a1a0fb96f3145b4f82b6644f57394"
+            "0156dfee7f082067b5e65d46a02b3484"
         );
         let document = json!({"family": "web", "networkMode": "awsvpc", "cpu": "1 vCPU", "requiresCompatibilities": ["FARGATE", "EC2"],
             "containerDefinitions": [{"name": "b", "image": "b"}, {"name": "a", "image": "a", "command": ["y", "x"], "stopTimeout": 0,

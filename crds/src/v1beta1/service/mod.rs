@@ -1,5 +1,6 @@
 //! EcsService: an ECS service. The spec is the input of `CreateService` less `clientToken`.
 
+mod autoscaling;
 mod connect;
 mod deployment;
 mod gateway;
@@ -18,6 +19,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
+pub use autoscaling::{
+    AppliedCapacity, Autoscaling, AutoscalingStatus, CustomizedMetricSpecification, Metric,
+    MetricDataQueries, MetricDataQuery, MetricDimension, MetricStat, PredefinedMetricSpecification,
+    PredefinedPredictiveMetric, PredictiveMetricSpecification,
+    PredictiveScalingPolicyConfiguration, QueueBacklogPerTask, ScalableTargetAction, ScalingPolicy,
+    ScalingPolicyStatus, ScheduledAction, ScheduledActionStatus, StepAdjustment,
+    StepScalingPolicyConfiguration, SuspendedState, TargetTrackingScalingPolicyConfiguration,
+};
 pub use connect::{
     ServiceConnectAccessLogConfiguration, ServiceConnectClientAlias, ServiceConnectConfiguration,
     ServiceConnectContainerConfiguration, ServiceConnectService, ServiceConnectTestTrafficHeader,
@@ -84,6 +93,8 @@ use super::shared::{
     printcolumn(name = "Running", type_ = "integer", json_path = ".status.runningCount"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Rollout", type_ = "string", json_path = ".status.rollout.phase", priority = 1),
+    printcolumn(name = "Min", type_ = "integer", json_path = ".status.autoscaling.minCapacity", priority = 1),
+    printcolumn(name = "Max", type_ = "integer", json_path = ".status.autoscaling.maxCapacity", priority = 1),
     printcolumn(name = "ARN", type_ = "string", json_path = ".status.serviceArn", priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].message", priority = 1)
 )]
@@ -187,6 +198,10 @@ pub struct EcsServiceSpec {
     /// `kubectl scale`, autoscalers and Application Auto Scaling. Without `desiredCount` the
     /// operator leaves the number to ECS.
     pub desired_count_owner: Option<DesiredCountOwner>,
+    /// How Application Auto Scaling changes the number of tasks. `desiredCount` is the number at
+    /// creation only then. Dropped from the spec, scaling ends and the number of tasks is that of
+    /// `desiredCount`, or stays without it.
+    pub autoscaling: Option<Autoscaling>,
     /// How rollouts are judged.
     pub rollout: Option<RolloutPolicy>,
     /// What the operator may do with the AWS object.
@@ -255,6 +270,8 @@ pub struct EcsServiceStatus {
     /// Whether ECS has accepted `capacityProviderStrategy: []`: the service follows the default
     /// strategy of its cluster.
     pub follows_cluster_strategy: Option<bool>,
+    /// Service auto scaling: what AWS has of it.
+    pub autoscaling: Option<AutoscalingStatus>,
     /// Commands by annotation that were handled last.
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["annotation"]))]
     pub handled_commands: Option<Vec<HandledCommand>>,

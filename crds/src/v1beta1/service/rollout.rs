@@ -7,7 +7,7 @@ use serde_with::skip_serializing_none;
 
 /// What decides the number of tasks: Spec (default where `desiredCount` is set) or External, for
 /// `kubectl scale`, autoscalers and Application Auto Scaling. Without `desiredCount` the operator
-/// leaves the number to ECS.
+/// leaves the number to ECS. With `autoscaling`, it can be External only.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 pub enum DesiredCountOwner {
     /// The spec: another number in ECS is set back.

@@ -10,7 +10,7 @@ use crate::v1beta1::shared::rules::{immutable, one_base, rule, tags};
 
 /// Every rule, as the spec carries them.
 pub(super) fn all() -> Vec<Rule> {
-    [identity(), placement(), deployment(), traffic()].concat()
+    [identity(), placement(), deployment(), traffic(), scaling()].concat()
 }
 
 /// What a service is and runs.
@@ -61,6 +61,124 @@ fn identity() -> Vec<Rule> {
             "desiredCountOwner needs desiredCount: set desiredCount, or drop both to leave the number to ECS",
         ),
         tags(),
+    ]
+}
+
+/// What decides how many tasks it has.
+fn scaling() -> Vec<Rule> {
+    vec![
+        rule(
+            "!has(self.autoscaling) || !has(self.desiredCount) || (self.autoscaling.minCapacity <= self.desiredCount && self.desiredCount <= self.autoscaling.maxCapacity)",
+            "desiredCount is the number of tasks at creation and must be between autoscaling.minCapacity and autoscaling.maxCapacity: change one of them, or drop desiredCount",
+        ),
+        rule(
+            "!has(self.autoscaling) || !has(self.desiredCountOwner) || self.desiredCountOwner == 'External'",
+            "desiredCountOwner: Spec and autoscaling exclude each other: drop desiredCountOwner",
+        ),
+        rule(
+            "!has(self.autoscaling) || !has(self.schedulingStrategy) || self.schedulingStrategy != 'DAEMON'",
+            "autoscaling is not possible with schedulingStrategy DAEMON, which runs one task on every instance: drop it",
+        ),
+        rule(
+            "!has(self.autoscaling) || !has(self.deploymentController) || self.deploymentController.type != 'EXTERNAL'",
+            "autoscaling is not possible with deploymentController EXTERNAL: drop it",
+        ),
+    ]
+}
+
+/// What RegisterScalableTarget refuses across members, and the names that the short forms of
+/// policies take. Source: the API reference of Application Auto Scaling.
+pub(super) fn autoscaling() -> Vec<Rule> {
+    let reserved = |member: &str, name: &str| {
+        rule(
+            &format!(
+                "!has(self.{member}) || !has(self.policies) || !self.policies.exists(p, p.policyName == '{name}')"
+            ),
+            &format!(
+                "policies[].policyName: {name} is the name of the policy that autoscaling.{member} makes: choose another name, or drop autoscaling.{member}"
+            ),
+        )
+    };
+    vec![
+        rule(
+            "self.minCapacity <= self.maxCapacity",
+            "minCapacity is greater than maxCapacity: lower it",
+        ),
+        reserved("cpu", "cpu"),
+        reserved("memory", "memory"),
+        reserved("queueBacklogPerTask", "queue-backlog"),
+    ]
+}
+
+/// What PutScalingPolicy refuses across members.
+pub(super) fn scaling_policy() -> Vec<Rule> {
+    let types = [
+        (
+            "targetTrackingScalingPolicyConfiguration",
+            "TargetTrackingScaling",
+        ),
+        ("stepScalingPolicyConfiguration", "StepScaling"),
+        ("predictiveScalingPolicyConfiguration", "PredictiveScaling"),
+    ];
+    let one = types.map(|(member, _)| format!("(has(self.{member}) ? 1 : 0)"));
+    let fitting = types
+        .map(|(member, type_)| format!("(self.policyType == '{type_}' && has(self.{member}))"));
+    vec![
+        rule(
+            &format!("{} == 1", one.join(" + ")),
+            "one of targetTrackingScalingPolicyConfiguration, stepScalingPolicyConfiguration and predictiveScalingPolicyConfiguration is needed, and they exclude each other",
+        ),
+        rule(
+            &format!("!has(self.policyType) || {}", fitting.join(" || ")),
+            "policyType does not fit the configuration: drop policyType",
+        ),
+    ]
+}
+
+/// What PutScalingPolicy refuses of a target tracking policy.
+pub(super) fn target_tracking() -> Vec<Rule> {
+    let (known, own) = (
+        "self.predefinedMetricSpecification",
+        "self.customizedMetricSpecification",
+    );
+    vec![
+        rule(
+            &format!("has({known}) != has({own})"),
+            "one of predefinedMetricSpecification and customizedMetricSpecification is needed, and they exclude each other",
+        ),
+        rule(
+            &format!(
+                "!has({known}) || (has({known}.resourceLabel) ? {known}.resourceLabel.matches('^app/[^/]+/[^/]+/targetgroup/[^/]+/[^/]+$') : {known}.predefinedMetricType != 'ALBRequestCountPerTarget')"
+            ),
+            "predefinedMetricSpecification.resourceLabel is needed with ALBRequestCountPerTarget, as app/NAME/ID/targetgroup/NAME/ID: join the ends of the ARNs of the load balancer and the target group",
+        ),
+        rule(
+            &format!(
+                "!has({own}) || (has({own}.metrics) ? !has({own}.metricName) && !has({own}.statistic) && !has({own}.dimensions) : has({own}.metricName) && has({own}.statistic))"
+            ),
+            "customizedMetricSpecification: either metrics, or metricName, namespace and statistic are needed, and they exclude each other",
+        ),
+    ]
+}
+
+/// What PutScheduledAction refuses across members.
+pub(super) fn scheduled_action() -> Vec<Rule> {
+    let action = "self.scalableTargetAction";
+    vec![
+        rule(
+            &format!("has({action}.minCapacity) || has({action}.maxCapacity)"),
+            "scalableTargetAction: minCapacity or maxCapacity is needed",
+        ),
+        rule(
+            &format!(
+                "!has({action}.minCapacity) || !has({action}.maxCapacity) || {action}.minCapacity <= {action}.maxCapacity"
+            ),
+            "scalableTargetAction.minCapacity is greater than maxCapacity: lower it",
+        ),
+        rule(
+            "self.schedule.startsWith('cron(') || self.schedule.startsWith('rate(') || self.schedule.startsWith('at(')",
+            "schedule is none of cron(...), rate(...) and at(...): write it as cron(0 22 * * ? *), rate(1 hour) or at(2026-12-24T18:00:00)",
+        ),
     ]
 }
 

@@ -4,10 +4,12 @@ use ecs_operator_crds::v1beta1::EcsService;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::autoscaling;
 use super::commands::carried_out_by;
 use super::described::read;
 use super::observe_rollout;
 use super::observed::ObservedService;
+use crate::aws::autoscaling as scaling;
 use crate::aws::ecs::{self, ServiceKey, written};
 use crate::aws::observer::{Answer, Seen};
 use crate::aws::replies::tagged;
@@ -30,7 +32,20 @@ pub(super) async fn apply(
     permit: Permit,
 ) -> Result<ObservedService, AwsError> {
     let key = observed.key.clone();
+    if *write.operation.service() == scaling::SERVICE {
+        let before = observed.autoscaling.as_ref();
+        let scaling = autoscaling::apply(pass, &key, before, write, permit).await?;
+        let after = ObservedService {
+            autoscaling: Some(scaling),
+            ..observed.clone()
+        };
+        return with_new_count(pass, after, write).await;
+    }
     let reply = LIFECYCLE.send(pass, &key, write, permit).await?;
+    if write.operation == ecs::CreateService {
+        // AWS has deleted the scalable target of a former service with that.
+        autoscaling::enter_missing(&pass.aws.observer, &key);
+    }
     let seen = seen_after(pass, observed, write, reply).await?;
     let mut after = observed.clone();
     after
@@ -44,6 +59,28 @@ pub(super) async fn apply(
     Ok(observe_rollout::observe(object, pass, after)
         .await
         .unwrap_or(known))
+}
+
+/// The service after a write of its scaling: a registration may move the number of tasks.
+async fn with_new_count(
+    pass: &Pass<'_, ObservedService>,
+    mut after: ObservedService,
+    write: &Write,
+) -> Result<ObservedService, AwsError> {
+    if write.operation != scaling::RegisterScalableTarget {
+        return Ok(after);
+    }
+    let services = pass.aws.observer.cache::<ServiceKey>();
+    let fresh = Freshness::Since(Instant::now());
+    match services
+        .get(after.key.clone(), fresh, pass.namespace())
+        .await
+    {
+        Ok(seen) => (after.at, after.service) = (seen.at, read(&seen)?),
+        // The write was accepted all the same.
+        Err(_) => services.invalidate(&after.key),
+    }
+    Ok(after)
 }
 
 /// The service after a write, as the cache has it; `None` where only a later read tells.

@@ -8,6 +8,7 @@ use k8s_openapi::jiff::Timestamp;
 use super::observed::ObservedService;
 use super::shape::{OWN_MEMBERS, RESETS};
 use super::{apply, commands, notices, observe, plan, references, stable, status, users, verdict};
+use crate::aws::autoscaling::{ScalableTargetKey, ScalingPoliciesKey, ScheduledActionsKey};
 use crate::aws::ecs::ServiceDeploymentKey;
 use crate::aws::observer::{Pace, PolledKey};
 use crate::aws::tags::Owner;
@@ -111,8 +112,21 @@ fn observed(object: &EcsService, value: ObservedService) -> Observed<ObservedSer
         deployment.map(|deployment| PolledKey::new(ServiceDeploymentKey(deployment.arn.clone())));
     // In a cluster of another name would be another service.
     let service = (!value.is_guess).then_some(service);
+    let scaling = value.autoscaling.as_ref().map(|_| {
+        [
+            PolledKey::new(ScalableTargetKey::of(&value.key)),
+            PolledKey::new(ScalingPoliciesKey::of(&value.key)),
+            PolledKey::new(ScheduledActionsKey::of(&value.key)),
+        ]
+    });
+    // Deployments do not change them.
+    let scaling = scaling
+        .into_iter()
+        .flatten()
+        .map(|key| (key, Some(Pace::Steady)));
     let polled = service
         .into_iter()
+        .chain(scaling)
         .chain(deployment.map(|key| (key, Some(Pace::Active))))
         .collect();
     let urgent = commands::is_asked(object) || wants_another_revision(object, &value);

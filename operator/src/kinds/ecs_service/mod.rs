@@ -2,6 +2,7 @@
 
 mod apply;
 mod attempt;
+mod autoscaling;
 mod commands;
 mod deployment;
 mod described;

@@ -16,7 +16,23 @@ pub(super) fn notices(before: &EcsServiceStatus, after: &EcsServiceStatus) -> Ve
     notices.extend(rollout(before, after));
     notices.extend(commands(before, after));
     notices.extend(restart(before, after));
+    notices.extend(scaled(before, after));
     notices
+}
+
+/// A number of tasks that the spec has since the last pass, and that Application Auto Scaling
+/// decides about.
+fn scaled(before: &EcsServiceStatus, after: &EcsServiceStatus) -> Option<Notice> {
+    let scaling = after.autoscaling.as_ref()?;
+    // The number at creation is sent.
+    before.service_arn.as_ref()?;
+    let (former, wanted) = (before.applied_desired_count, after.applied_desired_count?);
+    let (min, max) = (scaling.min_capacity?, scaling.max_capacity?);
+    let note = format!(
+        "desiredCount {wanted} is not sent: Application Auto Scaling keeps the number of tasks between {min} and {max}; change autoscaling.minCapacity to start tasks"
+    );
+    let reason = Reason::DesiredCountNotSent.as_str();
+    (former != Some(wanted)).then(|| Notice::new(true, reason, note))
 }
 
 /// Settings that the tasks which run do not have.

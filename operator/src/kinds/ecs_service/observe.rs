@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use super::described::read;
 use super::observed::ObservedService;
 use super::validate::validate;
-use super::{observe_rollout, references};
+use super::{autoscaling, observe_rollout, references};
 use crate::aws::ecs::{self, ServiceKey};
 use crate::aws::observer::Answer;
 use crate::aws::{AwsError, Freshness};
@@ -67,6 +67,11 @@ pub(super) async fn observe(
         service,
         ..observed
     };
+    let mut observed = observed;
+    if observed.service.is_some() || object.is_deleting() {
+        // AWS scales nothing that does not exist.
+        observed.autoscaling = autoscaling::observe(object, pass, &observed.key, freshness).await?;
+    }
     if object.is_deleting() {
         return Ok(observed);
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use ecs_operator_crds::v1beta1::service::StoppedTask;
 use tokio::time::Instant;
 
+use super::autoscaling::ObservedAutoscaling;
 use super::deployment::ServiceDeployment;
 use super::described::Service;
 use crate::aws::ecs::ServiceKey;
@@ -40,6 +41,8 @@ pub struct ObservedService {
     pub stopped: Option<Vec<StoppedTask>>,
     /// Whether the revision that a command asks for is ACTIVE; `None` where none does.
     pub rollback_target: Option<bool>,
+    /// Service auto scaling; `None` where it was not read.
+    pub autoscaling: Option<ObservedAutoscaling>,
     /// The commands that this pass has carried out.
     pub carried_out: CarriedOut,
 }
@@ -67,6 +70,7 @@ impl ObservedService {
             deployment: None,
             stopped: None,
             rollback_target: None,
+            autoscaling: None,
             carried_out: CarriedOut::new(),
         }
     }

@@ -6,6 +6,7 @@ use ecs_operator_crds::v1beta1::{EcsService, Policies};
 use ecs_operator_crds::{RESTARTED_AT, ROLLBACK_TO};
 use serde_json::{Map, Value, json};
 
+use super::autoscaling;
 use super::commands::{self, Command};
 use super::described::{Service, foreign_controller};
 use super::failure::{self, given_up};
@@ -69,7 +70,27 @@ pub(super) fn plan(object: &EcsService, observed: &ObservedService, owner: &Owne
     {
         return Plan::stall(Reason::InvalidSpec, message);
     }
-    plan_update(object, observed, service, spec, owner)
+    let plan = plan_update(object, observed, service, spec, owner);
+    with_autoscaling(plan, object, observed, owner)
+}
+
+/// The plan of the service, and once there is nothing to write to it that of its scaling, which
+/// does not wait for a deployment.
+fn with_autoscaling(
+    plan: Plan,
+    object: &EcsService,
+    observed: &ObservedService,
+    owner: &Owner,
+) -> Plan {
+    if matches!(plan, Plan::Write(_)) {
+        return plan;
+    }
+    let scaling = autoscaling::plan(object, &observed.key, observed.autoscaling.as_ref(), owner);
+    match (plan, scaling) {
+        (plan, Plan::InSync) => plan,
+        (Plan::InSync, scaling) | (_, scaling @ Plan::Write(_)) => scaling,
+        (plan, _) => plan,
+    }
 }
 
 /// What brings a service that is ours to the spec, and what commands ask for.
@@ -306,7 +327,13 @@ fn create(
         .is_some_and(|strategy| strategy == "DAEMON");
     if !daemon {
         // ECS wants a number from a new service; from then on an absent one is left alone.
-        request.entry("desiredCount").or_insert_with(|| 1.into());
+        let scaling = object.spec.autoscaling.as_ref();
+        let first = scaling.map_or(1, |scaling| {
+            1.max(scaling.min_capacity).min(scaling.max_capacity)
+        });
+        request
+            .entry("desiredCount")
+            .or_insert_with(|| first.into());
     }
     // ECS refuses an ARN of another account, where there may be a cluster of the same name in this
     // one.
@@ -488,8 +515,12 @@ fn delete(object: &EcsService, observed: &ObservedService, owner: &Owner) -> Pla
             .retain(owner, &object.spec.policies)
         });
     }
+    let deregistration = autoscaling::deregistration(object, key, observed.autoscaling.as_ref());
     let Some(service) = service else {
-        return absent(&key.to_string(), observed.may_be_there);
+        return match deregistration {
+            Some(write) => Plan::Write(vec![write]),
+            None => absent(&key.to_string(), observed.may_be_there),
+        };
     };
     let ownership = owner.of(&service.tags());
     if ownership != Ownership::Ours {
@@ -507,9 +538,11 @@ fn delete(object: &EcsService, observed: &ObservedService, owner: &Owner) -> Pla
         );
     }
     let request = json!({"cluster": key.cluster, "service": key.name, "force": true});
-    Plan::Write(vec![Write {
+    let delete = Write {
         operation: ecs::DeleteService,
         request,
         note: format!("Deleted {key}"),
-    }])
+    };
+    // First, so that AWS scales nothing that is being deleted.
+    Plan::Write(deregistration.into_iter().chain([delete]).collect())
 }

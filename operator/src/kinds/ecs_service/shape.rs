@@ -6,6 +6,7 @@ use crate::reconcile::kind::Reset;
 
 /// Members of the spec that are ours and not the API's.
 pub(super) const OWN_MEMBERS: &[&str] = &[
+    "autoscaling",
     "clusterRef",
     "desiredCountOwner",
     "rollout",

@@ -6,6 +6,7 @@ use ecs_operator_crds::v1beta1::shared::Status;
 use ecs_operator_crds::v1beta1::{EcsService, EcsServiceStatus};
 use k8s_openapi::jiff::Timestamp;
 
+use super::autoscaling;
 use super::commands;
 use super::described::{Deployment, Service, short};
 use super::ecs_events;
@@ -49,6 +50,13 @@ pub(super) fn report(
             |service| ecs_events::merged(object, service),
         );
         status.rollback = commands::rollback(object, observed);
+        status.autoscaling = autoscaling::status(
+            object,
+            &observed.key,
+            observed.autoscaling.as_ref(),
+            outcome,
+            after.accepted,
+        );
     }
     remember(&mut status, object, service, outcome);
     if *outcome != Outcome::InSync {
@@ -79,8 +87,14 @@ pub(super) fn report(
     });
     let accepted = command_accepted(&status);
     let restart = restart_condition(&status, observed);
+    let scaling = autoscaling::condition(
+        object,
+        status.autoscaling.as_ref(),
+        observed.and_then(|observed| observed.autoscaling.as_ref()),
+        outcome,
+    );
     Report {
-        others: accepted.into_iter().chain(restart).collect(),
+        others: accepted.into_iter().chain(restart).chain(scaling).collect(),
         status,
         verdict,
         is_request_open: false,
@@ -149,6 +163,7 @@ fn restart_condition(
 fn without_service(observed: &ObservedService) -> ObservedService {
     ObservedService {
         service: None,
+        autoscaling: None,
         deployment: None,
         stopped: None,
         ..observed.clone()

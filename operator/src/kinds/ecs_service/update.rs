@@ -112,8 +112,12 @@ pub(super) fn shows(unseen: &Map<String, Value>, service: &Service) -> bool {
 }
 
 /// Whether `desiredCount` is to be brought to the spec. Of a number that is somebody else's to
-/// change, the spec only says what it was last; a new one in the spec counts.
+/// change, the spec only says what it was last; a new one in the spec counts. With service auto
+/// scaling it is the number at creation alone.
 pub(super) fn counts(object: &EcsService) -> bool {
+    if object.spec.autoscaling.is_some() {
+        return false;
+    }
     let external = object.spec.desired_count_owner == Some(DesiredCountOwner::External);
     let applied = object
         .status

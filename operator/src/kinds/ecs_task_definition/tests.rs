@@ -716,6 +716,7 @@ fn keeps_the_hashes_of_the_samples() {
     assert_eq!(
         hashes.collect::<Vec<_>>(),
         [
+            "autoscaled-web: autoscaled-web 2912ba0e061854ceafc3e282c34002db",
             "daemon: node-agent 4cc5681730011ae22d221cb5908d566e",
             "ec2-binpack: batch e43e07afda8ab0ebfc26c5b81437151e",
             "efs-volume: cms ccfd1a59510acf02130ef36755591f91",
@@ -724,6 +725,7 @@ fn keeps_the_hashes_of_the_samples() {
             "fargate-web-alb: alb-web e4fde73e1e21098634f582c582cd17e3",
             "firelens-sidecar: routed bab443b4852a7f0c5fea3cdfc5ae63e4",
             "gpu: inference 5fea560e73f4bd990610cec280a340ca",
+            "queue-worker: queue-worker 09bdaa9d287b247c410d96839391de62",
             "service-connect: api 5417bd4593233d8a22fa398d6149ec91",
             "windows: iis 7dfbd14255656c873b515014ec6a3e4d",
             "task-definition: web 70ac1bfdcc56dcaf8fa69978d81d25b8",

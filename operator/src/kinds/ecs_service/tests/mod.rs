@@ -1,5 +1,6 @@
 //! Tables for `plan` and `status`: here creation, ownership and deletion.
 
+mod autoscaling;
 mod commands;
 mod failure;
 mod rollout;

@@ -1,0 +1,155 @@
+//! Sends one write of service auto scaling, and enters what is known after it into the observer.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::elements::{ACTION, POLICY, Part};
+use super::observed::{ObservedAutoscaling, ScalableTarget};
+use super::wanted::name;
+use crate::aws::autoscaling::{
+    self as aws, ScalableTargetKey, ScalableTargetTagsKey, ScalingPoliciesKey, ScheduledActionsKey,
+};
+use crate::aws::ecs::ServiceKey;
+use crate::aws::observer::{Answer, Key};
+use crate::aws::tags::Tags;
+use crate::aws::{AwsError, ErrorKind, Observer, Permit};
+use crate::reconcile::Pass;
+use crate::reconcile::plan::Write;
+
+pub(in crate::kinds::ecs_service) async fn apply<O: Sync>(
+    pass: &Pass<'_, O>,
+    service: &ServiceKey,
+    before: Option<&ObservedAutoscaling>,
+    write: &Write,
+    permit: Permit,
+) -> Result<ObservedAutoscaling, AwsError> {
+    let observer = &pass.aws.observer;
+    let mut after = before.cloned().unwrap_or_default();
+    let reply = match pass.aws.writer.send(permit, &write.request).await {
+        Ok(reply) => reply,
+        Err(error) if error.kind == ErrorKind::Missing && removes(write) => Value::Null,
+        Err(error) if error.kind == ErrorKind::Missing => {
+            // The scalable target is not there, or AWS does not show everywhere yet that it is.
+            forget(observer, service);
+            return Err(error.not_yet());
+        }
+        Err(error) => return Err(error),
+    };
+    match write.operation {
+        aws::RegisterScalableTarget => {
+            let target = registered(after.target.as_ref(), write, &reply)?;
+            enter(observer, ScalableTargetKey::of(service), &target.json);
+            after.target = Some(target);
+        }
+        aws::DeregisterScalableTarget => {
+            enter_missing(observer, service);
+            after = ObservedAutoscaling::default();
+        }
+        aws::TagResource => {
+            if let Some(target) = &mut after.target {
+                let tags = target.tags.get_or_insert_default().after(&write.request);
+                let shown = tags.write(aws::SERVICE.tag_shape);
+                enter(observer, ScalableTargetTagsKey(target.arn.clone()), &shown);
+                target.tags = Some(tags);
+            }
+        }
+        aws::PutScalingPolicy | aws::DeleteScalingPolicy => {
+            change(&mut after.policies, &POLICY, write, &reply);
+            let list = Value::from(after.policies.clone());
+            enter(observer, ScalingPoliciesKey::of(service), &list);
+        }
+        _ => {
+            change(&mut after.actions, &ACTION, write, &reply);
+            let list = Value::from(after.actions.clone());
+            enter(observer, ScheduledActionsKey::of(service), &list);
+        }
+    }
+    Ok(after)
+}
+
+/// Enters that the service has no scalable target: it is new, or was deregistered.
+pub(in crate::kinds::ecs_service) fn enter_missing(observer: &Observer, service: &ServiceKey) {
+    forget(observer, service);
+    let targets = observer.cache::<ScalableTargetKey>();
+    targets.enter(ScalableTargetKey::of(service), Answer::Missing);
+}
+
+/// Has all of a service read again.
+fn forget(observer: &Observer, service: &ServiceKey) {
+    let targets = observer.cache::<ScalableTargetKey>();
+    targets.invalidate(&ScalableTargetKey::of(service));
+    let policies = observer.cache::<ScalingPoliciesKey>();
+    policies.invalidate(&ScalingPoliciesKey::of(service));
+    let actions = observer.cache::<ScheduledActionsKey>();
+    actions.invalidate(&ScheduledActionsKey::of(service));
+}
+
+fn enter<K: Key>(observer: &Observer, key: K, value: &Value) {
+    let answer = Answer::Found(Arc::new(value.clone()));
+    observer.cache::<K>().enter(key, answer);
+}
+
+fn removes(write: &Write) -> bool {
+    [
+        aws::DeregisterScalableTarget,
+        aws::DeleteScalingPolicy,
+        aws::DeleteScheduledAction,
+    ]
+    .contains(&write.operation)
+}
+
+/// The scalable target after RegisterScalableTarget, which leaves as it is what a request leaves
+/// out.
+fn registered(
+    present: Option<&ScalableTarget>,
+    write: &Write,
+    reply: &Value,
+) -> Result<ScalableTarget, AwsError> {
+    let mut json = present.map_or_else(Map::new, |target| {
+        target.json.as_object().cloned().unwrap_or_default()
+    });
+    let mut sent = write.request.as_object().cloned().unwrap_or_default();
+    let tags = sent.remove("tags");
+    json.extend(sent);
+    let arn = &reply["scalableTargetARN"];
+    if !arn.is_null() {
+        json.insert("scalableTargetARN".to_owned(), arn.clone());
+    }
+    if !json.contains_key("scalableTargetARN") {
+        return Err(AwsError::incomplete(write.operation, "scalableTargetARN"));
+    }
+    let mut target = ScalableTarget::read(Arc::new(json.into()))?;
+    target.tags = match present {
+        Some(present) => present.tags.clone(),
+        None => Some(Tags::read(&tags.unwrap_or_default())),
+    };
+    Ok(target)
+}
+
+/// Changes the list of policies, or of scheduled actions, as `write` has in AWS.
+fn change(list: &mut Vec<Value>, part: &Part, write: &Write, reply: &Value) {
+    let name = name(&write.request, part.key);
+    let index = list.iter().position(|element| element[part.key] == name);
+    if write.operation == part.delete {
+        list.extract_if(.., |element| element[part.key] == name)
+            .for_each(drop);
+        return;
+    }
+    let index = index.unwrap_or_else(|| {
+        list.push(Value::Object(Map::new()));
+        list.len() - 1
+    });
+    let element = &mut list[index];
+    for members in [&write.request, reply] {
+        for (member, value) in members.as_object().into_iter().flatten() {
+            element[member] = value.clone();
+        }
+    }
+    for member in ["startTime", "endTime"] {
+        // AWS deletes the times that a request leaves out.
+        if part.key == ACTION.key && write.request[member].is_null() {
+            element[member] = Value::Null;
+        }
+    }
+}

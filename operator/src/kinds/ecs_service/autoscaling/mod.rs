@@ -1,0 +1,19 @@
+//! Service auto scaling: the scalable target of a service, its scaling policies and scheduled
+//! actions. AWS deletes them with the service, so they are parts of the EcsService.
+
+mod apply;
+mod elements;
+mod observe;
+mod observed;
+mod plan;
+mod status;
+mod target;
+mod wanted;
+
+pub(super) use apply::{apply, enter_missing};
+pub(super) use observe::observe;
+pub(super) use observed::ObservedAutoscaling;
+#[cfg(test)]
+pub(super) use observed::ScalableTarget;
+pub(super) use plan::{deregistration, plan};
+pub(super) use status::{condition, status};

@@ -1,0 +1,667 @@
+//! Tables for service auto scaling.
+
+use ecs_operator_crds::condition::ConditionType;
+use ecs_operator_crds::v1beta1::service::{AutoscalingStatus, SuspendedState};
+
+use super::*;
+use crate::aws::autoscaling as aws;
+use crate::aws::tags::Tags;
+use crate::k8s::conditions::of_type;
+use crate::k8s::events::Notice;
+use crate::kinds::ecs_service::autoscaling::{ObservedAutoscaling, ScalableTarget};
+
+const TARGET: &str = "arn:aws:application-autoscaling:eu-central-1:111122223333:scalable-target/1";
+
+/// A service that is scaled by its CPU, and sleeps at night.
+fn scaled() -> Value {
+    let mut spec = spec();
+    spec["autoscaling"] = json!({
+        "minCapacity": 2, "maxCapacity": 10, "cpu": 60,
+        "scheduledActions": [{
+            "scheduledActionName": "night", "schedule": "cron(0 22 * * ? *)",
+            "timezone": "Europe/Berlin", "scalableTargetAction": {"minCapacity": 0, "maxCapacity": 1},
+        }],
+    });
+    spec
+}
+
+/// `scaled()` with some members of `autoscaling` replaced.
+fn scaled_with(changes: &Value) -> Value {
+    let mut spec = scaled();
+    for (name, value) in changes.as_object().into_iter().flatten() {
+        spec["autoscaling"][name] = value.clone();
+    }
+    spec
+}
+
+/// The policy of `scaled()` as AWS shows it.
+fn cpu() -> Value {
+    json!({
+        "policyName": "cpu", "policyType": "TargetTrackingScaling", "policyARN": "arn",
+        "resourceId": "service/shop/web",
+        "targetTrackingScalingPolicyConfiguration": {
+            "targetValue": 60.0, "disableScaleIn": false,
+            "predefinedMetricSpecification": {"predefinedMetricType": "ECSServiceAverageCPUUtilization"},
+        },
+        "alarms": [{"alarmName": "TargetTracking-low"}, {"alarmName": "TargetTracking-high"}],
+    })
+}
+
+/// The scheduled action of `scaled()` as AWS shows it.
+fn night() -> Value {
+    json!({
+        "scheduledActionName": "night", "schedule": "cron(0 22 * * ? *)", "timezone": "Europe/Berlin",
+        "scalableTargetAction": {"minCapacity": 0, "maxCapacity": 1}, "creationTime": 1.5,
+    })
+}
+
+fn target(min: i32, max: i32, tags: Option<Tags>) -> ScalableTarget {
+    let json = json!({"scalableTargetARN": TARGET, "minCapacity": min, "maxCapacity": max,
+        "suspendedState": {"dynamicScalingInSuspended": false, "dynamicScalingOutSuspended": false, "scheduledScalingSuspended": false}});
+    ScalableTarget {
+        arn: TARGET.to_owned(),
+        min_capacity: min,
+        max_capacity: max,
+        json: Arc::new(json),
+        tags,
+        ..ScalableTarget::default()
+    }
+}
+
+fn with_scaling(autoscaling: ObservedAutoscaling) -> ObservedService {
+    ObservedService {
+        autoscaling: Some(autoscaling),
+        ..observed(Some(described()))
+    }
+}
+
+/// AWS as it is when all is well.
+fn live() -> ObservedAutoscaling {
+    ObservedAutoscaling {
+        target: Some(target(2, 10, None)),
+        policies: vec![cpu()],
+        actions: vec![night()],
+        ..ObservedAutoscaling::default()
+    }
+}
+
+/// AWS with another range.
+fn live_between(min: i32, max: i32) -> ObservedService {
+    with_scaling(ObservedAutoscaling {
+        target: Some(target(min, max, None)),
+        ..live()
+    })
+}
+
+/// The object with the status of a pass that was in sync with `scaled()`.
+fn in_sync(spec: &Value) -> EcsService {
+    let before = object(&scaled(), &json!({}));
+    let noted = after_pass(&before, &with_scaling(live()), 1).1;
+    let (plan, synced) = after_pass(&noted, &with_scaling(live()), 2);
+    assert_eq!(plan, Plan::InSync);
+    EcsService {
+        status: synced.status,
+        ..object(spec, &json!({"metadata": {"generation": 4}}))
+    }
+}
+
+fn status(object: &EcsService) -> &AutoscalingStatus {
+    let status = object.status.as_ref().expect("a status");
+    status.autoscaling.as_ref().expect("it is scaled")
+}
+
+fn condition(object: &EcsService) -> (String, String, String) {
+    let status = object.status.as_ref().expect("a status");
+    let condition = of_type(ConditionType::AutoscalingReady, &status.common.conditions);
+    let condition = condition.expect("it is scaled");
+    let [status, reason, message] =
+        [&condition.status, &condition.reason, &condition.message].map(Clone::clone);
+    (status, reason, message)
+}
+
+fn plan_of(object: &EcsService, observed: &ObservedService) -> Plan {
+    plan::plan(object, observed, &owner())
+}
+
+#[test]
+fn registers_a_service_once_the_status_knows_what_will_be_put() {
+    let new = object(&scaled(), &json!({}));
+    let nothing = with_scaling(ObservedAutoscaling::default());
+    let (plan, noted) = after_pass(&new, &nothing, 1);
+    assert_eq!(plan, Plan::Write(Vec::new()));
+    assert_eq!(condition(&noted).0, "False");
+    let sent = writes(plan_of(&noted, &nothing));
+    let target = json!({"serviceNamespace": "ecs", "resourceId": "service/shop/web", "scalableDimension": "ecs:service:DesiredCount"});
+    let with = |members: Value| {
+        let mut request = target.clone();
+        for (name, value) in members.as_object().into_iter().flatten() {
+            request[name] = value.clone();
+        }
+        request
+    };
+    let configuration = json!({"targetValue": 60, "predefinedMetricSpecification": {"predefinedMetricType": "ECSServiceAverageCPUUtilization"}});
+    let expected = [
+        (
+            aws::RegisterScalableTarget,
+            with(json!({"minCapacity": 2, "maxCapacity": 10, "tags": {OWNER: owner().tag()}})),
+        ),
+        (
+            aws::PutScalingPolicy,
+            with(
+                json!({"policyName": "cpu", "policyType": "TargetTrackingScaling",
+                "targetTrackingScalingPolicyConfiguration": configuration}),
+            ),
+        ),
+        (
+            aws::PutScheduledAction,
+            with(scaled()["autoscaling"]["scheduledActions"][0].clone()),
+        ),
+    ];
+    let sent: Vec<_> = sent
+        .into_iter()
+        .map(|write| (write.operation, write.request))
+        .collect();
+    assert_eq!(sent, expected);
+}
+
+#[test]
+fn a_service_that_was_not_read_for_its_scaling_is_not_in_sync() {
+    let plan = planned(&scaled(), Some(described()));
+    assert_eq!(plan, Plan::Write(Vec::new()));
+    assert_eq!(planned(&spec(), Some(described())), Plan::InSync);
+}
+
+#[test]
+fn shows_what_aws_has_and_writes_nothing_more() {
+    let object = in_sync(&scaled());
+    assert_eq!(plan_of(&object, &with_scaling(live())), Plan::InSync);
+    let shown = status(&object);
+    assert_eq!(
+        (
+            shown.min_capacity,
+            shown.max_capacity,
+            &shown.capacity_reason
+        ),
+        (Some(2), Some(10), &None)
+    );
+    let policy = &shown.policies.as_ref().expect("a policy")[0];
+    let alarms = policy.alarms.as_ref().expect("it has alarms");
+    assert_eq!(alarms, &["TargetTracking-high", "TargetTracking-low"]);
+    assert_eq!(
+        condition(&object),
+        (
+            "True".to_owned(),
+            "Succeeded".to_owned(),
+            "AWS keeps the number of tasks between 2 and 10: cpu, night".to_owned()
+        )
+    );
+}
+
+#[test]
+fn a_range_that_a_scheduled_action_has_set_is_no_drift() {
+    let object = in_sync(&scaled());
+    let (plan, after) = after_pass(&object, &live_between(0, 1), 3);
+    assert_eq!(plan, Plan::InSync);
+    let why = "minCapacity 0 instead of 2: set by scheduled action night; maxCapacity 1 instead of 10: set by scheduled action night";
+    assert_eq!(status(&after).capacity_reason.as_deref(), Some(why));
+    let write = write(plan_of(&object, &live_between(3, 10)));
+    assert_eq!(write.operation, aws::RegisterScalableTarget);
+    assert_eq!(
+        write.note,
+        "Updated the scalable target of service web in cluster shop: minCapacity"
+    );
+    assert_eq!(write.request["minCapacity"], 2);
+    assert!(write.request["tags"].is_null(), "AWS refuses them");
+}
+
+#[test]
+fn a_changed_range_is_sent_although_a_scheduled_action_has_set_another() {
+    let object = in_sync(&scaled_with(&json!({"maxCapacity": 12})));
+    let write = write(plan_of(&object, &live_between(0, 1)));
+    assert_eq!(
+        (&write.request["minCapacity"], &write.request["maxCapacity"]),
+        (&json!(2), &json!(12))
+    );
+}
+
+#[test]
+fn a_maximum_that_a_predictive_policy_has_raised_is_no_drift() {
+    let predictive = json!({"policyName": "forecast", "predictiveScalingPolicyConfiguration": {
+        "metricSpecifications": [], "maxCapacityBreachBehavior": "IncreaseMaxCapacity", "maxCapacityBuffer": 10}});
+    let object = in_sync(&scaled_with(&json!({"policies": [predictive]})));
+    let raised = |max| {
+        let mut shown = predictive.clone();
+        shown["policyType"] = "PredictiveScaling".into();
+        let observed = ObservedAutoscaling {
+            target: Some(target(2, max, None)),
+            policies: vec![cpu(), shown],
+            ..live()
+        };
+        with_scaling(observed)
+    };
+    let noted = after_pass(&object, &raised(10), 3).1;
+    assert_eq!(plan_of(&noted, &raised(14)), Plan::InSync);
+    assert_eq!(
+        operations(&plan_of(&noted, &raised(9))),
+        [aws::RegisterScalableTarget]
+    );
+}
+
+#[test]
+fn changes_and_deletes_policies_and_leaves_those_of_others() {
+    let object = in_sync(&scaled_with(&json!({"cpu": 70})));
+    let update = write(plan_of(&object, &with_scaling(live())));
+    assert_eq!(update.operation, aws::PutScalingPolicy);
+    assert_eq!(
+        update.note,
+        "Updated scaling policy cpu of service web in cluster shop: targetTrackingScalingPolicyConfiguration.targetValue"
+    );
+    let mut foreign = cpu();
+    foreign["policyName"] = "theirs".into();
+    let observed = with_scaling(ObservedAutoscaling {
+        policies: vec![cpu(), foreign],
+        ..live()
+    });
+    let object = in_sync(&scaled_with(
+        &json!({"cpu": null, "scheduledActions": null}),
+    ));
+    let deletions = writes(plan_of(&object, &observed));
+    let named: Vec<_> = deletions
+        .iter()
+        .map(|write| (write.operation, write.note.as_str()))
+        .collect();
+    assert_eq!(
+        named,
+        [
+            (
+                aws::DeleteScalingPolicy,
+                "Deleted scaling policy cpu of service web in cluster shop"
+            ),
+            (
+                aws::DeleteScheduledAction,
+                "Deleted scheduled action night of service web in cluster shop"
+            ),
+        ]
+    );
+    let after = after_pass(&object, &observed, 3).1;
+    assert_eq!(
+        status(&after).unmanaged.as_deref(),
+        Some(&["theirs".to_owned()][..])
+    );
+}
+
+#[test]
+fn a_member_that_the_spec_drops_is_sent_although_it_differs_nowhere() {
+    let with_cooldown = scaled_with(&json!({"cpu": null, "policies": [{"policyName": "cpu",
+        "targetTrackingScalingPolicyConfiguration": {"targetValue": 60, "scaleInCooldown": 120,
+            "predefinedMetricSpecification": {"predefinedMetricType": "ECSServiceAverageCPUUtilization"}}}]}));
+    let mut shown = cpu();
+    shown["targetTrackingScalingPolicyConfiguration"]["scaleInCooldown"] = 120.into();
+    let observed = with_scaling(ObservedAutoscaling {
+        policies: vec![shown],
+        ..live()
+    });
+    let before = object(&with_cooldown, &json!({}));
+    let noted = after_pass(&before, &observed, 1).1;
+    let (plan, synced) = after_pass(&noted, &observed, 2);
+    assert_eq!(plan, Plan::InSync);
+    let dropped = EcsService {
+        status: synced.status,
+        ..object(&scaled(), &json!({}))
+    };
+    let write = write(plan_of(&dropped, &observed));
+    assert_eq!(
+        write.note,
+        "Updated scaling policy cpu of service web in cluster shop"
+    );
+    let configuration = &write.request["targetTrackingScalingPolicyConfiguration"];
+    assert!(
+        configuration["scaleInCooldown"].is_null(),
+        "{configuration}"
+    );
+}
+
+#[test]
+fn a_policy_of_another_type_replaces_the_former_one() {
+    let steps = json!({"cpu": null, "policies": [{"policyName": "cpu", "stepScalingPolicyConfiguration":
+        {"adjustmentType": "ChangeInCapacity", "stepAdjustments": [{"metricIntervalLowerBound": 0, "scalingAdjustment": 2}]}}]});
+    let object = in_sync(&scaled_with(&steps));
+    assert_eq!(
+        operations(&plan_of(&object, &with_scaling(live()))),
+        [aws::DeleteScalingPolicy, aws::PutScalingPolicy]
+    );
+}
+
+#[test]
+fn a_scalable_target_of_others_is_taken_over_by_consent_alone() {
+    let observed = |tags: Value| {
+        let autoscaling = ObservedAutoscaling {
+            target: Some(target(1, 4, Some(Tags::read(&tags)))),
+            ..ObservedAutoscaling::default()
+        };
+        with_scaling(autoscaling)
+    };
+    let with = |member: &str, value: &str| {
+        let mut spec = scaled();
+        spec[member] = value.into();
+        let new = object(&spec, &json!({}));
+        after_pass(&new, &observed(json!({})), 1).1
+    };
+    let refused = with("adoptionPolicy", "Refuse");
+    let Plan::Stall(obstacle) = plan_of(&refused, &observed(json!({}))) else {
+        panic!("it is not ours")
+    };
+    assert_eq!(obstacle.reason, Reason::NotOwned);
+    assert_eq!(condition(&refused).1, "NotOwned");
+    let adopting = with("adoptionPolicy", "IfUnowned");
+    let tag = write(plan_of(&adopting, &observed(json!({}))));
+    assert_eq!(
+        (tag.operation, &tag.request),
+        (
+            aws::TagResource,
+            &json!({"resourceArn": TARGET, "tags": {OWNER: owner().tag()}})
+        )
+    );
+    // The former owner of the service has left it.
+    let handed_over = observed(json!({OWNER: "k8s/default/former/u-0"}));
+    assert_eq!(
+        operations(&plan_of(&refused, &handed_over))[0],
+        aws::RegisterScalableTarget
+    );
+    // What is only looked at needs no owner.
+    let observing = with("managementPolicy", "Observe");
+    assert_eq!(
+        operations(&plan_of(&observing, &observed(json!({}))))[0],
+        aws::RegisterScalableTarget
+    );
+}
+
+#[test]
+fn scaling_ends_with_the_block_and_the_status_forgets_it() {
+    let dropped = in_sync(&spec());
+    let write = write(plan_of(&dropped, &with_scaling(live())));
+    assert_eq!(write.operation, aws::DeregisterScalableTarget);
+    let (plan, after) = after_pass(&dropped, &with_scaling(ObservedAutoscaling::default()), 3);
+    assert_eq!(plan, Plan::InSync);
+    assert_eq!(after.status.expect("a status").autoscaling, None);
+    // A scalable target of others stays.
+    let theirs = with_scaling(ObservedAutoscaling {
+        target: Some(target(1, 4, Some(Tags::default()))),
+        ..ObservedAutoscaling::default()
+    });
+    let (plan, after) = after_pass(&dropped, &theirs, 3);
+    assert_eq!(plan, Plan::InSync);
+    assert_eq!(after.status.expect("a status").autoscaling, None);
+}
+
+#[test]
+fn a_deleted_service_is_deregistered_first() {
+    let deleting = |spec: &Value| in_sync(spec).deleting();
+    assert_eq!(
+        operations(&plan_of(&deleting(&scaled()), &with_scaling(live()))),
+        [aws::DeregisterScalableTarget, ecs::DeleteService]
+    );
+    let mut retaining = scaled();
+    retaining["deletionPolicy"] = "Retain".into();
+    assert_eq!(
+        operations(&plan_of(&deleting(&retaining), &with_scaling(live()))),
+        [ecs::TagResource]
+    );
+    // AWS may show the scalable target after the service.
+    let gone = ObservedService {
+        autoscaling: Some(live()),
+        ..observed(None)
+    };
+    assert_eq!(
+        operations(&plan_of(&deleting(&scaled()), &gone)),
+        [aws::DeregisterScalableTarget]
+    );
+}
+
+#[test]
+fn a_scheduled_action_that_is_over_is_put_again_for_another_target_alone() {
+    let once = json!({"scheduledActions": [{"scheduledActionName": "night", "schedule": "at(2026-12-24T18:00:00)",
+        "scalableTargetAction": {"minCapacity": 0, "maxCapacity": 1}}]});
+    let spec = scaled_with(&once);
+    let mut shown = night();
+    shown["schedule"] = "at(2026-12-24T18:00:00)".into();
+    shown["timezone"] = Value::Null;
+    let observed_at = |now: &str, arn: &str, actions: Vec<Value>| {
+        let mut target = target(2, 10, None);
+        target.arn = arn.to_owned();
+        with_scaling(ObservedAutoscaling {
+            target: Some(target),
+            actions,
+            now: now.parse().expect("a time"),
+            ..live()
+        })
+    };
+    let observed =
+        |arn: &str, actions: Vec<Value>| observed_at("2026-12-24T17:30:00Z", arn, actions);
+    let new = object(&spec, &json!({}));
+    let noted = after_pass(&new, &observed(TARGET, vec![shown.clone()]), 1).1;
+    let (plan, synced) = after_pass(&noted, &observed(TARGET, vec![shown]), 2);
+    assert_eq!(plan, Plan::InSync);
+    assert_eq!(
+        plan_of(&synced, &observed(TARGET, Vec::new())),
+        Plan::InSync
+    );
+    assert_eq!(
+        operations(&plan_of(&synced, &observed("arn:another", Vec::new()))),
+        [aws::PutScheduledAction]
+    );
+    // Before it is due, somebody else has deleted it.
+    assert_eq!(
+        operations(&plan_of(
+            &synced,
+            &observed_at("2026-12-24T03:00:00Z", TARGET, Vec::new())
+        )),
+        [aws::PutScheduledAction]
+    );
+    // The same of an action that recurs.
+    let object = in_sync(&scaled());
+    assert_eq!(
+        operations(&plan_of(&object, &observed(TARGET, Vec::new()))),
+        [aws::PutScheduledAction]
+    );
+}
+
+#[test]
+fn what_aws_keeps_of_the_target_and_its_actions_is_set_back() {
+    let state = json!({"suspendedState": {"scheduledScalingSuspended": true}});
+    let suspended = object(&scaled_with(&state), &json!({}));
+    let mut shown = target(2, 10, None);
+    shown.suspended_state = Some(SuspendedState {
+        scheduled_scaling_suspended: Some(true),
+        ..SuspendedState::default()
+    });
+    let observed = with_scaling(ObservedAutoscaling {
+        target: Some(shown),
+        ..live()
+    });
+    let noted = after_pass(&suspended, &observed, 1).1;
+    let (plan, synced) = after_pass(&noted, &observed, 2);
+    assert_eq!(plan, Plan::InSync);
+    let dropped = EcsService {
+        status: synced.status,
+        ..object(&scaled(), &json!({}))
+    };
+    let write = write(plan_of(&dropped, &observed));
+    let none = json!({"dynamicScalingInSuspended": false, "dynamicScalingOutSuspended": false, "scheduledScalingSuspended": false});
+    assert_eq!(write.request["suspendedState"], none);
+    // Without a time zone, an action is in UTC.
+    let mut spec = scaled();
+    spec["autoscaling"]["scheduledActions"][0]["timezone"] = Value::Null;
+    let put = self::write(plan_of(&in_sync(&spec), &with_scaling(live())));
+    assert_eq!(put.request["timezone"], "UTC");
+}
+
+#[test]
+fn times_are_compared_as_instants() {
+    let mut spec = scaled();
+    spec["autoscaling"]["scheduledActions"][0]["startTime"] = "2027-01-01T01:00:00+01:00".into();
+    let mut shown = night();
+    shown["startTime"] = 1_798_761_600.0.into();
+    let observed = with_scaling(ObservedAutoscaling {
+        actions: vec![shown],
+        ..live()
+    });
+    let new = object(&spec, &json!({}));
+    let noted = after_pass(&new, &observed, 1).1;
+    assert_eq!(plan_of(&noted, &observed), Plan::InSync);
+    let put = write(plan_of(&noted, &with_scaling(live())));
+    assert_eq!(put.request["startTime"], 1_798_761_600);
+}
+
+#[test]
+fn the_number_of_tasks_is_sent_at_creation_alone_and_within_the_range() {
+    let created = |changes: &Value, count: Value| {
+        let mut spec = scaled_with(changes);
+        spec["desiredCount"] = count;
+        write(planned(&spec, None)).request["desiredCount"].clone()
+    };
+    assert_eq!(created(&json!({}), 4.into()), 4);
+    assert_eq!(created(&json!({}), Value::Null), 2);
+    assert_eq!(created(&json!({"minCapacity": 0}), Value::Null), 1);
+    let scaled_out = ObservedService {
+        autoscaling: Some(live()),
+        ..observed(Some(with(&json!({"desiredCount": 7, "runningCount": 7}))))
+    };
+    let mut object = in_sync(&scaled());
+    assert_eq!(plan_of(&object, &scaled_out), Plan::InSync);
+    object.spec.desired_count = Some(5);
+    assert_eq!(plan_of(&object, &scaled_out), Plan::InSync);
+}
+
+#[test]
+fn a_deployment_that_waits_or_failed_does_not_hold_scaling_back() {
+    let object = in_sync(&scaled_with(&json!({"maxCapacity": 20})));
+    let waiting = ObservedService {
+        task_definition: Resolved::NotYet(Obstacle {
+            reason: Reason::DependencyNotReady,
+            message: "EcsTaskDefinition web is not ready".into(),
+            passing: false,
+            all_else_sent: false,
+        }),
+        ..with_scaling(live())
+    };
+    assert_eq!(
+        operations(&plan_of(&object, &waiting)),
+        [aws::RegisterScalableTarget]
+    );
+    let synced = in_sync(&scaled());
+    assert!(matches!(plan_of(&synced, &waiting), Plan::Wait(_)));
+}
+
+#[test]
+fn what_is_left_to_others_is_sent_with_a_new_target_alone() {
+    let mut spec = scaled();
+    spec["ignoreFields"] = json!(["/autoscaling/maxCapacity", "/autoscaling/cpu"]);
+    let new = object(&spec, &json!({}));
+    let nothing = with_scaling(ObservedAutoscaling::default());
+    let noted = after_pass(&new, &nothing, 1).1;
+    let register = writes(plan_of(&noted, &nothing)).remove(0);
+    assert_eq!(register.request["maxCapacity"], 10);
+    let mut shown = cpu();
+    shown["targetTrackingScalingPolicyConfiguration"]["targetValue"] = 80.into();
+    let others = with_scaling(ObservedAutoscaling {
+        target: Some(target(2, 30, None)),
+        policies: vec![shown],
+        ..live()
+    });
+    let noted = after_pass(&new, &others, 1).1;
+    let (plan, synced) = after_pass(&noted, &others, 2);
+    assert_eq!(plan, Plan::InSync);
+    assert_eq!(plan_of(&synced, &live_between(2, 40)), Plan::InSync);
+}
+
+#[test]
+fn positions_in_ignored_fields_are_those_of_the_spec() {
+    let mut spec = scaled_with(&json!({"cpu": null, "memory": 70}));
+    let mut policy = cpu();
+    for shown in ["policyARN", "resourceId", "alarms"] {
+        policy[shown] = Value::Null;
+    }
+    spec["autoscaling"]["policies"] = json!([policy]);
+    let pointer = "/autoscaling/policies/0/targetTrackingScalingPolicyConfiguration/targetValue";
+    spec["ignoreFields"] = json!([pointer]);
+    let named = |name: &str, value: i32, metric: &str| {
+        let mut policy = cpu();
+        policy["policyName"] = name.into();
+        let configuration = &mut policy["targetTrackingScalingPolicyConfiguration"];
+        configuration["targetValue"] = value.into();
+        configuration["predefinedMetricSpecification"]["predefinedMetricType"] = metric.into();
+        policy
+    };
+    let observed = with_scaling(ObservedAutoscaling {
+        policies: vec![
+            named("memory", 50, "ECSServiceAverageMemoryUtilization"),
+            named("cpu", 80, "ECSServiceAverageCPUUtilization"),
+        ],
+        ..live()
+    });
+    let noted = after_pass(&object(&spec, &json!({})), &observed, 1).1;
+    let put = write(plan_of(&noted, &observed));
+    assert_eq!(put.request["policyName"], "memory");
+}
+
+#[test]
+fn a_queue_is_divided_among_the_tasks_that_run() {
+    let backlog =
+        json!({"cpu": null, "queueBacklogPerTask": {"queueName": "orders", "messages": 100}});
+    let new = object(&scaled_with(&backlog), &json!({}));
+    let nothing = with_scaling(ObservedAutoscaling::default());
+    let noted = after_pass(&new, &nothing, 1).1;
+    let policy = writes(plan_of(&noted, &nothing)).remove(1).request;
+    assert_eq!(policy["policyName"], "queue-backlog");
+    let configuration = &policy["targetTrackingScalingPolicyConfiguration"];
+    assert_eq!(configuration["targetValue"], 100);
+    let metrics = &configuration["customizedMetricSpecification"]["metrics"];
+    let dimensions = |index: usize| metrics[index]["metricStat"]["metric"]["dimensions"].clone();
+    assert_eq!(
+        dimensions(0),
+        json!([{"name": "QueueName", "value": "orders"}])
+    );
+    assert_eq!(
+        dimensions(1),
+        json!([{"name": "ClusterName", "value": "shop"}, {"name": "ServiceName", "value": "web"}])
+    );
+    let returned: Vec<_> = (0..3)
+        .map(|index| metrics[index]["returnData"].clone())
+        .collect();
+    assert_eq!(returned, [false, false, true].map(Value::from));
+}
+
+#[test]
+fn a_number_of_tasks_that_is_not_sent_is_told_once() {
+    let events = |before: &EcsService, after: &EcsService| {
+        let [before, after] =
+            [before, after].map(|object| object.status.clone().unwrap_or_default());
+        let notices = EcsService::test("web", &spec()).events(&before, &after);
+        let is_told = |notice: &&Notice| notice.reason == "DesiredCountNotSent";
+        notices.iter().filter(is_told).count()
+    };
+    let mut unset = scaled();
+    unset["desiredCount"] = Value::Null;
+    for spec in [scaled(), unset] {
+        let created = object(&spec, &json!({}));
+        let first = after_pass(&created, &with_scaling(live()), 1).1;
+        assert_eq!(events(&created, &first), 0);
+        let mut edited = after_pass(&first, &with_scaling(live()), 2).1;
+        edited.spec.desired_count = Some(5);
+        let (_, after) = after_pass(&edited, &with_scaling(live()), 3);
+        let (_, later) = after_pass(&after, &with_scaling(live()), 4);
+        assert_eq!((events(&edited, &after), events(&after, &later)), (1, 0));
+    }
+}
+
+#[test]
+fn a_bound_that_a_scheduled_action_drops_is_sent_without_it() {
+    let mut spec = scaled();
+    spec["autoscaling"]["scheduledActions"][0]["scalableTargetAction"] = json!({"maxCapacity": 1});
+    let put = write(plan_of(&in_sync(&spec), &with_scaling(live())));
+    assert_eq!(
+        put.request["scalableTargetAction"],
+        json!({"maxCapacity": 1})
+    );
+}
