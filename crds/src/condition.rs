@@ -124,6 +124,7 @@ reasons! {
     CommandRefused: "An annotation asks for something that cannot be done. Nothing was changed.", "Correct or remove the annotation that the message names.";
     SettingsChanged: "Settings of the service have changed that ECS gives to new tasks only; tasks that were started before have the old ones.", "Annotate `ecs-operator.dev/restartedAt` with the present time; with `spec.rollout.restartOnSettings: true` later changes replace the tasks.";
     DesiredCountNotSent: "`spec.desiredCount` has changed, and with `spec.autoscaling` it is the number of tasks at creation only.", "Change `spec.autoscaling.minCapacity` or `maxCapacity`.";
+    ScalingActivity: "Application Auto Scaling changed the number of tasks, or could not; in AWS's words.", "If it failed, follow its text.";
     ServiceEvent: "An event of the service in ECS, in AWS's words.", "If it reports a problem, follow its text.";
     TaskImagePullFailed: "A task could not start because an image could not be pulled.", "Check the image name, the registry, and the rights of `executionRoleArn`.";
     TaskOutOfMemory: "A container used more memory than it may.", "Raise `memory` in the task definition.";

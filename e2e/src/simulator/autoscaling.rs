@@ -26,6 +26,7 @@ const OPERATIONS: &[&str] = &[
     "PutScheduledAction",
     "DeleteScheduledAction",
     "DescribeScheduledActions",
+    "DescribeScalingActivities",
 ];
 
 /// Policies on one page.
@@ -42,6 +43,8 @@ pub(super) struct ScalableTarget {
     created: Moment,
     policies: BTreeMap<String, Value>,
     actions: BTreeMap<String, Action>,
+    /// What has changed the number of tasks, the newest last.
+    activities: Vec<Value>,
 }
 
 #[derive(Clone, Debug)]
@@ -99,6 +102,14 @@ impl Account {
                     .flat_map(|target| target.actions.values());
                 let actions: Value = actions.map(|action| action.members.clone()).collect();
                 Ok(json!({"scheduledActions": actions}))
+            }
+            "DescribeScalingActivities" => {
+                let target = self.targets.get(id(request));
+                let activities = target.map(|target| &target.activities);
+                let most = request["maxResults"].as_u64().unwrap_or(50);
+                let newest = activities.into_iter().flatten().rev();
+                let newest = newest.take(usize::try_from(most).unwrap_or(usize::MAX));
+                Ok(json!({"scalingActivities": newest.collect::<Vec<_>>()}))
             }
             _ => self.tag_target(operation, request),
         };
@@ -171,20 +182,44 @@ impl Account {
         for (member, value) in request["suspendedState"].as_object().into_iter().flatten() {
             target.suspended.insert(member.clone(), value.clone());
         }
-        let (arn, range) = (target.arn.clone(), (target.min, target.max));
+        let arn = target.arn.clone();
         self.targets.insert(id.clone(), target);
-        self.clamp(&id, range);
+        self.clamp(&id, "RegisterScalableTarget", now);
         Ok(json!({"scalableTargetARN": arn}))
     }
 
     /// Moves the number of tasks into the range.
-    fn clamp(&mut self, id: &str, (min, max): (usize, usize)) {
+    fn clamp(&mut self, id: &str, cause: &str, now: Moment) {
+        let number = self.id();
         let mut parts = id.split('/').skip(1);
         let (cluster, name) = (parts.next(), parts.next());
         let cluster = cluster.and_then(|cluster| self.clusters.get_mut(cluster));
-        if let Some(service) = cluster.and_then(|cluster| cluster.services.get_mut(name?)) {
-            service.desired = service.desired.clamp(min, max);
+        let service = cluster.and_then(|cluster| cluster.services.get_mut(name?));
+        let (Some(service), Some(target)) = (service, self.targets.get_mut(id)) else {
+            return;
+        };
+        let count = service.desired.clamp(target.min, target.max);
+        if count == service.desired {
+            return;
         }
+        let bound = if count > service.desired {
+            "minimum"
+        } else {
+            "maximum"
+        };
+        service.desired = count;
+        target.activities.push(json!({
+            "activityId": number,
+            "serviceNamespace": "ecs",
+            "resourceId": id,
+            "scalableDimension": "ecs:service:DesiredCount",
+            "description": format!("Setting desired count to {count}."),
+            "cause": format!("{bound} capacity was set to {count} ({cause})"),
+            "startTime": now.json(),
+            "endTime": now.json(),
+            "statusCode": "Successful",
+            "statusMessage": format!("Successfully set desired count to {count}. Change successfully fulfilled by ecs."),
+        }));
     }
 
     fn describe_targets(&self, request: &Value) -> Value {
@@ -302,11 +337,11 @@ impl Account {
         let mut moved = Vec::new();
         for (id, target) in &mut self.targets {
             if target.advance(now) {
-                moved.push((id.clone(), (target.min, target.max)));
+                moved.push(id.clone());
             }
         }
-        for (id, range) in moved {
-            self.clamp(&id, range);
+        for id in moved {
+            self.clamp(&id, "scheduled action", now);
         }
     }
 }

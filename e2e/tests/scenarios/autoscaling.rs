@@ -127,6 +127,12 @@ pub(crate) async fn a_worker_scales_on_its_queue_and_sleeps_at_night(world: &Wor
         why == "minCapacity 0 instead of 1: set by scheduled action night; maxCapacity 0 instead of 20: set by scheduled action night",
         "{why}"
     );
+    let activity = &asleep["status"]["autoscaling"]["lastActivity"]["description"];
+    ensure!(activity == "Setting desired count to 0.", "{activity}");
+    let words = ["desired count to 0", "maximum capacity"];
+    scenario
+        .until_event("queue-worker", "ScalingActivity", &words)
+        .await?;
     scenario.is_quiet().await?;
     let counts = scenario.aws_proxy.counts();
     ensure!(

@@ -23,9 +23,10 @@ pub use autoscaling::{
     AppliedCapacity, Autoscaling, AutoscalingStatus, CustomizedMetricSpecification, Metric,
     MetricDataQueries, MetricDataQuery, MetricDimension, MetricStat, PredefinedMetricSpecification,
     PredefinedPredictiveMetric, PredictiveMetricSpecification,
-    PredictiveScalingPolicyConfiguration, QueueBacklogPerTask, ScalableTargetAction, ScalingPolicy,
-    ScalingPolicyStatus, ScheduledAction, ScheduledActionStatus, StepAdjustment,
-    StepScalingPolicyConfiguration, SuspendedState, TargetTrackingScalingPolicyConfiguration,
+    PredictiveScalingPolicyConfiguration, QueueBacklogPerTask, ScalableTargetAction,
+    ScalingActivityStatus, ScalingPolicy, ScalingPolicyStatus, ScheduledAction,
+    ScheduledActionStatus, StepAdjustment, StepScalingPolicyConfiguration, SuspendedState,
+    TargetTrackingScalingPolicyConfiguration,
 };
 pub use connect::{
     ServiceConnectAccessLogConfiguration, ServiceConnectClientAlias, ServiceConnectConfiguration,

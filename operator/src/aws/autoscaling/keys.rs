@@ -18,6 +18,9 @@ use crate::aws::{AwsError, ErrorKind, Operation};
 /// The dimension of an ECS service that is scaled.
 const DIMENSION: &str = "ecs:service:DesiredCount";
 
+/// How many scaling activities are read.
+const LAST_ACTIVITIES: i32 = 10;
+
 /// How many times longer than a service what has a call of its own for each service is kept, at
 /// rest.
 const READ_LESS: u32 = 10;
@@ -33,6 +36,11 @@ pub struct ScalingPoliciesKey(String);
 /// The scheduled actions of a service. Found is a list of all.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ScheduledActionsKey(String);
+
+/// The scaling activities of a service. Found is a list of the last ones, the newest first, also of
+/// those that changed nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ScalingActivitiesKey(String);
 
 /// The tags of the scalable target with this ARN. DescribeScalableTargets does not show them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -72,6 +80,14 @@ impl ScheduledActionsKey {
     }
 }
 
+impl ScalingActivitiesKey {
+    /// The scaling activities of a service.
+    #[must_use]
+    pub fn of(service: &ServiceKey) -> Self {
+        Self(resource_id(service))
+    }
+}
+
 /// How Application Auto Scaling names a service: by the names, never by an ARN.
 fn resource_id(service: &ServiceKey) -> String {
     format!("service/{}/{}", service.cluster, service.name)
@@ -92,6 +108,12 @@ impl fmt::Display for ScalingPoliciesKey {
 impl fmt::Display for ScheduledActionsKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "scheduled actions of {}", self.0)
+    }
+}
+
+impl fmt::Display for ScalingActivitiesKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "scaling activities of {}", self.0)
     }
 }
 
@@ -174,6 +196,32 @@ impl Key for ScheduledActionsKey {
     }
 }
 
+impl Key for ScalingActivitiesKey {
+    const WHAT: &'static str = "scaling_activities";
+    const OPERATION: Operation = autoscaling::DescribeScalingActivities;
+    // AWS lists the activities of one service a call.
+    const BATCH: usize = 1;
+
+    fn group(&self) -> &str {
+        &self.0
+    }
+
+    fn steady(sweep: &Sweep) -> Duration {
+        sweep.steady * READ_LESS
+    }
+
+    async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, AwsError>> {
+        let mut request = of_service(&keys[0].0);
+        request["maxResults"] = LAST_ACTIVITIES.into();
+        request["includeNotScaledActivities"] = true.into();
+        // The first page has the newest ones.
+        vec![match reads.send(Self::OPERATION, &request).await {
+            Ok(mut reply) => Ok(Answer::Found(Arc::new(reply["scalingActivities"].take()))),
+            Err(error) => Err(error),
+        }]
+    }
+}
+
 /// Found are the tags.
 impl Key for ScalableTargetTagsKey {
     const WHAT: &'static str = "scalable_target_tags";
@@ -206,11 +254,13 @@ async fn list(
     resource_id: &str,
     member: &str,
 ) -> Result<Answer, AwsError> {
-    let request = json!({
-        "serviceNamespace": "ecs", "scalableDimension": DIMENSION, "resourceId": resource_id,
-    });
-    let all = all(reads, operation, request, member).await?;
+    let all = all(reads, operation, of_service(resource_id), member).await?;
     Ok(Answer::Found(Arc::new(all.into())))
+}
+
+/// The request about one service.
+fn of_service(resource_id: &str) -> Value {
+    json!({"serviceNamespace": "ecs", "scalableDimension": DIMENSION, "resourceId": resource_id})
 }
 
 /// The elements of `member` on all pages.

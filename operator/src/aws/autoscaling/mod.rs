@@ -7,5 +7,8 @@ mod operations;
 
 #[cfg(test)]
 pub(super) use errors::ERRORS;
-pub use keys::{ScalableTargetKey, ScalableTargetTagsKey, ScalingPoliciesKey, ScheduledActionsKey};
+pub use keys::{
+    ScalableTargetKey, ScalableTargetTagsKey, ScalingActivitiesKey, ScalingPoliciesKey,
+    ScheduledActionsKey,
+};
 pub use operations::*;

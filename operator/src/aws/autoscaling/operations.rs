@@ -38,6 +38,7 @@ operations! {
         ScalableTargetRead: ListTagsForResource list_tags_for_resource;
         ScalingPolicyRead: DescribeScalingPolicies describe_scaling_policies;
         ScalingPolicyRead: DescribeScheduledActions describe_scheduled_actions;
+        ScalingPolicyRead: DescribeScalingActivities describe_scaling_activities;
         ScalingModify: RegisterScalableTarget register_scalable_target;
         ScalingModify: DeregisterScalableTarget deregister_scalable_target;
         ScalingModify: PutScalingPolicy put_scaling_policy;

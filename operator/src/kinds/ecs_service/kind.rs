@@ -8,7 +8,9 @@ use k8s_openapi::jiff::Timestamp;
 use super::observed::ObservedService;
 use super::shape::{OWN_MEMBERS, RESETS};
 use super::{apply, commands, notices, observe, plan, references, stable, status, users, verdict};
-use crate::aws::autoscaling::{ScalableTargetKey, ScalingPoliciesKey, ScheduledActionsKey};
+use crate::aws::autoscaling::{
+    ScalableTargetKey, ScalingActivitiesKey, ScalingPoliciesKey, ScheduledActionsKey,
+};
 use crate::aws::ecs::ServiceDeploymentKey;
 use crate::aws::observer::{Pace, PolledKey};
 use crate::aws::tags::Owner;
@@ -117,6 +119,7 @@ fn observed(object: &EcsService, value: ObservedService) -> Observed<ObservedSer
             PolledKey::new(ScalableTargetKey::of(&value.key)),
             PolledKey::new(ScalingPoliciesKey::of(&value.key)),
             PolledKey::new(ScheduledActionsKey::of(&value.key)),
+            PolledKey::new(ScalingActivitiesKey::of(&value.key)),
         ]
     });
     // Deployments do not change them.

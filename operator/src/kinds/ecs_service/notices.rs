@@ -2,7 +2,7 @@
 
 use ecs_operator_crds::condition::{ConditionType, Reason};
 use ecs_operator_crds::v1beta1::EcsServiceStatus;
-use ecs_operator_crds::v1beta1::service::{RolloutPhase, RolloutStatus};
+use ecs_operator_crds::v1beta1::service::{RolloutPhase, RolloutStatus, ScalingActivityStatus};
 
 use super::ecs_events::is_trouble;
 use super::tasks::told;
@@ -16,13 +16,44 @@ pub(super) fn notices(before: &EcsServiceStatus, after: &EcsServiceStatus) -> Ve
     notices.extend(rollout(before, after));
     notices.extend(commands(before, after));
     notices.extend(restart(before, after));
-    notices.extend(scaled(before, after));
+    notices.extend(count_not_sent(before, after));
+    notices.extend(scaling_activity(before, after));
     notices
+}
+
+/// A scaling activity that began since the last pass, or failed. Of several the last one is told.
+fn scaling_activity(before: &EcsServiceStatus, after: &EcsServiceStatus) -> Option<Notice> {
+    let last = |status: &'_ EcsServiceStatus| status.autoscaling.clone()?.last_activity;
+    let activity = last(after)?;
+    let known = last(before);
+    let is_known = known.as_ref().is_some_and(|known| {
+        known.id == activity.id && (known.status == activity.status || !has_failed(&activity))
+    });
+    // What AWS did before the object was there is no event of it.
+    if is_known || before.autoscaling.as_ref()?.scalable_target_arn.is_none() {
+        return None;
+    }
+    let text = |text: &Option<String>| {
+        let text = text.as_deref().unwrap_or_default();
+        text.trim_end_matches('.').to_owned()
+    };
+    let mut note = format!("{}: {}", text(&activity.description), text(&activity.cause));
+    if has_failed(&activity) {
+        note = format!("{note}: {}", text(&activity.message));
+    }
+    let reason = Reason::ScalingActivity.as_str();
+    Some(Notice::new(has_failed(&activity), reason, note))
+}
+
+fn has_failed(activity: &ScalingActivityStatus) -> bool {
+    let failed = ["Failed", "Unfulfilled"];
+    let status = activity.status.as_deref();
+    status.is_some_and(|status| failed.contains(&status))
 }
 
 /// A number of tasks that the spec has since the last pass, and that Application Auto Scaling
 /// decides about.
-fn scaled(before: &EcsServiceStatus, after: &EcsServiceStatus) -> Option<Notice> {
+fn count_not_sent(before: &EcsServiceStatus, after: &EcsServiceStatus) -> Option<Notice> {
     let scaling = after.autoscaling.as_ref()?;
     // The number at creation is sent.
     before.service_arn.as_ref()?;

@@ -70,7 +70,10 @@ pub(super) async fn observe(
     let mut observed = observed;
     if observed.service.is_some() || object.is_deleting() {
         // AWS scales nothing that does not exist.
-        observed.autoscaling = autoscaling::observe(object, pass, &observed.key, freshness).await?;
+        let count = observed.service.as_ref();
+        let count = count.map(|service| service.desired_count);
+        observed.autoscaling =
+            autoscaling::observe(object, pass, &observed.key, count, freshness).await?;
     }
     if object.is_deleting() {
         return Ok(observed);

@@ -157,6 +157,10 @@ pub struct AutoscalingStatus {
     /// Scheduled actions of the spec. What the spec drops is deleted in AWS.
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["scheduledActionName"]))]
     pub scheduled_actions: Option<Vec<ScheduledActionStatus>>,
+    /// The last scaling activity that changed the number of tasks, or was to.
+    pub last_activity: Option<ScalingActivityStatus>,
+    /// Why the newest activity scaled nothing, such as AlreadyAtMaxCapacity.
+    pub not_scaled_reason: Option<String>,
     /// Names of the policies and scheduled actions in AWS that the spec does not have and did not
     /// have. They stay.
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
@@ -174,6 +178,25 @@ pub struct AppliedCapacity {
     pub max_capacity: Option<i32>,
     /// `suspendedState` of the spec.
     pub suspended_state: Option<SuspendedState>,
+}
+
+/// A scaling activity of Application Auto Scaling.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ScalingActivityStatus {
+    /// ID of the activity.
+    pub id: String,
+    /// When it began.
+    pub started_at: Option<Time>,
+    /// Successful, Pending, InProgress, Overridden, Unfulfilled or Failed.
+    pub status: Option<String>,
+    /// What it did, in AWS's words.
+    pub description: Option<String>,
+    /// What caused it, in AWS's words.
+    pub cause: Option<String>,
+    /// What became of it, in AWS's words.
+    pub message: Option<String>,
 }
 
 /// A scaling policy in AWS.

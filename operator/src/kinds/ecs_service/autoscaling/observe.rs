@@ -6,7 +6,8 @@ use serde_json::Value;
 use super::observed::{ObservedAutoscaling, ScalableTarget, is_managed, is_recorded};
 use super::plan::plan;
 use crate::aws::autoscaling::{
-    ScalableTargetKey, ScalableTargetTagsKey, ScalingPoliciesKey, ScheduledActionsKey,
+    ScalableTargetKey, ScalableTargetTagsKey, ScalingActivitiesKey, ScalingPoliciesKey,
+    ScheduledActionsKey,
 };
 use crate::aws::ecs::ServiceKey;
 use crate::aws::observer::{Answer, Seen};
@@ -17,12 +18,13 @@ use crate::k8s::object::Object;
 use crate::reconcile::Pass;
 use crate::reconcile::plan::Plan;
 
-/// Reads what AWS has; `None` where the spec does not have service auto scaling and did not have
+/// Reads what AWS has of a service with this number of tasks; `None` where the spec does not have service auto scaling and did not have
 /// it.
 pub(in crate::kinds::ecs_service) async fn observe<O: Sync>(
     object: &EcsService,
     pass: &Pass<'_, O>,
     service: &ServiceKey,
+    count: Option<i32>,
     freshness: Freshness,
 ) -> Result<Option<ObservedAutoscaling>, AwsError> {
     if !is_managed(object) {
@@ -43,10 +45,41 @@ pub(in crate::kinds::ecs_service) async fn observe<O: Sync>(
     };
     let is_fresh = matches!(freshness, Freshness::Any | Freshness::Confirmed(_));
     let plan = plan(object, service, Some(&observed), &pass.owner);
-    if is_fresh || !matches!(plan, Plan::Write(_)) {
-        return Ok(Some(observed));
+    let mut observed = if is_fresh || !matches!(plan, Plan::Write(_)) {
+        observed
+    } else {
+        read(object, pass, service, freshness).await?
+    };
+    if observed.target.is_some() && !object.is_deleting() {
+        observed.activities = activities(object, pass, service, count).await;
     }
-    Ok(Some(read(object, pass, service, freshness).await?))
+    Ok(Some(observed))
+}
+
+/// Reads the last scaling activities, afresh when the number of tasks is another one than the
+/// status has. They only explain: without the right to read them, all goes on.
+async fn activities<O: Sync>(
+    object: &EcsService,
+    pass: &Pass<'_, O>,
+    service: &ServiceKey,
+    count: Option<i32>,
+) -> Option<Vec<Value>> {
+    let status = object.status.as_ref();
+    let is_known = status.is_some_and(|status| status.desired_count == count);
+    let freshness = if is_known {
+        Freshness::Any
+    } else {
+        Freshness::Since(pass.began)
+    };
+    let activities = pass.aws.observer.cache::<ScalingActivitiesKey>();
+    let key = ScalingActivitiesKey::of(service);
+    match activities.get(key, freshness, pass.namespace()).await {
+        Ok(seen) => Some(list(seen)),
+        Err(error) => {
+            tracing::debug!(%error, "scaling activities are not read");
+            None
+        }
+    }
 }
 
 async fn read<O: Sync>(
@@ -89,6 +122,7 @@ async fn read<O: Sync>(
         target: Some(target),
         policies: list(policies),
         actions: list(actions),
+        activities: None,
         now: clock::now(),
     })
 }

@@ -21,6 +21,8 @@ pub struct ObservedAutoscaling {
     pub policies: Vec<Value>,
     /// The scheduled actions; empty without a scalable target.
     pub actions: Vec<Value>,
+    /// The last scaling activities, the newest first; `None` if they could not be read.
+    pub activities: Option<Vec<Value>>,
     /// When they were looked at, by which it is known which actions are over.
     pub now: Timestamp,
 }

@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use ecs_operator_crds::condition::{ConditionType, Reason};
 use ecs_operator_crds::v1beta1::EcsService;
 use ecs_operator_crds::v1beta1::service::{
-    AppliedCapacity, AutoscalingStatus, ScalingPolicyStatus, ScheduledActionStatus, SuspendedState,
+    AppliedCapacity, AutoscalingStatus, ScalingActivityStatus, ScalingPolicyStatus,
+    ScheduledActionStatus, SuspendedState,
 };
 use ecs_operator_crds::v1beta1::shared::Status;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::Value;
 
 use super::elements::{ACTION, POLICY};
@@ -16,6 +18,7 @@ use super::target::raises_maximum;
 use super::wanted::{ACTION_NAME, POLICY_NAME, Wanted, name, named, names};
 use crate::aws::autoscaling as aws;
 use crate::aws::ecs::ServiceKey;
+use crate::aws::time;
 use crate::k8s::conditions::of_type;
 use crate::reconcile::OtherCondition;
 use crate::reconcile::outcome::Outcome;
@@ -203,7 +206,34 @@ fn show(
         .map(|action| name(action, ACTION_NAME))
         .filter(|name| !known.contains(name));
     let unmanaged: BTreeSet<_> = policies.chain(actions).map(str::to_owned).collect();
+    show_activities(status, observed);
     status.unmanaged = Some(unmanaged.into_iter().collect()).filter(|all: &Vec<_>| !all.is_empty());
+}
+
+/// Shows the last scaling activity; what could not be read stays.
+fn show_activities(status: &mut AutoscalingStatus, observed: &ObservedAutoscaling) {
+    let Some(activities) = &observed.activities else {
+        return;
+    };
+    let reason = |activity: &Value| {
+        let reason = activity["notScaledReasons"][0]["code"].as_str();
+        reason.map(str::to_owned)
+    };
+    status.not_scaled_reason = activities.first().and_then(reason);
+    let last = activities
+        .iter()
+        .find(|activity| reason(activity).is_none());
+    status.last_activity = last.map(|activity| {
+        let text = |member: &str| activity[member].as_str().map(str::to_owned);
+        ScalingActivityStatus {
+            id: text("activityId").unwrap_or_default(),
+            started_at: time(&activity["startTime"]).map(Time),
+            status: text("statusCode"),
+            description: text("description"),
+            cause: text("cause"),
+            message: text("statusMessage"),
+        }
+    });
 }
 
 fn is_suspended(state: &SuspendedState) -> bool {
@@ -329,6 +359,12 @@ pub(in crate::kinds::ecs_service) fn condition(
     };
     let why = status.capacity_reason.as_ref();
     let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
-    let message = format!("AWS keeps the number of tasks between {min} and {max}{why}: {by}");
+    let is_full = status.not_scaled_reason.as_deref() == Some("AlreadyAtMaxCapacity");
+    let full = if is_full {
+        "; a policy wants more than the maximum"
+    } else {
+        ""
+    };
+    let message = format!("AWS keeps the number of tasks between {min} and {max}{why}: {by}{full}");
     Some(condition("True", Reason::Succeeded, message))
 }

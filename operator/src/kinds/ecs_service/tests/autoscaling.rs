@@ -665,3 +665,64 @@ fn a_bound_that_a_scheduled_action_drops_is_sent_without_it() {
         json!({"maxCapacity": 1})
     );
 }
+
+#[test]
+fn the_last_scaling_activity_is_shown_and_told_once() {
+    let activity = |id: &str, status: &str| {
+        json!({"activityId": id, "statusCode": status, "startTime": 1.0, "description": "Setting desired count to 5.",
+            "cause": "monitor alarm high in state ALARM triggered policy cpu", "statusMessage": "Failed to set it."})
+    };
+    let full = json!({"activityId": "n", "notScaledReasons": [{"code": "AlreadyAtMaxCapacity", "maxCapacity": 10}]});
+    let with = |activities: Option<Vec<Value>>| {
+        with_scaling(ObservedAutoscaling {
+            activities,
+            ..live()
+        })
+    };
+    let told = |before: &EcsService, after: &EcsService| {
+        let [before, after] =
+            [before, after].map(|object| object.status.clone().unwrap_or_default());
+        let notices = after_events(&before, &after);
+        notices
+            .into_iter()
+            .map(|notice| (notice.warning, notice.note))
+            .collect::<Vec<_>>()
+    };
+    let quiet = in_sync(&scaled());
+    let first = after_pass(&quiet, &with(Some(vec![activity("1", "Pending")])), 3).1;
+    let cause =
+        "Setting desired count to 5: monitor alarm high in state ALARM triggered policy cpu";
+    assert_eq!(told(&quiet, &first), [(false, cause.to_owned())]);
+    let done = after_pass(&first, &with(Some(vec![activity("1", "Successful")])), 4).1;
+    assert_eq!(told(&first, &done), []);
+    let failed = after_pass(
+        &done,
+        &with(Some(vec![full.clone(), activity("2", "Failed")])),
+        5,
+    )
+    .1;
+    assert_eq!(
+        told(&done, &failed),
+        [(true, format!("{cause}: Failed to set it"))]
+    );
+    let shown = status(&failed);
+    assert_eq!(shown.last_activity.as_ref().expect("an activity").id, "2");
+    assert_eq!(
+        shown.not_scaled_reason.as_deref(),
+        Some("AlreadyAtMaxCapacity")
+    );
+    assert!(
+        condition(&failed)
+            .2
+            .ends_with("a policy wants more than the maximum")
+    );
+    // What could not be read stays.
+    let unread = after_pass(&failed, &with(None), 6).1;
+    assert_eq!(unread.status, failed.status);
+}
+
+fn after_events(before: &EcsServiceStatus, after: &EcsServiceStatus) -> Vec<Notice> {
+    let notices = EcsService::test("web", &spec()).events(before, after);
+    let is_activity = |notice: &Notice| notice.reason == "ScalingActivity";
+    notices.into_iter().filter(is_activity).collect()
+}
