@@ -62,6 +62,8 @@ pub enum Fault {
     Throttled,
     /// Refused: AWS has an error of its own.
     ServerError,
+    /// Refused: the credentials may not do this.
+    AccessDenied,
     /// Refused: the credentials have run out.
     ExpiredToken,
     /// The connection breaks before the call is carried out.
@@ -269,6 +271,11 @@ pub(crate) fn instead(fault: Fault) -> Option<Reply> {
             StatusCode::INTERNAL_SERVER_ERROR,
             "ServerException",
             "Service Unavailable",
+        ),
+        Fault::AccessDenied => refusal(
+            StatusCode::BAD_REQUEST,
+            "AccessDeniedException",
+            "The user is not authorized to perform this action",
         ),
         Fault::ExpiredToken => refusal(
             StatusCode::BAD_REQUEST,

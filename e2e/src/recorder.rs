@@ -25,7 +25,7 @@ use crate::assets;
 use crate::world::condition;
 
 /// Reasons for which a user has to change something: only these may be reported as a failure.
-const FINAL: [&str; 14] = [
+const FINAL: [&str; 15] = [
     "AccessDenied",
     "ClusterNotAllowed",
     "Conflict",
@@ -33,13 +33,14 @@ const FINAL: [&str; 14] = [
     "DeploymentRolledBack",
     "DeploymentStopped",
     "ImageNotFound",
-    "ProvisioningFailed",
     "InvalidSpec",
     "NotOwned",
     "Observing",
     "ProgressDeadlineExceeded",
+    "ProvisioningFailed",
     "QuotaExceeded",
     "RolledBackOnCommand",
+    "ScalableTargetNotOwned",
 ];
 
 /// What Kubernetes tools make of an object.

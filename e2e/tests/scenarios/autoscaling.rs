@@ -4,6 +4,7 @@
 
 use anyhow::{Context, Result, ensure};
 use e2e::aws_server;
+use e2e::faults::{Fault, Faults, Rule};
 use e2e::samples::CLUSTER;
 use e2e::wait;
 use e2e::world::{PATIENCE, Scenario, World, is_ready};
@@ -199,7 +200,15 @@ pub(crate) async fn a_service_that_is_made_again_is_scaled_again(world: &World) 
     let policies = policies["ScalingPolicies"].as_array().map(Vec::len);
     ensure!(policies == Some(2), "{policies:?}");
     scenario.is_quiet().await?;
-    // The scalable target goes before the service.
+    // The scalable target goes before the service, and where it may not, with the service.
+    let denied = Rule {
+        operation: Some("DeregisterScalableTarget".to_owned()),
+        ..Rule::always(Fault::AccessDenied)
+    };
+    scenario.aws_proxy.faults.set(Faults {
+        rules: vec![denied],
+        ..Faults::default()
+    });
     scenario
         .kubectl
         .run(&["delete", "ecs", "--all", "--wait=false"])?;
@@ -238,7 +247,7 @@ pub(crate) async fn scaling_of_others_is_taken_over_by_consent_alone(world: &Wor
     call(url, account, "PutScalingPolicy", with(policy)).await?;
     scenario.kubectl.apply(WORKER)?;
     let refused = until(both, OBJECT, SECOND, |object| {
-        has_reason(object, "NotOwned")
+        has_reason(object, "ScalableTargetNotOwned")
     })
     .await?;
     let told = refused["status"]["conditions"].to_string();

@@ -104,6 +104,10 @@ pub(super) fn autoscaling() -> Vec<Rule> {
             "self.minCapacity <= self.maxCapacity",
             "minCapacity is greater than maxCapacity: lower it",
         ),
+        rule(
+            "!has(self.scheduledActions) || self.scheduledActions.all(a, (has(a.scalableTargetAction.maxCapacity) || !has(a.scalableTargetAction.minCapacity) || a.scalableTargetAction.minCapacity <= self.maxCapacity) && (has(a.scalableTargetAction.minCapacity) || !has(a.scalableTargetAction.maxCapacity) || a.scalableTargetAction.maxCapacity >= self.minCapacity))",
+            "scheduledActions[].scalableTargetAction: a minCapacity above autoscaling.maxCapacity needs a maxCapacity, and a maxCapacity below autoscaling.minCapacity a minCapacity: give both",
+        ),
         reserved("cpu", "cpu"),
         reserved("memory", "memory"),
         reserved("queueBacklogPerTask", "queue-backlog"),

@@ -34,7 +34,7 @@ pub(super) async fn apply(
     let key = observed.key.clone();
     if *write.operation.service() == scaling::SERVICE {
         let before = observed.autoscaling.as_ref();
-        let scaling = autoscaling::apply(pass, &key, before, write, permit).await?;
+        let scaling = autoscaling::apply(object, pass, &key, before, write, permit).await?;
         let after = ObservedService {
             autoscaling: Some(scaling),
             ..observed.clone()
@@ -42,8 +42,8 @@ pub(super) async fn apply(
         return with_new_count(pass, after, write).await;
     }
     let reply = LIFECYCLE.send(pass, &key, write, permit).await?;
-    if write.operation == ecs::CreateService {
-        // AWS has deleted the scalable target of a former service with that.
+    if matches!(write.operation, ecs::CreateService | ecs::DeleteService) {
+        // AWS deletes the scalable target of a service with that.
         autoscaling::enter_missing(&pass.aws.observer, &key);
     }
     let seen = seen_after(pass, observed, write, reply).await?;

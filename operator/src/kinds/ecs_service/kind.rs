@@ -9,7 +9,8 @@ use super::observed::ObservedService;
 use super::shape::{OWN_MEMBERS, RESETS};
 use super::{apply, commands, notices, observe, plan, references, stable, status, users, verdict};
 use crate::aws::autoscaling::{
-    ScalableTargetKey, ScalingActivitiesKey, ScalingPoliciesKey, ScheduledActionsKey,
+    ScalableTargetKey, ScalableTargetTagsKey, ScalingActivitiesKey, ScalingPoliciesKey,
+    ScheduledActionsKey,
 };
 use crate::aws::ecs::ServiceDeploymentKey;
 use crate::aws::observer::{Pace, PolledKey};
@@ -114,13 +115,17 @@ fn observed(object: &EcsService, value: ObservedService) -> Observed<ObservedSer
         deployment.map(|deployment| PolledKey::new(ServiceDeploymentKey(deployment.arn.clone())));
     // In a cluster of another name would be another service.
     let service = (!value.is_guess).then_some(service);
-    let scaling = value.autoscaling.as_ref().map(|_| {
-        [
+    let scaling = value.autoscaling.as_ref().map(|scaling| {
+        let target = scaling.target.as_ref();
+        let others = target.filter(|target| !target.is_owned());
+        let tags = others.map(|target| PolledKey::new(ScalableTargetTagsKey(target.arn.clone())));
+        let keys = [
             PolledKey::new(ScalableTargetKey::of(&value.key)),
             PolledKey::new(ScalingPoliciesKey::of(&value.key)),
             PolledKey::new(ScheduledActionsKey::of(&value.key)),
             PolledKey::new(ScalingActivitiesKey::of(&value.key)),
-        ]
+        ];
+        keys.into_iter().chain(tags)
     });
     // Deployments do not change them.
     let scaling = scaling

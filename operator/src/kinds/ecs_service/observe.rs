@@ -70,10 +70,15 @@ pub(super) async fn observe(
     let mut observed = observed;
     if observed.service.is_some() || object.is_deleting() {
         // AWS scales nothing that does not exist.
-        let count = observed.service.as_ref();
-        let count = count.map(|service| service.desired_count);
+        let service = observed.service.as_ref();
+        let before = autoscaling::Before {
+            count: service.map(|service| service.desired_count),
+            applied: pass
+                .applied
+                .and_then(|applied| applied.autoscaling.as_ref()),
+        };
         observed.autoscaling =
-            autoscaling::observe(object, pass, &observed.key, count, freshness).await?;
+            autoscaling::observe(object, pass, &observed.key, before, freshness).await?;
     }
     if object.is_deleting() {
         return Ok(observed);

@@ -87,12 +87,7 @@ pub(super) fn report(
     });
     let accepted = command_accepted(&status);
     let restart = restart_condition(&status, observed);
-    let scaling = autoscaling::condition(
-        object,
-        status.autoscaling.as_ref(),
-        observed.and_then(|observed| observed.autoscaling.as_ref()),
-        outcome,
-    );
+    let scaling = scaling_condition(object, &status, observed, outcome);
     Report {
         others: accepted.into_iter().chain(restart).chain(scaling).collect(),
         status,
@@ -127,6 +122,25 @@ fn remember(
         // A new spec changes these members, so that a difference is no change of others.
         status.shown_in_deployment = None;
     }
+}
+
+/// The condition AutoscalingReady, while the spec has service auto scaling.
+fn scaling_condition(
+    object: &EcsService,
+    status: &EcsServiceStatus,
+    observed: Option<&ObservedService>,
+    outcome: &Outcome,
+) -> Option<OtherCondition> {
+    object.spec.autoscaling.as_ref()?;
+    let scaling =
+        observed.and_then(|observed| Some((&observed.key, observed.autoscaling.as_ref()?)));
+    let after = EcsService {
+        status: Some(status.clone()),
+        ..object.clone()
+    };
+    // The conditions of `status` are still those before the pass.
+    let before = status.conditions();
+    autoscaling::condition(&after, scaling, outcome, before)
 }
 
 /// The condition CommandAccepted, while a command is refused.

@@ -213,6 +213,9 @@ pub struct ScalingPolicyStatus {
     pub alarms: Option<Vec<String>>,
     /// Hash of the policy that AWS accepted last.
     pub hash: Option<String>,
+    /// Hash of what AWS showed when the operator sent the same policy once more. If it shows that
+    /// again, it is reported, and not sent again.
+    pub repaired_hash: Option<String>,
 }
 
 /// A scheduled action in AWS.
@@ -224,4 +227,7 @@ pub struct ScheduledActionStatus {
     pub scheduled_action_name: String,
     /// Hash of the action that AWS accepted last.
     pub hash: Option<String>,
+    /// Hash of what AWS showed when the operator sent the same action once more. If it shows that
+    /// again, it is reported, and not sent again.
+    pub repaired_hash: Option<String>,
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ecs_operator_crds::v1beta1::EcsService;
 use serde_json::{Map, Value};
 
 use super::elements::{ACTION, POLICY, Part};
@@ -14,10 +15,20 @@ use crate::aws::ecs::ServiceKey;
 use crate::aws::observer::{Answer, Key};
 use crate::aws::tags::Tags;
 use crate::aws::{AwsError, ErrorKind, Observer, Permit};
+use crate::clock;
+use crate::k8s::object::Object;
 use crate::reconcile::Pass;
+use crate::reconcile::lifecycle::Lifecycle;
 use crate::reconcile::plan::Write;
 
+const LIFECYCLE: Lifecycle = Lifecycle {
+    create: aws::RegisterScalableTarget,
+    delete: aws::DeregisterScalableTarget,
+    deleted: &[],
+};
+
 pub(in crate::kinds::ecs_service) async fn apply<O: Sync>(
+    object: &EcsService,
     pass: &Pass<'_, O>,
     service: &ServiceKey,
     before: Option<&ObservedAutoscaling>,
@@ -26,20 +37,42 @@ pub(in crate::kinds::ecs_service) async fn apply<O: Sync>(
 ) -> Result<ObservedAutoscaling, AwsError> {
     let observer = &pass.aws.observer;
     let mut after = before.cloned().unwrap_or_default();
-    let reply = match pass.aws.writer.send(permit, &write.request).await {
+    let key = ScalableTargetKey::of(service);
+    let reply = match write.operation {
+        aws::RegisterScalableTarget | aws::DeregisterScalableTarget => {
+            let reply = LIFECYCLE.send(pass, &key, write, permit).await;
+            reply.map(Option::unwrap_or_default)
+        }
+        _ => pass.aws.writer.send(permit, &write.request).await,
+    };
+    let reply = match reply {
         Ok(reply) => reply,
         Err(error) if error.kind == ErrorKind::Missing && removes(write) => Value::Null,
         Err(error) if error.kind == ErrorKind::Missing => {
             // The scalable target is not there, or AWS does not show everywhere yet that it is.
             forget(observer, service);
+            observer.cache::<ScalableTargetKey>().invalidate(&key);
             return Err(error.not_yet());
+        }
+        // AWS deletes the scalable target with the service, which must not wait for a right.
+        Err(error) if error.kind == ErrorKind::AccessDenied && is_end(object, write) => {
+            return Ok(ObservedAutoscaling::default());
         }
         Err(error) => return Err(error),
     };
+    after.sent.push(write.clone());
     match write.operation {
         aws::RegisterScalableTarget => {
             let target = registered(after.target.as_ref(), write, &reply)?;
-            enter(observer, ScalableTargetKey::of(service), &target.json);
+            if after.target.is_none() {
+                // What a former one had went with that.
+                forget(observer, service);
+                (after.policies, after.actions) = (Vec::new(), Vec::new());
+            }
+            enter(observer, key, &target.json);
+            if let Some(tags) = &target.tags {
+                enter_tags(observer, &target, tags);
+            }
             after.target = Some(target);
         }
         aws::DeregisterScalableTarget => {
@@ -49,8 +82,7 @@ pub(in crate::kinds::ecs_service) async fn apply<O: Sync>(
         aws::TagResource => {
             if let Some(target) = &mut after.target {
                 let tags = target.tags.get_or_insert_default().after(&write.request);
-                let shown = tags.write(aws::SERVICE.tag_shape);
-                enter(observer, ScalableTargetTagsKey(target.arn.clone()), &shown);
+                enter_tags(observer, target, &tags);
                 target.tags = Some(tags);
             }
         }
@@ -75,19 +107,27 @@ pub(in crate::kinds::ecs_service) fn enter_missing(observer: &Observer, service:
     targets.enter(ScalableTargetKey::of(service), Answer::Missing);
 }
 
-/// Has all of a service read again.
-fn forget(observer: &Observer, service: &ServiceKey) {
-    let targets = observer.cache::<ScalableTargetKey>();
-    targets.invalidate(&ScalableTargetKey::of(service));
+/// Has the policies and scheduled actions of a service read again.
+pub(super) fn forget(observer: &Observer, service: &ServiceKey) {
     let policies = observer.cache::<ScalingPoliciesKey>();
     policies.invalidate(&ScalingPoliciesKey::of(service));
     let actions = observer.cache::<ScheduledActionsKey>();
     actions.invalidate(&ScheduledActionsKey::of(service));
 }
 
+fn enter_tags(observer: &Observer, target: &ScalableTarget, tags: &Tags) {
+    let shown = tags.write(aws::SERVICE.tag_shape);
+    enter(observer, ScalableTargetTagsKey(target.arn.clone()), &shown);
+}
+
 fn enter<K: Key>(observer: &Observer, key: K, value: &Value) {
     let answer = Answer::Found(Arc::new(value.clone()));
     observer.cache::<K>().enter(key, answer);
+}
+
+/// Whether a service that is being deleted is deregistered.
+fn is_end(object: &EcsService, write: &Write) -> bool {
+    object.is_deleting() && write.operation == aws::DeregisterScalableTarget
 }
 
 fn removes(write: &Write) -> bool {
@@ -119,6 +159,9 @@ fn registered(
     if !json.contains_key("scalableTargetARN") {
         return Err(AwsError::incomplete(write.operation, "scalableTargetARN"));
     }
+    // Older scaling activities are of a former one.
+    let now = clock::now().as_second();
+    json.entry("creationTime").or_insert_with(|| now.into());
     let mut target = ScalableTarget::read(Arc::new(json.into()))?;
     target.tags = match present {
         Some(present) => present.tags.clone(),
@@ -136,20 +179,16 @@ fn change(list: &mut Vec<Value>, part: &Part, write: &Write, reply: &Value) {
             .for_each(drop);
         return;
     }
-    let index = index.unwrap_or_else(|| {
-        list.push(Value::Object(Map::new()));
-        list.len() - 1
-    });
-    let element = &mut list[index];
-    for members in [&write.request, reply] {
-        for (member, value) in members.as_object().into_iter().flatten() {
-            element[member] = value.clone();
-        }
-    }
+    let live = index.map(|index| &list[index]);
+    let mut element = part.after_put(live, &[&write.request, reply]);
     for member in ["startTime", "endTime"] {
         // AWS deletes the times that a request leaves out.
         if part.key == ACTION.key && write.request[member].is_null() {
             element[member] = Value::Null;
         }
+    }
+    match index {
+        Some(index) => list[index] = element,
+        None => list.push(element),
     }
 }

@@ -11,7 +11,9 @@ mod target;
 mod wanted;
 
 pub(super) use apply::{apply, enter_missing};
-pub(super) use observe::observe;
+#[cfg(test)]
+pub(super) use elements::POLICY;
+pub(super) use observe::{Before, observe};
 pub(super) use observed::ObservedAutoscaling;
 #[cfg(test)]
 pub(super) use observed::ScalableTarget;

@@ -3,6 +3,7 @@
 use ecs_operator_crds::v1beta1::EcsService;
 use serde_json::Value;
 
+use super::apply::forget;
 use super::observed::{ObservedAutoscaling, ScalableTarget, is_managed, is_recorded};
 use super::plan::plan;
 use crate::aws::autoscaling::{
@@ -11,20 +12,29 @@ use crate::aws::autoscaling::{
 };
 use crate::aws::ecs::ServiceKey;
 use crate::aws::observer::{Answer, Seen};
-use crate::aws::tags::Tags;
+use crate::aws::tags::{OWNER, Tags};
 use crate::aws::{AwsError, ErrorKind, Freshness};
 use crate::clock;
 use crate::k8s::object::Object;
 use crate::reconcile::Pass;
 use crate::reconcile::plan::Plan;
 
-/// Reads what AWS has of a service with this number of tasks; `None` where the spec does not have service auto scaling and did not have
+/// What is known before service auto scaling is read.
+#[derive(Clone, Copy)]
+pub(in crate::kinds::ecs_service) struct Before<'a> {
+    /// The number of tasks that the service wants.
+    pub(in crate::kinds::ecs_service) count: Option<i32>,
+    /// What the last write of the pass left.
+    pub(in crate::kinds::ecs_service) applied: Option<&'a ObservedAutoscaling>,
+}
+
+/// Reads what AWS has; `None` where the spec does not have service auto scaling and did not have
 /// it.
 pub(in crate::kinds::ecs_service) async fn observe<O: Sync>(
     object: &EcsService,
     pass: &Pass<'_, O>,
     service: &ServiceKey,
-    count: Option<i32>,
+    before: Before<'_>,
     freshness: Freshness,
 ) -> Result<Option<ObservedAutoscaling>, AwsError> {
     if !is_managed(object) {
@@ -35,23 +45,31 @@ pub(in crate::kinds::ecs_service) async fn observe<O: Sync>(
         Freshness::Since(_) => Freshness::Any,
         freshness => freshness,
     };
+    let sent = before.applied.map(|applied| applied.sent.clone());
+    let sent = sent.unwrap_or_default();
     let observed = match read(object, pass, service, first).await {
         // AWS deletes the scalable target with the service, which must not wait for a right to read
         // it.
         Err(error) if object.is_deleting() && error.kind == ErrorKind::AccessDenied => {
             return Ok(None);
         }
-        observed => observed?,
+        observed => ObservedAutoscaling {
+            sent: sent.clone(),
+            ..observed?
+        },
     };
     let is_fresh = matches!(freshness, Freshness::Any | Freshness::Confirmed(_));
     let plan = plan(object, service, Some(&observed), &pass.owner);
     let mut observed = if is_fresh || !matches!(plan, Plan::Write(_)) {
         observed
     } else {
-        read(object, pass, service, freshness).await?
+        ObservedAutoscaling {
+            sent,
+            ..read(object, pass, service, freshness).await?
+        }
     };
     if observed.target.is_some() && !object.is_deleting() {
-        observed.activities = activities(object, pass, service, count).await;
+        observed.activities = activities(object, pass, service, before.count).await;
     }
     Ok(Some(observed))
 }
@@ -91,18 +109,24 @@ async fn read<O: Sync>(
     let (observer, namespace) = (&pass.aws.observer, pass.namespace());
     let targets = observer.cache::<ScalableTargetKey>();
     let key = ScalableTargetKey::of(service);
-    let Answer::Found(json) = targets.get(key, freshness, namespace).await?.answer else {
-        return Ok(ObservedAutoscaling::default());
+    let of_target = if targets.may_be_there(&key) {
+        // Every look is one for what a call without a reply has made.
+        Freshness::Since(pass.began)
+    } else {
+        freshness
+    };
+    let seen = targets.get(key.clone(), of_target, namespace).await?;
+    let Answer::Found(json) = seen.answer else {
+        // What it had went with it.
+        forget(observer, service);
+        return Ok(ObservedAutoscaling {
+            may_be_there: targets.may_be_there(&key),
+            ..ObservedAutoscaling::default()
+        });
     };
     let mut target = ScalableTarget::read(json)?;
     if !is_recorded(object, &target.arn) {
-        let tags = observer.cache::<ScalableTargetTagsKey>();
-        let key = ScalableTargetTagsKey(target.arn.clone());
-        // Tags are missing if it was deregistered between the two reads.
-        let Answer::Found(tags) = tags.get(key, freshness, namespace).await?.answer else {
-            return Ok(ObservedAutoscaling::default());
-        };
-        target.tags = Some(Tags::read(&tags));
+        target.tags = Some(tags(pass, &target, freshness).await?);
     }
     if object.is_deleting() {
         return Ok(ObservedAutoscaling {
@@ -123,8 +147,32 @@ async fn read<O: Sync>(
         policies: list(policies),
         actions: list(actions),
         activities: None,
+        may_be_there: false,
+        sent: Vec::new(),
         now: clock::now(),
     })
+}
+
+/// The tags of a scalable target. That nobody owns it is read afresh, because somebody may have
+/// tagged it since.
+async fn tags<O: Sync>(
+    pass: &Pass<'_, O>,
+    target: &ScalableTarget,
+    freshness: Freshness,
+) -> Result<Tags, AwsError> {
+    let cache = pass.aws.observer.cache::<ScalableTargetTagsKey>();
+    let key = ScalableTargetTagsKey(target.arn.clone());
+    let read = |seen: Seen| match seen.answer {
+        Answer::Found(tags) => Tags::read(&tags),
+        Answer::Inactive | Answer::Missing => Tags::default(),
+    };
+    let namespace = pass.namespace();
+    let tags = read(cache.get(key.clone(), freshness, namespace).await?);
+    if tags.0.contains_key(OWNER) {
+        return Ok(tags);
+    }
+    let fresh = Freshness::Since(pass.began);
+    Ok(read(cache.get(key, fresh, namespace).await?))
 }
 
 fn list(seen: Seen) -> Vec<Value> {

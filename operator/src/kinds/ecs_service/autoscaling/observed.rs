@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::aws::autoscaling;
 use crate::aws::tags::{OWNER, Tags};
 use crate::aws::{AwsError, ErrorKind};
+use crate::reconcile::plan::Write;
 
 /// What is known of the service auto scaling of a service.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +24,10 @@ pub struct ObservedAutoscaling {
     pub actions: Vec<Value>,
     /// The last scaling activities, the newest first; `None` if they could not be read.
     pub activities: Option<Vec<Value>>,
+    /// Whether there may be a scalable target all the same: its registration got no reply.
+    pub may_be_there: bool,
+    /// The writes that AWS has accepted in this pass.
+    pub sent: Vec<Write>,
     /// When they were looked at, by which it is known which actions are over.
     pub now: Timestamp,
 }
@@ -64,7 +69,7 @@ impl ScalableTarget {
 
     /// Whether the object owns it. The owner tag of a former owner of the service says so, too: the
     /// service is the object's, and its scalable target belongs to it.
-    pub(super) fn is_owned(&self) -> bool {
+    pub(in crate::kinds::ecs_service) fn is_owned(&self) -> bool {
         self.tags
             .as_ref()
             .is_none_or(|tags| tags.0.contains_key(OWNER))

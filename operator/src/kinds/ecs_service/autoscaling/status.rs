@@ -8,18 +8,19 @@ use ecs_operator_crds::v1beta1::service::{
     AppliedCapacity, AutoscalingStatus, ScalingActivityStatus, ScalingPolicyStatus,
     ScheduledActionStatus, SuspendedState,
 };
-use ecs_operator_crds::v1beta1::shared::Status;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
 
-use super::elements::{ACTION, POLICY};
+use super::elements::{ACTION, POLICY, Part};
 use super::observed::{ObservedAutoscaling, ScalableTarget, is_managed};
+use super::plan::{Difference, difference, not_owned, notes_names};
 use super::target::raises_maximum;
 use super::wanted::{ACTION_NAME, POLICY_NAME, Wanted, name, named, names};
 use crate::aws::autoscaling as aws;
 use crate::aws::ecs::ServiceKey;
 use crate::aws::time;
-use crate::k8s::conditions::of_type;
+use crate::k8s::conditions::{of_type, whole_seconds};
 use crate::reconcile::OtherCondition;
 use crate::reconcile::outcome::Outcome;
 use crate::reconcile::plan::Write;
@@ -40,7 +41,8 @@ pub(in crate::kinds::ecs_service) fn status(
     let before = before.and_then(|status| status.autoscaling.clone());
     let target = observed.and_then(|observed| observed.target.as_ref());
     let owned = target.filter(|target| target.is_owned());
-    if object.spec.autoscaling.is_none() && observed.is_some() && owned.is_none() {
+    let is_gone = |observed: &ObservedAutoscaling| owned.is_none() && !observed.may_be_there;
+    if object.spec.autoscaling.is_none() && observed.is_some_and(is_gone) {
         // Nothing of it is left.
         return None;
     }
@@ -51,8 +53,11 @@ pub(in crate::kinds::ecs_service) fn status(
         forget_accepted(&mut status);
         status.scalable_target_arn = arn;
     }
-    note_names(&mut status, object, service);
-    remember(&mut status, object, service, outcome, accepted);
+    // What others own is not noted: it would be deleted when the spec drops it.
+    if notes_names(object) && (target.is_none() || owned.is_some()) {
+        note_names(&mut status, object, service);
+    }
+    remember(&mut status, object, service, observed, (outcome, accepted));
     if let Some(observed) = observed {
         drop_deleted(&mut status, object, service, observed);
         show(&mut status, object, service, observed);
@@ -63,10 +68,10 @@ pub(in crate::kinds::ecs_service) fn status(
 fn forget_accepted(status: &mut AutoscalingStatus) {
     status.applied = None;
     for policy in status.policies.iter_mut().flatten() {
-        policy.hash = None;
+        (policy.hash, policy.repaired_hash) = (None, None);
     }
     for action in status.scheduled_actions.iter_mut().flatten() {
-        action.hash = None;
+        (action.hash, action.repaired_hash) = (None, None);
     }
 }
 
@@ -93,7 +98,7 @@ fn note_names(status: &mut AutoscalingStatus, object: &EcsService, service: &Ser
         if !listed.iter().any(is_same) {
             listed.push(ScheduledActionStatus {
                 scheduled_action_name,
-                hash: None,
+                ..ScheduledActionStatus::default()
             });
         }
     }
@@ -105,37 +110,78 @@ fn remember(
     status: &mut AutoscalingStatus,
     object: &EcsService,
     service: &ServiceKey,
-    outcome: &Outcome,
-    accepted: &[Write],
+    observed: Option<&ObservedAutoscaling>,
+    (outcome, accepted): (&Outcome, &[Write]),
 ) {
-    let own = Wanted::own(object, service);
-    let Some(own) = own.filter(|_| !object.spec.policies.observes()) else {
+    if object.spec.autoscaling.is_none() || object.spec.policies.observes() {
         return;
-    };
+    }
+    // It is without members where all of it is left to others.
+    let own = Wanted::own(object, service).unwrap_or_default();
     let is_in_sync = *outcome == Outcome::InSync;
-    let is_accepted = |operation, key: &str, name: &str| {
-        let mut writes = accepted.iter();
-        is_in_sync || writes.any(|write| write.operation == operation && write.request[key] == name)
-    };
     let registers = |write: &Write| write.operation == aws::RegisterScalableTarget;
     if is_in_sync || accepted.iter().any(registers) {
-        status.applied = Some(own.capacity);
+        status.applied = Some(own.capacity.clone());
     }
+    let [policies, actions] = names(object, service);
+    let live = |list: fn(&ObservedAutoscaling) -> &[Value]| observed.map(list).unwrap_or_default();
+    let record = Record {
+        accepted,
+        is_in_sync,
+        part: &POLICY,
+        kept: &policies,
+        own: &own.policies,
+        live: live(|observed| &observed.policies),
+    };
     for policy in status.policies.iter_mut().flatten() {
-        let name = &policy.policy_name;
-        if let Some(own) = named(&own.policies, POLICY_NAME, name)
-            && is_accepted(aws::PutScalingPolicy, POLICY_NAME, name)
-        {
-            policy.hash = Some(POLICY.hash(own));
-        }
+        let (hash, repaired) = (&mut policy.hash, &mut policy.repaired_hash);
+        record.of(&policy.policy_name, hash, repaired);
     }
+    let record = Record {
+        part: &ACTION,
+        kept: &actions,
+        own: &own.actions,
+        live: live(|observed| &observed.actions),
+        ..record
+    };
     for action in status.scheduled_actions.iter_mut().flatten() {
-        let name = &action.scheduled_action_name;
-        if let Some(own) = named(&own.actions, ACTION_NAME, name)
-            && is_accepted(aws::PutScheduledAction, ACTION_NAME, name)
-        {
-            action.hash = Some(ACTION.hash(own));
+        let (hash, repaired) = (&mut action.hash, &mut action.repaired_hash);
+        record.of(&action.scheduled_action_name, hash, repaired);
+    }
+}
+
+/// What is remembered of policies, or of scheduled actions.
+#[derive(Clone, Copy)]
+struct Record<'a> {
+    accepted: &'a [Write],
+    is_in_sync: bool,
+    part: &'a Part,
+    /// The names that the spec has.
+    kept: &'a [String],
+    own: &'a [Value],
+    live: &'a [Value],
+}
+
+impl Record<'_> {
+    /// Remembers the hash of what AWS has accepted under a name, and of what it showed before the
+    /// same was sent once more.
+    fn of(&self, name: &String, hash: &mut Option<String>, repaired: &mut Option<String>) {
+        let is_sent = self.part.is_sent(self.accepted, name);
+        if !self.kept.contains(name) || !(self.is_in_sync || is_sent) {
+            return;
         }
+        let own = named(self.own, self.part.key, name).unwrap_or(&Value::Null);
+        let now = Some(self.part.hash(own));
+        let live = named(self.live, self.part.key, name);
+        let replaced = live.and_then(Part::replaced_hash);
+        if is_sent {
+            let is_repair = *hash == now;
+            *repaired = replaced.filter(|_| is_repair).map(str::to_owned);
+        } else if live.is_some_and(|live| self.part.shows_another(live, repaired.as_deref())) {
+            // A read shows that the repair had its effect.
+            *repaired = None;
+        }
+        *hash = now;
     }
 }
 
@@ -210,29 +256,33 @@ fn show(
     status.unmanaged = Some(unmanaged.into_iter().collect()).filter(|all: &Vec<_>| !all.is_empty());
 }
 
-/// Shows the last scaling activity; what could not be read stays.
+/// Shows the last scaling activity; what could not be read, and what AWS has forgotten, stays.
 fn show_activities(status: &mut AutoscalingStatus, observed: &ObservedAutoscaling) {
-    let Some(activities) = &observed.activities else {
+    let (Some(activities), Some(target)) = (&observed.activities, &observed.target) else {
         return;
     };
+    // A former service of the name has left others.
+    let since = time(&target.json["creationTime"]).map(Timestamp::as_second);
+    let began = |activity: &Value| time(&activity["startTime"]).map(Timestamp::as_second);
+    let mut activities = activities
+        .iter()
+        .filter(|activity| began(activity) >= since);
     let reason = |activity: &Value| {
         let reason = activity["notScaledReasons"][0]["code"].as_str();
         reason.map(str::to_owned)
     };
-    status.not_scaled_reason = activities.first().and_then(reason);
-    let last = activities
-        .iter()
-        .find(|activity| reason(activity).is_none());
-    status.last_activity = last.map(|activity| {
-        let text = |member: &str| activity[member].as_str().map(str::to_owned);
-        ScalingActivityStatus {
-            id: text("activityId").unwrap_or_default(),
-            started_at: time(&activity["startTime"]).map(Time),
-            status: text("statusCode"),
-            description: text("description"),
-            cause: text("cause"),
-            message: text("statusMessage"),
-        }
+    status.not_scaled_reason = activities.clone().next().and_then(reason);
+    let Some(last) = activities.find(|activity| reason(activity).is_none()) else {
+        return;
+    };
+    let text = |member: &str| last[member].as_str().map(str::to_owned);
+    status.last_activity = Some(ScalingActivityStatus {
+        id: text("activityId").unwrap_or_default(),
+        started_at: time(&last["startTime"]).map(whole_seconds),
+        status: text("statusCode"),
+        description: text("description"),
+        cause: text("cause"),
+        message: text("statusMessage"),
     });
 }
 
@@ -266,9 +316,11 @@ fn capacity_reason(
         max_capacity,
         ..
     } = wanted.capacity;
+    let wanted_actions = &wanted.actions;
     let reason = |member: &str, wanted: Option<i32>, present: i32| {
         let wanted = wanted.filter(|wanted| *wanted != present)?;
-        let by = match setting(&observed.actions, member, present) {
+        let actions = wanted_actions.iter().chain(&observed.actions);
+        let by = match setting(actions, member, present) {
             Some(action) => format!("set by scheduled action {action}"),
             None if member == "maxCapacity" && observed.policies.iter().any(raises_maximum) => {
                 "raised by a predictive scaling policy".to_owned()
@@ -288,67 +340,81 @@ fn capacity_reason(
 }
 
 /// The name of the scheduled action that sets `member` to this value.
-fn setting<'a>(actions: &'a [Value], member: &str, value: i32) -> Option<&'a str> {
-    let action = actions
-        .iter()
-        .find(|action| action["scalableTargetAction"][member] == value)?;
+fn setting<'a>(
+    mut actions: impl Iterator<Item = &'a Value>,
+    member: &str,
+    value: i32,
+) -> Option<&'a str> {
+    let action = actions.find(|action| action["scalableTargetAction"][member] == value)?;
     Some(name(action, ACTION_NAME))
 }
 
-/// The condition AutoscalingReady, while the spec has service auto scaling.
+/// The condition AutoscalingReady, while the spec has service auto scaling. `object` has the status
+/// after the pass, and `before` the conditions before it.
 pub(in crate::kinds::ecs_service) fn condition(
     object: &EcsService,
-    status: Option<&AutoscalingStatus>,
-    observed: Option<&ObservedAutoscaling>,
+    observed: Option<(&ServiceKey, &ObservedAutoscaling)>,
     outcome: &Outcome,
+    before: &[Condition],
 ) -> Option<OtherCondition> {
     object.spec.autoscaling.as_ref()?;
-    let condition = |status, reason, message: String| OtherCondition {
+    let (status, reason, message) = match outcome {
+        Outcome::Failed(error) if *error.operation.service() == aws::SERVICE => {
+            ("False", error.kind.reason(), error.to_string())
+        }
+        _ => told(object, observed, before),
+    };
+    Some(OtherCondition {
         type_: ConditionType::AutoscalingReady,
         status,
         reason,
         message,
-    };
-    let status = status?;
-    let failed = match outcome {
-        Outcome::Failed(error) if *error.operation.service() == aws::SERVICE => {
-            Some((error.kind.reason(), error.to_string()))
-        }
-        Outcome::Stalled(obstacle) if obstacle.reason == Reason::NotOwned => {
-            Some((obstacle.reason, obstacle.message.clone()))
-        }
-        _ => None,
-    };
-    if let Some((reason, message)) = failed {
-        return Some(condition("False", reason, message));
-    }
-    let before = object.status.as_ref().map(Status::conditions);
-    let before = before.and_then(|before| of_type(ConditionType::AutoscalingReady, before));
+    })
+}
+
+/// Status, reason and message of the condition, by what AWS has.
+fn told(
+    object: &EcsService,
+    observed: Option<(&ServiceKey, &ObservedAutoscaling)>,
+    before: &[Condition],
+) -> (&'static str, Reason, String) {
+    let before = of_type(ConditionType::AutoscalingReady, before);
     if let (None, Some(before)) = (observed, before.filter(|before| before.status == "True")) {
         // It was not read.
-        return Some(condition("True", Reason::Succeeded, before.message.clone()));
+        return ("True", Reason::Succeeded, before.message.clone());
     }
-    let (Some(min), Some(max)) = (status.min_capacity, status.max_capacity) else {
+    let read = observed.and_then(|(service, all)| Some((service, all, all.target.as_ref()?)));
+    let Some((service, observed, target)) = read else {
         let message = "The scalable target is not registered yet";
-        return Some(condition("False", Reason::Progressing, message.to_owned()));
+        return ("False", Reason::Progressing, message.to_owned());
     };
-    let policies = status.policies.iter().flatten();
-    let actions = status.scheduled_actions.iter().flatten();
-    let unaccepted = policies
-        .clone()
-        .filter(|policy| policy.hash.is_none())
-        .map(|policy| policy.policy_name.as_str())
-        .chain(
-            actions
-                .clone()
-                .filter(|action| action.hash.is_none())
-                .map(|action| action.scheduled_action_name.as_str()),
-        );
-    let unaccepted: Vec<_> = unaccepted.collect();
-    if !unaccepted.is_empty() {
-        let message = format!("AWS does not have these yet: {}", unaccepted.join(", "));
-        return Some(condition("False", Reason::Progressing, message));
+    if !target.is_owned() && !object.spec.policies.observes() {
+        return ("False", Reason::ScalableTargetNotOwned, not_owned(service));
     }
+    let Difference { writes, persisting } = difference(object, service, observed, &Value::Null);
+    if !writes.is_empty() {
+        let pending: Vec<_> = writes.iter().map(Write::pending).collect();
+        let message = format!("AWS does not have this yet: {}", pending.join("; "));
+        return ("False", Reason::Progressing, message);
+    }
+    if !persisting.is_empty() {
+        let message = format!(
+            "AWS does not show what it has accepted: {}",
+            persisting.join("; ")
+        );
+        return ("False", Reason::DriftPersists, message);
+    }
+    ("True", Reason::Succeeded, ready(object, target))
+}
+
+/// The message of a scalable target that is as the spec wants it.
+fn ready(object: &EcsService, target: &ScalableTarget) -> String {
+    let status = object.status.as_ref();
+    let status = status.and_then(|status| status.autoscaling.as_ref());
+    let policies = status.and_then(|status| status.policies.as_ref());
+    let policies = policies.into_iter().flatten();
+    let actions = status.and_then(|status| status.scheduled_actions.as_ref());
+    let actions = actions.into_iter().flatten();
     let names = policies.map(|policy| policy.policy_name.as_str());
     let names: Vec<_> = names
         .chain(actions.map(|action| action.scheduled_action_name.as_str()))
@@ -357,14 +423,14 @@ pub(in crate::kinds::ecs_service) fn condition(
         [] => "no policy changes their number".to_owned(),
         names => names.join(", "),
     };
-    let why = status.capacity_reason.as_ref();
+    let why = status.and_then(|status| status.capacity_reason.as_ref());
     let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
-    let is_full = status.not_scaled_reason.as_deref() == Some("AlreadyAtMaxCapacity");
-    let full = if is_full {
+    let reason = status.and_then(|status| status.not_scaled_reason.as_deref());
+    let full = if reason == Some("AlreadyAtMaxCapacity") {
         "; a policy wants more than the maximum"
     } else {
         ""
     };
-    let message = format!("AWS keeps the number of tasks between {min} and {max}{why}: {by}{full}");
-    Some(condition("True", Reason::Succeeded, message))
+    let (min, max) = (target.min_capacity, target.max_capacity);
+    format!("AWS keeps the number of tasks between {min} and {max}{why}: {by}{full}")
 }

@@ -1,48 +1,71 @@
 //! The write that brings the scalable target to the spec. Pure.
 
-use ecs_operator_crds::v1beta1::service::{AppliedCapacity, AutoscalingStatus, SuspendedState};
+use ecs_operator_crds::v1beta1::service::{AppliedCapacity, SuspendedState};
 use serde_json::{Value, json};
 
 use super::observed::{ObservedAutoscaling, ScalableTarget};
 use super::wanted::Wanted;
 use crate::aws::autoscaling::{self as aws, ScalableTargetKey};
 use crate::aws::ecs::ServiceKey;
-use crate::aws::tags::Owner;
 use crate::reconcile::plan::Write;
 
-/// RegisterScalableTarget, where it is needed: each one may move the number of tasks.
+/// RegisterScalableTarget, where it is needed: each one may move the number of tasks. It has the
+/// members that differ alone, because AWS keeps what a request leaves out, such as what a scheduled
+/// action has set. `own` and `applied` are without what `ignoreFields` leaves to others.
 pub(super) fn register(
     service: &ServiceKey,
     wanted: &Wanted,
     own: &Wanted,
     observed: &ObservedAutoscaling,
-    known: Option<&AutoscalingStatus>,
-    owner: &Owner,
+    applied: Option<&AppliedCapacity>,
+    tags: &Value,
 ) -> Option<Write> {
+    let mut capacity = wanted.capacity.clone();
     let Some(target) = &observed.target else {
-        // A new one has what `ignoreFields` leaves to others, too.
-        let capacity = &wanted.capacity;
         let (min, max) = (capacity.min_capacity?, capacity.max_capacity?);
         let note = format!("Registered {service} for scaling between {min} and {max} tasks");
-        let mut write = registration(service, capacity, note);
-        write.request["tags"] = owner.desired(None).write(aws::SERVICE.tag_shape);
+        let mut write = registration(service, &capacity, note);
+        write.request["tags"] = tags.clone();
         return Some(write);
     };
-    let applied = known.and_then(|known| known.applied.as_ref());
-    let mut capacity = wanted.capacity.clone();
     let had = applied.is_some_and(|applied| applied.suspended_state.is_some());
     if had && capacity.suspended_state.is_none() {
         capacity.suspended_state = Some(SuspendedState::default());
     }
-    let mut members = changed(&capacity, &own.capacity, applied);
+    let mut members = changed(&own.capacity, applied);
     members.extend(drifted(&capacity, target, wanted, observed));
     members.sort_unstable();
     members.dedup();
+    if members.is_empty() {
+        return None;
+    }
     let note = format!(
         "Updated the scalable target of {service}: {}",
         members.join(", ")
     );
-    (!members.is_empty()).then(|| registration(service, &capacity, note))
+    Some(registration(
+        service,
+        &only(capacity, &members, target),
+        note,
+    ))
+}
+
+/// Of `capacity` the members that differ; both bounds where one alone would pass the other one.
+fn only(
+    mut capacity: AppliedCapacity,
+    members: &[&str],
+    target: &ScalableTarget,
+) -> AppliedCapacity {
+    let is_sent = |member: &str| members.contains(&member);
+    let (min, max) = (capacity.min_capacity, capacity.max_capacity);
+    let passes = (is_sent("minCapacity") && min.is_some_and(|min| min > target.max_capacity))
+        || (is_sent("maxCapacity") && max.is_some_and(|max| max < target.min_capacity));
+    capacity.min_capacity = min.filter(|_| passes || is_sent("minCapacity"));
+    capacity.max_capacity = max.filter(|_| passes || is_sent("maxCapacity"));
+    if !is_sent("suspendedState") {
+        capacity.suspended_state = None;
+    }
+    capacity
 }
 
 fn registration(service: &ServiceKey, capacity: &AppliedCapacity, note: String) -> Write {
@@ -69,19 +92,12 @@ fn registration(service: &ServiceKey, capacity: &AppliedCapacity, note: String) 
     }
 }
 
-/// The members of the scalable target that the spec has changed since AWS accepted it.
-fn changed(
-    wanted: &AppliedCapacity,
-    own: &AppliedCapacity,
-    applied: Option<&AppliedCapacity>,
-) -> Vec<&'static str> {
+/// The bounds that the spec has changed since AWS accepted it.
+fn changed(own: &AppliedCapacity, applied: Option<&AppliedCapacity>) -> Vec<&'static str> {
     let Some(applied) = applied else {
         return Vec::new();
     };
     let is_other = |own: Option<i32>, applied: Option<i32>| own.is_some() && own != applied;
-    // A dropped state is set back once.
-    let state = own.suspended_state.is_some() || applied.suspended_state.is_some();
-    let is_dropped = state && own.suspended_state != applied.suspended_state;
     let members = [
         (
             "minCapacity",
@@ -91,43 +107,41 @@ fn changed(
             "maxCapacity",
             is_other(own.max_capacity, applied.max_capacity),
         ),
-        (
-            "suspendedState",
-            is_dropped && wanted.suspended_state.is_some(),
-        ),
     ];
     let changed = members.into_iter().filter(|(_, is_changed)| *is_changed);
     changed.map(|(member, _)| member).collect()
 }
 
-/// The members of the scalable target that somebody else has changed. A scheduled action sets
-/// minimum and maximum, and a predictive policy may raise the maximum, which is what the spec asks
-/// for.
+/// The members that differ in AWS. A scheduled action sets minimum and maximum, and a predictive
+/// policy may raise the maximum, which is what the spec asks for.
 fn drifted(
-    wanted: &AppliedCapacity,
+    capacity: &AppliedCapacity,
     target: &ScalableTarget,
-    all: &Wanted,
+    wanted: &Wanted,
     observed: &ObservedAutoscaling,
 ) -> Vec<&'static str> {
-    let scheduled = |member: &str, present: i32| {
-        let mut actions = all.actions.iter().chain(&observed.actions);
-        actions.any(|action| action["scalableTargetAction"][member] == present)
+    let bounds = |member: &'static str| {
+        let actions = wanted.actions.iter().chain(&observed.actions);
+        actions.filter_map(move |action| action["scalableTargetAction"][member].as_i64())
     };
-    let is_raised = target.max_capacity > wanted.max_capacity.unwrap_or_default()
-        && all.policies.iter().any(raises_maximum);
+    let scheduled = |member, present: i32| bounds(member).any(|value| value == i64::from(present));
+    let mut maxima = capacity.max_capacity.map(i64::from).into_iter();
+    let mut maxima = maxima.by_ref().chain(bounds("maxCapacity"));
+    let is_raised = wanted.policies.iter().any(raises_maximum)
+        && maxima.any(|max| max < i64::from(target.max_capacity));
     let differs =
         |wanted: Option<i32>, present: i32| wanted.is_some_and(|wanted| wanted != present);
-    let state = wanted.suspended_state.as_ref();
+    let state = capacity.suspended_state.as_ref();
     let present = &target.suspended_state.clone().unwrap_or_default();
     let members = [
         (
             "minCapacity",
-            differs(wanted.min_capacity, target.min_capacity)
+            differs(capacity.min_capacity, target.min_capacity)
                 && !scheduled("minCapacity", target.min_capacity),
         ),
         (
             "maxCapacity",
-            differs(wanted.max_capacity, target.max_capacity)
+            differs(capacity.max_capacity, target.max_capacity)
                 && !scheduled("maxCapacity", target.max_capacity)
                 && !is_raised,
         ),

@@ -6,9 +6,11 @@ use ecs_operator_crds::v1beta1::service::{AutoscalingStatus, SuspendedState};
 use super::*;
 use crate::aws::autoscaling as aws;
 use crate::aws::tags::Tags;
+use crate::aws::{AwsError, ErrorKind};
 use crate::k8s::conditions::of_type;
 use crate::k8s::events::Notice;
 use crate::kinds::ecs_service::autoscaling::{ObservedAutoscaling, ScalableTarget};
+use crate::reconcile::kind::After;
 
 const TARGET: &str = "arn:aws:application-autoscaling:eu-central-1:111122223333:scalable-target/1";
 
@@ -216,25 +218,34 @@ fn a_range_that_a_scheduled_action_has_set_is_no_drift() {
 
 #[test]
 fn a_changed_range_is_sent_although_a_scheduled_action_has_set_another() {
-    let object = in_sync(&scaled_with(&json!({"maxCapacity": 12})));
-    let write = write(plan_of(&object, &live_between(0, 1)));
-    assert_eq!(
-        (&write.request["minCapacity"], &write.request["maxCapacity"]),
-        (&json!(2), &json!(12))
-    );
+    let bounds = |changes: &Value| {
+        let write = write(plan_of(
+            &in_sync(&scaled_with(changes)),
+            &live_between(0, 1),
+        ));
+        assert_eq!(write.operation, aws::RegisterScalableTarget);
+        json!([write.request["minCapacity"], write.request["maxCapacity"]])
+    };
+    // What the action has set of the other bound stays.
+    assert_eq!(bounds(&json!({"maxCapacity": 12})), json!([null, 12]));
+    assert_eq!(bounds(&json!({"minCapacity": 1})), json!([1, null]));
+    // Unless one would pass the other.
+    assert_eq!(bounds(&json!({"minCapacity": 3})), json!([3, 10]));
 }
 
 #[test]
 fn a_maximum_that_a_predictive_policy_has_raised_is_no_drift() {
     let predictive = json!({"policyName": "forecast", "predictiveScalingPolicyConfiguration": {
         "metricSpecifications": [], "maxCapacityBreachBehavior": "IncreaseMaxCapacity", "maxCapacityBuffer": 10}});
-    let object = in_sync(&scaled_with(&json!({"policies": [predictive]})));
+    let changes = json!({"policies": [predictive], "scheduledActions": null});
+    let object = in_sync(&scaled_with(&changes));
     let raised = |max| {
         let mut shown = predictive.clone();
         shown["policyType"] = "PredictiveScaling".into();
         let observed = ObservedAutoscaling {
             target: Some(target(2, max, None)),
             policies: vec![cpu(), shown],
+            actions: Vec::new(),
             ..live()
         };
         with_scaling(observed)
@@ -351,8 +362,13 @@ fn a_scalable_target_of_others_is_taken_over_by_consent_alone() {
     let Plan::Stall(obstacle) = plan_of(&refused, &observed(json!({}))) else {
         panic!("it is not ours")
     };
-    assert_eq!(obstacle.reason, Reason::NotOwned);
-    assert_eq!(condition(&refused).1, "NotOwned");
+    assert_eq!(obstacle.reason, Reason::ScalableTargetNotOwned);
+    assert_eq!(condition(&refused).1, "ScalableTargetNotOwned");
+    // The service itself is the object's, and stays shown.
+    let shown = refused.status.as_ref().expect("a status");
+    assert_eq!(shown.running_count, Some(2));
+    // What others own is not noted, so that it stays when the spec drops it.
+    assert_eq!(status(&refused).policies, None);
     let adopting = with("adoptionPolicy", "IfUnowned");
     let tag = write(plan_of(&adopting, &observed(json!({}))));
     assert_eq!(
@@ -365,7 +381,10 @@ fn a_scalable_target_of_others_is_taken_over_by_consent_alone() {
     // The former owner of the service has left it.
     let handed_over = observed(json!({OWNER: "k8s/default/former/u-0"}));
     assert_eq!(
-        operations(&plan_of(&refused, &handed_over))[0],
+        operations(&plan_of(
+            &after_pass(&refused, &handed_over, 2).1,
+            &handed_over
+        ))[0],
         aws::RegisterScalableTarget
     );
     // What is only looked at needs no owner.
@@ -421,11 +440,10 @@ fn a_deleted_service_is_deregistered_first() {
 #[test]
 fn a_scheduled_action_that_is_over_is_put_again_for_another_target_alone() {
     let once = json!({"scheduledActions": [{"scheduledActionName": "night", "schedule": "at(2026-12-24T18:00:00)",
-        "scalableTargetAction": {"minCapacity": 0, "maxCapacity": 1}}]});
+        "timezone": "Europe/Berlin", "scalableTargetAction": {"minCapacity": 0, "maxCapacity": 1}}]});
     let spec = scaled_with(&once);
     let mut shown = night();
     shown["schedule"] = "at(2026-12-24T18:00:00)".into();
-    shown["timezone"] = Value::Null;
     let observed_at = |now: &str, arn: &str, actions: Vec<Value>| {
         let mut target = target(2, 10, None);
         target.arn = arn.to_owned();
@@ -449,6 +467,14 @@ fn a_scheduled_action_that_is_over_is_put_again_for_another_target_alone() {
     assert_eq!(
         operations(&plan_of(&synced, &observed("arn:another", Vec::new()))),
         [aws::PutScheduledAction]
+    );
+    // One that is over everywhere is not put, which AWS would refuse.
+    assert_eq!(
+        plan_of(
+            &synced,
+            &observed_at("2026-12-25T06:00:00Z", "arn:another", Vec::new())
+        ),
+        Plan::InSync
     );
     // Before it is due, somebody else has deleted it.
     assert_eq!(
@@ -725,4 +751,141 @@ fn after_events(before: &EcsServiceStatus, after: &EcsServiceStatus) -> Vec<Noti
     let notices = EcsService::test("web", &spec()).events(before, after);
     let is_activity = |notice: &Notice| notice.reason == "ScalingActivity";
     notices.into_iter().filter(is_activity).collect()
+}
+
+#[test]
+fn what_is_left_to_others_is_put_until_aws_has_accepted_it() {
+    let mut spec = scaled();
+    spec["ignoreFields"] = json!(["/autoscaling/scheduledActions", "/autoscaling/cpu"]);
+    let cut = with_scaling(ObservedAutoscaling {
+        policies: vec![cpu()],
+        actions: Vec::new(),
+        ..live()
+    });
+    // A pass broke off after the policy.
+    let noted = after_pass(&object(&spec, &json!({})), &cut, 1).1;
+    assert_eq!(
+        operations(&plan_of(&noted, &cut)),
+        [aws::PutScheduledAction]
+    );
+    let whole = after_pass(&noted, &with_scaling(live()), 2).1;
+    assert_eq!(condition(&whole).0, "True");
+    // Others delete what is left to them.
+    assert_eq!(plan_of(&whole, &cut), Plan::InSync);
+    spec["ignoreFields"] = json!(["/autoscaling"]);
+    let nothing = with_scaling(ObservedAutoscaling::default());
+    let noted = after_pass(&object(&spec, &json!({})), &nothing, 1).1;
+    assert_eq!(writes(plan_of(&noted, &nothing)).len(), 3);
+}
+
+#[test]
+fn a_write_of_this_pass_is_not_planned_again() {
+    let changed = in_sync(&scaled_with(&json!({"maxCapacity": 12})));
+    let register = write(plan_of(&changed, &with_scaling(live())));
+    let after = with_scaling(ObservedAutoscaling {
+        target: Some(target(2, 12, None)),
+        sent: vec![register],
+        ..live()
+    });
+    assert_eq!(plan_of(&changed, &after), Plan::InSync);
+    let mut spec = scaled();
+    spec["autoscaling"]["scheduledActions"][0]["scalableTargetAction"] = json!({"maxCapacity": 1});
+    let changed = in_sync(&spec);
+    let put = write(plan_of(&changed, &with_scaling(live())));
+    let after = with_scaling(ObservedAutoscaling {
+        sent: vec![put],
+        ..live()
+    });
+    assert_eq!(plan_of(&changed, &after), Plan::InSync);
+}
+
+#[test]
+fn a_repair_without_effect_is_reported_and_not_repeated() {
+    use crate::kinds::ecs_service::autoscaling::POLICY;
+    let mut other = cpu();
+    other["targetTrackingScalingPolicyConfiguration"]["targetValue"] = 61.into();
+    let drifted = with_scaling(ObservedAutoscaling {
+        policies: vec![other.clone()],
+        ..live()
+    });
+    let object = in_sync(&scaled());
+    let put = write(plan_of(&object, &drifted));
+    let sent = put.request.clone();
+    let repaired = with_scaling(ObservedAutoscaling {
+        policies: vec![POLICY.after_put(Some(&other), &[&sent])],
+        ..live()
+    });
+    let status_after = |object: &EcsService, observed: &ObservedService, accepted: &[Write]| {
+        let outcome = plan_of(object, observed).into();
+        let report = object.report(&After {
+            observed: Some(observed),
+            outcome: &outcome,
+            accepted,
+            unanswered: None,
+            now: Timestamp::from_second(9).expect("a time"),
+        });
+        EcsService {
+            status: Some(report.status),
+            ..object.clone()
+        }
+    };
+    let after = status_after(&object, &repaired, &[put]);
+    // AWS accepted it, and shows the same as before.
+    assert_eq!(plan_of(&after, &drifted), Plan::InSync);
+    let (_, told) = after_pass(&after, &drifted, 10);
+    assert_eq!(condition(&told).1, "DriftPersists");
+    // Another difference is repaired, and so is the same after one that was.
+    other["targetTrackingScalingPolicyConfiguration"]["targetValue"] = 62.into();
+    let another = with_scaling(ObservedAutoscaling {
+        policies: vec![other],
+        ..live()
+    });
+    assert_eq!(
+        operations(&plan_of(&after, &another)),
+        [aws::PutScalingPolicy]
+    );
+    let (_, well) = after_pass(&after, &with_scaling(live()), 11);
+    assert_eq!(condition(&well).0, "True");
+    assert_eq!(
+        operations(&plan_of(&well, &drifted)),
+        [aws::PutScalingPolicy]
+    );
+}
+
+#[test]
+fn the_condition_says_what_aws_lacks() {
+    // ECS refuses a change of the service, so that the scaling waits.
+    let changed = in_sync(&scaled_with(&json!({"minCapacity": 3})));
+    let refused = AwsError::new(ecs::UpdateService, ErrorKind::Terminal, "no");
+    let now = Timestamp::from_second(5).expect("a time");
+    let status = changed.status_at(Some(&with_scaling(live())), &Outcome::Failed(refused), now);
+    let told = EcsService {
+        status: Some(status),
+        ..changed
+    };
+    let (state, _, message) = condition(&told);
+    assert_eq!(
+        (state.as_str(), message.as_str()),
+        (
+            "False",
+            "AWS does not have this yet: RegisterScalableTarget: the scalable target of service web in cluster shop: minCapacity"
+        )
+    );
+    // What is only looked at is in sync, too.
+    let mut spec = scaled();
+    spec["managementPolicy"] = "Observe".into();
+    let observing = after_pass(&object(&spec, &json!({})), &with_scaling(live()), 1).1;
+    assert_eq!(condition(&observing).0, "True");
+}
+
+#[test]
+fn a_registration_without_a_reply_is_looked_for() {
+    let dropped = in_sync(&spec());
+    let unknown = with_scaling(ObservedAutoscaling {
+        may_be_there: true,
+        ..ObservedAutoscaling::default()
+    });
+    let (plan, after) = after_pass(&dropped, &unknown, 3);
+    assert!(matches!(plan, Plan::Wait(_)), "{plan:?}");
+    assert!(after.status.expect("a status").autoscaling.is_some());
 }
