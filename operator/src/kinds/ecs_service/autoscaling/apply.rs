@@ -66,7 +66,9 @@ pub(in crate::kinds::ecs_service) async fn apply<O: Sync>(
             let target = registered(after.target.as_ref(), write, &reply)?;
             if after.target.is_none() {
                 // What a former one had went with that.
-                forget(observer, service);
+                let none = Value::Array(Vec::new());
+                enter(observer, ScalingPoliciesKey::of(service), &none);
+                enter(observer, ScheduledActionsKey::of(service), &none);
                 (after.policies, after.actions) = (Vec::new(), Vec::new());
             }
             enter(observer, key, &target.json);

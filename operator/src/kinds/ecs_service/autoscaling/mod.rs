@@ -2,6 +2,7 @@
 //! actions. AWS deletes them with the service, so they are parts of the EcsService.
 
 mod apply;
+mod condition;
 mod elements;
 mod observe;
 mod observed;
@@ -11,6 +12,7 @@ mod target;
 mod wanted;
 
 pub(super) use apply::{apply, enter_missing};
+pub(super) use condition::condition;
 #[cfg(test)]
 pub(super) use elements::POLICY;
 pub(super) use observe::{Before, observe};
@@ -18,4 +20,4 @@ pub(super) use observed::ObservedAutoscaling;
 #[cfg(test)]
 pub(super) use observed::ScalableTarget;
 pub(super) use plan::{deregistration, plan};
-pub(super) use status::{condition, status};
+pub(super) use status::status;
