@@ -78,7 +78,7 @@ pub(super) async fn observe(
                 .and_then(|applied| applied.autoscaling.as_ref()),
         };
         observed.autoscaling =
-            autoscaling::observe(object, pass, &observed.key, before, freshness).await?;
+            autoscaling::observe(object, pass, &observed.key, before, freshness).await;
     }
     if object.is_deleting() {
         return Ok(observed);

@@ -50,10 +50,11 @@ pub(super) fn report(
             |service| ecs_events::merged(object, service),
         );
         status.rollback = commands::rollback(object, observed);
+        let scaling = observed.autoscaling.as_ref();
         status.autoscaling = autoscaling::status(
             object,
             &observed.key,
-            observed.autoscaling.as_ref(),
+            scaling.filter(|scaling| scaling.unread.is_none()),
             outcome,
             after.accepted,
         );

@@ -27,7 +27,10 @@ pub(in crate::kinds::ecs_service) fn condition(
         Outcome::Failed(error) if *error.operation.service() == aws::SERVICE => {
             ("False", error.kind.reason(), error.to_string())
         }
-        _ => told(object, observed, before),
+        _ => match observed.and_then(|(_, observed)| observed.unread.as_ref()) {
+            Some(error) => ("False", error.kind.reason(), error.to_string()),
+            None => told(object, observed, before),
+        },
     };
     Some(OtherCondition {
         type_: ConditionType::AutoscalingReady,

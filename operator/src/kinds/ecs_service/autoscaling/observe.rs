@@ -13,7 +13,7 @@ use crate::aws::autoscaling::{
 use crate::aws::ecs::ServiceKey;
 use crate::aws::observer::{Answer, Seen};
 use crate::aws::tags::{OWNER, Tags};
-use crate::aws::{AwsError, ErrorKind, Freshness};
+use crate::aws::{AwsError, Freshness};
 use crate::clock;
 use crate::k8s::object::Object;
 use crate::reconcile::Pass;
@@ -29,16 +29,16 @@ pub(in crate::kinds::ecs_service) struct Before<'a> {
 }
 
 /// Reads what AWS has; `None` where the spec does not have service auto scaling and did not have
-/// it.
+/// it. The service does not depend on a right to read its scaling.
 pub(in crate::kinds::ecs_service) async fn observe<O: Sync>(
     object: &EcsService,
     pass: &Pass<'_, O>,
     service: &ServiceKey,
     before: Before<'_>,
     freshness: Freshness,
-) -> Result<Option<ObservedAutoscaling>, AwsError> {
+) -> Option<ObservedAutoscaling> {
     if !is_managed(object) {
-        return Ok(None);
+        return None;
     }
     // Most writes are of the service alone and need no fresh read of its scaling.
     let first = match freshness {
@@ -47,31 +47,27 @@ pub(in crate::kinds::ecs_service) async fn observe<O: Sync>(
     };
     let sent = before.applied.map(|applied| applied.sent.clone());
     let sent = sent.unwrap_or_default();
-    let observed = match read(object, pass, service, first).await {
-        // AWS deletes the scalable target with the service, which must not wait for a right to read
-        // it.
-        Err(error) if object.is_deleting() && error.kind == ErrorKind::AccessDenied => {
-            return Ok(None);
-        }
-        observed => ObservedAutoscaling {
+    let read = async |freshness| {
+        let observed = read(object, pass, service, freshness).await;
+        let observed = observed.unwrap_or_else(|error| ObservedAutoscaling {
+            unread: Some(error),
+            ..ObservedAutoscaling::default()
+        });
+        ObservedAutoscaling {
             sent: sent.clone(),
-            ..observed?
-        },
+            ..observed
+        }
     };
+    let mut observed = read(first).await;
     let is_fresh = matches!(freshness, Freshness::Any | Freshness::Confirmed(_));
     let plan = plan(object, service, Some(&observed), &pass.owner);
-    let mut observed = if is_fresh || !matches!(plan, Plan::Write(_)) {
-        observed
-    } else {
-        ObservedAutoscaling {
-            sent,
-            ..read(object, pass, service, freshness).await?
-        }
-    };
+    if !is_fresh && matches!(plan, Plan::Write(_)) {
+        observed = read(freshness).await;
+    }
     if observed.target.is_some() && !object.is_deleting() {
         observed.activities = activities(object, pass, service, before.count).await;
     }
-    Ok(Some(observed))
+    Some(observed)
 }
 
 /// Reads the last scaling activities, afresh when the number of tasks is another one than the
@@ -146,10 +142,8 @@ async fn read<O: Sync>(
         target: Some(target),
         policies: list(policies),
         actions: list(actions),
-        activities: None,
-        may_be_there: false,
-        sent: Vec::new(),
         now: clock::now(),
+        ..ObservedAutoscaling::default()
     })
 }
 

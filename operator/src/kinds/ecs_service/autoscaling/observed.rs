@@ -26,6 +26,8 @@ pub struct ObservedAutoscaling {
     pub activities: Option<Vec<Value>>,
     /// Whether there may be a scalable target all the same: its registration got no reply.
     pub may_be_there: bool,
+    /// Why it could not be read; the service is managed all the same.
+    pub unread: Option<AwsError>,
     /// The writes that AWS has accepted in this pass.
     pub sent: Vec<Write>,
     /// When they were looked at, by which it is known which actions are over.

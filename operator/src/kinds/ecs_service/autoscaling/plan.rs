@@ -30,6 +30,9 @@ pub(in crate::kinds::ecs_service) fn plan(
             Plan::InSync
         };
     };
+    if let Some(error) = &observed.unread {
+        return Plan::wait(error.kind.reason(), error.to_string());
+    }
     if object.is_deleting() || object.spec.autoscaling.is_none() {
         return end(object, service, observed);
     }

@@ -889,3 +889,37 @@ fn a_registration_without_a_reply_is_looked_for() {
     assert!(matches!(plan, Plan::Wait(_)), "{plan:?}");
     assert!(after.status.expect("a status").autoscaling.is_some());
 }
+
+#[test]
+fn a_service_does_not_depend_on_a_right_to_read_its_scaling() {
+    let denied = AwsError::new(
+        aws::DescribeScalableTargets,
+        ErrorKind::AccessDenied,
+        "application-autoscaling:DescribeScalableTargets is denied",
+    );
+    let unread = |service: Value| ObservedService {
+        autoscaling: Some(ObservedAutoscaling {
+            unread: Some(denied.clone()),
+            ..ObservedAutoscaling::default()
+        }),
+        ..observed(Some(service))
+    };
+    let object = in_sync(&scaled());
+    let older = with(
+        &json!({"taskDefinition": "arn:aws:ecs:eu-central-1:111122223333:task-definition/web:2"}),
+    );
+    assert_eq!(
+        operations(&plan_of(&object, &unread(older))),
+        [ecs::UpdateService]
+    );
+    let (plan, after) = after_pass(&object, &unread(described()), 3);
+    assert!(matches!(plan, Plan::Wait(_)), "{plan:?}");
+    assert_eq!(ready(&after).1, "AccessDenied");
+    assert_eq!(condition(&after).1, "AccessDenied");
+    // What was known of it stays.
+    assert_eq!(status(&after), status(&object));
+    assert_eq!(
+        operations(&plan_of(&object.deleting(), &unread(described()))),
+        [ecs::DeleteService]
+    );
+}
