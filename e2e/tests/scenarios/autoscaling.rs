@@ -2,14 +2,19 @@
 //! number of tasks that moves into it, and scalable targets that go with their service. See
 //! `second_server` for moto.
 
+use std::fs;
+use std::path::PathBuf;
+
 use anyhow::{Context, Result, ensure};
 use e2e::aws_server;
+use e2e::corpus::lost;
 use e2e::faults::{Fault, Faults, Rule};
 use e2e::samples::CLUSTER;
 use e2e::wait;
 use e2e::world::{PATIENCE, Scenario, World, is_ready};
 use serde_json::{Value, json};
 
+use crate::corpus;
 use crate::simulated::{SECOND, has_reason, simulated, until};
 
 /// A worker that scales on its queue and sleeps at night.
@@ -266,5 +271,98 @@ pub(crate) async fn scaling_of_others_is_taken_over_by_consent_alone(world: &Wor
     ensure!(*unmanaged == json!(["theirs"]), "{unmanaged}");
     ensure!(range(&targets(url, account).await?[0]) == (Some(1), Some(20)));
     scenario.is_quiet().await?;
+    scenario.end().await
+}
+
+/// Real requests to Application Auto Scaling, beside the checkout.
+pub(crate) fn real_documents() -> PathBuf {
+    corpus::real_documents().join("autoscaling")
+}
+
+/// A service whose block stands for a request of somebody else, to RegisterScalableTarget or to
+/// PutScalingPolicy.
+fn service_of(name: &str, document: &Value) -> Result<String> {
+    let is_policy = !document["PolicyName"].is_null();
+    let mut block = json!({"minCapacity": 1, "maxCapacity": 100});
+    if is_policy {
+        block["policies"] = json!([lowercase(document)]);
+    } else if let Value::Object(members) = lowercase(document) {
+        for (member, value) in members {
+            block[member] = value;
+        }
+    }
+    let service = json!({
+        "apiVersion": "ecs-operator.dev/v1beta1",
+        "kind": "EcsService",
+        "metadata": {"name": name},
+        "spec": {"cluster": "shop", "taskDefinition": "web:1", "autoscaling": block},
+    });
+    Ok(serde_json::to_string(&service)?)
+}
+
+/// The document with names that begin with a lower-case letter.
+fn lowercase(document: &Value) -> Value {
+    match document {
+        Value::Object(members) => members
+            .iter()
+            .map(|(name, value)| {
+                let (first, rest) = name.split_at(1);
+                (format!("{}{rest}", first.to_lowercase()), lowercase(value))
+            })
+            .collect(),
+        Value::Array(elements) => elements.iter().map(lowercase).collect(),
+        other => other.clone(),
+    }
+}
+
+/// Each of the documents is admitted, and the request that leaves says what it says.
+pub(crate) async fn real_scaling_documents_reach_aws_whole(world: &World) -> Result<()> {
+    let (scenario, simulator) = simulated(world, "scaling-corpus").await?;
+    let definition = "apiVersion: ecs-operator.dev/v1beta1\nkind: EcsTaskDefinition\nmetadata: {name: web}\nspec:\n  \
+        containerDefinitions: [{name: web, image: nginx, memory: 64}]\n";
+    scenario
+        .kubectl
+        .apply(&format!("{CLUSTER}---\n{definition}"))?;
+    scenario.wait_ready(&["ecscluster/shop", "ecstaskdefinition/web"])?;
+    let mut documents = Vec::new();
+    for entry in fs::read_dir(real_documents())? {
+        let path = entry?.path();
+        let mut document: Value = serde_json::from_slice(&fs::read(&path)?)?;
+        let members = document.as_object_mut().context("a request")?;
+        // The service has them from its place, and AWS uses the service-linked role.
+        for member in [
+            "ServiceNamespace",
+            "ResourceId",
+            "ScalableDimension",
+            "RoleARN",
+        ] {
+            members.remove(member);
+        }
+        let name = format!("document-{}", documents.len());
+        scenario
+            .kubectl
+            .apply(&service_of(&name, &document)?)
+            .with_context(|| path.display().to_string())?;
+        documents.push((name, document));
+    }
+    ensure!(!documents.is_empty(), "there are documents");
+    for (name, document) in &documents {
+        let operation = match &document["PolicyName"] {
+            Value::Null => "RegisterScalableTarget",
+            _ => "PutScalingPolicy",
+        };
+        let resource = format!("service/shop/{name}");
+        let request = wait::until(name, PATIENCE, async || {
+            simulator.advance(SECOND);
+            let calls = scenario.aws_proxy.calls().into_iter();
+            let mut ours = calls.filter(|call| {
+                call.operation == operation && call.request["ResourceId"] == *resource
+            });
+            ours.next().map(|call| call.request).context("no request")
+        });
+        let lost = lost(document, &request.await?);
+        ensure!(lost.is_empty(), "{name}: {lost:?} of {document}");
+    }
+    println!("{} documents", documents.len());
     scenario.end().await
 }

@@ -312,7 +312,7 @@ pub(crate) async fn kubectl_explains_prints_and_waits(world: &World) -> Result<(
         ("ecstd", "NAME READY REASON REVISION AGE ARN MESSAGE"),
         (
             "ecssvc",
-            "NAME READY REASON REVISION DESIRED RUNNING AGE ROLLOUT ARN MESSAGE",
+            "NAME READY REASON REVISION DESIRED RUNNING AGE ROLLOUT MIN MAX ARN MESSAGE",
         ),
     ];
     for (kind, columns) in rows {

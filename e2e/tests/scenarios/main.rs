@@ -188,6 +188,7 @@ fn trials(world: &Arc<World>, runtime: &Runtime) -> Vec<Trial> {
         autoscaling::a_worker_scales_on_its_queue_and_sleeps_at_night,
         autoscaling::a_service_that_is_made_again_is_scaled_again,
         autoscaling::scaling_of_others_is_taken_over_by_consent_alone,
+        autoscaling::real_scaling_documents_reach_aws_whole,
         simulated::a_canary_is_rolled_back_half_way_by_an_alarm,
         simulated::a_blue_green_deployment_waits_at_its_pause_and_continues,
         simulated::a_service_that_drains_for_two_minutes_keeps_its_object,
@@ -222,6 +223,9 @@ fn trials(world: &Arc<World>, runtime: &Runtime) -> Vec<Trial> {
 fn is_possible(scenario: &str) -> bool {
     match scenario {
         "corpus::real_documents_reach_aws_whole" => corpus::real_documents().is_dir(),
+        "autoscaling::real_scaling_documents_reach_aws_whole" => {
+            autoscaling::real_documents().is_dir()
+        }
         // They install and remove definitions, which an existing cluster needs.
         "docs::the_quick_start_goes_as_written"
         | "docs::every_command_and_manifest_of_the_other_pages_goes_well"

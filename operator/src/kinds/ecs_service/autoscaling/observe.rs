@@ -122,7 +122,7 @@ async fn read<O: Sync>(
     };
     let mut target = ScalableTarget::read(json)?;
     if !is_recorded(object, &target.arn) {
-        target.tags = Some(tags(pass, &target, freshness).await?);
+        target.tags = Some(tags(pass, &target).await?);
     }
     if object.is_deleting() {
         return Ok(ObservedAutoscaling {
@@ -149,11 +149,7 @@ async fn read<O: Sync>(
 
 /// The tags of a scalable target. That nobody owns it is read afresh, because somebody may have
 /// tagged it since.
-async fn tags<O: Sync>(
-    pass: &Pass<'_, O>,
-    target: &ScalableTarget,
-    freshness: Freshness,
-) -> Result<Tags, AwsError> {
+async fn tags<O: Sync>(pass: &Pass<'_, O>, target: &ScalableTarget) -> Result<Tags, AwsError> {
     let cache = pass.aws.observer.cache::<ScalableTargetTagsKey>();
     let key = ScalableTargetTagsKey(target.arn.clone());
     let read = |seen: Seen| match seen.answer {
@@ -161,7 +157,7 @@ async fn tags<O: Sync>(
         Answer::Inactive | Answer::Missing => Tags::default(),
     };
     let namespace = pass.namespace();
-    let tags = read(cache.get(key.clone(), freshness, namespace).await?);
+    let tags = read(cache.get(key.clone(), Freshness::Any, namespace).await?);
     if tags.0.contains_key(OWNER) {
         return Ok(tags);
     }
