@@ -9,7 +9,8 @@ use super::elements::{ACTION, POLICY, Part};
 use super::observed::{ObservedAutoscaling, ScalableTarget};
 use super::wanted::name;
 use crate::aws::autoscaling::{
-    self as aws, ScalableTargetKey, ScalableTargetTagsKey, ScalingPoliciesKey, ScheduledActionsKey,
+    self as aws, ScalableTargetKey, ScalableTargetTagsKey, ScalingActivitiesKey,
+    ScalingPoliciesKey, ScheduledActionsKey,
 };
 use crate::aws::ecs::ServiceKey;
 use crate::aws::observer::{Answer, Key};
@@ -72,6 +73,8 @@ pub(in crate::kinds::ecs_service) async fn apply<O: Sync>(
                 (after.policies, after.actions) = (Vec::new(), Vec::new());
             }
             enter(observer, key, &target.json);
+            // It may have moved the number of tasks, which is an activity.
+            forget_activities(observer, service);
             if let Some(tags) = &target.tags {
                 enter_tags(observer, &target, tags);
             }
@@ -109,12 +112,18 @@ pub(in crate::kinds::ecs_service) fn enter_missing(observer: &Observer, service:
     targets.enter(ScalableTargetKey::of(service), Answer::Missing);
 }
 
-/// Has the policies and scheduled actions of a service read again.
+/// Has the policies, scheduled actions and activities of a service read again.
 pub(super) fn forget(observer: &Observer, service: &ServiceKey) {
     let policies = observer.cache::<ScalingPoliciesKey>();
     policies.invalidate(&ScalingPoliciesKey::of(service));
     let actions = observer.cache::<ScheduledActionsKey>();
     actions.invalidate(&ScheduledActionsKey::of(service));
+    forget_activities(observer, service);
+}
+
+fn forget_activities(observer: &Observer, service: &ServiceKey) {
+    let activities = observer.cache::<ScalingActivitiesKey>();
+    activities.invalidate(&ScalingActivitiesKey::of(service));
 }
 
 fn enter_tags(observer: &Observer, target: &ScalableTarget, tags: &Tags) {
