@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::call::Reads;
 use super::observer::Answer;
 use super::tags::{TagShape, Tags};
-use super::{AwsError, Operation};
+use super::{AwsError, ErrorKind, Operation};
 
 /// The answer about `object` after TagResource or UntagResource with `request`: replies to them are
 /// empty, and a read may lag behind. `shape` is that of the service.
@@ -17,6 +17,20 @@ pub fn tagged(object: &Value, request: &Value, shape: TagShape) -> Answer {
     let mut object = object.clone();
     object["tags"] = tags.write(shape);
     Answer::Found(Arc::new(object))
+}
+
+/// The tags of an object that ListTagsForResource shows, one object a call; missing where the object
+/// is.
+pub(in crate::aws) async fn listed_tags(
+    reads: &Reads<'_>,
+    operation: Operation,
+    arn: &str,
+) -> Result<Answer, AwsError> {
+    match reads.send(operation, &json!({"resourceArn": arn})).await {
+        Ok(mut reply) => Ok(Answer::Found(Arc::new(reply["tags"].take()))),
+        Err(error) if error.kind == ErrorKind::Missing => Ok(Answer::Missing),
+        Err(error) => Err(error),
+    }
 }
 
 /// The replies to a list call, to the last page. A page that fails is tried again.

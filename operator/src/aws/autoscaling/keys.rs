@@ -6,14 +6,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::operations as autoscaling;
 use crate::aws::call::Reads;
 use crate::aws::ecs::ServiceKey;
 use crate::aws::observer::{Answer, Key, Sweep};
-use crate::aws::replies::pages;
-use crate::aws::{AwsError, ErrorKind, Operation};
+use crate::aws::replies::{listed_tags, pages};
+use crate::aws::{AwsError, Operation};
 
 /// The dimension of an ECS service that is scaled.
 const DIMENSION: &str = "ecs:service:DesiredCount";
@@ -55,12 +55,8 @@ impl ScalableTargetKey {
 
     /// The members by which every request names the scalable target.
     #[must_use]
-    pub fn request(&self) -> serde_json::Map<String, Value> {
-        serde_json::Map::from_iter([
-            ("serviceNamespace".to_owned(), "ecs".into()),
-            ("resourceId".to_owned(), self.0.clone().into()),
-            ("scalableDimension".to_owned(), DIMENSION.into()),
-        ])
+    pub fn request(&self) -> Map<String, Value> {
+        of_service(&self.0)
     }
 }
 
@@ -211,14 +207,12 @@ impl Key for ScalingActivitiesKey {
     }
 
     async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, AwsError>> {
-        let mut request = of_service(&keys[0].0);
+        let mut request = Value::from(of_service(&keys[0].0));
         request["maxResults"] = LAST_ACTIVITIES.into();
         request["includeNotScaledActivities"] = true.into();
         // The first page has the newest ones.
-        vec![match reads.send(Self::OPERATION, &request).await {
-            Ok(mut reply) => Ok(Answer::Found(Arc::new(reply["scalingActivities"].take()))),
-            Err(error) => Err(error),
-        }]
+        let reply = reads.send(Self::OPERATION, &request).await;
+        vec![reply.map(|mut reply| Answer::Found(Arc::new(reply["scalingActivities"].take())))]
     }
 }
 
@@ -238,12 +232,7 @@ impl Key for ScalableTargetTagsKey {
     }
 
     async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, AwsError>> {
-        let request = json!({"resourceArn": keys[0].0});
-        vec![match reads.send(Self::OPERATION, &request).await {
-            Ok(mut reply) => Ok(Answer::Found(Arc::new(reply["tags"].take()))),
-            Err(error) if error.kind == ErrorKind::Missing => Ok(Answer::Missing),
-            Err(error) => Err(error),
-        }]
+        vec![listed_tags(reads, Self::OPERATION, &keys[0].0).await]
     }
 }
 
@@ -254,13 +243,17 @@ async fn list(
     resource_id: &str,
     member: &str,
 ) -> Result<Answer, AwsError> {
-    let all = all(reads, operation, of_service(resource_id), member).await?;
+    let all = all(reads, operation, of_service(resource_id).into(), member).await?;
     Ok(Answer::Found(Arc::new(all.into())))
 }
 
 /// The request about one service.
-fn of_service(resource_id: &str) -> Value {
-    json!({"serviceNamespace": "ecs", "scalableDimension": DIMENSION, "resourceId": resource_id})
+fn of_service(resource_id: &str) -> Map<String, Value> {
+    Map::from_iter([
+        ("serviceNamespace".to_owned(), "ecs".into()),
+        ("resourceId".to_owned(), resource_id.into()),
+        ("scalableDimension".to_owned(), DIMENSION.into()),
+    ])
 }
 
 /// The elements of `member` on all pages.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::operations as ecr;
 use crate::aws::call::Reads;
 use crate::aws::observer::{Answer, Key, Sweep};
-use crate::aws::replies::some_pages;
+use crate::aws::replies::{listed_tags, some_pages};
 use crate::aws::{AwsError, ErrorKind, Operation};
 
 /// Name of a repository.
@@ -134,11 +134,6 @@ impl Key for RepositoryTagsKey {
     }
 
     async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, AwsError>> {
-        let request = json!({"resourceArn": keys[0].0.arn});
-        vec![match reads.send(ecr::ListTagsForResource, &request).await {
-            Ok(mut reply) => Ok(Answer::Found(Arc::new(reply["tags"].take()))),
-            Err(error) if error.kind == ErrorKind::Missing => Ok(Answer::Missing),
-            Err(error) => Err(error),
-        }]
+        vec![listed_tags(reads, Self::OPERATION, &keys[0].0.arn).await]
     }
 }
