@@ -42,7 +42,8 @@ pub(super) async fn apply(
         return with_new_count(pass, after, write).await;
     }
     let reply = LIFECYCLE.send(pass, &key, write, permit).await?;
-    if matches!(write.operation, ecs::CreateService | ecs::DeleteService) {
+    let is_another = matches!(write.operation, ecs::CreateService | ecs::DeleteService);
+    if is_another && autoscaling::is_managed(object) {
         // AWS deletes the scalable target of a service with that.
         autoscaling::enter_missing(&pass.aws.observer, &key);
     }

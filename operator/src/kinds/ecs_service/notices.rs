@@ -21,7 +21,7 @@ pub(super) fn notices(before: &EcsServiceStatus, after: &EcsServiceStatus) -> Ve
     notices
 }
 
-/// A scaling activity that began since the last pass, or failed. Of several the last one is told.
+/// Reports the last scaling activity, if it began or failed since the last pass.
 fn scaling_activity(before: &EcsServiceStatus, after: &EcsServiceStatus) -> Option<Notice> {
     let last = |status: &'_ EcsServiceStatus| status.autoscaling.clone()?.last_activity;
     let activity = last(after)?;

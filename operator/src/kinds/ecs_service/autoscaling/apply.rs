@@ -141,13 +141,9 @@ fn is_end(object: &EcsService, write: &Write) -> bool {
     object.is_deleting() && write.operation == aws::DeregisterScalableTarget
 }
 
+/// Whether a write deletes a policy or scheduled action.
 fn removes(write: &Write) -> bool {
-    [
-        aws::DeregisterScalableTarget,
-        aws::DeleteScalingPolicy,
-        aws::DeleteScheduledAction,
-    ]
-    .contains(&write.operation)
+    [POLICY.delete, ACTION.delete].contains(&write.operation)
 }
 
 /// The scalable target after RegisterScalableTarget, which leaves as it is what a request leaves
@@ -184,12 +180,11 @@ fn registered(
 /// Changes the list of policies, or of scheduled actions, as `write` has in AWS.
 fn change(list: &mut Vec<Value>, part: &Part, write: &Write, reply: &Value) {
     let name = name(&write.request, part.key);
-    let index = list.iter().position(|element| element[part.key] == name);
     if write.operation == part.delete {
-        list.extract_if(.., |element| element[part.key] == name)
-            .for_each(drop);
+        list.retain(|element| element[part.key] != name);
         return;
     }
+    let index = list.iter().position(|element| element[part.key] == name);
     let live = index.map(|index| &list[index]);
     let mut element = part.after_put(live, &[&write.request, reply]);
     for member in ["startTime", "endTime"] {

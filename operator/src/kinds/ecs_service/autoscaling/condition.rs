@@ -5,8 +5,9 @@ use ecs_operator_crds::v1beta1::EcsService;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde_json::Value;
 
+use super::elements::Difference;
 use super::observed::{ObservedAutoscaling, ScalableTarget};
-use super::plan::{Difference, difference, not_owned};
+use super::plan::{difference, not_owned};
 use crate::aws::autoscaling as aws;
 use crate::aws::ecs::ServiceKey;
 use crate::k8s::conditions::of_type;

@@ -49,6 +49,15 @@ pub(super) struct Noted<'a> {
     repaired: Option<&'a str>,
 }
 
+/// What AWS lacks of the spec.
+#[derive(Debug, Default)]
+pub(super) struct Difference {
+    /// The writes that bring AWS to it.
+    pub(super) writes: Vec<Write>,
+    /// What AWS has accepted and does not show, in words.
+    pub(super) persisting: Vec<String>,
+}
+
 /// What there is to do about one element.
 enum Decision {
     Nothing,
@@ -58,30 +67,21 @@ enum Decision {
 }
 
 impl Elements<'_> {
-    /// Puts what differs, and deletes what the spec has dropped.
-    pub(super) fn writes(&self, service: &ServiceKey) -> Vec<Write> {
+    /// Adds the writes that put what differs and delete what the spec has dropped.
+    pub(super) fn add_to(&self, difference: &mut Difference, service: &ServiceKey) {
         let part = self.part;
-        let puts = self.whole.iter();
-        let puts = puts.filter_map(|element| match self.decide(service, element) {
-            Decision::Write(writes) => Some(writes),
-            Decision::Nothing | Decision::Persists(_) => None,
-        });
-        let is_kept = |noted: &&Noted<'_>| named(self.whole, part.key, noted.name).is_none();
-        let dropped = self.noted.iter().filter(is_kept);
+        for element in self.whole {
+            match self.decide(service, element) {
+                Decision::Nothing => {}
+                Decision::Persists(what) => difference.persisting.push(what),
+                Decision::Write(writes) => difference.writes.extend(writes),
+            }
+        }
+        let is_dropped = |noted: &&Noted<'_>| named(self.whole, part.key, noted.name).is_none();
+        let dropped = self.noted.iter().filter(is_dropped);
         let present = dropped.filter(|noted| named(self.live, part.key, noted.name).is_some());
-        puts.flatten()
-            .chain(present.map(|noted| part.deletion(service, noted.name)))
-            .collect()
-    }
-
-    /// What AWS has accepted and does not show, in words.
-    pub(super) fn persisting(&self, service: &ServiceKey) -> Vec<String> {
-        let elements = self.whole.iter();
-        let persisting = elements.filter_map(|element| match self.decide(service, element) {
-            Decision::Persists(what) => Some(what),
-            Decision::Nothing | Decision::Write(_) => None,
-        });
-        persisting.collect()
+        let deletions = present.map(|noted| part.deletion(service, noted.name));
+        difference.writes.extend(deletions);
     }
 
     fn decide(&self, service: &ServiceKey, whole: &Value) -> Decision {
@@ -206,7 +206,7 @@ impl Part {
     fn shown_hash(&self, live: &Value) -> String {
         let members = live.as_object().map(|live| pick(live, self.members));
         let members = Value::from(members.unwrap_or_default());
-        self.hash(&with_times(members, Value::from))
+        self.hash(&with_times(members))
     }
 
     /// The element as it is after a write with these members.

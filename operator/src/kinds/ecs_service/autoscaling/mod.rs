@@ -16,8 +16,8 @@ pub(super) use condition::condition;
 #[cfg(test)]
 pub(super) use elements::POLICY;
 pub(super) use observe::{Before, observe};
-pub(super) use observed::ObservedAutoscaling;
 #[cfg(test)]
 pub(super) use observed::ScalableTarget;
+pub(super) use observed::{ObservedAutoscaling, is_managed};
 pub(super) use plan::{deregistration, plan};
 pub(super) use status::status;

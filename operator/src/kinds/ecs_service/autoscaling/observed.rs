@@ -86,7 +86,7 @@ pub(super) fn is_recorded(object: &EcsService, arn: &str) -> bool {
 }
 
 /// Whether service auto scaling of the service is, or was, the object's to manage.
-pub(super) fn is_managed(object: &EcsService) -> bool {
+pub(in crate::kinds::ecs_service) fn is_managed(object: &EcsService) -> bool {
     let status = object.status.as_ref();
     object.spec.autoscaling.is_some() || status.is_some_and(|status| status.autoscaling.is_some())
 }

@@ -5,7 +5,7 @@ use ecs_operator_crds::v1beta1::EcsService;
 use ecs_operator_crds::v1beta1::service::{AppliedCapacity, AutoscalingStatus};
 use serde_json::{Value, json};
 
-use super::elements::{ACTION, Elements, POLICY, noted_actions, noted_policies};
+use super::elements::{ACTION, Difference, Elements, POLICY, noted_actions, noted_policies};
 use super::observed::{ObservedAutoscaling, ScalableTarget, is_managed};
 use super::target::register;
 use super::wanted::{Wanted, names, with_times};
@@ -133,15 +133,6 @@ pub(super) fn not_owned(service: &ServiceKey) -> String {
     )
 }
 
-/// What AWS lacks of the spec.
-#[derive(Debug, Default)]
-pub(super) struct Difference {
-    /// The writes that bring AWS to it.
-    pub(super) writes: Vec<Write>,
-    /// What AWS has accepted and does not show, in words.
-    pub(super) persisting: Vec<String>,
-}
-
 /// What AWS lacks of the spec. A new scalable target gets `tags`.
 pub(super) fn difference(
     object: &EcsService,
@@ -162,7 +153,7 @@ pub(super) fn difference(
     });
     let known = recorded(object).filter(|_| is_of_target);
     let live = observed.actions.iter().cloned();
-    let live: Vec<_> = live.map(|action| with_times(action, Value::from)).collect();
+    let live: Vec<_> = live.map(with_times).collect();
     let status = recorded(object);
     let policies = Elements {
         part: &POLICY,
@@ -188,17 +179,12 @@ pub(super) fn difference(
     };
     let applied = applied(&own, known, observed);
     let register = register(service, &wanted, &own, observed, applied, tags);
-    let elements = [&policies, &actions];
-    let writes = elements
-        .iter()
-        .flat_map(|elements| elements.writes(service));
-    let persisting = elements
-        .iter()
-        .flat_map(|elements| elements.persisting(service));
-    Difference {
-        writes: register.into_iter().chain(writes).collect(),
-        persisting: persisting.collect(),
+    let mut difference = Difference::default();
+    difference.writes.extend(register);
+    for elements in [policies, actions] {
+        elements.add_to(&mut difference, service);
     }
+    difference
 }
 
 /// What AWS has accepted of the scalable target of the spec, also in this pass.

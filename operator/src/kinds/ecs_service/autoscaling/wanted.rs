@@ -78,7 +78,7 @@ impl Wanted {
             policies: list("policies").into_iter().map(with_type).collect(),
             actions: list("scheduledActions")
                 .into_iter()
-                .map(|action| with_times(action, Value::from))
+                .map(with_times)
                 .collect(),
         })
     }
@@ -198,8 +198,8 @@ fn with_type(mut policy: Value) -> Value {
 }
 
 /// A scheduled action with its times as seconds since 1970, as AWS takes and shows them.
-pub(super) fn with_times(action: Value, write: impl Fn(i64) -> Value) -> Value {
-    with_instants(action, |at| write(at.as_second()))
+pub(super) fn with_times(action: Value) -> Value {
+    with_instants(action, |at| at.as_second().into())
 }
 
 fn with_instants(mut action: Value, write: impl Fn(Timestamp) -> Value) -> Value {
