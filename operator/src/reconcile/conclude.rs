@@ -134,11 +134,13 @@ async fn tell<K: Kind>(
     };
     poll(object, pass, acted, &after);
     let mut notices = Vec::new();
-    let is_due = after != before || pass.state(|state| state.is_status_unknown());
-    if is_due && !is_narrowed(object, context, &after) {
+    let unanswered = pass.state(|state| state.unanswered::<K::Status>());
+    let is_due = unanswered.is_some() || after != before && !is_narrowed(object, context, &after);
+    if is_due {
+        let before = unanswered.map_or(before, |unanswered| unanswered.before);
         if let Err(error) = write_status(object, context, &after).await {
             if !error.is_outdated() && !error.is_refusal() {
-                pass.state(ObjectState::doubt_status);
+                pass.state(|state| state.doubt_status(before, after.clone()));
             }
             // A write that AWS has refused is held off whether or not a status can say so.
             if acted.outcome.policy(false).holds_off {

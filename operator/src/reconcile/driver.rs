@@ -33,6 +33,7 @@ const CATCH_UP: Duration = Duration::from_millis(50);
 /// something triggers the object.
 pub async fn reconcile<K: Kind>(object: Arc<K>, context: Arc<Context>) -> Option<Duration> {
     let started = Instant::now();
+    let object = with_sent_status(object, &context);
     let pass = Pass::new(&*object, &context);
     // A panic in one pass must not end the controller of its kind.
     let ended = AssertUnwindSafe(Box::pin(run(&*object, &pass))).catch_unwind();
@@ -62,6 +63,22 @@ pub async fn reconcile<K: Kind>(object: Arc<K>, context: Arc<Context>) -> Option
         .metrics
         .reconciled(&K::kind(&()), outcome.as_str(), started.elapsed());
     requeue
+}
+
+/// The object with the status that was sent last, where its reply got lost. The watch may lag
+/// behind that status, and a pass that starts from an older one writes away what it remembers of
+/// calls to AWS.
+fn with_sent_status<K: Kind>(object: Arc<K>, context: &Context) -> Arc<K> {
+    let uid = object.uid().unwrap_or_default();
+    let unanswered = context
+        .states
+        .with(&uid, |state| state.unanswered::<K::Status>());
+    let Some(unanswered) = unanswered else {
+        return object;
+    };
+    let mut object = Arc::unwrap_or_clone(object);
+    *object.status_mut() = Some(unanswered.sent);
+    Arc::new(object)
 }
 
 /// Each call has a deadline of its own, so a pass that takes too long has waited for its turn to

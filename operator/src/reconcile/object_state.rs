@@ -62,8 +62,8 @@ pub(crate) struct ObjectState {
     waits: Backoff,
     /// Steps of what takes several passes.
     steps: Backoff,
-    /// Whether it is unknown if the last write of the status was carried out.
-    is_status_unknown: bool,
+    /// The status of which it is unknown whether the API server has it.
+    unanswered: Option<Unanswered<Box<dyn Any + Send>>>,
     /// Whether our finalizer has been taken off.
     released: bool,
     /// Since when it waits for its turn to write.
@@ -78,6 +78,15 @@ pub(crate) struct ObjectState {
     refusal: Option<Refusal>,
     /// What the kind itself remembers.
     state: Option<Box<dyn Any + Send>>,
+}
+
+/// A status that was sent to the API server, without a reply.
+#[derive(Clone, Debug)]
+pub(super) struct Unanswered<S> {
+    /// The last status that the API server has taken, whose changes are not yet told in events.
+    pub(super) before: S,
+    /// The status that was sent last.
+    pub(super) sent: S,
 }
 
 /// Writes without success. They are not sent again before their time, whatever triggers the object.
@@ -104,7 +113,7 @@ impl Default for ObjectState {
             unwritten: Backoff::default(),
             waits: Backoff::default(),
             steps: Backoff::default(),
-            is_status_unknown: false,
+            unanswered: None,
             released: false,
             queued: None,
             forgiven: None,
@@ -238,19 +247,28 @@ impl ObjectState {
 
     /// The reply to a write of the status got lost: the API server may have another status than the
     /// watch shows until now.
-    pub(super) fn doubt_status(&mut self) {
-        self.is_status_unknown = true;
+    pub(super) fn doubt_status<S: Send + 'static>(&mut self, before: S, sent: S) {
+        self.unanswered = Some(Unanswered {
+            before: Box::new(before),
+            sent: Box::new(sent),
+        });
     }
 
-    /// Whether the status is to be written even if the watch shows the same.
-    pub(super) fn is_status_unknown(&self) -> bool {
-        self.is_status_unknown
+    /// The status that was sent without a reply. It is to be written again, even if the watch shows
+    /// the same.
+    pub(super) fn unanswered<S: Clone + 'static>(&self) -> Option<Unanswered<S>> {
+        let status = |it: &Box<dyn Any + Send>| it.downcast_ref::<S>().cloned();
+        let unanswered = self.unanswered.as_ref()?;
+        Some(Unanswered {
+            before: status(&unanswered.before)?,
+            sent: status(&unanswered.sent)?,
+        })
     }
 
     /// We wrote the object, and the API server answered with this resource version.
     pub(super) fn wrote(&mut self, resource_version: Option<&str>) {
         self.unwritten = Backoff::default();
-        self.is_status_unknown = false;
+        self.unanswered = None;
         self.written = resource_version
             .and_then(|version| version.parse().ok())
             .map(|version| (version, Instant::now()));

@@ -470,3 +470,66 @@ async fn a_status_whose_reply_got_lost_is_written_again() {
     world.pass::<EcsCluster>().await;
     assert_eq!(world.new_writes(), [""; 0], "its reply came");
 }
+
+/// The status remembers what a write of AWS may have made. The watch may lag behind that status
+/// when its reply is lost, and a pass that starts from the status before would write the memory
+/// away.
+#[tokio::test]
+async fn a_tag_is_removed_although_its_write_and_its_status_had_no_reply() {
+    let (ecs, added) = (
+        working(),
+        Arc::new(std::sync::Mutex::new(Vec::<Value>::new())),
+    );
+    let in_aws = Arc::clone(&added);
+    let ecs = move |operation: &str, request: &Value| {
+        let mut added = added.lock().expect("no test panics with it");
+        match operation {
+            "TagResource" => {
+                added.extend(request["tags"].as_array().cloned().unwrap_or_default());
+                (500, String::new())
+            }
+            "UntagResource" => {
+                added.clear();
+                success(&json!({}))
+            }
+            "DescribeClusters" => {
+                let (code, body) = ecs(operation, request);
+                let mut reply: Value = serde_json::from_str(&body).expect("it is JSON");
+                if let Some(tags) = reply
+                    .pointer_mut("/clusters/0/tags")
+                    .and_then(Value::as_array_mut)
+                {
+                    tags.extend(added.iter().cloned());
+                }
+                (code, reply.to_string())
+            }
+            _ => ecs(operation, request),
+        }
+    };
+    let world = World::new(cluster(&json!({})), ecs).await;
+    world.pass::<EcsCluster>().await;
+    let before = world.object();
+    let mut edited = before.clone();
+    edited["metadata"]["generation"] = json!(2);
+    edited["spec"]["tags"] = json!([{"key": "team", "value": "checkout"}]);
+    world.set_object(edited);
+    world.loses_status.store(true, Ordering::Relaxed);
+    world.pass::<EcsCluster>().await;
+    world.loses_status.store(false, Ordering::Relaxed);
+    assert_eq!(in_aws.lock().expect("no test panics with it").len(), 1);
+
+    // The user takes the tag back, and the watch does not show the status yet.
+    let mut reverted = before;
+    reverted["metadata"]["generation"] = json!(3);
+    world.set_object(reverted);
+    world.new_writes();
+    for _ in 0..2 {
+        world.pass::<EcsCluster>().await;
+    }
+    assert!(
+        world.new_writes().contains(&"UntagResource".to_owned()),
+        "{:?}",
+        world.object()["status"]
+    );
+    assert_eq!(world.conditions().0, ["Ready True Succeeded"]);
+}
