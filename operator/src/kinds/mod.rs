@@ -7,6 +7,8 @@ pub mod ecs_capacity_provider;
 pub mod ecs_cluster;
 pub mod ecs_service;
 pub mod ecs_task_definition;
+mod task_definition_reference;
+mod task_stop;
 
 use ecs_operator_crds::v1beta1::{
     EcrRepository, EcsCapacityProvider, EcsCluster, EcsService, EcsTaskDefinition,

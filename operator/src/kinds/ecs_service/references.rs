@@ -8,9 +8,9 @@ use kube::ResourceExt;
 
 use super::users;
 use crate::aws::ecs::family_of;
-use crate::k8s::object::Object;
 use crate::kinds::capacity::{own_names, references_to};
 use crate::kinds::cluster_reference::ClusterReference;
+use crate::kinds::task_definition_reference::TaskDefinitionReference;
 use crate::reconcile::plan::Obstacle;
 use crate::reconcile::references::{Resolved, not_ready, obstacle};
 use crate::reconcile::{Reference, Stores};
@@ -106,49 +106,14 @@ pub(super) fn known_cluster(service: &EcsService, stores: &Stores) -> Option<Str
 /// The task definition that `service` names: for a reference the ARN of the exact revision, else
 /// the literal.
 pub(super) fn task_definition_of(service: &EcsService, stores: &Stores) -> Resolved {
-    let Some(reference) = &service.spec.task_definition_ref else {
-        return match &service.spec.task_definition {
-            Some(literal) => Resolved::To(literal.clone()),
-            // Task sets have task definitions then.
-            None if is_external(service) => Resolved::Nothing,
-            None => Resolved::NotYet(not_ready(
-                "spec.taskDefinitionRef or spec.taskDefinition is needed".to_owned(),
-                false,
-            )),
-        };
-    };
-    let target = task_definition_object(service, stores);
-    if let Some(arn) = target.as_deref().and_then(observed_revision) {
-        return Resolved::To(arn);
+    match task_definition(service).resolve(stores) {
+        // Task sets have task definitions then.
+        Resolved::Nothing if !is_external(service) => Resolved::NotYet(not_ready(
+            "spec.taskDefinitionRef or spec.taskDefinition is needed".to_owned(),
+            false,
+        )),
+        resolved => resolved,
     }
-    let namespace = service.namespace().unwrap_or_default();
-    let (field, is_served) = ("spec.taskDefinitionRef", is_served(service));
-    if let Some(obstacle) =
-        obstacle::<EcsTaskDefinition>(stores, &namespace, field, &reference.name, is_served)
-    {
-        return Resolved::NotYet(obstacle);
-    }
-    let arn = target.and_then(|target| target.status.as_ref()?.task_definition_arn.clone());
-    arn.map_or_else(
-        || {
-            Resolved::NotYet(not_ready(
-                format!("EcsTaskDefinition {} has no revision yet", reference.name),
-                true,
-            ))
-        },
-        Resolved::To,
-    )
-}
-
-/// The newest revision, if the object only observes, whatever its owner and its definition.
-fn observed_revision(definition: &EcsTaskDefinition) -> Option<String> {
-    let status = definition.status.as_ref()?;
-    let follows = definition.spec.policies.observes() && !definition.is_deleting();
-    let is_current = status.common.observed_generation == definition.metadata.generation;
-    status
-        .task_definition_arn
-        .clone()
-        .filter(|_| follows && is_current)
 }
 
 /// The EcsTaskDefinition that `service` refers to, if it exists.
@@ -156,10 +121,16 @@ pub(super) fn task_definition_object(
     service: &EcsService,
     stores: &Stores,
 ) -> Option<Arc<EcsTaskDefinition>> {
-    let reference = service.spec.task_definition_ref.as_ref()?;
-    let target =
-        ObjectId::new::<EcsTaskDefinition>(service.namespace().as_deref(), &reference.name);
-    stores.of::<EcsTaskDefinition>().get(&target.object_ref())
+    task_definition(service).object(stores)
+}
+
+fn task_definition(service: &EcsService) -> TaskDefinitionReference<'_> {
+    TaskDefinitionReference {
+        namespace: service.metadata.namespace.as_deref(),
+        reference: service.spec.task_definition_ref.as_ref(),
+        literal: service.spec.task_definition.as_deref(),
+        is_served: is_served(service),
+    }
 }
 
 /// Whether another controller carries out the deployments of the service, by task sets.
@@ -183,45 +154,11 @@ fn is_served(service: &EcsService) -> bool {
 mod tests {
     use kube::runtime::reflector;
     use kube::runtime::watcher::Event;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
     use crate::reconcile::stores::Builder;
     use crate::testkit::Fixture;
-
-    #[test]
-    fn takes_the_newest_revision_of_a_task_definition_that_only_observes() {
-        let object = |kind: &str, spec: &Value, status: &Value| {
-            let metadata =
-                json!({"name": "web", "namespace": "default", "uid": "u-1", "generation": 2});
-            json!({"apiVersion": "ecs-operator.dev/v1beta1", "kind": kind, "metadata": metadata, "spec": spec, "status": status})
-        };
-        let service = object(
-            "EcsService",
-            &json!({"taskDefinitionRef": {"name": "web"}}),
-            &json!({}),
-        );
-        let service: EcsService = serde_json::from_value(service).expect("a valid object");
-        let resolved = |policy: &str, generation: i64| {
-            let spec = json!({"containerDefinitions": [], "managementPolicy": policy});
-            let ready = json!({"type": "Ready", "status": "False", "reason": "Observing", "message": "it differs",
-                "lastTransitionTime": "2026-01-01T00:00:00Z"});
-            let status = json!({"observedGeneration": generation, "taskDefinitionArn": "web:8", "conditions": [ready]});
-            let (task_definitions, mut writer) = reflector::store::<EcsTaskDefinition>();
-            let definition = serde_json::from_value(object("EcsTaskDefinition", &spec, &status))
-                .expect("a valid object");
-            writer.apply_watcher_event(&Event::Apply(definition));
-            let mut stores = Builder::default();
-            stores.add(task_definitions, &[]);
-            task_definition_of(&service, &stores.build())
-        };
-        assert_eq!(resolved("Observe", 2), Resolved::To("web:8".into()));
-        assert!(
-            matches!(resolved("Observe", 1), Resolved::NotYet(_)),
-            "it has not looked yet"
-        );
-        assert!(matches!(resolved("Full", 2), Resolved::NotYet(_)));
-    }
 
     #[test]
     fn a_service_that_exists_does_not_wait_for_a_cluster_that_is_not_ready() {
