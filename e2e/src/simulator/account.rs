@@ -30,6 +30,8 @@ pub struct Account {
     /// The models of the APIs that requests are checked against: of ECS, and of Application Auto
     /// Scaling.
     models: Option<[Arc<Value>; 2]>,
+    /// The most tasks that RunTask can start at once.
+    pub(super) room: Option<usize>,
     /// CloudWatch alarms in state ALARM.
     pub(super) alarms: BTreeSet<String>,
     /// Number of the last ID.
@@ -120,6 +122,8 @@ impl Account {
             "DescribeServiceRevisions" => Ok(self.describe_service_revisions(request)),
             "ContinueServiceDeployment" => self.continue_service_deployment(request),
             "StopServiceDeployment" => self.stop_service_deployment(request),
+            "RunTask" => self.run_task(request, now),
+            "StopTask" => self.stop_task(request, now),
             "ListTasks" => self.list_tasks(request),
             "DescribeTasks" => self.describe_tasks(request),
             "TagResource" => self.tag(request, false),

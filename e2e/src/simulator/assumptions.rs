@@ -8,6 +8,14 @@ pub const ASSUMPTIONS: &[(&str, &str)] = &[
         "5 seconds; 20 seconds for an image slow…",
     ),
     (
+        "time until a task of an image job… ends by itself, and its exit code",
+        "10 seconds, 0",
+    ),
+    (
+        "what a call of RunTask answers with the client token of one that could start no task",
+        "what that one has started: no task and no failure",
+    ),
+    (
         "time until a task has stopped",
         "2 seconds; stopTimeout for an image stubborn…, which ignores SIGTERM",
     ),

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::account::{Account, name_in};
 use super::clock::Moment;
 use super::refusal::Refusal;
+use super::runs::{Run, Tokens};
 use super::service::{Service, State};
 use super::tags::{Tags, includes};
 
@@ -26,6 +27,9 @@ pub(super) struct Cluster {
     attaching: Option<Moment>,
     pub(super) tags: Tags,
     pub(super) services: BTreeMap<String, Service>,
+    /// Tasks that run on their own.
+    pub(super) runs: Vec<Run>,
+    pub(super) tokens: Tokens,
 }
 
 impl Cluster {
@@ -36,6 +40,14 @@ impl Cluster {
         {
             self.attaching = None;
         }
+        for run in &mut self.runs {
+            run.task.advance(now);
+        }
+        self.runs.retain(|run| !run.task.is_forgotten(now));
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
     /// Whether the cluster has a capacity provider in its default strategy, lists it where that
@@ -73,6 +85,7 @@ impl Cluster {
     fn json(&self, request: &Value) -> Value {
         let count = |status: &str| -> usize {
             let tasks = self.services.values().flat_map(|service| &service.tasks);
+            let tasks = tasks.chain(self.runs.iter().map(|run| &run.task));
             tasks.filter(|task| task.last_status() == status).count()
         };
         let mut json = json!({
@@ -211,7 +224,7 @@ impl Account {
         Ok(json!({"cluster": cluster.json(&all())}))
     }
 
-    /// Refused while services or Managed Instances providers are in the cluster.
+    /// Refused while services, tasks or Managed Instances providers are in the cluster.
     pub(super) fn delete_cluster(&mut self, request: &Value) -> Result<Value, Refusal> {
         let name = self.cluster_of(request)?.name.clone();
         if !self.managed_of(&name).is_empty() {
@@ -223,6 +236,10 @@ impl Account {
         if cluster.active_services().next().is_some() {
             let message = "The Cluster cannot be deleted while Services are active.";
             return Err(Refusal::new("ClusterContainsServicesException", message));
+        }
+        if cluster.runs.iter().any(|run| !run.task.is_stopped()) {
+            let message = "The Cluster cannot be deleted while Tasks are active.";
+            return Err(Refusal::new("ClusterContainsTasksException", message));
         }
         cluster.is_active = false;
         Ok(json!({"cluster": cluster.json(&all())}))

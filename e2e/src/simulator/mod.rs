@@ -17,6 +17,7 @@ mod deployment;
 mod quotas;
 mod refusal;
 mod rolling;
+mod runs;
 mod server;
 mod service;
 mod services;

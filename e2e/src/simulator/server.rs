@@ -104,6 +104,16 @@ impl Simulator {
         self.shared.set_alarms(account, &alarms);
     }
 
+    /// Limits the tasks that RunTask can start at once in an account; `None` means that there is
+    /// room for all.
+    pub fn set_room(&self, account: &str, room: Option<usize>) {
+        for ((id, _), model) in self.shared.accounts().iter_mut() {
+            if id == account {
+                model.set_room(room);
+            }
+        }
+    }
+
     /// Serves until the task ends.
     pub async fn serve(mut self) {
         // It ends with the process.

@@ -61,6 +61,17 @@ impl Revision {
         containers.filter_map(|container| container["image"].as_str())
     }
 
+    /// Its containers, and whether they are essential.
+    pub(super) fn containers(&self) -> Vec<(String, bool)> {
+        let containers = self.definition.get("containerDefinitions");
+        let containers = containers.and_then(Value::as_array).into_iter().flatten();
+        let container = |container: &Value| {
+            let name = container["name"].as_str().unwrap_or_default().to_owned();
+            (name, container["essential"].as_bool().unwrap_or(true))
+        };
+        containers.map(container).collect()
+    }
+
     /// The longest `stopTimeout` of its containers, in seconds. AWS default 30.
     pub(super) fn stop_timeout(&self) -> u64 {
         let containers = self.definition.get("containerDefinitions");
