@@ -25,6 +25,10 @@ pub enum ConditionType {
     /// Whether Application Auto Scaling has what the spec asks of it. Absent without
     /// `spec.autoscaling`.
     AutoscalingReady,
+    /// The tasks of an EcsTask have ended without an error. Present only while true.
+    Complete,
+    /// The run of an EcsTask has failed and is not tried again. Present only while true.
+    Failed,
 }
 
 impl ConditionType {
@@ -39,6 +43,8 @@ impl ConditionType {
             Self::CommandAccepted => "CommandAccepted",
             Self::RestartRequired => "RestartRequired",
             Self::AutoscalingReady => "AutoscalingReady",
+            Self::Complete => "Complete",
+            Self::Failed => "Failed",
         }
     }
 }
@@ -136,6 +142,13 @@ reasons! {
     TaskInitializationFailed: "ECS could not prepare a task: secrets, logs, volumes or routes.", "Do what the message says; often `executionRoleArn` lacks a permission or the task has no route to AWS endpoints.";
     TaskStartFailed: "A task failed to start.", "Do what the message says.";
     TaskHostFailed: "The host of a task failed.", "ECS replaces the task.";
+    TaskStopped: "Something else than the operator stopped a task.", "Run it again if that was not meant: delete the object and create it again, or change it with `runPolicy: OnChange`.";
+    Completed: "The tasks of an EcsTask have ended without an error.", "No action needed.";
+    CapacityUnavailable: "ECS has no room for a task now. The operator tries again.", "Resolves when there is capacity; the message has AWS's reason. `spec.activeDeadlineSeconds` limits the wait.";
+    BackoffLimitExceeded: "The attempts of an EcsTask have failed as often as `spec.backoffLimit` allows.", "Remove the cause that the message names; run it again by creating the object anew, or by a change with `runPolicy: OnChange`.";
+    FailurePolicy: "A container ended with an exit code of `spec.failurePolicy.failOnExitCodes`, so the run is not tried again.", "Remove the cause; run it again by creating the object anew, or by a change with `runPolicy: OnChange`.";
+    DeadlineExceeded: "The run took longer than `spec.activeDeadlineSeconds`. The operator stopped its tasks.", "Raise the limit, and run it again by creating the object anew, or by a change with `runPolicy: OnChange`.";
+    ResultUnknown: "ECS forgot a task before the operator saw how it ended, or may have started one that does not show. It is not run again by itself.", "Look at the logs of the task, and create the object anew if it has to run again.";
     InternalError: "An error of the operator itself.", "Please report it.";
 }
 
@@ -166,7 +179,8 @@ pub fn page() -> String {
          operator works towards the spec; `Stalled=True` while a user has to change something; `Suspended=True` while `spec.suspend` is set; \
          `CommandAccepted=False` while an annotation asks for something that cannot be done; \
          `RestartRequired=True` while tasks run with settings that the service no longer has; \
-         `AutoscalingReady` says whether Application Auto Scaling has what `spec.autoscaling` asks for. Events carry the reasons below, and for each \
+         `AutoscalingReady` says whether Application Auto Scaling has what `spec.autoscaling` asks for; \
+         `Complete=True` or `Failed=True` when an EcsTask has ended. Events carry the reasons below, and for each \
          write to AWS the name of the call, such as `UpdateService`.\n\n| reason | meaning | way out |\n|---|---|---|\n",
     );
     rows.fold(head, |page, row| page + &row)

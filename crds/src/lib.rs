@@ -72,6 +72,7 @@ pub fn all() -> Vec<CustomResourceDefinition> {
         v1beta1::EcsService::crd(),
         v1beta1::EcrRepository::crd(),
         v1beta1::EcsCapacityProvider::crd(),
+        v1beta1::EcsTask::crd(),
     ];
     all.iter_mut().for_each(allow_absent_spec);
     all.into_iter().map(with_joined_lines).collect()

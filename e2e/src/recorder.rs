@@ -25,13 +25,16 @@ use crate::assets;
 use crate::world::condition;
 
 /// Reasons for which a user has to change something: only these may be reported as a failure.
-const FINAL: [&str; 15] = [
+const FINAL: [&str; 28] = [
     "AccessDenied",
+    "BackoffLimitExceeded",
     "ClusterNotAllowed",
     "Conflict",
+    "DeadlineExceeded",
     "DeploymentFailed",
     "DeploymentRolledBack",
     "DeploymentStopped",
+    "FailurePolicy",
     "ImageNotFound",
     "InvalidSpec",
     "NotOwned",
@@ -39,8 +42,18 @@ const FINAL: [&str; 15] = [
     "ProgressDeadlineExceeded",
     "ProvisioningFailed",
     "QuotaExceeded",
+    "ResultUnknown",
     "RolledBackOnCommand",
     "ScalableTargetNotOwned",
+    "TaskExited",
+    "TaskHostFailed",
+    "TaskImagePullFailed",
+    "TaskInitializationFailed",
+    "TaskNetworkFailed",
+    "TaskOutOfMemory",
+    "TaskSpotInterrupted",
+    "TaskStartFailed",
+    "TaskStopped",
 ];
 
 /// What Kubernetes tools make of an object.

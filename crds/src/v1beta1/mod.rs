@@ -6,6 +6,7 @@ pub mod cluster;
 pub mod ecr_repository;
 pub mod service;
 pub mod shared;
+pub mod task;
 pub mod task_definition;
 
 pub use capacity_provider::{
@@ -17,4 +18,5 @@ pub use service::{EcsService, EcsServiceSpec, EcsServiceStatus};
 pub use shared::{
     AdoptionPolicy, DeletionPolicy, ManagementPolicy, ObjectReference, Policies, Tag,
 };
+pub use task::{EcsTask, EcsTaskSpec, EcsTaskStatus};
 pub use task_definition::{EcsTaskDefinition, EcsTaskDefinitionSpec, EcsTaskDefinitionStatus};

@@ -36,7 +36,8 @@ fn documents(model: &Value, operation: &str) -> Vec<(String, Value)> {
 
 /// Gives what is required by us, and not by the model, to a document that lacks it.
 pub(crate) fn complete(document: &mut Value) {
-    const KEYS: [(&str, &str); 6] = [
+    const KEYS: [(&str, &str); 7] = [
+        ("containerOverrides", "name"),
         ("settings", "name"),
         ("settings", "value"),
         ("tags", "key"),
@@ -107,9 +108,11 @@ async fn every_member_comes_through_as_it_is() {
 
 #[tokio::test]
 async fn a_document_is_in_sync_with_itself_and_not_with_any_other() {
+    // What a task has been started with is not compared.
+    let compared = KINDS.iter().filter(|row| row.kind != "EcsTask");
     for Row {
         service, operation, ..
-    } in KINDS
+    } in compared
     {
         for (name, document) in documents(&model(service).await, operation)
             .into_iter()

@@ -2,7 +2,7 @@
 
 use ecs_operator_crds::v1beta1::{
     EcrRepositorySpec, EcsCapacityProviderSpec, EcsClusterSpec, EcsServiceSpec,
-    EcsTaskDefinitionSpec,
+    EcsTaskDefinitionSpec, EcsTaskSpec,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -73,6 +73,20 @@ pub(crate) const KINDS: &[Row] = &[
         own: &["clusterRef"],
         carry: carried::<EcsCapacityProviderSpec>,
     },
+    Row {
+        kind: "EcsTask",
+        service: "ecs",
+        operation: "RunTask",
+        own: &[
+            "activeDeadlineSeconds",
+            "backoffLimit",
+            "clusterRef",
+            "failurePolicy",
+            "runPolicy",
+            "taskDefinitionRef",
+        ],
+        carry: carried::<EcsTaskSpec>,
+    },
 ];
 
 /// Members of EcsService that are inputs of Application Auto Scaling: the path, the operation, and
@@ -122,6 +136,28 @@ pub(crate) const EXCEPTIONS: &[(&str, &str)] = &[
         "EcsService clientToken",
         "the operator makes the token, from the UID: a user's would not survive a crash",
     ),
+    (
+        "EcsTask clientToken",
+        "the operator makes the token, from the UID and the attempt",
+    ),
+    (
+        "EcsTask startedBy",
+        "the operator finds the tasks of an attempt by it",
+    ),
+    (
+        "EcsTask referenceId",
+        "AWS documents that it is not for use",
+    ),
+    (
+        "EcsTask taskDefinition required",
+        "taskDefinitionRef takes its place",
+    ),
+    ("EcsTask tags max", "two of the 50 tags are the operator's"),
+    (
+        "EcsTask launchType value MANAGED_INSTANCES",
+        "such tasks name a strategy",
+    ),
+    ("EcsTask propagateTags value SERVICE", "RunTask refuses it"),
     (
         "EcsTaskDefinition family required",
         "the default is metadata.name",
@@ -218,5 +254,9 @@ pub(crate) const REQUIRED_BY_US: &[&str] = &[
     "EcsTaskDefinition tags[].key",
     "EcsService tags[].key",
     "EcsCapacityProvider tags[].key",
+    "EcsTask tags[].key",
+    "EcsTask overrides.containerOverrides[].name",
+    "EcsTask overrides.containerOverrides[].environment[].name",
+    "EcsTask volumeConfigurations[].managedEBSVolume.tagSpecifications[].tags[].key",
     "EcsService volumeConfigurations[].managedEBSVolume.tagSpecifications[].tags[].key",
 ];

@@ -19,6 +19,11 @@ const NAMED: &str =
 const CAPACITY_PROVIDER: &str = "apiVersion: ecs-operator.dev/v1beta1\nkind: EcsCapacityProvider\nmetadata: {name: theirs}\nspec: \
     {autoScalingGroupProvider: {autoScalingGroupArn: theirs}, tags: [{key: team}]}\n";
 
+/// An EcsTask that the guard rails admit.
+const TASK: &str = "apiVersion: ecs-operator.dev/v1beta1\nkind: EcsTask\nmetadata: {name: once}\nspec:\n  \
+    {taskDefinitionRef: {name: web}, launchType: FARGATE, tags: [{key: team}], networkConfiguration: {awsvpcConfiguration: \
+    {subnets: [subnet-0a1b2c3d4e5f60718], securityGroups: [sg-1]}}}\n";
+
 /// Applies the guard rails, and has them work in a new namespace in which all resources are
 /// allowed.
 async fn guarded(world: &World, name: &str) -> Result<(String, Kubectl)> {
@@ -110,6 +115,9 @@ fn settings(namespace: &str) -> Vec<(String, &'static str)> {
             ),
             "tasks must run on Fargate",
         ),
+        (TASK.replace("launchType: FARGATE", "launchType: EC2"), "tasks must run on Fargate"),
+        (TASK.replace("taskDefinitionRef: {name: web}", "taskDefinition: theirs"), "taskDefinitionRef is needed"),
+        (TASK.replace("subnet-0a", "subnet-ff"), "names a subnet that is not for teams"),
         (samples::CLUSTER.to_owned(), "clusterName (or else the name) must begin with"),
         (with(samples::CLUSTER, "clusterName: somebody-elses"), "clusterName (or else the name) must begin with"),
         (with(&cluster, "adoptionPolicy: IfUnowned"), "adoptionPolicy must be Refuse"),
@@ -148,9 +156,15 @@ fn passed_roles() -> impl Iterator<Item = (String, &'static str)> {
     let bare =
         format!("{NAMED}spec:\n  taskDefinitionRef: {{name: web}}\n  tags: [{{key: team}}]\n");
     let message = "must be a role below :role/ecs/";
+    let task = bare.replace("kind: EcsService", "kind: EcsTask");
+    let overrides = ["taskRoleArn", "executionRoleArn"]
+        .map(|role| format!("overrides: {{{role}: arn:aws:iam::111122223333:role/admin}}"));
+    let tasks = overrides.map(|members| with(&task, &members));
     passed
         .into_iter()
-        .map(move |members| (with(&bare, &members), message))
+        .map(move |members| with(&bare, &members))
+        .chain(tasks)
+        .map(move |manifest| (manifest, message))
 }
 
 pub(crate) async fn admit_everything_else(world: &World) -> Result<()> {
@@ -158,7 +172,7 @@ pub(crate) async fn admit_everything_else(world: &World) -> Result<()> {
     let (cluster, service) = (cluster(&namespace), samples::SERVICE);
     let definition = with_roles(&definition(), &namespace);
     let repository = repository(&namespace);
-    let all = format!("{cluster}---\n{definition}---\n{service}---\n{repository}");
+    let all = format!("{cluster}---\n{definition}---\n{service}---\n{repository}---\n{TASK}");
     kubectl.apply(&all)?;
     // The subresource is no way around.
     wait::until("the rules", e2e::world::PATIENCE, async || {

@@ -46,7 +46,11 @@ const DISPENSABLE: [&str; 5] = [
     "ecs:DescribeTasks",
 ];
 
-/// All objects.
+/// A task in the cluster of the samples. It runs until it is stopped.
+const TASK: &str = "apiVersion: ecs-operator.dev/v1beta1\nkind: EcsTask\nmetadata: {name: once}\nspec:\n  clusterRef: {name: shop}\n  \
+    taskDefinitionRef: {name: web}\n  launchType: FARGATE\n  networkConfiguration: {awsvpcConfiguration: {subnets: [subnet-0a]}}\n";
+
+/// All objects that become ready.
 fn objects() -> impl Iterator<Item = &'static str> {
     OBJECTS.into_iter().chain([OBJECT])
 }
@@ -170,6 +174,10 @@ async fn live(scenario: &Scenario<'_>) -> Result<()> {
         })
         .await?;
     until_ready(scenario).await?;
+    scenario.kubectl.apply(TASK)?;
+    scenario
+        .until("ecstask/once", |task| task["status"]["phase"] == "Running")
+        .await?;
     scenario
         .kubectl
         .run(&["delete", "ecs", "--all", "--wait=false"])?;
@@ -256,7 +264,10 @@ async fn without(world: &World, action: &str) -> Result<()> {
         told = true;
         put(&scenario, &policy(None)?).await?;
         // The operator would try again by itself, a minute later.
-        objects().try_for_each(|object| look(&scenario, object, "after-the-policy"))
+        let objects = objects().chain(["ecstask/once"]);
+        objects
+            .into_iter()
+            .try_for_each(|object| look(&scenario, object, "after-the-policy"))
     };
     let (lived, watched) = tokio::join!(live(&scenario), watch);
     watched?;

@@ -35,6 +35,7 @@ mod second_server;
 mod simulated;
 #[path = "../../../crds/tests/table/mod.rs"]
 mod table;
+mod tasks;
 mod trouble;
 
 use std::process::ExitCode;
@@ -189,6 +190,12 @@ fn trials(world: &Arc<World>, runtime: &Runtime) -> Vec<Trial> {
         autoscaling::a_service_that_is_made_again_is_scaled_again,
         autoscaling::scaling_of_others_is_taken_over_by_consent_alone,
         autoscaling::real_scaling_documents_reach_aws_whole,
+        tasks::a_task_ends_and_shows_its_exit_code,
+        tasks::a_task_that_fails_is_tried_again_and_says_why,
+        tasks::a_task_is_stopped_at_its_deadline_and_at_its_deletion,
+        tasks::a_lost_reply_and_a_crash_start_no_second_task,
+        tasks::a_task_without_room_waits_and_starts_what_is_missing,
+        tasks::a_migration_runs_once_for_each_revision,
         simulated::a_canary_is_rolled_back_half_way_by_an_alarm,
         simulated::a_blue_green_deployment_waits_at_its_pause_and_continues,
         simulated::a_service_that_drains_for_two_minutes_keeps_its_object,

@@ -256,6 +256,11 @@ mod tests {
             ("ClientException", "Role is not valid", DependencyNotReady),
             (
                 "ClientException",
+                "You've reached the limit on the number of vCPUs you can run concurrently",
+                Quota,
+            ),
+            (
+                "ClientException",
                 "The specified capacity provider 'workers' is not in an ACTIVE state. Specify a valid capacity provider and try again.",
                 DependencyNotReady,
             ),

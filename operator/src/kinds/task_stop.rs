@@ -25,27 +25,50 @@ pub(super) struct TaskStop {
     pub(super) exit_code: Option<i32>,
 }
 
+/// A container of a task that stopped.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StoppedContainer<'a> {
+    pub(super) name: &'a str,
+    pub(super) reason: &'a str,
+    pub(super) exit_code: Option<i32>,
+}
+
+/// Exit codes of a container that was stopped with its task: by SIGKILL and SIGTERM.
+const SIGNALS: [i32; 2] = [137, 143];
+
 impl TaskStop {
     /// Why `task`, as DescribeTasks shows it, stopped.
     pub(super) fn of(task: &Value) -> Self {
-        let code = task["stopCode"].as_str().unwrap_or_default();
-        let stopped = task["stoppedReason"].as_str().unwrap_or_default();
-        let containers = || task["containers"].as_array().into_iter().flatten();
+        let text = |value: &'_ Value| value.as_str().unwrap_or_default().to_owned();
+        let containers = task["containers"].as_array().into_iter().flatten();
+        let containers: Vec<_> = containers
+            .map(|container| StoppedContainer {
+                name: container["name"].as_str().unwrap_or_default(),
+                reason: container["reason"].as_str().unwrap_or_default(),
+                exit_code: container["exitCode"]
+                    .as_i64()
+                    .and_then(|code| i32::try_from(code).ok()),
+            })
+            .collect();
+        Self::new(
+            &text(&task["stopCode"]),
+            &text(&task["stoppedReason"]),
+            &containers,
+        )
+    }
+
+    /// Why a task with these containers stopped, by its `stopCode` and `stoppedReason`.
+    pub(super) fn new(code: &str, stopped: &str, containers: &[StoppedContainer<'_>]) -> Self {
+        let has = |fits: &dyn Fn(&StoppedContainer<'_>) -> bool| {
+            containers.iter().find(|container| fits(container))
+        };
+        let failed = |code: i32| code != 0 && !SIGNALS.contains(&code);
         // The container with something to say: a reason, or an exit code that is no success.
-        let culprit = containers()
-            .find(|container| {
-                container["reason"]
-                    .as_str()
-                    .is_some_and(|reason| !reason.is_empty())
-            })
-            .or_else(|| {
-                containers()
-                    .find(|container| container["exitCode"].as_i64().is_some_and(|code| code != 0))
-            })
-            .or_else(|| containers().find(|container| container["exitCode"].is_i64()));
-        let detail = culprit
-            .and_then(|container| container["reason"].as_str())
-            .unwrap_or_default();
+        let culprit = has(&|it| !it.reason.is_empty())
+            .or_else(|| has(&|it| it.exit_code.is_some_and(failed)))
+            .or_else(|| has(&|it| it.exit_code.is_some_and(|code| code != 0)))
+            .or_else(|| has(&|it| it.exit_code.is_some()));
+        let detail = culprit.map_or("", |container| container.reason);
         let words = if detail.is_empty() || stopped.contains(detail) {
             stopped.to_owned()
         } else {
@@ -54,12 +77,8 @@ impl TaskStop {
         Self {
             class: classify(code, stopped, detail),
             words: cut(words, LONGEST),
-            container: culprit
-                .and_then(|container| container["name"].as_str())
-                .map(str::to_owned),
-            exit_code: culprit
-                .and_then(|container| container["exitCode"].as_i64())
-                .and_then(|code| i32::try_from(code).ok()),
+            container: culprit.map(|container| container.name.to_owned()),
+            exit_code: culprit.and_then(|container| container.exit_code),
         }
     }
 }

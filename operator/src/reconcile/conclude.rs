@@ -156,6 +156,7 @@ async fn tell<K: Kind>(
         next.into_iter()
             .chain(later)
             .chain(is_unconfirmed.then_some(CONFIRMED))
+            .chain(object.deadline(&after, clock::now()))
             .min(),
         notices,
     )

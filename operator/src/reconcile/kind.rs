@@ -107,6 +107,12 @@ pub trait Kind: Object {
         None
     }
 
+    /// When the object needs a pass whatever comes of this one, counted from `now`: its time is
+    /// over. `None`, the default, means never.
+    fn deadline(&self, _status: &Self::Status, _now: Timestamp) -> Option<Duration> {
+        None
+    }
+
     /// Events for what changed between two statuses. The driver itself reports writes and a Ready
     /// condition that turns False. The default is none.
     fn events(&self, _before: &Self::Status, _after: &Self::Status) -> Vec<Notice> {

@@ -138,7 +138,7 @@ impl ObjectState {
     }
 
     /// How long it has been known.
-    pub(super) fn age(&self) -> Duration {
+    pub(crate) fn age(&self) -> Duration {
         self.since.elapsed()
     }
 

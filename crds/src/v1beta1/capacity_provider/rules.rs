@@ -3,7 +3,7 @@
 
 use kube::core::cel::Rule;
 
-use crate::v1beta1::shared::rules::{immutable, rule, tags};
+use crate::v1beta1::shared::rules::{cluster, immutable, rule, tags};
 
 /// Prefixes that ECS keeps for its own providers, as a condition on a name.
 const RESERVED: &str = "lowerAscii().matches('^(aws|ecs|fargate)')";
@@ -18,7 +18,7 @@ pub(super) fn object_name() -> Rule {
 
 /// Every rule, as the spec carries them.
 pub(super) fn all() -> Vec<Rule> {
-    [identity(), scaling(), instances()].concat()
+    [cluster(), identity(), scaling(), instances()].concat()
 }
 
 /// What a capacity provider is.
@@ -41,16 +41,8 @@ fn identity() -> Vec<Rule> {
             "autoScalingGroupProvider and managedInstancesProvider cannot replace each other: create a new EcsCapacityProvider and move the cluster to it",
         ),
         rule(
-            "!(has(self.cluster) && has(self.clusterRef))",
-            "cluster and clusterRef exclude each other: keep the one that names the cluster",
-        ),
-        rule(
             "has(self.managedInstancesProvider) == (has(self.cluster) || has(self.clusterRef))",
             "managedInstancesProvider and clusterRef (an EcsCluster in this namespace) or cluster need each other: an Auto Scaling group belongs to no cluster, name its provider in the clusters that use it",
-        ),
-        rule(
-            "!has(self.cluster) || self.cluster.matches('^[a-zA-Z0-9_-]{1,255}$') || self.cluster.matches('^arn:[^:]+:ecs:[^:]+:[0-9]+:cluster/[^/]+$')",
-            "cluster is neither a name nor an ARN of a cluster: give its name, of letters, digits, hyphens and underscores, or an ARN such as arn:aws:ecs:eu-central-1:111122223333:cluster/shop",
         ),
         immutable(
             "cluster",

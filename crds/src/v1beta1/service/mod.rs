@@ -7,8 +7,6 @@ mod gateway;
 mod lattice;
 mod load_balancing;
 mod monitoring;
-mod networking;
-mod placement;
 mod rollout;
 mod rules;
 mod volumes;
@@ -46,8 +44,6 @@ pub use gateway::{
 pub use lattice::{VpcLatticeAdvancedConfiguration, VpcLatticeConfiguration};
 pub use load_balancing::{AdvancedConfiguration, LoadBalancer, ServiceRegistry};
 pub use monitoring::{MetricConfiguration, ServiceMonitoring};
-pub use networking::{AwsVpcConfiguration, NetworkConfiguration};
-pub use placement::PlacementStrategy;
 pub use rollout::{
     DesiredCountOwner, FailedDeployment, HandledCommand, HookStatus, Rollback, RolloutPhase,
     RolloutPolicy, RolloutRecord, RolloutStatus, ServiceEvent, StoppedTask, TaskFailures,
@@ -59,8 +55,8 @@ pub use volumes::{
 
 use super::shared::rules::name_in_ecs;
 use super::shared::{
-    CapacityProviderStrategyItem, CommonStatus, ObjectReference, PlacementConstraint, Policies,
-    Tag, spec, status,
+    CapacityProviderStrategyItem, CommonStatus, NetworkConfiguration, ObjectReference,
+    PlacementConstraint, PlacementStrategy, Policies, Tag, spec, status,
 };
 
 /// An ECS service: keeps a number of tasks of one task definition running and rolls them to new

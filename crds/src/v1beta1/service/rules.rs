@@ -6,11 +6,22 @@
 
 use kube::core::cel::Rule;
 
-use crate::v1beta1::shared::rules::{immutable, one_base, rule, tags};
+use crate::v1beta1::shared::rules::{
+    capacity, cluster, immutable, one_task_definition, rule, tags,
+};
 
 /// Every rule, as the spec carries them.
 pub(super) fn all() -> Vec<Rule> {
-    [identity(), placement(), deployment(), traffic(), scaling()].concat()
+    [
+        cluster(),
+        identity(),
+        capacity(),
+        placement(),
+        deployment(),
+        traffic(),
+        scaling(),
+    ]
+    .concat()
 }
 
 /// What a service is and runs.
@@ -20,14 +31,6 @@ fn identity() -> Vec<Rule> {
             "serviceName",
             "serviceName cannot change, ECS cannot rename a service: create a new EcsService and delete this one",
         ),
-        rule(
-            "!(has(self.cluster) && has(self.clusterRef))",
-            "cluster and clusterRef exclude each other: keep the one that names the cluster",
-        ),
-        rule(
-            "!has(self.cluster) || self.cluster.matches('^[a-zA-Z0-9_-]{1,255}$') || self.cluster.matches('^arn:[^:]+:ecs:[^:]+:[0-9]+:cluster/[^/]+$')",
-            "cluster is neither a name nor an ARN of a cluster: give its name, of letters, digits, hyphens and underscores, or an ARN such as arn:aws:ecs:eu-central-1:111122223333:cluster/shop",
-        ),
         immutable(
             "cluster",
             "cluster cannot change, ECS cannot move a service: create a new EcsService in the other cluster",
@@ -36,10 +39,7 @@ fn identity() -> Vec<Rule> {
             "clusterRef",
             "clusterRef cannot change, ECS cannot move a service: create a new EcsService in the other cluster",
         ),
-        rule(
-            "!(has(self.taskDefinition) && has(self.taskDefinitionRef))",
-            "taskDefinition and taskDefinitionRef exclude each other: keep the one that names the task definition",
-        ),
+        one_task_definition(),
         rule(
             "has(self.taskDefinition) || has(self.taskDefinitionRef) || (has(self.deploymentController) && self.deploymentController.type == 'EXTERNAL')",
             "taskDefinitionRef (an EcsTaskDefinition in this namespace) or taskDefinition (family, family:revision or ARN) is needed",
@@ -190,14 +190,9 @@ pub(super) fn scheduled_action() -> Vec<Rule> {
 fn placement() -> Vec<Rule> {
     vec![
         rule(
-            "!(has(self.launchType) && has(self.capacityProviderStrategy) && size(self.capacityProviderStrategy) > 0)",
-            "launchType and capacityProviderStrategy exclude each other: drop launchType to use capacity providers",
-        ),
-        rule(
             "!has(self.launchType) || !has(oldSelf.launchType) || self.launchType == oldSelf.launchType",
             "launchType cannot change to another one: create a new EcsService, or drop launchType and use capacityProviderStrategy",
         ),
-        one_base("capacityProviderStrategy"),
         rule(
             "!(has(self.schedulingStrategy) && self.schedulingStrategy == 'DAEMON') || ((!has(self.placementStrategy) || size(self.placementStrategy) == 0) && !(has(self.launchType) && self.launchType == 'FARGATE'))",
             "placementStrategy and launchType FARGATE are not possible with schedulingStrategy DAEMON, which runs one task on every instance",
@@ -205,14 +200,6 @@ fn placement() -> Vec<Rule> {
         rule(
             "!(has(self.schedulingStrategy) && self.schedulingStrategy == 'DAEMON') || !has(self.capacityProviderStrategy) || size(self.capacityProviderStrategy) == 0",
             "capacityProviderStrategy is not possible with schedulingStrategy DAEMON: drop it and set launchType EC2 or EXTERNAL",
-        ),
-        rule(
-            "!has(self.capacityProviderStrategy) || size(self.capacityProviderStrategy) <= 1 || self.capacityProviderStrategy.exists(i, has(i.weight) && i.weight > 0)",
-            "capacityProviderStrategy[].weight: of several capacity providers, at least one needs a weight above 0: set one",
-        ),
-        rule(
-            "!(has(self.launchType) && self.launchType == 'FARGATE') || ((!has(self.placementConstraints) || size(self.placementConstraints) == 0) && (!has(self.placementStrategy) || size(self.placementStrategy) == 0))",
-            "placementConstraints and placementStrategy are not possible with launchType FARGATE, which has no instances to choose from",
         ),
         rule(
             "!(has(self.launchType) && self.launchType == 'FARGATE') || (has(self.networkConfiguration) && has(self.networkConfiguration.awsvpcConfiguration)) || (has(self.deploymentController) && self.deploymentController.type == 'EXTERNAL')",
@@ -277,10 +264,6 @@ fn traffic() -> Vec<Rule> {
         rule(
             "!has(self.loadBalancers) || self.loadBalancers.all(l, (has(l.targetGroupArn) || has(l.loadBalancerName)) && has(l.containerName) && has(l.containerPort))",
             "loadBalancers[] needs containerName, containerPort, and targetGroupArn (Application or Network) or loadBalancerName (Classic)",
-        ),
-        rule(
-            "!has(self.volumeConfigurations) || self.volumeConfigurations.all(v, !has(v.managedEBSVolume) || has(v.managedEBSVolume.sizeInGiB) || has(v.managedEBSVolume.snapshotId))",
-            "volumeConfigurations[].managedEBSVolume needs sizeInGiB or snapshotId: set one",
         ),
         rule(
             "!has(self.serviceConnectConfiguration) || !self.serviceConnectConfiguration.enabled || !has(self.serviceConnectConfiguration.services) || self.serviceConnectConfiguration.services.all(s, !has(s.clientAliases) || size(s.clientAliases) <= 1)",

@@ -3,6 +3,7 @@
 mod capacity;
 mod free_json;
 mod log;
+mod networking;
 mod placement;
 mod policy;
 mod reference;
@@ -13,7 +14,8 @@ mod tag;
 pub use capacity::CapacityProviderStrategyItem;
 pub use free_json::FreeJson;
 pub use log::{LogConfiguration, Secret};
-pub use placement::PlacementConstraint;
+pub use networking::{AwsVpcConfiguration, NetworkConfiguration};
+pub use placement::{PlacementConstraint, PlacementStrategy};
 pub use policy::{AdoptionPolicy, DeletionPolicy, ManagementPolicy, Policies};
 pub use reference::ObjectReference;
 pub(crate) use status::status;

@@ -42,3 +42,48 @@ pub(crate) fn one_base(member: &str) -> Rule {
         &format!("{member}[].base: only one item may have a base above 0"),
     )
 }
+
+/// How a spec names its cluster.
+pub(crate) fn cluster() -> Vec<Rule> {
+    vec![
+        rule(
+            "!(has(self.cluster) && has(self.clusterRef))",
+            "cluster and clusterRef exclude each other: keep the one that names the cluster",
+        ),
+        rule(
+            "!has(self.cluster) || self.cluster.matches('^[a-zA-Z0-9_-]{1,255}$') || self.cluster.matches('^arn:[^:]+:ecs:[^:]+:[0-9]+:cluster/[^/]+$')",
+            "cluster is neither a name nor an ARN of a cluster: give its name, of letters, digits, hyphens and underscores, or an ARN such as arn:aws:ecs:eu-central-1:111122223333:cluster/shop",
+        ),
+    ]
+}
+
+/// A spec names one task definition at most.
+pub(crate) fn one_task_definition() -> Rule {
+    rule(
+        "!(has(self.taskDefinition) && has(self.taskDefinitionRef))",
+        "taskDefinition and taskDefinitionRef exclude each other: keep the one that names the task definition",
+    )
+}
+
+/// On what tasks run: `launchType`, `capacityProviderStrategy`, placement and EBS volumes.
+pub(crate) fn capacity() -> Vec<Rule> {
+    vec![
+        rule(
+            "!(has(self.launchType) && has(self.capacityProviderStrategy) && size(self.capacityProviderStrategy) > 0)",
+            "launchType and capacityProviderStrategy exclude each other: drop launchType to use capacity providers",
+        ),
+        one_base("capacityProviderStrategy"),
+        rule(
+            "!has(self.capacityProviderStrategy) || size(self.capacityProviderStrategy) <= 1 || self.capacityProviderStrategy.exists(i, has(i.weight) && i.weight > 0)",
+            "capacityProviderStrategy[].weight: of several capacity providers, at least one needs a weight above 0: set one",
+        ),
+        rule(
+            "!(has(self.launchType) && self.launchType == 'FARGATE') || ((!has(self.placementConstraints) || size(self.placementConstraints) == 0) && (!has(self.placementStrategy) || size(self.placementStrategy) == 0))",
+            "placementConstraints and placementStrategy are not possible with launchType FARGATE, which has no instances to choose from",
+        ),
+        rule(
+            "!has(self.volumeConfigurations) || self.volumeConfigurations.all(v, !has(v.managedEBSVolume) || has(v.managedEBSVolume.sizeInGiB) || has(v.managedEBSVolume.snapshotId))",
+            "volumeConfigurations[].managedEBSVolume needs sizeInGiB or snapshotId: set one",
+        ),
+    ]
+}

@@ -39,6 +39,7 @@ const MESSAGES: &[(&str, ErrorKind)] = &[
         ErrorKind::AlreadyExists,
     ),
     ("already exists", ErrorKind::AlreadyExists),
+    ("you can run concurrently", ErrorKind::Quota),
     ("still draining", ErrorKind::Busy),
     ("was not active", ErrorKind::Busy),
     ("has a dependent object", ErrorKind::Busy),

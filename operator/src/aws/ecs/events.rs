@@ -1,23 +1,35 @@
-//! Events of ECS: which service each is about.
+//! Events of ECS: which service or task each is about.
 
 use serde_json::Value;
 
 use super::keys::ServiceKey;
 use super::rollouts::ServiceDeploymentKey;
+use super::tasks::TaskKey;
 use crate::aws::name_in;
 use crate::aws::observer::Observer;
 
 /// Most ARNs that are taken from one event; those of ECS name a handful.
 const ARNS: usize = 100;
 
-/// Reads the services that `event` is about again soon, with their service deployments. Returns
-/// whether an object watches one of them.
+/// Reads the services and tasks that `event` is about again soon, services with their service
+/// deployments. Returns whether an object watches one of them.
 pub fn hint(observer: &Observer, event: &Value) -> bool {
-    services(event)
+    let services = services(event);
+    let services = services
         .iter()
         .filter(|service| hint_service(observer, service))
-        .count()
-        > 0
+        .count();
+    let task = task(event).is_some_and(|task| !observer.cache::<TaskKey>().hint(&task).is_empty());
+    services > 0 || task
+}
+
+/// The task of an "ECS Task State Change" event.
+fn task(event: &Value) -> Option<TaskKey> {
+    let detail = &event["detail"];
+    Some(TaskKey {
+        cluster: name_in(detail["clusterArn"].as_str()?).to_owned(),
+        arn: detail["taskArn"].as_str()?.to_owned(),
+    })
 }
 
 fn hint_service(observer: &Observer, service: &ServiceKey) -> bool {
@@ -87,6 +99,15 @@ mod tests {
         for event in [task, action, hook] {
             assert_eq!(named(&event), ["shop/web"], "{event}");
         }
+    }
+
+    #[test]
+    fn the_event_of_a_task_names_it() {
+        let arn = "arn:aws:ecs:eu-central-1:1:task/shop/0123";
+        let event = json!({"detail": {"clusterArn": "arn:aws:ecs:eu-central-1:1:cluster/shop", "taskArn": arn, "group": "family:job"}});
+        let named = task(&event).map(|task| (task.cluster, task.arn));
+        assert_eq!(named, Some(("shop".to_owned(), arn.to_owned())));
+        assert_eq!(task(&json!({"detail": {"taskArn": arn}})), None);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod keys;
 mod operations;
 mod replies;
 mod rollouts;
+mod tasks;
 mod usage;
 
 pub(crate) use blockers::strategy_of;
@@ -22,5 +23,6 @@ pub use keys::{CapacityProviderKey, ClusterKey, ServiceKey, TaskDefinitionKey};
 pub use operations::*;
 pub(crate) use replies::{task_definition, written};
 pub use rollouts::{ServiceDeploymentKey, ServiceRevisionKey, StoppedTasksKey};
+pub use tasks::{ContainersKey, RunKey, TaskKey, task};
 pub use usage::{Usage, last_users, note_gone, usage};
 pub(crate) use usage::{is_user, key_of, user};

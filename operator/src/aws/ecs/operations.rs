@@ -46,6 +46,7 @@ operations! {
         TaskDefinitionDelete "TaskDefinitions" 5 1;
         ServiceModify "Services" 50 5;
         CapacityProviderModify "CapacityProviders" 10 1;
+        TaskModify "Tasks" 100 40;
         TagModify "Tags" 20 10;
     }
     operations {
@@ -76,6 +77,8 @@ operations! {
         CapacityProviderModify: CreateCapacityProvider create_capacity_provider;
         CapacityProviderModify: UpdateCapacityProvider update_capacity_provider;
         CapacityProviderModify: DeleteCapacityProvider delete_capacity_provider;
+        TaskModify: RunTask run_task;
+        TaskModify: StopTask stop_task cleanup;
         TagModify: TagResource tag_resource;
         TagModify: UntagResource untag_resource;
     }

@@ -1,10 +1,10 @@
-//! Network of a service's tasks.
+//! Network of tasks.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
-/// Network of a service's tasks.
+/// Network of tasks.
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -21,8 +21,8 @@ pub struct AwsVpcConfiguration {
     /// Subnets of one VPC, 1 to 16.
     #[schemars(length(min = 1, max = 16), extend("x-kubernetes-list-type" = "atomic"))]
     pub subnets: Vec<String>,
-    /// Security groups, at most 5; absent means the default one of the VPC. Dropped from the spec,
-    /// they stay: write the ones that you want.
+    /// Security groups, at most 5; absent means the default one of the VPC. Dropped from the spec
+    /// of a service, they stay: write the ones that you want.
     #[schemars(length(max = 5), extend("x-kubernetes-list-type" = "atomic"))]
     pub security_groups: Option<Vec<String>>,
     /// Whether tasks get a public address: ENABLED or DISABLED. AWS default DISABLED.
