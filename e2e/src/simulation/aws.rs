@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 
 use super::api_server::stamp;
 use super::chance::Chance;
-use super::{oracles, time};
+use super::{oracles, tasks, time};
 use crate::simulator::{Account, Moment, Refusal};
 
 /// How long former states are kept: as long as the operator may keep a read.
@@ -273,6 +273,10 @@ impl State {
             self.violations.extend(known);
         }
         let result = self.account.call(operation, request, now);
+        if operation == "RunTask" && result.is_ok() {
+            let known = tasks::started(request, &self.account, now);
+            self.violations.extend(known);
+        }
         let outcome = result
             .as_ref()
             .map_or_else(|refusal| format!("{refusal:?}"), |_| "ok".to_owned());

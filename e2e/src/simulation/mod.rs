@@ -10,6 +10,7 @@ mod aws;
 mod chance;
 mod oracles;
 mod script;
+mod tasks;
 mod time;
 mod wishes;
 

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use super::api_server::{ApiServer, Id};
 use super::aws::Aws;
 use super::script::OUTSIDERS;
+use super::tasks;
 use super::wishes::{INTRUDERS, Wishes};
 use crate::simulator::{Account, Moment};
 
@@ -142,6 +143,7 @@ pub(super) fn converged(wishes: &Wishes, server: &ApiServer, aws: &Aws) -> Resul
             "ecsclusters" => cluster(id, spec, aws),
             "ecscapacityproviders" => capacity_provider(id, spec, aws),
             "ecstaskdefinitions" => task_definition(object, spec, aws, &rollback_targets(&objects)),
+            "ecstasks" => tasks::converged(id, object, wishes, aws),
             _ => service(id, spec, wishes, aws),
         };
         found.map_err(|problem| format!("{}/{} is Ready, but {problem}", id.0, id.2))?;
@@ -244,6 +246,7 @@ pub(super) fn left(object: &Value, aws: &Aws) -> Option<String> {
             aws.look("DescribeServices", &request).ok()?["services"][0].clone()
         }
         "EcsCapacityProvider" => described_provider(meta["namespace"].as_str()?, name, aws).ok()?,
+        "EcsTask" => return tasks::left(object, aws),
         _ => return None,
     };
     let uid = meta["uid"].as_str()?;

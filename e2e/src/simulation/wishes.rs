@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::api_server::{ApiServer, Id};
 use super::chance::Chance;
-use super::time;
+use super::{tasks, time};
 
 /// Images: tasks of the last two do not run.
 const IMAGES: [&str; 6] = [
@@ -124,6 +124,7 @@ pub(super) fn kind(plural: &str) -> &'static str {
         "ecsclusters" => "EcsCluster",
         "ecstaskdefinitions" => "EcsTaskDefinition",
         "ecscapacityproviders" => "EcsCapacityProvider",
+        "ecstasks" => "EcsTask",
         _ => "EcsService",
     }
 }
@@ -140,11 +141,15 @@ impl Wishes {
     pub(super) fn edit(&mut self, draw: u64, server: &ApiServer) {
         let mut chance = Chance::new(draw, 1);
         let namespace = *chance.one(&NAMESPACES);
-        match chance.below(11) {
+        match chance.below(13) {
             0 => self.cluster(namespace, &mut chance),
             10 => {
                 let name = format!("{namespace}-{}", chance.one(&[GROUP, INSTANCES]));
                 self.capacity_provider(namespace, &name, &mut chance);
+            }
+            11.. => {
+                let name = format!("{namespace}-{}", chance.one(&["migrate", "report"]));
+                self.task(namespace, &name, &mut chance);
             }
             1..5 => {
                 let name = format!("{namespace}-{}", chance.one(&["web", "job"]));
@@ -215,7 +220,7 @@ impl Wishes {
         let services: Vec<_> = self
             .specs
             .iter()
-            .filter(|(id, _)| id.0 == "ecsservices")
+            .filter(|(id, _)| ["ecsservices", "ecstasks"].contains(&&*id.0))
             .map(|(id, spec)| (id.clone(), spec.clone()))
             .collect();
         for (id, spec) in services {
@@ -261,8 +266,13 @@ impl Wishes {
         for (id, spec) in &mut self.specs {
             if id.0 == "ecstaskdefinitions" {
                 let image = &mut spec["containerDefinitions"][0]["image"];
-                if !GOOD.iter().any(|good| *image == **good) {
-                    *image = (*chance.one(&GOOD)).into();
+                let good: &[&str] = if id.2.ends_with(tasks::BATCH) {
+                    &tasks::GOOD
+                } else {
+                    &GOOD
+                };
+                if !good.iter().any(|good| *image == **good) {
+                    *image = (*chance.one(good)).into();
                 }
             }
         }
@@ -332,6 +342,11 @@ impl Wishes {
     }
 
     fn task_definition(&mut self, namespace: &str, name: &str, chance: &mut Chance) {
+        let images: &[&str] = if name.ends_with(tasks::BATCH) {
+            &tasks::IMAGES
+        } else {
+            &IMAGES
+        };
         let mut spec = json!({
             "requiresCompatibilities": ["FARGATE"],
             "networkMode": "awsvpc",
@@ -341,7 +356,7 @@ impl Wishes {
             "adoptionPolicy": "IfUnowned",
             "containerDefinitions": [{
                 "name": "web",
-                "image": *chance.one(&IMAGES),
+                "image": *chance.one(images),
                 "portMappings": [{"containerPort": 80}],
             }],
         });
@@ -385,9 +400,24 @@ impl Wishes {
         }
         tags(&mut spec, chance);
         self.specs.insert(id("ecsservices", namespace, name), spec);
-        let needed = id("ecstaskdefinitions", namespace, &definition);
-        if !self.specs.contains_key(&needed) && chance.happens(80) {
+        self.parents(namespace, &definition, chance);
+    }
+
+    fn task(&mut self, namespace: &str, name: &str, chance: &mut Chance) {
+        let spec = tasks::spec(namespace, chance);
+        self.specs.insert(id("ecstasks", namespace, name), spec);
+        let definition = format!("{namespace}-{}", tasks::BATCH);
+        self.parents(namespace, &definition, chance);
+        if chance.happens(30) {
             self.task_definition(namespace, &definition, chance);
+        }
+    }
+
+    /// Adds, most of the time, what a service or a task refers to.
+    fn parents(&mut self, namespace: &str, definition: &str, chance: &mut Chance) {
+        let needed = id("ecstaskdefinitions", namespace, definition);
+        if !self.specs.contains_key(&needed) && chance.happens(80) {
+            self.task_definition(namespace, definition, chance);
         }
         let needed = id("ecsclusters", namespace, &format!("{namespace}-main"));
         if !self.specs.contains_key(&needed) && chance.happens(90) {
