@@ -143,6 +143,8 @@ reasons! {
     TaskStartFailed: "A task failed to start.", "Do what the message says.";
     TaskHostFailed: "The host of a task failed.", "ECS replaces the task.";
     TaskStopped: "Something else than the operator stopped a task.", "Run it again if that was not meant: delete the object and create it again, or change it with `runPolicy: OnChange`.";
+    AwaitingTask: "A new revision waits for an EcsTask of `spec.rollout.before`. The service runs the revision before.", "Wait for the task; the message says how it is.";
+    PreDeployTaskFailed: "An EcsTask of `spec.rollout.before` failed for the new revision. The service runs the revision before.", "Correct the cause: a change of the task or of the EcsTaskDefinition runs the task again.";
     Completed: "The tasks of an EcsTask have ended without an error.", "No action needed.";
     CapacityUnavailable: "ECS has no room for a task now. The operator tries again.", "Resolves when there is capacity; the message has AWS's reason. `spec.activeDeadlineSeconds` limits the wait.";
     BackoffLimitExceeded: "The attempts of an EcsTask have failed as often as `spec.backoffLimit` allows.", "Remove the cause that the message names; run it again by creating the object anew, or by a change with `runPolicy: OnChange`.";

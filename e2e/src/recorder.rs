@@ -25,7 +25,7 @@ use crate::assets;
 use crate::world::condition;
 
 /// Reasons for which a user has to change something: only these may be reported as a failure.
-const FINAL: [&str; 28] = [
+const FINAL: [&str; 29] = [
     "AccessDenied",
     "BackoffLimitExceeded",
     "ClusterNotAllowed",
@@ -39,6 +39,7 @@ const FINAL: [&str; 28] = [
     "InvalidSpec",
     "NotOwned",
     "Observing",
+    "PreDeployTaskFailed",
     "ProgressDeadlineExceeded",
     "ProvisioningFailed",
     "QuotaExceeded",

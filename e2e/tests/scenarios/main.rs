@@ -196,6 +196,7 @@ fn trials(world: &Arc<World>, runtime: &Runtime) -> Vec<Trial> {
         tasks::a_lost_reply_and_a_crash_start_no_second_task,
         tasks::a_task_without_room_waits_and_starts_what_is_missing,
         tasks::a_migration_runs_once_for_each_revision,
+        tasks::a_migration_comes_before_the_rollout,
         simulated::a_canary_is_rolled_back_half_way_by_an_alarm,
         simulated::a_blue_green_deployment_waits_at_its_pause_and_continues,
         simulated::a_service_that_drains_for_two_minutes_keeps_its_object,

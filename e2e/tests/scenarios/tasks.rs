@@ -11,6 +11,7 @@ use e2e::wait;
 use e2e::world::{PATIENCE, World, condition, is_ready, ready};
 use serde_json::{Value, json};
 
+use crate::basics::SERVICE;
 use crate::simulated::{SECOND, has_reason, simulated, until};
 
 const TASK: &str = "ecstask/once";
@@ -290,5 +291,65 @@ pub(crate) async fn a_migration_runs_once_for_each_revision(world: &World) -> Re
     scenario.is_quiet().await?;
     ensure!(is_ready(&scenario.get(TASK)?));
     ensure!(scenario.aws_proxy.counts().of("RunTask") == 4);
+    scenario.end().await
+}
+
+/// A service that waits for the task, which runs for each revision of the same task definition.
+const GATED: &str = "apiVersion: ecs-operator.dev/v1beta1\nkind: EcsService\nmetadata: {name: web}\nspec:\n  clusterRef: {name: shop}\n  \
+    taskDefinitionRef: {name: job}\n  desiredCount: 1\n  rollout: {before: [{taskRef: {name: once}}]}\n";
+
+pub(crate) async fn a_migration_comes_before_the_rollout(world: &World) -> Result<()> {
+    let (scenario, simulator) = simulated(world, "gate").await?;
+    let both = (&scenario, &simulator);
+    let apply = |image: &str| {
+        let all = manifests(image, "runPolicy: OnChange");
+        scenario.kubectl.apply(&all)
+    };
+    scenario.kubectl.apply(GATED)?;
+    let count = |operation: &str| scenario.aws_proxy.counts().of(operation);
+    apply("job:1")?;
+    let waiting = until(both, SERVICE, Duration::ZERO, |service| {
+        has_reason(service, "AwaitingTask")
+    })
+    .await?;
+    let words = message(&waiting)?;
+    ensure!(words.starts_with("job:1 waits for EcsTask once"), "{words}");
+    ensure!(count("CreateService") == 0);
+    until(both, TASK, SECOND, is_ready).await?;
+    until(both, SERVICE, SECOND, |service| {
+        service["status"]["revision"] == "job:1"
+    })
+    .await?;
+    // A task that fails keeps the service at its revision; other changes go on.
+    apply("crash:2")?;
+    let stalled = until(both, SERVICE, SECOND, |service| {
+        has_reason(service, "PreDeployTaskFailed")
+    })
+    .await?;
+    ensure!(
+        stalled["status"]["revision"] == "job:1" && condition(&stalled, "Stalled").is_some(),
+        "{stalled}"
+    );
+    scenario.kubectl.run(&["scale", SERVICE, "--replicas=2"])?;
+    until(both, SERVICE, SECOND, |service| {
+        service["status"]["desiredCount"] == 2
+    })
+    .await?;
+    ensure!(has_reason(&scenario.get(SERVICE)?, "PreDeployTaskFailed"));
+    apply("job:3")?;
+    until(both, SERVICE, SECOND, |service| {
+        service["status"]["revision"] == "job:3"
+    })
+    .await?;
+    ensure!((count("CreateService"), count("RunTask")) == (1, 3));
+    // It goes back without a task.
+    scenario
+        .kubectl
+        .run(&["annotate", SERVICE, "ecs-operator.dev/rollbackTo=job:1"])?;
+    until(both, SERVICE, SECOND, |service| {
+        service["status"]["revision"] == "job:1"
+    })
+    .await?;
+    ensure!(count("RunTask") == 3);
     scenario.end().await
 }

@@ -178,7 +178,7 @@ impl World {
     /// One pass over the object as the API server has it, until its events are published.
     pub(crate) async fn pass<K: Kind>(&self) -> Option<Duration> {
         let object: K = serde_json::from_value(self.object()).expect("a valid object");
-        let back = reconcile(Arc::new(object), Arc::clone(&self.context)).await;
+        let back = Box::pin(reconcile(Arc::new(object), Arc::clone(&self.context))).await;
         self.context.events.flush().await;
         back
     }

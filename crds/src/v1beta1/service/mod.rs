@@ -45,9 +45,9 @@ pub use lattice::{VpcLatticeAdvancedConfiguration, VpcLatticeConfiguration};
 pub use load_balancing::{AdvancedConfiguration, LoadBalancer, ServiceRegistry};
 pub use monitoring::{MetricConfiguration, ServiceMonitoring};
 pub use rollout::{
-    DesiredCountOwner, FailedDeployment, HandledCommand, HookStatus, Rollback, RolloutPhase,
-    RolloutPolicy, RolloutRecord, RolloutStatus, ServiceEvent, StoppedTask, TaskFailures,
-    TaskSettings,
+    DesiredCountOwner, FailedDeployment, HandledCommand, HookStatus, Rollback, RolloutGate,
+    RolloutPhase, RolloutPolicy, RolloutRecord, RolloutStatus, ServiceEvent, StoppedTask,
+    TaskFailures, TaskSettings,
 };
 pub use volumes::{
     EbsTagSpecification, ServiceManagedEbsVolumeConfiguration, ServiceVolumeConfiguration,

@@ -5,6 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
+use crate::v1beta1::shared::ObjectReference;
+
 /// What decides the number of tasks: Spec (default where `desiredCount` is set) or External, for
 /// `kubectl scale`, autoscalers and Application Auto Scaling. Without `desiredCount` the operator
 /// leaves the number to ECS. With `autoscaling`, it can be External only.
@@ -41,6 +43,19 @@ pub struct RolloutPolicy {
     /// replaces the tasks, by a forced deployment; default false: ECS gives it to new tasks only,
     /// and the condition RestartRequired says so.
     pub restart_on_settings: Option<bool>,
+    /// Tasks that must succeed before the service gets a new revision of its task definition, such
+    /// as a migration. One with the same `taskDefinitionRef` must have run with that revision. If
+    /// one fails, the service runs the revision before.
+    #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "atomic"))]
+    pub before: Option<Vec<RolloutGate>>,
+}
+
+/// A task that must succeed.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutGate {
+    /// EcsTask in the same namespace. With `runPolicy: OnChange` it runs for each revision.
+    pub task_ref: ObjectReference,
 }
 
 /// Phase of a rollout.

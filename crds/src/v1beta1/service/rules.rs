@@ -44,6 +44,10 @@ fn identity() -> Vec<Rule> {
             "has(self.taskDefinition) || has(self.taskDefinitionRef) || (has(self.deploymentController) && self.deploymentController.type == 'EXTERNAL')",
             "taskDefinitionRef (an EcsTaskDefinition in this namespace) or taskDefinition (family, family:revision or ARN) is needed",
         ),
+        rule(
+            "!has(self.rollout) || !has(self.rollout.before) || has(self.taskDefinitionRef)",
+            "rollout.before needs taskDefinitionRef, whose revisions wait for the tasks: name an EcsTaskDefinition, or drop rollout.before",
+        ),
         immutable(
             "schedulingStrategy",
             "schedulingStrategy cannot change: create a new EcsService and delete this one",

@@ -31,7 +31,12 @@ impl Kind for EcsService {
         own_members: OWN_MEMBERS,
         resets: RESETS,
         sent_by: &[],
-        refers_to: &["EcsCapacityProvider", "EcsCluster", "EcsTaskDefinition"],
+        refers_to: &[
+            "EcsCapacityProvider",
+            "EcsCluster",
+            "EcsTask",
+            "EcsTaskDefinition",
+        ],
     };
 
     fn aws_name(&self) -> Option<String> {

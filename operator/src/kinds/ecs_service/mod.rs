@@ -8,6 +8,7 @@ mod deployment;
 mod described;
 mod ecs_events;
 mod failure;
+mod gates;
 mod kind;
 mod notices;
 mod observe;

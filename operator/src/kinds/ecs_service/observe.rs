@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use super::described::read;
 use super::observed::ObservedService;
 use super::validate::validate;
-use super::{autoscaling, observe_rollout, references};
+use super::{autoscaling, gates, observe_rollout, references};
 use crate::aws::ecs::{self, ServiceKey};
 use crate::aws::observer::Answer;
 use crate::aws::{AwsError, Freshness};
@@ -57,11 +57,13 @@ pub(super) async fn observe(
         ecs::note_gone(&pass.aws.observer, &observed.key, seen.at);
     }
     let definition = references::task_definition_object(object, &pass.context.stores);
+    let task_definition = references::task_definition_of(object, &pass.context.stores);
     let service = read(&seen)?;
     let observed = ObservedService {
         at: seen.at,
         cluster_obstacle: cluster.obstacle,
-        task_definition: references::task_definition_of(object, &pass.context.stores),
+        gate: gates::closed(object, &task_definition, &pass.context.stores).map(Box::new),
+        task_definition,
         mismatch: definition.and_then(|definition| validate(&object.spec, &definition.spec)),
         may_be_there: service.is_none() && services.may_be_there(&observed.key),
         service,

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::autoscaling::ObservedAutoscaling;
 use super::deployment::ServiceDeployment;
 use super::described::Service;
+use super::gates::Gate;
 use crate::aws::ecs::ServiceKey;
 use crate::reconcile::plan::Obstacle;
 use crate::reconcile::references::Resolved;
@@ -28,6 +29,8 @@ pub struct ObservedService {
     pub cluster_obstacle: Option<Obstacle>,
     /// The task definition that the service shall run.
     pub task_definition: Resolved,
+    /// The task that keeps the service from this task definition, unless it runs it already.
+    pub gate: Option<Box<Gate>>,
     /// What the service says that its task definition does not bear out, in words; `None` when the
     /// two fit.
     pub mismatch: Option<String>,
@@ -64,6 +67,7 @@ impl ObservedService {
             is_guess: false,
             cluster_obstacle: None,
             task_definition: Resolved::Nothing,
+            gate: None,
             mismatch: None,
             may_be_there: false,
             service: None,

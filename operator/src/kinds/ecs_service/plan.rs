@@ -6,6 +6,7 @@ use ecs_operator_crds::v1beta1::{EcsService, Policies};
 use ecs_operator_crds::{RESTARTED_AT, ROLLBACK_TO};
 use serde_json::{Map, Value, json};
 
+use super::attempt::is_same_task_definition;
 use super::autoscaling;
 use super::commands::{self, Command};
 use super::described::{Service, foreign_controller};
@@ -38,6 +39,7 @@ pub(super) fn plan(object: &EcsService, observed: &ObservedService, owner: &Owne
     let Some(service) = service else {
         return match target(observed) {
             Ok(_) if let Some(mismatch) = &observed.mismatch => stall(mismatch),
+            Ok(_) if let Some(gate) = &observed.gate => gate.plan(),
             Ok(task_definition) => Plan::Write(vec![create(object, key, task_definition, owner)]),
             Err(obstacle) => Plan::Wait(obstacle),
         };
@@ -116,7 +118,10 @@ fn plan_update(
     let restart = restart.and_then(Command::write);
     let task_definition = match wanted(object, observed) {
         Ok(task_definition) => task_definition,
-        Err(obstacle) => return scale_meanwhile(object, observed, service, &spec, owner, obstacle),
+        Err(obstacle) => {
+            let plan = scale_meanwhile(object, observed, service, &spec, owner, obstacle);
+            return gated(plan, observed);
+        }
     };
     let target = task_definition.as_deref();
     let mut writes = writes(object, key, &spec, target, service, owner);
@@ -203,6 +208,14 @@ fn stall(mismatch: &str) -> Plan {
     Plan::stall(Reason::InvalidSpec, mismatch)
 }
 
+/// The plan of a service that waits for a task, where the task has failed.
+fn gated(plan: Plan, observed: &ObservedService) -> Plan {
+    match (plan, &observed.gate) {
+        (Plan::Wait(obstacle), Some(gate)) if gate.obstacle == obstacle => gate.plan(),
+        (plan, _) => plan,
+    }
+}
+
 /// The plan of a service whose task definition is not ready. What needs no deployment does not wait
 /// for a user to correct the task definition.
 fn scale_meanwhile(
@@ -267,9 +280,17 @@ pub(super) fn wanted(
         return Ok(None);
     }
     let of_spec = target(observed)?.map(str::to_owned);
-    Ok(commands::rollback(object, observed)
-        .map(|rollback| rollback.revision)
-        .or(of_spec))
+    if let Some(rollback) = commands::rollback(object, observed) {
+        return Ok(Some(rollback.revision));
+    }
+    let service = observed.service.as_ref();
+    let runs = service.and_then(|service| service.task_definition.as_deref());
+    match (&observed.gate, &of_spec) {
+        (Some(gate), Some(wanted)) if !is_same_task_definition(wanted, runs) => {
+            Err(gate.obstacle.clone())
+        }
+        _ => Ok(of_spec),
+    }
 }
 
 /// Whether `ignoreFields` leaves the revision of an existing service to others.

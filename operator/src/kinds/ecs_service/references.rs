@@ -27,6 +27,11 @@ pub(super) fn references(object: &EcsService) -> Vec<Reference> {
         let name = reference.as_ref()?.name.clone();
         Some(Reference::Object { kind, name })
     });
+    let gates = spec.rollout.iter().flat_map(|rollout| &rollout.before);
+    let gates = gates.flatten().map(|gate| Reference::Object {
+        kind: "EcsTask",
+        name: gate.task_ref.name.clone(),
+    });
     let arns = [
         ("cluster", &spec.cluster),
         ("taskDefinition", &spec.task_definition),
@@ -47,6 +52,7 @@ pub(super) fn references(object: &EcsService) -> Vec<Reference> {
     let providers = own_names(strategy.map(|item| item.capacity_provider.as_str()));
     let providers = references_to(providers);
     named
+        .chain(gates)
         .chain(arns)
         .chain(revisions)
         .chain(providers)

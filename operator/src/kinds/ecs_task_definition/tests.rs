@@ -725,7 +725,7 @@ fn keeps_the_hashes_of_the_samples() {
             "fargate-web-alb: alb-web e4fde73e1e21098634f582c582cd17e3",
             "firelens-sidecar: routed bab443b4852a7f0c5fea3cdfc5ae63e4",
             "gpu: inference 5fea560e73f4bd990610cec280a340ca",
-            "migration: migrate a876ba751aa558a611a69ef6a0b10e92",
+            "migration: shop-app 724344fe6a7eecc768407190632ebe36",
             "queue-worker: queue-worker 09bdaa9d287b247c410d96839391de62",
             "service-connect: api 5417bd4593233d8a22fa398d6149ec91",
             "windows: iis 7dfbd14255656c873b515014ec6a3e4d",

@@ -626,6 +626,7 @@ fn keeps_the_hashes_of_the_samples() {
             "external: edge 3918457cacdb5a55c85972077030c14a",
             "fargate-spot-worker: worker 3918457cacdb5a55c85972077030c14a",
             "fargate-web-alb: alb-web 3918457cacdb5a55c85972077030c14a",
+            "migration: shop-app 3918457cacdb5a55c85972077030c14a",
             "queue-worker: queue-worker 3918457cacdb5a55c85972077030c14a",
             "service-connect: api 7fcc8446c44a6637b7f1a4beabf69a25",
             "service-connect: front b1d4002181db2526a4df937664ae8a85",
