@@ -29,8 +29,9 @@ pub(crate) async fn samples_are_admitted_and_reach_aws_whole(world: &World) -> R
         };
         let mut spec = manifest["spec"].clone();
         let members = spec.as_object_mut().context("a spec")?;
-        // Application Auto Scaling takes it, and not CreateService.
+        // Application Auto Scaling takes the one, and nobody in AWS the other.
         members.remove("autoscaling");
+        members.remove("rollout");
         // What refers to other objects becomes what they are called in ECS.
         for (reference, member) in [
             ("clusterRef", "cluster"),

@@ -232,7 +232,9 @@ pub(crate) async fn a_task_without_room_waits_and_starts_what_is_missing(
     scenario
         .kubectl
         .apply(&manifests("job:1", "suspend: true"))?;
-    let is_held = |task: &Value| condition(task, "Suspended").is_some();
+    let is_held = |task: &Value| {
+        condition(task, "Suspended").is_some() && task["status"]["pendingChanges"].is_array()
+    };
     let held = until(both, TASK, SECOND, is_held).await?;
     let pending = held["status"]["pendingChanges"].to_string();
     ensure!(pending.contains("RunTask: a task of job:1"), "{pending}");
@@ -335,7 +337,14 @@ pub(crate) async fn a_migration_comes_before_the_rollout(world: &World) -> Resul
         service["status"]["desiredCount"] == 2
     })
     .await?;
-    ensure!(has_reason(&scenario.get(SERVICE)?, "PreDeployTaskFailed"));
+    let restart = "ecs-operator.dev/restartedAt=2026-12-01T12:00:00Z";
+    scenario.kubectl.run(&["annotate", SERVICE, restart])?;
+    let restarted = until(both, SERVICE, SECOND, |service| {
+        service["status"]["handledCommands"][0]["value"] == "2026-12-01T12:00:00Z"
+            && has_reason(service, "PreDeployTaskFailed")
+    })
+    .await?;
+    ensure!(restarted["status"]["revision"] == "job:1", "{restarted}");
     apply("job:3")?;
     until(both, SERVICE, SECOND, |service| {
         service["status"]["revision"] == "job:3"

@@ -156,7 +156,11 @@ async fn tell<K: Kind>(
         next.into_iter()
             .chain(later)
             .chain(is_unconfirmed.then_some(CONFIRMED))
-            .chain(object.deadline(&after, clock::now()))
+            .chain(object.deadline(
+                observed.map(|observed| &observed.value),
+                &after,
+                clock::now(),
+            ))
             .min(),
         notices,
     )

@@ -109,7 +109,12 @@ pub trait Kind: Object {
 
     /// When the object needs a pass whatever comes of this one, counted from `now`: its time is
     /// over. `None`, the default, means never.
-    fn deadline(&self, _status: &Self::Status, _now: Timestamp) -> Option<Duration> {
+    fn deadline(
+        &self,
+        _observed: Option<&Self::Observed>,
+        _status: &Self::Status,
+        _now: Timestamp,
+    ) -> Option<Duration> {
         None
     }
 

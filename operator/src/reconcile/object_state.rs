@@ -265,6 +265,11 @@ impl ObjectState {
         })
     }
 
+    /// Whether it is unknown which status the API server has.
+    pub(crate) fn is_status_unknown(&self) -> bool {
+        self.unanswered.is_some()
+    }
+
     /// We wrote the object, and the API server answered with this resource version.
     pub(super) fn wrote(&mut self, resource_version: Option<&str>) {
         self.unwritten = Backoff::default();

@@ -1,6 +1,6 @@
 //! Tasks that must succeed before a service gets a new revision. Pure.
 
-use ecs_operator_crds::condition::Reason;
+use ecs_operator_crds::condition::{ConditionType, Reason};
 use ecs_operator_crds::v1beta1::shared::Status;
 use ecs_operator_crds::v1beta1::task::{RunPolicy, RunStatus};
 use ecs_operator_crds::v1beta1::{EcsService, EcsTask, EcsTaskDefinition};
@@ -8,6 +8,7 @@ use kube::ResourceExt;
 
 use crate::aws::name_in;
 use crate::k8s::conditions;
+use crate::kinds::ecs_task::run_hash;
 use crate::reconcile::Stores;
 use crate::reconcile::plan::{Obstacle, Plan};
 use crate::reconcile::references::{Resolved, target};
@@ -76,28 +77,38 @@ fn of_task(object: &EcsService, name: &str, wanted: &str, stores: &Stores) -> Op
     let status = task.status.as_ref();
     let is_observed = status.and_then(Status::observed_generation) == task.metadata.generation;
     let run = status.and_then(|status| status.run.as_ref());
-    let run = run.filter(|run| is_observed && is_meant(object, &task, run, wanted, stores));
+    let is_of_spec = |run: &RunStatus| run_hash(&task, &run.task_definition) == run.hash;
+    let run = run.filter(|run| {
+        is_observed && is_of_spec(run) && is_meant(object, &task, run, wanted, stores)
+    });
     let revision = name_in(wanted);
-    let Some(run) = run else {
-        let message = format!("{revision} waits for EcsTask {name}, which has not run for it yet");
-        return Some(Gate::new(Reason::AwaitingTask, message, false));
-    };
     let conditions = status.map(Status::conditions).unwrap_or_default();
     let ready = conditions::ready(conditions);
     let words = ready.map_or("", |ready| ready.message.as_str());
+    let is_stalled = conditions::of_type(ConditionType::Stalled, conditions).is_some();
+    let Some(run) = run.filter(|run| !is_stalled || run.completion_time.is_some()) else {
+        if is_observed && is_stalled {
+            return Some(failed(revision, name, words));
+        }
+        let message = format!("{revision} waits for EcsTask {name}, which has not run for it yet");
+        return Some(Gate::new(Reason::AwaitingTask, message, false));
+    };
     match (&run.completion_time, &run.failure) {
         (Some(_), None) => None,
-        (Some(_), Some(_)) => {
-            let message = format!(
-                "{revision} is not deployed, because EcsTask {name} failed: {words}. Correct the cause and run the task again"
-            );
-            Some(Gate::new(Reason::PreDeployTaskFailed, message, true))
-        }
+        (Some(_), Some(_)) => Some(failed(revision, name, words)),
         (None, _) => {
             let message = format!("{revision} waits for EcsTask {name}: {words}");
             Some(Gate::new(Reason::AwaitingTask, message, false))
         }
     }
+}
+
+fn failed(revision: &str, name: &str, words: &str) -> Gate {
+    let words = words.trim_end_matches('.');
+    let message = format!(
+        "{revision} is not deployed, because EcsTask {name} failed: {words}. Correct the cause and run the task again"
+    );
+    Gate::new(Reason::PreDeployTaskFailed, message, true)
 }
 
 /// Whether the run of a task is the one that the revision waits for. A task of the same task
@@ -162,8 +173,10 @@ mod tests {
         closed(&service, &Resolved::To(WEB.to_owned()), &stores.build())
     }
 
-    fn run(definition: &str, changes: &Value) -> Value {
-        let mut run = json!({"number": 1, "hash": "x", "count": 1, "taskDefinition": definition});
+    /// The status of a task of this spec that has run with this definition.
+    fn run(spec: &Value, definition: &str, changes: &Value) -> Value {
+        let hash = run_hash(&EcsTask::test("migrate", spec), definition);
+        let mut run = json!({"number": 1, "hash": hash, "count": 1, "taskDefinition": definition});
         for (name, value) in changes.as_object().into_iter().flatten() {
             run[name] = value.clone();
         }
@@ -176,36 +189,52 @@ mod tests {
     fn a_revision_waits_for_the_task_that_ran_with_it() {
         let spec = json!({"taskDefinitionRef": {"name": "web"}, "runPolicy": "OnChange"});
         let done = json!({"completionTime": "2026-01-01T00:00:00Z"});
-        assert_eq!(gate(&spec, &run(WEB, &done)), None);
-        let earlier = gate(&spec, &run("arn:aws:ecs:e:1:task-definition/web:1", &done));
+        assert_eq!(gate(&spec, &run(&spec, WEB, &done)), None);
+        let earlier = gate(
+            &spec,
+            &run(&spec, "arn:aws:ecs:e:1:task-definition/web:1", &done),
+        );
         let earlier = earlier.expect("it waits");
         assert_eq!(
             (earlier.obstacle.reason, earlier.obstacle.passing),
             (Reason::AwaitingTask, true)
         );
-        let running = gate(&spec, &run(WEB, &json!({}))).expect("it waits");
+        let running = gate(&spec, &run(&spec, WEB, &json!({}))).expect("it waits");
         assert_eq!(
             running.obstacle.message,
             "web:2 waits for EcsTask migrate: Task a is RUNNING"
         );
         let mut failed = done.clone();
         failed["failure"] = json!("BackoffLimitExceeded");
-        let failed = gate(&spec, &run(WEB, &failed)).expect("it stalls");
+        let failed = gate(&spec, &run(&spec, WEB, &failed)).expect("it stalls");
         assert!(failed.has_failed && matches!(failed.plan(), Plan::Stall(_)));
-        let mut edited = run(WEB, &done);
+        let mut edited = run(&spec, WEB, &done);
         edited["observedGeneration"] = json!(0);
         assert!(gate(&spec, &edited).is_some(), "it has another spec since");
+        // The operator has seen the other spec, and not begun to run it.
+        let other =
+            json!({"taskDefinitionRef": {"name": "web"}, "runPolicy": "OnChange", "count": 2});
+        let reason = gate(&other, &run(&spec, WEB, &done)).map(|gate| gate.obstacle.reason);
+        assert_eq!(reason, Some(Reason::AwaitingTask));
+        let mut refused = run(&spec, WEB, &json!({}));
+        let stalled = json!({"type": "Stalled", "status": "True", "reason": "InvalidSpec", "message": "refused",
+            "lastTransitionTime": "2026-01-01T00:00:00Z"});
+        refused["conditions"]
+            .as_array_mut()
+            .expect("a list")
+            .push(stalled);
+        assert!(gate(&spec, &refused).is_some_and(|gate| gate.has_failed));
     }
 
     #[test]
     fn a_task_of_another_definition_must_have_run_with_its_present_revision() {
         let spec = json!({"taskDefinitionRef": {"name": "tools"}, "runPolicy": "OnChange"});
         let done = json!({"completionTime": "2026-01-01T00:00:00Z"});
-        assert_eq!(gate(&spec, &run("tools:5", &done)), None);
-        assert!(gate(&spec, &run("tools:4", &done)).is_some());
+        assert_eq!(gate(&spec, &run(&spec, "tools:5", &done)), None);
+        assert!(gate(&spec, &run(&spec, "tools:4", &done)).is_some());
         // One that runs once has run.
         let once = json!({"taskDefinitionRef": {"name": "tools"}});
-        assert_eq!(gate(&once, &run("tools:4", &done)), None);
+        assert_eq!(gate(&once, &run(&once, "tools:4", &done)), None);
         assert!(gate(&once, &json!({})).is_some());
     }
 }

@@ -118,6 +118,10 @@ fn plan_update(
     let restart = restart.and_then(Command::write);
     let task_definition = match wanted(object, observed) {
         Ok(task_definition) => task_definition,
+        // A restart keeps the revision.
+        Err(obstacle) if is_gate(observed, &obstacle) && restart.is_some() => {
+            return Plan::Write(restart.into_iter().cloned().collect());
+        }
         Err(obstacle) => {
             let plan = scale_meanwhile(object, observed, service, &spec, owner, obstacle);
             return gated(plan, observed);
@@ -208,6 +212,12 @@ fn stall(mismatch: &str) -> Plan {
     Plan::stall(Reason::InvalidSpec, mismatch)
 }
 
+/// Whether a task is what keeps the service from its task definition.
+fn is_gate(observed: &ObservedService, obstacle: &Obstacle) -> bool {
+    let gate = observed.gate.as_ref();
+    gate.is_some_and(|gate| gate.obstacle == *obstacle)
+}
+
 /// The plan of a service that waits for a task, where the task has failed.
 fn gated(plan: Plan, observed: &ObservedService) -> Plan {
     match (plan, &observed.gate) {
@@ -226,7 +236,9 @@ fn scale_meanwhile(
     owner: &Owner,
     obstacle: Obstacle,
 ) -> Plan {
-    if obstacle.passing || observed.cluster_obstacle.is_some() {
+    // A task may take long.
+    let is_brief = obstacle.passing && !is_gate(observed, &obstacle);
+    if is_brief || observed.cluster_obstacle.is_some() {
         return Plan::Wait(obstacle);
     }
     let key = &observed.key;

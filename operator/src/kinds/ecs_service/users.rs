@@ -71,12 +71,18 @@ fn sets_revision(object: &EcsService) -> bool {
 }
 
 /// What keeps a revision, `family:revision`, in words: an EcsService that runs it or can be rolled
-/// back to it. With `running_only` the latter does not count.
+/// back to it, or an EcsTask that has not ended. With `running_only` a rollback does not count.
 pub(crate) fn user_of(revision: &str, running_only: bool, stores: &Stores) -> Option<String> {
     let services = stores.of::<EcsService>();
     let users = stores.references.users("EcsTaskDefinition", revision);
-    let users: Vec<_> = users
-        .iter()
+    let of_kind = |kind: &'static str| users.iter().filter(move |user| user.kind == kind);
+    let tasks = of_kind("EcsTask").map(|task| &task.name);
+    if let Some(task) = tasks.min() {
+        return Some(format!(
+            "{revision} is that of EcsTask {task}, which has not ended"
+        ));
+    }
+    let users: Vec<_> = of_kind("EcsService")
         .filter_map(|user| services.get(&user.object_ref()))
         .collect();
     let runs = users.iter().filter(|user| running(user).contains(revision));
@@ -101,4 +107,35 @@ pub(crate) fn is_set_here(label: &str, stores: &Stores) -> bool {
         .iter()
         .filter_map(|object| services.get(&object.object_ref()))
         .any(|object| sets_revision(&object))
+}
+
+#[cfg(test)]
+mod tests {
+    use ecs_operator_crds::v1beta1::EcsTask;
+    use kube::runtime::reflector;
+
+    use super::*;
+    use crate::reconcile::Reference;
+    use crate::reconcile::stores::Builder;
+    use crate::trigger::ObjectId;
+
+    #[test]
+    fn a_task_that_has_not_ended_keeps_its_revision() {
+        let (services, _) = reflector::store::<EcsService>();
+        let mut stores = Builder::default();
+        stores.add(services, &[]);
+        let stores = stores.build();
+        let part = Reference::Part {
+            kind: "EcsTaskDefinition",
+            aws_name: "web".to_owned(),
+            part: "web:1".to_owned(),
+        };
+        let task = ObjectId::new::<EcsTask>(Some("default"), "migrate");
+        stores.references.apply(&task, None, vec![part]);
+        assert_eq!(
+            user_of("web:1", true, &stores).as_deref(),
+            Some("web:1 is that of EcsTask migrate, which has not ended")
+        );
+        assert_eq!(user_of("web:2", true, &stores), None);
+    }
 }

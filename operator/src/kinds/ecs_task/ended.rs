@@ -27,6 +27,13 @@ pub(super) fn has_stopped(task: &TaskStatus) -> bool {
     task.last_status == "STOPPED"
 }
 
+/// Whether nothing of the task can change any more: it has stopped, and it is known which of its
+/// containers count.
+pub(super) fn is_final(task: &TaskStatus) -> bool {
+    let mut containers = task.containers.iter().flatten();
+    has_stopped(task) && containers.all(|container| container.essential.is_some())
+}
+
 /// The essential containers of a task: others are stopped when these end, and have an exit code
 /// that means nothing.
 fn essential(task: &TaskStatus) -> impl Iterator<Item = &ContainerStatus> {
@@ -99,6 +106,20 @@ pub(super) fn shown(arn: &str, task: &Value, definitions: Option<&Value>) -> Tas
         stopped_reason: text("stoppedReason").map(|reason| cut(reason, LONGEST)),
         containers: (!containers.is_empty()).then_some(containers),
     }
+}
+
+/// The same task as ECS shows it now, with what was known of its containers before.
+pub(super) fn updated(known: &TaskStatus, mut shown: TaskStatus) -> TaskStatus {
+    for container in shown.containers.iter_mut().flatten() {
+        let mut before = known.containers.iter().flatten();
+        let before = before.find(|before| before.name == container.name);
+        if let Some(before) = before.filter(|_| container.essential.is_none()) {
+            container.essential = before.essential;
+            container.log_group.clone_from(&before.log_group);
+            container.log_stream.clone_from(&before.log_stream);
+        }
+    }
+    shown
 }
 
 /// A container as the status shows it. What a known definition does not name, AWS itself has added,

@@ -115,8 +115,13 @@ impl Kind for EcsTask {
         status::requeue_after(observed, status, now)
     }
 
-    fn deadline(&self, status: &EcsTaskStatus, now: Timestamp) -> Option<Duration> {
-        status::until_deadline(self, status, now)
+    fn deadline(
+        &self,
+        observed: Option<&ObservedTask>,
+        status: &EcsTaskStatus,
+        now: Timestamp,
+    ) -> Option<Duration> {
+        status::until_deadline(self, observed, status, now)
     }
 
     fn events(&self, before: &EcsTaskStatus, after: &EcsTaskStatus) -> Vec<Notice> {

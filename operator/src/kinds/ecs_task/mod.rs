@@ -20,3 +20,4 @@ mod step;
 mod tests;
 
 pub use observed::ObservedTask;
+pub(in crate::kinds) use step::run_hash;

@@ -10,7 +10,7 @@ use k8s_openapi::jiff::SignedDuration;
 use kube::ResourceExt;
 use serde_json::Value;
 
-use super::ended::has_stopped;
+use super::ended::{has_stopped, is_final};
 use super::names::started_by;
 use super::observed::ObservedTask;
 use super::progress::count;
@@ -43,6 +43,7 @@ pub(super) async fn observe(
         containers: BTreeMap::new(),
         may_be_there: false,
         is_inherited: is_inherited(object, pass),
+        is_recorded: pass.state(|state| !state.is_status_unknown()),
         refusal: None,
     };
     if observed.cluster.is_none() && !object.is_deleting() {
@@ -103,7 +104,7 @@ async fn read(
         }
         observed.may_be_there = !is_full && may_be_there(object, pass, observed, key);
     }
-    for task in known(object).iter().filter(|task| !has_stopped(task)) {
+    for task in known(object).iter().filter(|task| !is_final(task)) {
         let arn = &task.task_arn;
         let key = task_key(&key.cluster, arn);
         pass.polls(key.clone());
@@ -112,7 +113,8 @@ async fn read(
         observed.at = observed.at.max(Some(seen.at));
         match seen.answer {
             Answer::Found(task) => drop(observed.tasks.insert(arn.clone(), task)),
-            _ if observed.tasks.contains_key(arn) || is_new(task, observed) => {}
+            _ if observed.tasks.contains_key(arn) => {}
+            _ if has_stopped(task) || is_new(task, observed) => {}
             _ => observed.forgotten.push(arn.clone()),
         }
     }

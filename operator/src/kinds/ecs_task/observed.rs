@@ -37,6 +37,8 @@ pub struct ObservedTask {
     pub may_be_there: bool,
     /// Whether another process began the attempt, so that it is unknown which calls it sent.
     pub is_inherited: bool,
+    /// Whether the API server is known to have the status, and with it the attempt.
+    pub is_recorded: bool,
     /// Why ECS could not start all tasks, if this pass has asked it to.
     pub refusal: Option<String>,
 }

@@ -38,6 +38,7 @@ pub(super) fn plan(object: &EcsTask, observed: &ObservedTask, owner: &Owner) -> 
         }
         // The status comes first.
         Step::Begin(_) | Step::Record => Plan::Write(Vec::new()),
+        Step::Start(_) if !observed.is_recorded && !is_held(object) => Plan::Write(Vec::new()),
         Step::Start(missing) => {
             let (Some(run), Some(attempt)) = (&progress.run, progress.attempt()) else {
                 return Plan::InSync;

@@ -6,7 +6,7 @@ use ecs_operator_crds::v1beta1::task::{AttemptResult, AttemptStatus, RunStatus, 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
-use super::ended::{Failure, exit_codes, failure, has_stopped, shown};
+use super::ended::{Failure, exit_codes, failure, has_stopped, is_final, shown, updated};
 use super::observed::ObservedTask;
 use super::shape::{NOT_COUNTED, TOKEN_LIVES};
 use crate::aws::name_in;
@@ -66,7 +66,19 @@ pub(super) fn active<'a>(
 
 /// Whether no task of an attempt runs, or may run.
 pub(super) fn is_at_rest(attempt: &AttemptStatus, observed: &ObservedTask) -> bool {
-    active(attempt, observed).next().is_none() && !observed.may_be_there && !observed.is_unjudged()
+    active(attempt, observed).next().is_none()
+        && !observed.may_be_there
+        && !is_unjudged(attempt, observed)
+}
+
+/// Whether a task has stopped, and a further read tells which of its containers count.
+fn is_unjudged(attempt: &AttemptStatus, observed: &ObservedTask) -> bool {
+    let mut stopped = attempt.tasks.iter().flatten();
+    stopped.any(|task| {
+        let shown = observed.tasks.get(&task.task_arn);
+        let is_unknown = shown.is_some_and(|shown| observed.containers_of(shown).is_none());
+        has_stopped(task) && !is_final(task) && is_unknown
+    })
 }
 
 /// How the tasks of an attempt failed.
@@ -151,9 +163,8 @@ fn enter_tasks(attempt: &mut AttemptStatus, observed: &ObservedTask) {
     for (arn, task) in &observed.tasks {
         let shown = shown(arn, task, observed.containers_of(task));
         match tasks.iter_mut().find(|known| known.task_arn == *arn) {
-            // Nothing changes after that.
-            Some(known) if has_stopped(known) => {}
-            Some(known) => *known = shown,
+            Some(known) if is_final(known) => {}
+            Some(known) => *known = updated(known, shown),
             None => tasks.push(shown),
         }
     }

@@ -238,25 +238,27 @@ pub(super) fn requeue_after(
     let again = is_failed.then(|| next_attempt(attempt)).flatten();
     let is_open = |observed: &ObservedTask| observed.may_be_there || observed.is_unjudged();
     let look = observed.is_some_and(is_open).then_some(LOOK);
-    let again = again.and_then(|due| left(due, now));
+    let again = again.and_then(|due| left(due, observed, now));
     again.into_iter().chain(look).min()
 }
 
 /// When the time of the run is over.
 pub(super) fn until_deadline(
     object: &EcsTask,
+    observed: Option<&ObservedTask>,
     status: &EcsTaskStatus,
     now: Timestamp,
 ) -> Option<Duration> {
     let run = status.run.as_ref()?;
     let runs = run.completion_time.is_none() && !object.is_deleting();
-    left(deadline(object, run).filter(|_| runs)?, now)
+    left(deadline(object, run).filter(|_| runs)?, observed, now)
 }
 
-/// The time until then; `None` where it has passed.
-fn left(due: Timestamp, now: Timestamp) -> Option<Duration> {
+/// The time until then; `None` where it had come when the pass looked.
+fn left(due: Timestamp, observed: Option<&ObservedTask>, now: Timestamp) -> Option<Duration> {
+    let looked = observed.map_or(now, |observed| observed.now);
     let left = due.duration_since(now);
-    Duration::try_from(left).ok().filter(|left| !left.is_zero())
+    (looked < due).then(|| Duration::try_from(left).unwrap_or_default())
 }
 
 /// Events for how attempts end. The driver reports a run that has failed.

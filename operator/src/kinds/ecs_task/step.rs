@@ -166,7 +166,7 @@ pub(super) fn next_attempt(failed: &AttemptStatus) -> Option<Timestamp> {
 }
 
 /// Hash of what runs: all that the spec has for RunTask but tags, and the task definition.
-pub(super) fn run_hash(object: &EcsTask, task_definition: &str) -> String {
+pub(in crate::kinds) fn run_hash(object: &EcsTask, task_definition: &str) -> String {
     let mut members = request(&object.spec, OWN_MEMBERS);
     members.remove("tags");
     members.insert("taskDefinition".to_owned(), task_definition.into());

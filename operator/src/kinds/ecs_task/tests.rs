@@ -85,6 +85,7 @@ fn look(seconds: i64, tasks: impl IntoIterator<Item = (String, Arc<Value>)>) -> 
         containers: BTreeMap::from([(DEFINITION.to_owned(), Arc::new(containers))]),
         may_be_there: false,
         is_inherited: false,
+        is_recorded: true,
         refusal: None,
     }
 }
@@ -395,7 +396,7 @@ fn a_run_that_takes_too_long_is_stopped_and_has_failed() {
     let object = pass(object, &look(5, [task("a", &json!({}))]));
     let status = object.status.clone().expect("a status");
     assert_eq!(
-        until_deadline(&object, &status, at(5)),
+        until_deadline(&object, None, &status, at(5)),
         Some(std::time::Duration::from_secs(55))
     );
     let sent = write(decided(&object, &look(60, [task("a", &json!({}))])));
@@ -557,6 +558,16 @@ fn unsent(object: EcsTask, seconds: i64, error: AwsError) -> EcsTask {
     }
 }
 
+#[test]
+fn no_task_is_started_before_the_api_server_has_the_attempt() {
+    let object = begun(&json!({}));
+    let unknown = ObservedTask {
+        is_recorded: false,
+        ..look(1, [])
+    };
+    assert_eq!(decided(&object, &unknown), Plan::Write(Vec::new()));
+}
+
 /// A list may show a part of what a call without an answer has started.
 #[test]
 fn a_call_without_an_answer_is_repeated_as_it_was() {
@@ -626,15 +637,24 @@ fn a_time_that_has_passed_is_waited_for_no_more() {
     let stopping = look(61, [task("a", &json!({"desiredStatus": "STOPPED"}))]);
     let object = pass(object, &stopping);
     let status = object.status.clone().expect("a status");
-    assert_eq!(until_deadline(&object, &status, at(61)), None);
+    assert_eq!(
+        until_deadline(&object, Some(&stopping), &status, at(61)),
+        None
+    );
     assert_eq!(requeue_after(Some(&stopping), &status, at(61)), None);
+    // It may come while the pass is under way.
+    let before = look(59, []);
+    assert_eq!(
+        until_deadline(&object, Some(&before), &status, at(61)),
+        Some(std::time::Duration::ZERO)
+    );
     // The same for an attempt that is due while the object is suspended.
     let object = pass(
         begun(&json!({"backoffLimit": 1})),
         &look(5, [exited("a", 1, 4)]),
     );
     let status = object.status.clone().expect("a status");
-    assert_eq!(requeue_after(None, &status, at(500)), None);
+    assert_eq!(requeue_after(Some(&look(500, [])), &status, at(500)), None);
 }
 
 #[test]
@@ -670,6 +690,28 @@ fn a_task_is_judged_once_its_definition_is_known() {
     assert_eq!(ready(&object).0, "Unknown Progressing");
     let status = object.status.clone().expect("a status");
     assert!(requeue_after(Some(&unknown), &status, at(5)).is_some());
+    let known = look(8, [exited("a", 1, 4)]);
+    let object = pass(object, &known);
+    assert_eq!(ready(&object).0, "False TaskExited");
+    // A read that fails forgets nothing of what was known while the task ran.
+    let sidecar = |app: Value, log: Value| json!({"containers": [{"name": "app", "exitCode": app}, {"name": "log", "exitCode": log}]});
+    let object = begun(&json!({}));
+    let object = pass(
+        object,
+        &look(5, [task("a", &sidecar(json!(null), json!(null)))]),
+    );
+    let mut stop = sidecar(json!(0), json!(137));
+    for (member, value) in [
+        ("lastStatus", "STOPPED"),
+        ("stopCode", "EssentialContainerExited"),
+    ] {
+        stop[member] = value.into();
+    }
+    let unread = ObservedTask {
+        containers: BTreeMap::new(),
+        ..look(9, [task("a", &stop)])
+    };
+    assert_eq!(ready(&pass(object, &unread)).0, "True Succeeded");
     // It cannot be read at all, so all containers count.
     let denied = ObservedTask {
         containers: BTreeMap::from([(DEFINITION.to_owned(), Arc::default())]),
