@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
-/// Whether a task runs again.
+/// Once (default): the run cannot change. OnChange: a change of the run, or a new revision of the
+/// EcsTaskDefinition, runs it again when the run before has ended.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 pub enum RunPolicy {
     /// It runs once, and the run cannot change.
