@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::act::Acted;
 use super::context::{Context, Pass};
 use super::kind::{After, Kind};
-use super::object_state::ObjectState;
+use super::object_state::{ObjectState, Unconfirmed};
 use super::outcome::{Limits, Outcome, Requeue};
 use super::permits::priority;
 use super::policy::is_foreign;
@@ -134,14 +134,21 @@ async fn tell<K: Kind>(
     };
     poll(object, pass, acted, &after);
     let mut notices = Vec::new();
-    let unanswered = pass.state(|state| state.unanswered::<K::Status>());
-    let is_due = unanswered.is_some() || after != before && !is_narrowed(object, context, &after);
+    // The last status that the API server is known to have.
+    let unconfirmed = pass.state(|state| state.unconfirmed::<K::Status>());
+    let (before, may_be_stored) = unconfirmed.map_or((before, false), |unconfirmed| {
+        (unconfirmed.before, unconfirmed.may_be_stored)
+    });
+    let is_due = may_be_stored || after != before && !is_narrowed(object, context, &after);
     if is_due {
-        let before = unanswered.map_or(before, |unanswered| unanswered.before);
         if let Err(error) = write_status(object, context, &after).await {
-            if !error.is_outdated() && !error.is_refusal() {
-                pass.state(|state| state.doubt_status(before, after.clone()));
-            }
+            let is_refused = error.is_outdated() || error.is_refusal();
+            let sent = Unconfirmed {
+                before,
+                sent: after.clone(),
+                may_be_stored: may_be_stored || !is_refused,
+            };
+            pass.state(|state| state.doubt_status(sent));
             // A write that AWS has refused is held off whether or not a status can say so.
             if acted.outcome.policy(false).holds_off {
                 next(object, pass, acted, &after);
@@ -149,6 +156,8 @@ async fn tell<K: Kind>(
             return (Some(trouble(object, pass, &error)), Vec::new());
         }
         notices = changes(object, &before, &after);
+    } else {
+        pass.state(ObjectState::confirm_status);
     }
     let next = next(object, pass, acted, &after);
     // A problem that lasts is reported by a later pass.

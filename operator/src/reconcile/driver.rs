@@ -65,19 +65,18 @@ pub async fn reconcile<K: Kind>(object: Arc<K>, context: Arc<Context>) -> Option
     requeue
 }
 
-/// The object with the status that was sent last, where its reply got lost. The watch may lag
-/// behind that status, and a pass that starts from an older one writes away what it remembers of
-/// calls to AWS.
+/// The object with the status that was sent last, while the API server has not confirmed that. A
+/// pass that starts from an older one forgets what it remembers of calls to AWS.
 fn with_sent_status<K: Kind>(object: Arc<K>, context: &Context) -> Arc<K> {
     let uid = object.uid().unwrap_or_default();
-    let unanswered = context
+    let unconfirmed = context
         .states
-        .with(&uid, |state| state.unanswered::<K::Status>());
-    let Some(unanswered) = unanswered else {
+        .with(&uid, |state| state.unconfirmed::<K::Status>());
+    let Some(unconfirmed) = unconfirmed else {
         return object;
     };
     let mut object = Arc::unwrap_or_clone(object);
-    *object.status_mut() = Some(unanswered.sent);
+    *object.status_mut() = Some(unconfirmed.sent);
     Arc::new(object)
 }
 

@@ -62,8 +62,8 @@ pub(crate) struct ObjectState {
     waits: Backoff,
     /// Steps of what takes several passes.
     steps: Backoff,
-    /// The status of which it is unknown whether the API server has it.
-    unanswered: Option<Unanswered<Box<dyn Any + Send>>>,
+    /// The status that was sent last, while the API server has not confirmed it.
+    unconfirmed: Option<Unconfirmed<Box<dyn Any + Send>>>,
     /// Whether our finalizer has been taken off.
     released: bool,
     /// Since when it waits for its turn to write.
@@ -80,13 +80,15 @@ pub(crate) struct ObjectState {
     state: Option<Box<dyn Any + Send>>,
 }
 
-/// A status that was sent to the API server, without a reply.
+/// A status that was sent to the API server, which has not confirmed it.
 #[derive(Clone, Debug)]
-pub(super) struct Unanswered<S> {
+pub(super) struct Unconfirmed<S> {
     /// The last status that the API server has taken, whose changes are not yet told in events.
     pub(super) before: S,
     /// The status that was sent last.
     pub(super) sent: S,
+    /// Whether the API server may have it all the same: it did not refuse it.
+    pub(super) may_be_stored: bool,
 }
 
 /// Writes without success. They are not sent again before their time, whatever triggers the object.
@@ -113,7 +115,7 @@ impl Default for ObjectState {
             unwritten: Backoff::default(),
             waits: Backoff::default(),
             steps: Backoff::default(),
-            unanswered: None,
+            unconfirmed: None,
             released: false,
             queued: None,
             forgiven: None,
@@ -245,35 +247,49 @@ impl ObjectState {
             .filter(|refusal| refusal.writes == writes && refusal.until > Instant::now())
     }
 
-    /// The reply to a write of the status got lost: the API server may have another status than the
-    /// watch shows until now.
-    pub(super) fn doubt_status<S: Send + 'static>(&mut self, before: S, sent: S) {
-        self.unanswered = Some(Unanswered {
+    /// A write of the status failed, or its reply got lost: the API server may have another status
+    /// than the watch shows until now, and the next pass goes on from the one that was sent.
+    pub(super) fn doubt_status<S: Send + 'static>(
+        &mut self,
+        Unconfirmed {
+            before,
+            sent,
+            may_be_stored,
+        }: Unconfirmed<S>,
+    ) {
+        self.unconfirmed = Some(Unconfirmed {
             before: Box::new(before),
             sent: Box::new(sent),
+            may_be_stored,
         });
     }
 
-    /// The status that was sent without a reply. It is to be written again, even if the watch shows
-    /// the same.
-    pub(super) fn unanswered<S: Clone + 'static>(&self) -> Option<Unanswered<S>> {
+    /// The API server has the status that the object shall have.
+    pub(super) fn confirm_status(&mut self) {
+        self.unconfirmed = None;
+    }
+
+    /// The status that was sent and is not confirmed. One that may be stored is to be written again,
+    /// even if the watch shows the same.
+    pub(super) fn unconfirmed<S: Clone + 'static>(&self) -> Option<Unconfirmed<S>> {
         let status = |it: &Box<dyn Any + Send>| it.downcast_ref::<S>().cloned();
-        let unanswered = self.unanswered.as_ref()?;
-        Some(Unanswered {
-            before: status(&unanswered.before)?,
-            sent: status(&unanswered.sent)?,
+        let unconfirmed = self.unconfirmed.as_ref()?;
+        Some(Unconfirmed {
+            before: status(&unconfirmed.before)?,
+            sent: status(&unconfirmed.sent)?,
+            may_be_stored: unconfirmed.may_be_stored,
         })
     }
 
     /// Whether it is unknown which status the API server has.
     pub(crate) fn is_status_unknown(&self) -> bool {
-        self.unanswered.is_some()
+        self.unconfirmed.is_some()
     }
 
     /// We wrote the object, and the API server answered with this resource version.
     pub(super) fn wrote(&mut self, resource_version: Option<&str>) {
         self.unwritten = Backoff::default();
-        self.unanswered = None;
+        self.unconfirmed = None;
         self.written = resource_version
             .and_then(|version| version.parse().ok())
             .map(|version| (version, Instant::now()));

@@ -476,6 +476,17 @@ async fn a_status_whose_reply_got_lost_is_written_again() {
 /// away.
 #[tokio::test]
 async fn a_tag_is_removed_although_its_write_and_its_status_had_no_reply() {
+    a_dropped_tag_is_removed(|world| &world.loses_status).await;
+}
+
+/// The same where the API server refuses the status.
+#[tokio::test]
+async fn a_tag_is_removed_although_the_status_that_remembers_it_was_refused() {
+    a_dropped_tag_is_removed(|world| &world.denies_status).await;
+}
+
+/// Adds a tag while writes of the status fail, and drops it again.
+async fn a_dropped_tag_is_removed(fault: impl Fn(&World) -> &AtomicBool) {
     let (ecs, added) = (
         working(),
         Arc::new(std::sync::Mutex::new(Vec::<Value>::new())),
@@ -513,9 +524,9 @@ async fn a_tag_is_removed_although_its_write_and_its_status_had_no_reply() {
     edited["metadata"]["generation"] = json!(2);
     edited["spec"]["tags"] = json!([{"key": "team", "value": "checkout"}]);
     world.set_object(edited);
-    world.loses_status.store(true, Ordering::Relaxed);
+    fault(&world).store(true, Ordering::Relaxed);
     world.pass::<EcsCluster>().await;
-    world.loses_status.store(false, Ordering::Relaxed);
+    fault(&world).store(false, Ordering::Relaxed);
     assert_eq!(in_aws.lock().expect("no test panics with it").len(), 1);
 
     // The user takes the tag back, and the watch does not show the status yet.
