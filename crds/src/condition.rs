@@ -157,6 +157,13 @@ reasons! {
 impl Reason {
     /// The reasons that report another owner of the AWS object.
     pub const ANOTHERS: [Self; 2] = [Self::NotOwned, Self::Conflict];
+
+    /// The reason of this name, as [`as_str`](Self::as_str) gives it.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let mut all = Self::ALL.iter().copied();
+        all.find(|reason| reason.as_str() == name)
+    }
 }
 
 impl fmt::Display for Reason {

@@ -9,6 +9,7 @@ pub mod ecs_service;
 pub mod ecs_task;
 pub mod ecs_task_definition;
 mod task_definition_reference;
+mod task_references;
 mod task_stop;
 
 use ecs_operator_crds::v1beta1::{

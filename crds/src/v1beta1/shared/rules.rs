@@ -9,11 +9,13 @@ pub(crate) fn rule(condition: &str, message: &str) -> Rule {
 
 /// A member that ECS cannot change, also not from or to absent.
 pub(crate) fn immutable(member: &str, message: &str) -> Rule {
-    rule(
-        &format!(
-            "has(self.{member}) == has(oldSelf.{member}) && (!has(self.{member}) || self.{member} == oldSelf.{member})"
-        ),
-        message,
+    rule(&unchanged(member), message)
+}
+
+/// The condition that a member is as it was, or absent as it was.
+pub(crate) fn unchanged(member: &str) -> String {
+    format!(
+        "has(self.{member}) == has(oldSelf.{member}) && (!has(self.{member}) || self.{member} == oldSelf.{member})"
     )
 }
 

@@ -4,7 +4,7 @@
 use kube::core::cel::Rule;
 
 use crate::v1beta1::shared::rules::{
-    capacity, cluster, immutable, one_task_definition, rule, tags,
+    capacity, cluster, immutable, one_task_definition, rule, tags, unchanged,
 };
 
 /// Members of the run. All members of RunTask but the cluster, which never changes.
@@ -89,7 +89,8 @@ fn run() -> Vec<Rule> {
 fn fixed(member: &str) -> Rule {
     rule(
         &format!(
-            "(has(self.runPolicy) && self.runPolicy == 'OnChange') || (has(self.{member}) == has(oldSelf.{member}) && (!has(self.{member}) || self.{member} == oldSelf.{member}))"
+            "(has(self.runPolicy) && self.runPolicy == 'OnChange') || ({})",
+            unchanged(member)
         ),
         &format!(
             "{member} cannot change with runPolicy Once: delete this object and create it again to run it again, or set runPolicy: OnChange"

@@ -1,5 +1,6 @@
 //! Errors of ECS.
 
+use crate::aws::AwsError;
 use crate::aws::error_kind::{ErrorKind, ErrorTable};
 
 /// The errors of ECS.
@@ -7,6 +8,11 @@ pub(in crate::aws) const ERRORS: ErrorTable = ErrorTable {
     codes: CODES,
     messages: MESSAGES,
 };
+
+/// Whether the cluster of a call does not exist. Without its cluster, nothing that is in it exists.
+pub(super) fn lacks_cluster(error: &AwsError) -> bool {
+    error.code.as_deref() == Some("ClusterNotFoundException")
+}
 
 /// Codes, without the suffix `Exception`. A `*` at the end stands for any text.
 const CODES: &[(&str, ErrorKind)] = &[

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::errors::lacks_cluster;
 use super::operations as ecs;
 use super::replies::{sort_out, task_definition};
 use crate::aws::call::Reads;
@@ -109,7 +110,7 @@ impl Key for CapacityProviderKey {
         }
         match reads.send(ecs::DescribeCapacityProviders, &request).await {
             // Without its cluster a Managed Instances provider does not exist.
-            Err(error) if error.code.as_deref() == Some("ClusterNotFoundException") => {
+            Err(error) if lacks_cluster(&error) => {
                 names.iter().map(|_| Ok(Answer::Missing)).collect()
             }
             reply => sort_out(
@@ -137,7 +138,7 @@ impl Key for ServiceKey {
         let request = json!({"cluster": keys[0].cluster, "services": names, "include": ["TAGS"]});
         match reads.send(ecs::DescribeServices, &request).await {
             // Without its cluster a service does not exist.
-            Err(error) if error.code.as_deref() == Some("ClusterNotFoundException") => {
+            Err(error) if lacks_cluster(&error) => {
                 names.iter().map(|_| Ok(Answer::Missing)).collect()
             }
             reply => sort_out(

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::errors::lacks_cluster;
 use super::operations as ecs;
 use super::replies::sort_out;
 use crate::aws::call::Reads;
@@ -88,7 +89,7 @@ impl Key for TaskKey {
         let request = json!({"cluster": keys[0].cluster, "tasks": arns});
         match reads.send(ecs::DescribeTasks, &request).await {
             // Without its cluster a task does not exist.
-            Err(error) if error.code.as_deref() == Some("ClusterNotFoundException") => {
+            Err(error) if lacks_cluster(&error) => {
                 arns.iter().map(|_| Ok(Answer::Missing)).collect()
             }
             reply => sort_out(ecs::DescribeTasks, reply, "tasks", "taskArn", &arns)
@@ -113,9 +114,7 @@ impl Key for RunKey {
     async fn read(reads: &Reads<'_>, keys: &[Self]) -> Vec<Result<Answer, AwsError>> {
         vec![match started(reads, &keys[0]).await {
             Ok(tasks) => Ok(Answer::Found(Arc::new(tasks))),
-            Err(error) if error.code.as_deref() == Some("ClusterNotFoundException") => {
-                Ok(Answer::Found(Arc::new(json!([]))))
-            }
+            Err(error) if lacks_cluster(&error) => Ok(Answer::Found(Arc::new(json!([])))),
             Err(error) => Err(error),
         }]
     }

@@ -10,6 +10,7 @@ use futures::future::{BoxFuture, Shared};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::errors::lacks_cluster;
 use super::keys::ServiceKey;
 use super::operations as ecs;
 use crate::aws::call::Reads;
@@ -252,7 +253,7 @@ async fn read(reads: &Reads<'_>) -> Result<Usage, AwsError> {
             let request = json!({"cluster": cluster, "maxResults": 100});
             let services = match pages(reads, ecs::ListServices, request).await {
                 // Deleted meanwhile.
-                Err(error) if error.code.as_deref() == Some("ClusterNotFoundException") => continue,
+                Err(error) if lacks_cluster(&error) => continue,
                 listed => listed?,
             };
             for services in services {

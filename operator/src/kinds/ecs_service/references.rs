@@ -7,10 +7,10 @@ use ecs_operator_crds::v1beta1::{EcsCluster, EcsService, EcsTaskDefinition};
 use kube::ResourceExt;
 
 use super::users;
-use crate::aws::ecs::family_of;
 use crate::kinds::capacity::{own_names, references_to};
 use crate::kinds::cluster_reference::ClusterReference;
 use crate::kinds::task_definition_reference::TaskDefinitionReference;
+use crate::kinds::task_references::{TaskReferences, revision};
 use crate::reconcile::plan::Obstacle;
 use crate::reconcile::references::{Resolved, not_ready, obstacle};
 use crate::reconcile::{Reference, Stores};
@@ -19,41 +19,27 @@ use crate::trigger::ObjectId;
 /// References of the spec, and those of the status to revisions.
 pub(super) fn references(object: &EcsService) -> Vec<Reference> {
     let spec = &object.spec;
-    let named = [
-        ("EcsCluster", &spec.cluster_ref),
-        ("EcsTaskDefinition", &spec.task_definition_ref),
-    ];
-    let named = named.into_iter().filter_map(|(kind, reference)| {
-        let name = reference.as_ref()?.name.clone();
-        Some(Reference::Object { kind, name })
-    });
+    let tasks = TaskReferences {
+        cluster: spec.cluster.as_deref(),
+        cluster_ref: spec.cluster_ref.as_ref(),
+        task_definition: spec.task_definition.as_deref(),
+        task_definition_ref: spec.task_definition_ref.as_ref(),
+    };
     let gates = spec.rollout.iter().flat_map(|rollout| &rollout.before);
     let gates = gates.flatten().map(|gate| Reference::Object {
         kind: "EcsTask",
         name: gate.task_ref.name.clone(),
     });
-    let arns = [
-        ("cluster", &spec.cluster),
-        ("taskDefinition", &spec.task_definition),
-    ];
-    let arns = arns.into_iter().filter_map(|(field, value)| {
-        let arn = value.clone().filter(|value| value.starts_with("arn:"))?;
-        Some(Reference::Arn { field, arn })
-    });
     let revisions = users::running(object)
         .into_iter()
         .chain(users::rollback_targets(object))
-        .map(|part| Reference::Part {
-            kind: "EcsTaskDefinition",
-            aws_name: family_of(&part).to_owned(),
-            part,
-        });
+        .map(revision);
     let strategy = spec.capacity_provider_strategy.iter().flatten();
     let providers = own_names(strategy.map(|item| item.capacity_provider.as_str()));
     let providers = references_to(providers);
-    named
+    tasks
+        .all()
         .chain(gates)
-        .chain(arns)
         .chain(revisions)
         .chain(providers)
         .collect()

@@ -10,11 +10,11 @@ use super::observed::ObservedTask;
 use super::progress::{active, count, progress, started};
 use super::shape::OWN_MEMBERS;
 use super::{apply, observe, plan, status};
-use crate::aws::ecs::family_of;
 use crate::aws::observer::PolledKey;
 use crate::aws::tags::Owner;
 use crate::aws::{AwsError, Freshness, Permit};
 use crate::k8s::events::Notice;
+use crate::kinds::task_references::{TaskReferences, revision};
 use crate::reconcile::kind::After;
 use crate::reconcile::plan::{Plan, Write};
 use crate::reconcile::{Kind, Observed, Pass, Reference, Report, Shape, Stores};
@@ -42,32 +42,17 @@ impl Kind for EcsTask {
             // It needs them no more.
             return Vec::new();
         }
-        let named = [
-            ("EcsCluster", &self.spec.cluster_ref),
-            ("EcsTaskDefinition", &self.spec.task_definition_ref),
-        ];
-        let named = named.into_iter().filter_map(|(kind, reference)| {
-            let name = reference.as_ref()?.name.clone();
-            Some(Reference::Object { kind, name })
-        });
-        let arns = [
-            ("cluster", &self.spec.cluster),
-            ("taskDefinition", &self.spec.task_definition),
-        ];
-        let arns = arns.into_iter().filter_map(|(field, value)| {
-            let arn = value.clone().filter(|value| value.starts_with("arn:"))?;
-            Some(Reference::Arn { field, arn })
-        });
+        let tasks = TaskReferences {
+            cluster: self.spec.cluster.as_deref(),
+            cluster_ref: self.spec.cluster_ref.as_ref(),
+            task_definition: self.spec.task_definition.as_deref(),
+            task_definition_ref: self.spec.task_definition_ref.as_ref(),
+        };
         // Further attempts need the revision.
-        let revision = run
+        let pinned = run
             .filter(|_| !has_ended)
             .and_then(|run| run.revision.clone());
-        let revision = revision.map(|part| Reference::Part {
-            kind: "EcsTaskDefinition",
-            aws_name: family_of(&part).to_owned(),
-            part,
-        });
-        named.chain(arns).chain(revision).collect()
+        tasks.all().chain(pinned.map(revision)).collect()
     }
 
     fn cluster(&self, stores: &Stores) -> Option<String> {

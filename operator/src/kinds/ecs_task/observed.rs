@@ -45,11 +45,11 @@ pub struct ObservedTask {
 
 impl ObservedTask {
     /// The tasks that run and that nobody has asked to stop.
-    pub(super) fn unstopped(&self) -> Vec<&str> {
+    pub(super) fn unstopped(&self) -> impl Iterator<Item = &String> {
         let unstopped = self.tasks.iter().filter(|(_, task)| {
             task["lastStatus"] != "STOPPED" && task["desiredStatus"] != "STOPPED"
         });
-        unstopped.map(|(arn, _)| arn.as_str()).collect()
+        unstopped.map(|(arn, _)| arn)
     }
 
     /// The containers of the task definition of a task.
@@ -58,11 +58,5 @@ impl ObservedTask {
         self.containers
             .get(definition)
             .map(|containers| &**containers)
-    }
-
-    /// Whether a task has stopped, and a further read tells which of its containers count.
-    pub(super) fn is_unjudged(&self) -> bool {
-        let mut stopped = self.tasks.values();
-        stopped.any(|task| task["lastStatus"] == "STOPPED" && self.containers_of(task).is_none())
     }
 }

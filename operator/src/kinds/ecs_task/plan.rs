@@ -55,10 +55,11 @@ pub(super) fn plan(object: &EcsTask, observed: &ObservedTask, owner: &Owner) -> 
                 missing,
             )])
         }
-        Step::Stop(tasks) => {
+        Step::Stop => {
             let seconds = object.spec.active_deadline_seconds.unwrap_or_default();
-            let reason = format!("activeDeadlineSeconds ({seconds} s) of EcsTask have passed");
-            Plan::Write(stops(observed, &tasks, &named(object, &reason)))
+            let name = named(object);
+            let reason = format!("activeDeadlineSeconds ({seconds} s) of {name} have passed");
+            Plan::Write(stops(observed, &reason))
         }
         Step::Watch | Step::BackOff(_) | Step::Ended => Plan::InSync,
     }
@@ -117,37 +118,30 @@ fn start(
     }
 }
 
-/// The calls that stop tasks.
-fn stops(observed: &ObservedTask, tasks: &[impl AsRef<str>], reason: &str) -> Vec<Write> {
+/// The calls that stop the tasks that run.
+fn stops(observed: &ObservedTask, reason: &str) -> Vec<Write> {
     let cluster = observed.cluster.as_deref().unwrap_or_default();
-    let stop = |arn: &str| Write {
+    let stop = |arn: &String| Write {
         operation: ecs::StopTask,
         request: json!({"cluster": cluster, "task": arn, "reason": reason}),
         note: format!("Stopped task {}: {reason}", name_in(arn)),
     };
-    tasks.iter().map(|arn| stop(arn.as_ref())).collect()
+    observed.unstopped().map(stop).collect()
 }
 
-/// A reason with the name of the object, as AWS shows it.
-fn named(object: &EcsTask, reason: &str) -> String {
+/// The object, as AWS shows it in the reason of a stop.
+fn named(object: &EcsTask) -> String {
     let namespace = object.namespace().unwrap_or_default();
-    reason.replace(
-        "EcsTask",
-        &format!("EcsTask {namespace}/{}", object.name_any()),
-    )
+    format!("EcsTask {namespace}/{}", object.name_any())
 }
 
 fn delete(object: &EcsTask, observed: &ObservedTask) -> Plan {
     if object.spec.policies.retains() {
         return Plan::Gone;
     }
-    let tasks = observed.unstopped();
-    if !tasks.is_empty() {
-        return Plan::Write(stops(
-            observed,
-            &tasks,
-            &named(object, "EcsTask was deleted"),
-        ));
+    let stops = stops(observed, &format!("{} was deleted", named(object)));
+    if !stops.is_empty() {
+        return Plan::Write(stops);
     }
     let progress = progress(object, observed);
     let attempt = progress.attempt().filter(|_| !progress.has_ended());

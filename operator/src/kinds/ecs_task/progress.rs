@@ -72,7 +72,7 @@ pub(super) fn is_at_rest(attempt: &AttemptStatus, observed: &ObservedTask) -> bo
 }
 
 /// Whether a task has stopped, and a further read tells which of its containers count.
-fn is_unjudged(attempt: &AttemptStatus, observed: &ObservedTask) -> bool {
+pub(super) fn is_unjudged(attempt: &AttemptStatus, observed: &ObservedTask) -> bool {
     let mut stopped = attempt.tasks.iter().flatten();
     stopped.any(|task| {
         let shown = observed.tasks.get(&task.task_arn);

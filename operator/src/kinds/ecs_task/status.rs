@@ -10,7 +10,7 @@ use ecs_operator_crds::v1beta1::{EcsTask, EcsTaskStatus};
 use k8s_openapi::jiff::Timestamp;
 
 use super::observed::ObservedTask;
-use super::progress::{Progress, active, deadline, is_token_aging, progress, started};
+use super::progress::{Progress, active, deadline, is_token_aging, is_unjudged, progress, started};
 use super::shape::ATTEMPTS;
 use super::step::{Step, next_attempt, step};
 use crate::aws::{ecs, name_in};
@@ -176,13 +176,9 @@ fn ended(run: &RunStatus, attempt: &AttemptStatus) -> Verdict {
         Reason::FailurePolicy,
         Reason::ResultUnknown,
     ];
-    let named = |name: &str| {
-        let mut all = Reason::ALL.iter().copied();
-        all.find(|reason| reason.as_str() == name)
-    };
     // What the attempts failed of says more than that they were too many.
-    let cause = attempt.reason.as_deref().and_then(named);
-    let reason = named(failure)
+    let cause = attempt.reason.as_deref().and_then(Reason::named);
+    let reason = Reason::named(failure)
         .filter(|reason| reasons.contains(reason))
         .or(cause)
         .unwrap_or(Reason::BackoffLimitExceeded);
@@ -210,9 +206,8 @@ fn with_ends(mut report: Report<EcsTaskStatus>, is_current: bool) -> Report<EcsT
     let attempt = report.status.attempts.as_ref().and_then(|all| all.first());
     let message = ended(run, &attempt.cloned().unwrap_or_default()).message;
     let failure = run.failure.as_deref().map(|failure| {
-        let mut all = Reason::ALL.iter().copied();
-        all.find(|reason| reason.as_str() == failure)
-            .unwrap_or(Reason::BackoffLimitExceeded)
+        let named = Reason::named(failure);
+        named.unwrap_or(Reason::BackoffLimitExceeded)
     });
     report.others.push(OtherCondition {
         type_: failure.map_or(ConditionType::Complete, |_| ConditionType::Failed),
@@ -236,7 +231,7 @@ pub(super) fn requeue_after(
     }
     let is_failed = attempt.result == Some(AttemptResult::Failed);
     let again = is_failed.then(|| next_attempt(attempt)).flatten();
-    let is_open = |observed: &ObservedTask| observed.may_be_there || observed.is_unjudged();
+    let is_open = |observed: &ObservedTask| observed.may_be_there || is_unjudged(attempt, observed);
     let look = observed.is_some_and(is_open).then_some(LOOK);
     let again = again.and_then(|due| left(due, observed, now));
     again.into_iter().chain(look).min()

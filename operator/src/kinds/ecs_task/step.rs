@@ -23,8 +23,8 @@ pub(super) enum Step {
     Begin(Box<(RunStatus, AttemptStatus)>),
     /// As many tasks more.
     Start(usize),
-    /// Its time is over: these tasks are to be stopped.
-    Stop(Vec<String>),
+    /// Its time is over: the tasks that run are to be stopped.
+    Stop,
     /// Nothing: its tasks run, or may run although ECS does not show them yet.
     Watch,
     /// The next attempt, at this time.
@@ -53,11 +53,9 @@ pub(super) fn step(object: &EcsTask, observed: &ObservedTask, progress: &Progres
         return again(observed, run, attempt);
     }
     if deadline(object, run).is_some_and(|deadline| deadline <= observed.now) {
-        let tasks = observed.unstopped();
-        return if tasks.is_empty() {
-            Step::Watch
-        } else {
-            Step::Stop(tasks.into_iter().map(str::to_owned).collect())
+        return match observed.unstopped().next() {
+            Some(_) => Step::Stop,
+            None => Step::Watch,
         };
     }
     // An attempt fails with the first task, and nothing more is started of a run that another one
