@@ -146,11 +146,11 @@ reasons! {
     AwaitingTask: "A new revision waits for an EcsTask of `spec.rollout.before`. The service runs the revision before.", "Wait for the task; the message says how it is.";
     PreDeployTaskFailed: "An EcsTask of `spec.rollout.before` failed for the new revision. The service runs the revision before.", "Correct the cause: a change of the task or of the EcsTaskDefinition runs the task again.";
     Completed: "The tasks of an EcsTask have ended without an error.", "No action needed.";
-    CapacityUnavailable: "ECS has no room for a task now. The operator tries again.", "Resolves when there is capacity; the message has AWS's reason. `spec.activeDeadlineSeconds` limits the wait.";
-    BackoffLimitExceeded: "The attempts of an EcsTask have failed as often as `spec.backoffLimit` allows.", "Remove the cause that the message names; run it again by creating the object anew, or by a change with `runPolicy: OnChange`.";
-    FailurePolicy: "A container ended with an exit code of `spec.failurePolicy.failOnExitCodes`, so the run is not tried again.", "Remove the cause; run it again by creating the object anew, or by a change with `runPolicy: OnChange`.";
-    DeadlineExceeded: "The run took longer than `spec.activeDeadlineSeconds`. The operator stopped its tasks.", "Raise the limit, and run it again by creating the object anew, or by a change with `runPolicy: OnChange`.";
-    ResultUnknown: "ECS forgot a task before the operator saw how it ended, or may have started one that does not show. It is not run again by itself.", "Look at the logs of the task, and create the object anew if it has to run again.";
+    CapacityUnavailable: "ECS has no capacity for a task now. The operator tries again.", "Resolves when there is capacity; the message has AWS's reason. `spec.activeDeadlineSeconds` limits the wait.";
+    BackoffLimitExceeded: "The attempts of an EcsTask have failed as often as `spec.backoffLimit` allows.", "Remove the cause that the message names; run it again by deleting the object and creating it again, or by a change with `runPolicy: OnChange`.";
+    FailurePolicy: "A container ended with an exit code of `spec.failurePolicy.failOnExitCodes`, so the run is not tried again.", "Remove the cause; run it again by deleting the object and creating it again, or by a change with `runPolicy: OnChange`.";
+    DeadlineExceeded: "The run took longer than `spec.activeDeadlineSeconds`. The operator stopped its tasks.", "Raise the limit, and run it again by deleting the object and creating it again, or by a change with `runPolicy: OnChange`.";
+    ResultUnknown: "ECS forgot a task before the operator saw how it ended, or may have started one that does not show. It is not run again by itself.", "Look at the logs of the task, and delete the object and create it again if it has to run again.";
     InternalError: "An error of the operator itself.", "Please report it.";
 }
 

@@ -46,9 +46,8 @@ pub struct ContainerOverride {
     /// Command of the container.
     #[schemars(length(max = 512), inner(length(max = 8192)), extend("x-kubernetes-list-type" = "atomic"))]
     pub command: Option<Vec<String>>,
-    /// Environment variables, added to those of the definition or in their place. Values are
-    /// readable for everybody who may read the object: keep secrets in `secrets` of the task
-    /// definition.
+    /// Environment variables, added to those of the definition or in their place. Anyone who can
+    /// read the object can read the values: use `secrets` of the task definition for secrets.
     #[schemars(length(max = 256), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub environment: Option<Vec<KeyValuePair>>,
     /// Files in S3 with environment variables, added to those of the definition.
