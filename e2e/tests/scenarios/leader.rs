@@ -34,7 +34,7 @@ async fn two<'a>(world: &'a World, name: &str) -> Result<(Scenario<'a>, Operator
     scenario.options.flags.extend(
         [
             "--leader-election",
-            "--leader-election-duration=6s",
+            "--leader-election-duration=10s",
             &namespace,
         ]
         .map(str::to_owned),
